@@ -1,0 +1,174 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # what the recipe sets
+# The stage runner: options, log lines, commands that may skip items, outputs that are made once. To be sourced.
+#
+# A recipe sets `stages` ("NUMBER NAME" each), may set defaults of the options below and `usage_more`, defines a function
+# stage_NAME for each stage ("-" becomes "_"), and calls `parse_options "$@"` and then `run_stages`.
+
+stage=${stage:-}           # first stage to run: number or name; empty: the first
+stop_stage=${stop_stage:-} # last stage to run; empty: the last
+nj=${nj:-}                 # processes for work on single files; empty: one a core
+ngpu=${ngpu:-}             # GPUs to train on; empty: all there are; 0: CPU
+conf=${conf:-}             # configuration to train; empty: those of the recipe
+tag=${tag:-}               # name of the experiment folder; empty: that of the configuration
+corpus=${corpus:-}         # folder of the corpus; empty: downloads/
+limit=${limit:-12}         # source utterances to reconstruct and to convert
+overrides=()               # KEY=VALUE words: further settings of the configuration
+skipped_somewhere=0
+
+log() { printf '%s %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$*" >&2; }
+die() {
+  log "error: $*"
+  exit 1
+}
+
+usage() {
+  cat <<END
+Usage: bash $0 [OPTION VALUE]... [KEY=VALUE]...
+  --stage N|NAME       first stage to run
+  --stop-stage N|NAME  last stage to run
+  --corpus DIR         folder of the corpus (default: downloads/ beside run.sh)
+  --conf NAME          configuration to train
+  --tag NAME           experiment folder exp/NAME (default: as the configuration)
+  --nj N               processes (default: one a core)
+  --ngpu N             GPUs to train on (default: all there are; 0: CPU)
+  --limit N            source utterances to reconstruct and to convert (default: $limit)
+  --help               this text
+  KEY=VALUE            settings of the configuration, for example training.steps=500
+Stages: $(printf '%s, ' "${stages[@]}" | sed 's/, $//')
+${usage_more:-}
+END
+}
+
+parse_options() {
+  local name value
+  while [ $# -gt 0 ]; do
+    case $1 in
+      -h | --help)
+        usage
+        exit 0
+        ;;
+      --*=*)
+        name=${1%%=*} value=${1#*=}
+        shift
+        ;;
+      --*)
+        name=$1
+        is_option "$name" || die "unknown option $name; see: bash $0 --help"
+        [ $# -ge 2 ] || die "$name needs a value; see: bash $0 --help"
+        value=$2
+        shift 2
+        ;;
+      -* | =*) die "unknown option $1; see: bash $0 --help" ;;
+      *=*)
+        overrides+=("$1")
+        shift
+        continue
+        ;;
+      *) die "unknown argument $1; see: bash $0 --help" ;;
+    esac
+    is_option "$name" || die "unknown option $name; see: bash $0 --help"
+    name=${name#--}
+    printf -v "${name//-/_}" '%s' "$value"
+  done
+  for name in nj ngpu limit; do
+    [[ ${!name} =~ ^[0-9]*$ ]] || die "--$name needs a number, not '${!name}'"
+  done
+  [ "$nj" != 0 ] || die "--nj needs at least 1"
+  [ "${limit:-0}" != 0 ] || die "--limit needs at least 1"
+  [[ $tag != */* ]] || die "--tag names a folder below exp/; leave out the slash"
+  nj=${nj:-$(getconf _NPROCESSORS_ONLN)}
+  ngpu=${ngpu:-$({ nvidia-smi -L 2>/dev/null || true; } | wc -l | tr -d ' ')}
+  first_stage=$(stage_position "${stage:-${stages[0]%% *}}")
+  last_stage=$(stage_position "${stop_stage:-${stages[${#stages[@]} - 1]%% *}}")
+  [ "$first_stage" -le "$last_stage" ] || die "--stage $stage comes after --stop-stage $stop_stage"
+  if [ -n "$corpus" ]; then # as the caller means it, who may be in another folder than the recipe
+    corpus=$(cd -- "$corpus" 2>/dev/null && pwd) || die "--corpus: no such folder; check the path, or leave it out to use downloads/"
+  fi
+}
+
+is_option() {
+  case $1 in
+    --stage | --stop-stage | --corpus | --conf | --tag | --nj | --ngpu | --limit) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# The place in `stages` of a stage given by number or name.
+stage_position() {
+  local i
+  for i in "${!stages[@]}"; do
+    if [ "$1" = "${stages[i]%% *}" ] || [ "$1" = "${stages[i]#* }" ]; then
+      echo "$i"
+      return 0
+    fi
+  done
+  die "no stage '$1'; there are: $(printf '%s, ' "${stages[@]}" | sed 's/, $//')"
+}
+
+run_stages() {
+  local i name started
+  for ((i = first_stage; i <= last_stage; i++)); do
+    name=${stages[i]#* }
+    started=$SECONDS
+    log "stage ${stages[i]%% *} ($name) starts"
+    "stage_${name//-/_}"
+    log "stage ${stages[i]%% *} ($name) done in $((SECONDS - started)) s"
+  done
+  if [ "$skipped_somewhere" = 1 ]; then
+    log "warning: some items were skipped; search above for 'warning'"
+  fi
+}
+
+# Runs a command. Status 3 means that some items were named and skipped: a warning. Any other failure is fatal.
+run() {
+  local status=0
+  log "\$ $*"
+  "$@" || status=$?
+  case $status in
+    0) ;;
+    3)
+      skipped_somewhere=1
+      log "warning: some items were skipped by: $*"
+      ;;
+    *)
+      log "error: status $status from: $*"
+      exit "$status"
+      ;;
+  esac
+}
+
+# once OUTPUT INPUT... -- COMMAND...: runs COMMAND, which makes OUTPUT, unless the same command has made it before and no
+# INPUT is newer. OUTPUT may be FILE#PART where several commands add to one file. A stamp in exp/.done holds the command;
+# it is written only when the command has ended well.
+once() {
+  local output=$1 input done_before=yes said stamp
+  local inputs=()
+  shift
+  while [ "$1" != -- ]; do
+    inputs+=("$1")
+    shift
+  done
+  shift
+  stamp=$(stamp_of "$output")
+  said=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ $//') # the number of processes changes no result
+  if [ -e "${output%%#*}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$said" ]; then
+    for input in ${inputs[@]+"${inputs[@]}"}; do
+      if [ "$input" -nt "$stamp" ]; then
+        log "$input is newer than $output, which is made anew"
+        done_before=""
+      fi
+    done
+    if [ -n "$done_before" ]; then
+      log "done before: $said"
+      return 0
+    fi
+  fi
+  run "$@"
+  [ -e "${output%%#*}" ] || die "$output was not made by: $said"
+  mkdir -p exp/.done
+  printf '%s\n' "$said" >"$stamp"
+}
+
+# The stamp of an output: an INPUT for what depends on a whole folder.
+stamp_of() { printf 'exp/.done/%s' "${1//\//:}"; }

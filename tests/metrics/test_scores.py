@@ -1,0 +1,88 @@
+import json
+import math
+
+import pytest
+
+from vqspeech.cli import main
+from vqspeech.metrics import report, scores
+from vqspeech.metrics.bootstrap import Estimate
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    folder = tmp_path / "exp" / "one"
+    rows = [
+        {"row": "a|b", "CER": Estimate(0.1234, 0.1, 0.15, 12), "codes": 512},
+        {"row": "c", "CER": Estimate(0.5, math.nan, math.nan, 3), "DNSMOS": Estimate(3.456, 3, 4, 4), "note": "x"},
+        {"row": "d", "CER": None, "codes": math.nan},
+    ]
+    scores.add_rows(folder / "scores.json", "first", rows, "vqspeech score x --y 'a b'", seed=7, notes=["how"])
+    return folder
+
+
+def test_sections_are_merged_and_keep_their_origin(experiment):
+    scores.add_rows(experiment / "scores.json", "second", [{"row": "r", "x": 1.0}], figures=["p.png"])
+    found = scores.read(experiment / "scores.json")["sections"]
+    assert list(found) == ["first", "second"]
+    assert found["first"]["command"] == "vqspeech score x --y 'a b'" and found["first"]["seed"] == 7
+    assert found["first"]["rows"][1]["CER"] == {"value": 0.5, "low": None, "high": None, "n": 3}
+    assert {"python", "torch", "numpy"} <= set(found["second"]["versions"])
+    assert found["second"]["command"] and found["second"]["git"]
+    scores.add_rows(experiment / "scores.json", "first", [{"row": "new"}], "c")
+    assert scores.read(experiment / "scores.json")["sections"]["first"]["rows"] == [{"row": "new"}]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"sections": 3}', "\xff"])
+def test_what_is_no_scores_file_is_said_and_not_overwritten(tmp_path, content):
+    path = tmp_path / "scores.json"
+    path.write_text(content, encoding="latin-1")
+    with pytest.raises(scores.ScoresError, match="score again"):
+        scores.add_rows(path, "s", [], "c")
+    assert path.read_text(encoding="latin-1") == content
+
+
+def test_table(experiment):
+    lines = report.table(scores.read(experiment / "scores.json")["sections"]["first"]["rows"]).splitlines()
+    assert lines[0] == "|  | n | CER | codes | DNSMOS | note |"
+    assert lines[2] == "| a\\|b | 12 | 0.123 [0.100, 0.150] | 512 |  |  |"
+    assert lines[3] == "| c |  | 0.500 (n=3) |  | 3.46 [3, 4] (n=4) | x |"
+    assert lines[4] == "| d |  |  |  |  |  |"
+
+
+def test_results_file(experiment, capsys):
+    (experiment / "pictures").mkdir()
+    (experiment / "pictures" / "the curves.png").write_bytes(b"png")
+    empty = experiment.parent / "empty"
+    empty.mkdir()
+    out = experiment.parent.parent / "RESULTS.md"
+    assert main(["results", str(experiment), str(empty), "--out", str(out)]) == 0
+    text = out.read_text()
+    assert "## one" in text and "### first" in text and "- how" in text
+    assert "`vqspeech score x --y 'a b'`" in text and "seed 7" in text and "git " in text
+    assert "![the curves](exp/one/pictures/the%20curves.png)" in text
+    assert "empty: has no scores.json" in capsys.readouterr().err
+    assert main(["results", str(empty), "--out", str(out)]) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.0, "0"),
+        (12, "12"),
+        (0.0123, "0.012"),
+        (3.14159, "3.14"),
+        (123.4, "123"),
+        (0.00001, "1e-05"),
+        (-0.5, "-0.500"),
+    ],
+)
+def test_number(value, text):
+    assert report.number(value) == text
+
+
+def test_scores_are_valid_json(experiment):
+    def refuse(token):
+        raise AssertionError(token)
+
+    json.loads((experiment / "scores.json").read_text(), parse_constant=refuse)

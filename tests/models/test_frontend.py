@@ -1,0 +1,50 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import buzz
+from vqspeech import audio
+from vqspeech.models.frontend import FRONTENDS, frontend, waves
+
+
+def test_waves_are_the_inverse_of_mulaw():
+    levels = np.arange(256, dtype=np.uint8)
+    np.testing.assert_allclose(waves(torch.from_numpy(levels)).numpy(), audio.linear(levels), atol=1e-6)
+
+
+def test_mulaw_agrees_with_torchaudio():
+    from vqspeech.torchaudio_functional import functional
+
+    wave = np.linspace(-1, 1, 4001, dtype=np.float32)
+    theirs = functional().mu_law_encoding(torch.from_numpy(wave), 256)
+    assert (audio.mulaw(wave) == theirs.numpy()).mean() > 0.999  # ties of float32 rounding aside
+    np.testing.assert_allclose(audio.linear(theirs.numpy()), functional().mu_law_decoding(theirs, 256), atol=1e-6)
+
+
+def test_mel_energies_are_librosas():
+    import librosa
+
+    wave = audio.linear(audio.mulaw(buzz(0.5, 140)))
+    levels = torch.from_numpy(audio.mulaw(wave))[None]
+    ours = FRONTENDS["logmel"]().energies(levels, torch.ones_like(levels))[0].numpy()
+    spectrum = librosa.stft(np.pad(wave, 176), n_fft=512, hop_length=160, win_length=400, window="hann", center=False)
+    filters = librosa.filters.mel(sr=16000, n_fft=512, n_mels=40, fmin=20, fmax=8000)
+    theirs = np.log(np.maximum(filters @ np.abs(spectrum) ** 2, 1e-10))
+    np.testing.assert_allclose(ours, theirs, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", list(FRONTENDS))
+def test_frames_and_channels(name):
+    front = frontend(name)
+    levels = torch.from_numpy(audio.mulaw(buzz(0.4, 140)))[None]
+    out = front(levels, torch.ones(levels.shape, dtype=torch.bool), None)
+    assert out.shape == (1, front.channels, levels.shape[1] // front.hop)
+
+
+def test_statistics_normalise_the_utterance():
+    front = frontend("mfcc")
+    levels = torch.from_numpy(audio.mulaw(buzz(1.0, 140)))
+    mask = torch.ones(1, len(levels), dtype=torch.bool)
+    out = front(levels[None], mask, front.statistics(levels)[None])[0, :13]  # pyright: ignore
+    torch.testing.assert_close(out.mean(1), torch.zeros(13), atol=1e-3, rtol=0)
+    torch.testing.assert_close(out.std(1, unbiased=False), torch.ones(13), atol=1e-2, rtol=0)

@@ -1,0 +1,143 @@
+"""The stage runner, with stages that only say that they ran."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPE = """#!/usr/bin/env bash
+set -euo pipefail
+stages=("-1 get" "0 pre-pare" "3 train" "9 score")
+. {stages}
+stage_get() {{ echo get; }}
+stage_pre_pare() {{ echo "prepare $nj ${{overrides[*]}}"; }}
+stage_train() {{ {train}; }}
+stage_score() {{ echo score; }}
+parse_options "$@"
+run_stages
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    def run(*options, train="echo train"):
+        path = tmp_path / "run.sh"
+        path.write_text(RECIPE.format(stages=ROOT / "recipes" / "stages.sh", train=train))
+        done = subprocess.run(["bash", str(path), *options], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout.split("\n")[:-1], done.stderr
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("options", "ran"),
+    [
+        ([], ["get", "prepare 2 ", "train", "score"]),
+        (["--stage", "0", "--stop-stage", "3"], ["prepare 2 ", "train"]),
+        (["--stage=train"], ["train", "score"]),
+        (["--stop-stage", "-1"], ["get"]),
+        (["--stage", "pre-pare", "--stop-stage=pre-pare", "a.b=1", "c=d e"], ["prepare 2 a.b=1 c=d e"]),
+    ],
+)
+def test_stages_by_number_and_name(recipe, options, ran):
+    status, out, log = recipe("--nj", "2", *options)
+    assert (status, out) == (0, ran)
+    assert log.count(" starts") == log.count(" done in ") == len(ran)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--nope", "1"], "unknown option --nope"),
+        (["--nope=1"], "unknown option --nope"),
+        (["--PATH=x"], "unknown option --PATH"),
+        (["-n", "1"], "unknown option -n"),
+        (["word"], "unknown argument word"),
+        (["--nj"], "--nj needs a value"),
+        (["--nj", "two"], "--nj needs a number"),
+        (["--nj", "0"], "--nj needs at least 1"),
+        (["--limit="], "--limit needs at least 1"),
+        (["--stage", "5"], "no stage '5'; there are: -1 get, 0 pre-pare, 3 train, 9 score"),
+        (["--stage", "score", "--stop-stage", "0"], "comes after"),
+        (["--tag", "a/b"], "leave out the slash"),
+        (["--corpus", "/no/such/folder"], "no such folder"),
+    ],
+)
+def test_wrong_options_are_fatal_before_any_stage(recipe, options, words):
+    status, out, log = recipe(*options)
+    assert status == 1 and out == [] and words in log
+
+
+def test_help(recipe):
+    status, out, _ = recipe("--help")
+    assert status == 0 and "Stages: -1 get, 0 pre-pare, 3 train, 9 score" in out and "get" not in out
+
+
+def test_status_3_is_a_warning(recipe):
+    status, out, log = recipe("--stage", "3", train="run bash -c 'exit 3'; echo went on")
+    assert (status, out) == (0, ["went on", "score"])
+    assert "warning: some items were skipped by: bash -c exit 3" in log
+
+
+@pytest.mark.parametrize("train", ["run bash -c 'exit 5'; echo no", "bash -c 'exit 5'; echo no"])
+def test_other_failures_are_fatal(recipe, train):
+    status, out, log = recipe("--stage", "3", train=train)
+    assert (status, out) == (5, [])
+    assert "(train) done" not in log
+
+
+def test_what_is_done_is_skipped_until_its_input_or_command_changes(recipe, tmp_path):
+    made, source = tmp_path / "made", tmp_path / "source"
+    source.write_text("")
+
+    def once(extra=""):
+        return recipe("--stop-stage", "3", "--stage", "3",
+                      train=f"once made source -- bash -c 'echo made >>made' made --nj $nj {extra}")  # fmt: skip
+
+    for _ in range(2):
+        status, _, log = once()
+        assert status == 0 and made.read_text() == "made\n"
+    assert "done before" in log
+    recipe("--nj", "7", "--stage", "3", "--stop-stage", "3",
+           train="once made source -- bash -c 'echo made >>made' made --nj $nj")  # fmt: skip
+    assert made.read_text() == "made\n"
+    once("other")
+    assert made.read_text() == "made\n" * 2
+    once("other")
+    later = made.stat().st_mtime + 60
+    __import__("os").utime(source, (later, later))
+    assert "newer than made" in once("other")[2]
+    assert made.read_text() == "made\n" * 3
+    made.unlink()
+    once("other")
+    assert made.read_text() == "made\n"
+
+
+def test_a_command_that_failed_or_made_nothing_is_not_done(recipe):
+    assert recipe("--stage", "3", train="once made -- bash -c 'touch made; exit 1'")[0] == 1
+    assert "done before" not in recipe("--stage", "3", train="once made -- bash -c 'touch made; exit 1'")[2]
+    status, _, log = recipe("--stage", "3", train="once other -- true")
+    assert status == 1 and "other was not made by: true" in log
+
+
+@pytest.mark.parametrize("corpus", ["mini", "vctk", "librispeech"])
+def test_recipes_explain_themselves_without_installing(corpus):
+    run = ROOT / "egs" / corpus / "run.sh"
+    helped = subprocess.run(["bash", str(run), "--help"], capture_output=True, text=True, timeout=60)
+    assert helped.returncode == 0 and "6 units" in helped.stdout and f"{corpus}_world" in helped.stdout
+    wrong = subprocess.run(["bash", str(run), "--stgae", "1"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "unknown option --stgae" in wrong.stderr
+
+
+def test_install_refuses_what_it_does_not_know(tmp_path):
+    install = ["bash", str(ROOT / "tools" / "install.sh")]
+    wrong = subprocess.run([*install, "evil"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "unknown extra 'evil'" in wrong.stderr
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\ncase $1 in --version) echo Python 3.8.0 ;; *) exit 1 ;; esac\n")
+    old.chmod(0o755)
+    refused = subprocess.run(
+        install, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "PYTHON": str(old)}, timeout=60
+    )
+    assert refused.returncode == 1 and "Python 3.8.0 is too old" in refused.stderr

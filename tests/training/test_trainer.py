@@ -1,0 +1,187 @@
+import os
+import signal
+
+import pytest
+import torch
+import torch.multiprocessing as mp
+
+from vqspeech.conf import config
+from vqspeech.data.dump import shards
+from vqspeech.errors import ConfigError, SpeakerError
+from vqspeech.models import checkpoint
+from vqspeech.models.quantize import EmaCodebook, GradientCodebook
+from vqspeech.models.vqvae import VQVAE
+from vqspeech.training import trainer as training
+from vqspeech.training.trainer import Trainer, learning_rate
+
+TINY = [
+    "encoder.channels=12", "encoder.latents=6", "quantizer.codes=16", "training.batch=3", "training.seconds=0.16",
+    "training.evaluate_every=3", "training.evaluate_batches=2", "training.listen_every=1000", "training.steps=8",
+    "training.warmup=2", "training.precision=fp32",
+]  # fmt: skip
+WORLD = [*TINY, "decoder.layers=2", "decoder.channels=12", "decoder.dropout=0.1"]
+WAVENET = [*TINY, "decoder.layers=3", "decoder.cycle=3", "decoder.residual=8", "decoder.skip=8", "decoder.condition=6"]
+KINDS = {"librispeech_world": WORLD, "mini_wavenet": WAVENET, "vctk": WAVENET}
+
+
+def trainer(name, data, out, *overrides):
+    return Trainer(config(name, [*KINDS[name], *overrides]), data, data, out)
+
+
+@pytest.mark.parametrize("name", list(KINDS))
+def test_resuming_after_a_kill_gives_the_same_losses(name, small_shards, tmp_path, monkeypatch):
+    whole = trainer(name, small_shards, tmp_path / "whole").train()
+    assert whole.step == 8 and len(whole.losses) == 8
+
+    killed = trainer(name, small_shards, tmp_path / "killed")
+    one_step = Trainer._one_step
+
+    def dying(self, counts):
+        if self.step == 5:
+            raise MemoryError("killed here")
+        return one_step(self, counts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_one_step", dying)
+        with pytest.raises(MemoryError):
+            killed.train()
+    resumed = trainer(name, small_shards, tmp_path / "killed")
+    assert resumed.step == 3, "the last checkpoint before the kill"
+    assert resumed.train().losses == whole.losses[3:]
+    a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
+    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a if not key.endswith("pitch"))
+    lines = [(tmp_path / run / "curves.jsonl").read_text().splitlines() for run in ("whole", "killed")]
+    assert [len(part) for part in lines] == [3, 3]
+
+
+def test_ctrl_c_saves_and_stops(small_shards, tmp_path, monkeypatch):
+    run = trainer("librispeech_world", small_shards, tmp_path)
+    one_step = Trainer._one_step
+
+    def interrupted(self, counts):
+        if self.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return one_step(self, counts)
+
+    monkeypatch.setattr(Trainer, "_one_step", interrupted)
+    ended = run.train()
+    assert ended.interrupted and ended.step == 5
+    assert trainer("librispeech_world", small_shards, tmp_path).step == 5
+
+
+def test_another_configuration_is_not_resumed(small_shards, tmp_path):
+    trainer("librispeech_world", small_shards, tmp_path).train()
+    with pytest.raises(ConfigError, match="another --out"):
+        trainer("librispeech_world", small_shards, tmp_path, "encoder.channels=14")
+    assert trainer("librispeech_world", small_shards, tmp_path, "training.steps=10").train().step == 10
+
+
+def test_training_learns_and_its_codes_are_heard(small_shards, tmp_path):
+    run = trainer(
+        "librispeech_world", small_shards, tmp_path, "training.steps=150", "training.evaluate_every=50",
+        "training.lr=3e-3", "training.batch=8", "encoder.channels=32", "decoder.channels=32",
+        "training.listen_every=150",
+    )  # fmt: skip
+    run.train()
+    _, about = checkpoint.read(tmp_path / "best.safetensors")
+    figures = about["figures"]
+    assert figures["decoder"] < 1.5
+    assert figures["shuffle_gap"] > 0.1, "shuffled codes must cost something: the decoder listens"
+    assert 2 < figures["perplexity"] <= figures["used"] <= 16
+    assert VQVAE.from_pretrained(tmp_path / "best.safetensors").speakers == ["high", "low"]
+    assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_unknown_dev_speaker_is_refused(small_data, small_shards, tmp_path):
+    from vqspeech.data.dump import write_shards
+
+    high, _ = write_shards(small_data.subset(speakers=["high"]), tmp_path / "high", with_world=True)
+    with pytest.raises(SpeakerError, match="low"):
+        Trainer(config("librispeech_world", WORLD), high, small_shards, tmp_path)
+
+
+def test_world_decoder_needs_world_frames(small_data, tmp_path):
+    from vqspeech.data.dump import write_shards
+
+    bare, _ = write_shards(small_data, tmp_path / "bare")
+    with pytest.raises(ConfigError, match="dump --world"):
+        trainer("librispeech_world", bare, tmp_path)
+    assert trainer("mini_wavenet", bare, tmp_path).train().step == 8
+
+
+def test_learning_rate():
+    options = {"lr": 1.0, "lr_end": 0.1, "warmup": 4, "steps": 24}
+    assert [learning_rate(step, options) for step in (0, 3, 4)] == [0.25, 1.0, 1.0]
+    assert learning_rate(14, options) == pytest.approx(0.55)
+    assert learning_rate(24, options) == pytest.approx(0.1)
+
+
+def test_precision_is_checked(small_shards, tmp_path):
+    with pytest.raises(ConfigError, match="auto, bf16 or fp32"):
+        trainer("librispeech_world", small_shards, tmp_path, "training.precision=fp8")
+
+
+# Two processes
+
+
+def _ranked(rank, port, function, arguments):
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    torch.set_num_threads(1)
+    function(rank, *arguments)
+
+
+def two_processes(function, *arguments):
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mp.spawn(_ranked, (port, function, arguments), nprocs=2)  # pyright: ignore
+
+
+def _codebook(rank, kind, z, out):
+    torch.distributed.init_process_group("gloo")
+    torch.manual_seed(rank)
+    book = kind(5, 3).train()
+    half = z[rank : rank + 1]
+    mask = torch.ones(1, z.shape[2], dtype=torch.bool)
+    book(half, mask)  # the first fit, each process with its own data and random state
+    fitted = {name: tensor.clone() for name, tensor in book.state_dict().items()}
+    book.revive_below = 0.0
+    book(half, mask)
+    torch.save((fitted, book.state_dict()), out / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("kind", [EmaCodebook, GradientCodebook])
+def test_two_processes_keep_one_codebook(kind, tmp_path):
+    z = torch.randn(2, 3, 40)
+    two_processes(_codebook, kind, z, tmp_path)
+    (fitted, first), (other, second) = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(fitted[name], other[name]) for name in fitted)
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    # and it is the codebook of one process that sees all the data
+    single = kind(5, 3).train()
+    single.load_state_dict(fitted)
+    single.revive_below = 0.0
+    single(z, torch.ones(2, 40, dtype=torch.bool))
+    for name, tensor in single.state_dict().items():
+        torch.testing.assert_close(first[name], tensor)
+
+
+def _train(rank, data, out):
+    run = trainer("librispeech_world", shards(data), out)
+    assert run.accelerator.num_processes == 2
+    ended = run.train()
+    state = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}
+    torch.save((ended.losses, state), out / f"{rank}.pt")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_train_one_model(small_shards, tmp_path):
+    two_processes(_train, small_shards.path, tmp_path)
+    (losses, first), (others, second) = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert losses != others, "each process draws its own windows"
+    assert all(torch.equal(first[name], second[name]) for name in first if name != "pitch")
+    assert training.checkpoint.read(tmp_path / "last.safetensors")[1]["step"] == 8

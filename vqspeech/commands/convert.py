@@ -1,0 +1,98 @@
+"""Say a recording again in another voice."""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from vqspeech import audio
+from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.sources import add_source_arguments, sources, waveforms
+from vqspeech.data.datadir import Utterance
+from vqspeech.errors import ConfigError
+from vqspeech.jobs import Skipped
+from vqspeech.models.vqvae import VQVAE
+
+LANES = 16
+"""Utterances decoded side by side."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech convert`."""
+    add_model_argument(parser)
+    add_source_arguments(parser)
+    parser.add_argument(
+        "--speaker", nargs="+", required=True, metavar="NAME", help="target voices (`vqspeech speakers`)"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="PATH",
+        help="a file for one source and voice (default: SRC.SPEAKER.wav beside the source), else a folder",
+    )
+    add_sampling_arguments(parser)
+
+
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds `--temperature` and `--seed`, which matter to a decoder that draws its samples."""
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the conversions; exit status 3 where recordings were skipped."""
+    found = sources(args)
+    single = len(found) == 1 and len(args.speaker) == 1 and not args.data
+    if args.out is None and not single:
+        raise ConfigError("several conversions need --out, a folder: they become FOLDER/SPEAKER/NAME.wav")
+    model = model_of(args)
+    for name in args.speaker:
+        model.speaker(name)
+    wanted: dict[tuple[str, str], Path] = {}
+    for utterance in found:
+        for name in args.speaker:
+            if not single:
+                wanted[utterance.id, name] = Path(args.out) / name / f"{utterance.id}.wav"
+            else:
+                wanted[utterance.id, name] = Path(args.out or f"{Path(utterance.path).with_suffix('')}.{name}.wav")
+    return write_speech(model, found, {u.id: args.speaker for u in found}, wanted, args)
+
+
+def write_speech(
+    model: VQVAE,
+    found: list[Utterance],
+    voices: dict[str, list[str]],
+    wanted: dict[tuple[str, str], Path],
+    args: argparse.Namespace,
+) -> int:
+    """Decodes every utterance in its voices, `LANES` at a time, to the paths `wanted` by (utterance, voice).
+
+    Returns the exit status.
+    """
+    skipped, done, seconds, started = Skipped(), 0, 0.0, time.perf_counter()
+    lanes: list[tuple[Utterance, str, object]] = []
+
+    def flush() -> None:
+        nonlocal done, seconds
+        sounds = model.convert_many([w for *_, w in lanes], [n for _, n, _ in lanes], args.temperature, args.seed)
+        for (utterance, name, _), sound in zip(lanes, sounds, strict=True):
+            path = wanted[utterance.id, name]
+            audio.write(path, sound)
+            done, seconds = done + 1, seconds + len(sound) / audio.RATE
+            print(path)
+        lanes.clear()
+
+    # The shortest first: lanes of about one length waste the least.
+    for utterance, wave in waveforms(sorted(found, key=lambda u: u.seconds or 0.0), skipped):
+        for name in voices[utterance.id]:
+            lanes.append((utterance, name, wave))
+            if len(lanes) == LANES:
+                flush()
+    if lanes:
+        flush()
+    if done:
+        took = time.perf_counter() - started
+        rate = f"{seconds * audio.RATE / took:,.0f} samples/s, {seconds / took:.2f}x real time"
+        print(f"{done} written, {seconds:.1f} s of speech in {took:.1f} s: {rate}", file=sys.stderr)
+    return skipped.status(done)

@@ -1,0 +1,42 @@
+"""Draw the training curves of an experiment, and spectrograms of recordings beside what was made of them."""
+
+import argparse
+from pathlib import Path
+
+from vqspeech import audio
+from vqspeech.data.datadir import DataDir
+from vqspeech.metrics import pictures
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech draw`."""
+    parser.add_argument("experiment", metavar="EXP", help="experiment folder: curves.jsonl, reconstructed/, converted/")
+    parser.add_argument("--data", required=True, metavar="DATA", help="data directory of the recordings")
+    parser.add_argument(
+        "--limit", type=int, default=2, metavar="N", help="pictures of each kind (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes EXP/pictures/*.png and prints their names."""
+    experiment, data = Path(args.experiment), DataDir.read(args.data)
+    out = experiment / "pictures"
+    if (experiment / "curves.jsonl").is_file():
+        _saved(pictures.curves(experiment / "curves.jsonl"), out / "curves.png")
+    made: dict[str, dict[str, Path]] = {}
+    for path in sorted(experiment.glob("reconstructed/*.wav")):
+        made.setdefault(path.stem, {})["reconstruction"] = path
+    for path in sorted(experiment.glob("converted/*/*.wav")):
+        made.setdefault(path.stem, {})[f"as {path.parent.name}"] = path
+    for name in [name for name in made if name in data][: args.limit]:
+        utterance = data[name]
+        title = f"{name}: {utterance.text}" if utterance.text else name
+        sounds = {title: audio.waveform(utterance.path, utterance.start, utterance.end)}
+        sounds |= {kind: audio.waveform(path) for kind, path in list(made[name].items())[:3]}
+        _saved(pictures.spectrograms(sounds), out / f"{name}.png")
+    return 0
+
+
+def _saved(figure, path: Path) -> None:
+    pictures.save(figure, path)
+    print(path)

@@ -1,0 +1,39 @@
+"""Take some speakers or utterances of a data directory.
+
+Without any restriction it is a copy, with spk2utt written anew.
+"""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    parser.add_argument("data", metavar="DATA", help="data directory")
+    parser.add_argument("--out", required=True, metavar="DIR", help="data directory to write")
+    parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these speakers")
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--utterances", nargs="+", metavar="ID", help="only these utterances")
+    chosen.add_argument(
+        "--utterance-list", metavar="FILE", help="only the utterances whose ids begin the lines of FILE"
+    )
+    parser.add_argument("--per-speaker", type=int, metavar="N", help="at most N of each speaker, spread evenly")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the subset and prints its size."""
+    from pathlib import Path
+
+    from vqspeech.data.datadir import DataDir
+    from vqspeech.errors import DataDirError
+
+    utterances = args.utterances
+    if args.utterance_list:
+        try:
+            lines = Path(args.utterance_list).read_text(encoding="utf-8").split("\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise DataDirError(f"{args.utterance_list}: no list of utterances ({error}); give a text file") from None
+        utterances = [line.split()[0] for line in lines if line.strip()]
+    data = DataDir.read(args.data).subset(args.speakers, utterances, args.per_speaker)
+    data.write(args.out)
+    print(f"{args.out}: {data.summary()}")
+    return 0

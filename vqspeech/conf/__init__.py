@@ -1,0 +1,34 @@
+"""Configurations: Hydra groups, and one short file for each experiment at the top."""
+
+from typing import Any
+
+from vqspeech.errors import ConfigError
+
+GROUPS = ("frontend", "encoder", "quantizer", "decoder", "training")
+
+
+def experiments() -> list[str]:
+    """Names of the experiments that come with the toolkit."""
+    from importlib.resources import files
+
+    return sorted(entry.name[:-5] for entry in files(__name__).iterdir() if entry.name.endswith(".yaml"))
+
+
+def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
+    """The resolved configuration of an experiment, with overrides such as `decoder.layers=20` or `quantizer=gradient`.
+
+    Raises `ConfigError` for an unknown experiment, group or key.
+    """
+    from hydra import compose, initialize_config_module
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if name not in experiments():
+        raise ConfigError(f"no configuration '{name}'; there are {', '.join(experiments())}")
+    try:
+        with initialize_config_module("vqspeech.conf", version_base="1.3"):
+            resolved = OmegaConf.to_container(compose(name, overrides or []), resolve=True, throw_on_missing=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(f"configuration '{name}': {' '.join(str(error).split())}") from None
+    return dict(resolved)

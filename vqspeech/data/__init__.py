@@ -1,0 +1,1 @@
+"""From corpora on disk to what training reads: data directories, alignments, dumps."""

@@ -1,0 +1,101 @@
+"""Looking at a folder: what recordings it holds and which corpus it may be."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from vqspeech.errors import CorpusError
+
+ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".sph")
+"""Endings of sound files that soundfile reads."""
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z")
+_VCTK = ("wav48_silence_trimmed", "wav48")
+_TITLES = {"vctk": "VCTK", "librispeech": "LibriSpeech", "folder": "folder of a speaker with recordings"}
+_LIBRISPEECH = ("train-", "dev-", "test-")
+
+
+def existing(corpus: str | os.PathLike) -> Path:
+    """The corpus folder as an absolute path.
+
+    Raises `CorpusError` where it is not there, or is an archive or another file.
+    """
+    path = Path(os.path.abspath(corpus))
+    if path.is_file():
+        fix = "unpack it and give the folder" if path.suffix.lower() in _ARCHIVES else "give the corpus folder"
+        raise CorpusError(f"{path}: is a file; {fix}")
+    if not path.is_dir():
+        raise CorpusError(f"{path}: no such folder; give the folder that the corpus was unpacked into")
+    return path
+
+
+def folders(path: Path) -> list[Path]:
+    """The folders in `path`, sorted, without hidden ones."""
+    return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+
+
+def files(path: Path) -> Iterator[Path]:
+    """All files below `path`, through links, in order; hidden ones (`._a.wav` of macOS, too) and loops left out."""
+    visited: set[str] = set()
+    for folder, names, here in os.walk(path, followlinks=True):
+        real = os.path.realpath(folder)
+        names[:] = sorted(name for name in names if not name.startswith(".")) if real not in visited else []
+        if real not in visited:
+            yield from (Path(folder, name) for name in sorted(here) if not name.startswith("."))
+        visited.add(real)
+
+
+def recordings(path: Path) -> Iterator[Path]:
+    """All sound files below `path`, told by their endings, in order."""
+    return (file for file in files(path) if file.suffix.lower() in ENDINGS)
+
+
+def other_corpus(path: Path, name: str) -> str | None:
+    """Which corpus, by the name of its command, the folder is, if it is one and not `name`."""
+    kind = _kind(path)
+    return kind if kind != name else None
+
+
+def nothing(corpus: Path, name: str, wanted: str) -> CorpusError:
+    """The error that a folder is not the corpus `name`: what was looked for, what is there instead, and the fix."""
+    entries = sorted(entry.name + "/" * entry.is_dir() for entry in corpus.iterdir() if not entry.name.startswith("."))
+    there = ", ".join(entries[:8]) + (f", ... ({len(entries)} in all)" if len(entries) > 8 else "") or "nothing"
+    return CorpusError(
+        f"{corpus}: no {_TITLES[name]} here: looked for {wanted}; there is {there}; {_advice(corpus, name)}"
+    )
+
+
+def _kind(path: Path) -> str | None:
+    """Which corpus the folder itself is, as the command line names it."""
+    try:
+        names = [folder.name for folder in folders(path)]
+    except OSError:
+        return None
+    if any(name in _VCTK for name in names):
+        return "vctk"
+    subsets = [name for name in names if name.startswith(_LIBRISPEECH)]
+    for subset in (".", *subsets):
+        if any(True for _ in (path / subset).glob("[0-9]*/[0-9]*/*.trans.txt")):
+            return "librispeech"
+    return None
+
+
+def _advice(path: Path, name: str) -> str:
+    kind = _kind(path)
+    if kind and kind != name:
+        return f"this is {_TITLES[kind]}: vqspeech prepare {kind} --corpus {path}"
+    for where, nearby in (("further down", folders(path)), ("above", path.parents[:3])):
+        kinds = {folder: kind for folder in nearby if (kind := _kind(folder))}
+        for folder, kind in sorted(kinds.items(), key=lambda item: item[1] != name):
+            command = "give" if kind == name else f"vqspeech prepare {kind}"
+            return f"{_TITLES[kind]} is in the folder {where}: {command} --corpus {folder}"
+    archives = sorted(entry.name for entry in path.iterdir() if entry.suffix.lower() in _ARCHIVES)
+    if archives:
+        return f"unpack {archives[0]} first"
+    first = next(recordings(path), None)
+    if first is None:
+        return "there is no sound file below it at all; check the path, or download the corpus again"
+    if _kind(path) == name:
+        return "check that it was unpacked whole"
+    if len(first.relative_to(path).parts) > 1:
+        return f"for recordings in one folder a speaker: vqspeech prepare folder --corpus {path}"
+    return f"move the recordings of each speaker into a folder of its own: {path / 'SPEAKER' / first.name}"

@@ -1,0 +1,102 @@
+"""LibriSpeech (https://www.openslr.org/12), any of its subsets: `SUBSET/1089/134686/1089-134686-0000.flac`,
+transcripts in `1089-134686.trans.txt` beside them, genders in `SPEAKERS.TXT`. Its utterance ids begin with the
+speaker already.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.corpora.layout import ENDINGS, existing, folders, nothing
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import CorpusError
+
+_SPEAKERS = "SPEAKERS.TXT"
+
+
+def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1) -> tuple[DataDir, Account]:
+    """The utterances of LibriSpeech, and the account of what was found.
+
+    `corpus` is the folder of SPEAKERS.TXT and the subsets, of which `subsets` chooses some (all by default), or one
+    subset itself. Raises `CorpusError` where it is neither, or nothing in it can be used.
+    """
+    root = existing(corpus)
+    wanted = "train-clean-100/103/1240/*.flac or other such subsets, or 103/1240/*.flac of one"
+    if _is_subset(root):
+        chosen, top = [root], root.parent
+        if subsets and list(subsets) != [root.name]:
+            raise CorpusError(f"{root}: is one subset, {root.name}; leave the choice of subsets out")
+    else:
+        top = root
+        there = {folder.name: folder for folder in folders(root) if _is_subset(folder)}
+        if not there:
+            raise nothing(root, "librispeech", wanted)
+        unknown = [name for name in subsets if name not in there]
+        if unknown:
+            raise CorpusError(f"{root}: no subset {', '.join(unknown)}; there are {', '.join(there)}")
+        chosen = [there[name] for name in subsets] or list(there.values())
+    account = Account(f"LibriSpeech {' '.join(folder.name for folder in chosen)}")
+    genders = _genders(top / _SPEAKERS)
+    found: dict[str, Utterance] = {}
+    for subset in chosen:
+        for chapter in (chapter for speaker in folders(subset) for chapter in folders(speaker)):
+            for utterance in _chapter(chapter, genders, account):
+                if utterance.id in found:
+                    account.drop(utterance.path, "the utterance is in another subset too")
+                else:
+                    found[utterance.id] = utterance
+    if not account.found:
+        raise nothing(root, "librispeech", wanted)
+    return measured(list(found.values()), account, nj), account
+
+
+def _is_subset(path: Path) -> bool:
+    speakers = (folder for folder in folders(path) if folder.name.isdigit())
+    return any(chapter.name.isdigit() for speaker in speakers for chapter in folders(speaker))
+
+
+def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Utterance]:
+    speaker = folder.parent.name
+    texts = _transcripts(folder / f"{speaker}-{folder.name}.trans.txt", account)
+    utterances = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.name.endswith(".trans.txt"):
+            continue
+        if path.suffix.lower() not in ENDINGS:
+            account.drop(path.name, "not a sound file by its ending")
+            continue
+        account.found += 1
+        if not path.stem.startswith(f"{speaker}-{folder.name}-"):
+            account.drop(path.name, "not named SPEAKER-CHAPTER-NUMBER after its folders")
+            continue
+        text = texts.pop(path.stem, None)
+        utterances.append(Utterance(path.stem, speaker, str(path), text=text, gender=genders.get(speaker)))
+    for name in texts:
+        account.drop(name, "transcript without a recording")
+    return utterances
+
+
+def _transcripts(path: Path, account: Account) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    if not path.is_file():
+        return texts
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields = line.split()
+        if len(fields) > 1:
+            texts[fields[0]] = " ".join(fields[1:])
+        elif fields:
+            account.note(fields[0], "the transcript is empty")
+    return texts
+
+
+def _genders(path: Path) -> dict[str, str]:
+    """Gender by speaker, from lines `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`."""
+    genders: dict[str, str] = {}
+    if not path.is_file():
+        return genders
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields = [part.strip() for part in line.split("|")]
+        if len(fields) > 1 and fields[1].lower() in ("f", "m"):
+            genders[fields[0]] = fields[1].lower()
+    return genders

@@ -1,0 +1,166 @@
+"""A small corpus of ten synthetic voices with text and exact phone times, made on the spot by espeak-ng.
+
+Laid out like VCTK: `wav/anna/anna-001.wav`, `txt/anna/anna-001.txt`, `ali/anna/anna-001.ctm`. The number of an
+utterance is that of its sentence in `sentences.txt`: all voices read the first 40, so that a conversion can be held
+against the target's own reading, and each 20 more that no other reads. 600 utterances, 26 minutes, the same samples
+each time they are made. It is for trying things out: ten formant synthesisers are far easier to tell apart, and their
+phones far more alike from one sentence to the next, than people and theirs.
+"""
+
+import os
+import zlib
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vqspeech import audio
+from vqspeech.data.alignment import Interval, write_ctm
+from vqspeech.data.corpora import espeak
+from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.phones import SILENCE
+from vqspeech.errors import CorpusError
+from vqspeech.files import write_text
+from vqspeech.jobs import outcomes
+
+
+class Voice(NamedTuple):
+    """A voice of the corpus: espeak-ng's name for it, speed in words a minute, relative pitch, gender 'f' or 'm'."""
+
+    name: str
+    speed: int
+    pitch: int
+    gender: str
+
+
+VOICES: dict[str, Voice] = {
+    "anna": Voice("en-us+f1", 160, 45, "f"),
+    "bruno": Voice("en-us+m1", 165, 50, "m"),
+    "clara": Voice("en-gb-x-rp+linda", 155, 50, "f"),
+    "david": Voice("en-us+m7", 175, 75, "m"),
+    "emma": Voice("en+steph", 160, 60, "f"),
+    "felix": Voice("en+klatt4", 160, 40, "m"),
+    "grace": Voice("en-us+Andrea", 135, 60, "f"),
+    "hugo": Voice("en-us+boris", 165, 80, "m"),
+    "iris": Voice("en-gb-x-rp+belinda", 165, 80, "f"),
+    "jonas": Voice("en+m8", 155, 50, "m"),
+}
+"""The speakers: mean F0 from 86 Hz (jonas) to 327 Hz (iris), six American and four British ones."""
+COMMON = 40
+"""The number of sentences that all voices read."""
+OWN = 20
+"""The number of sentences that each voice reads alone."""
+
+_LEVEL = 0.06
+_MARGIN = 0.2
+_NOISE = 3e-4
+
+
+class _Reading(NamedTuple):
+    """What one voice reads in one utterance."""
+
+    speaker: str
+    utterance: str
+    text: str
+
+
+def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
+    """Makes in `corpus` whatever is not there yet, and gives its utterances and the account of them.
+
+    Every utterance has text, gender and alignment. Takes half a minute, divided by `nj` processes. Raises
+    `MissingExtra` without espeak-ng where something has to be made.
+    """
+    return made(corpus, readings(), nj)
+
+
+def sentences() -> list[str]:
+    """The sentences, in order of their numbers (from 1)."""
+    return (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
+
+
+def readings() -> list[_Reading]:
+    """What there is to read: of each voice the common sentences, then its own."""
+    texts = sentences()
+    return [
+        _Reading(speaker, f"{speaker}-{number + 1:03d}", texts[number])
+        for turn, speaker in enumerate(VOICES)
+        for number in [*range(COMMON), *range(COMMON + turn * OWN, COMMON + (turn + 1) * OWN)]
+    ]
+
+
+def made(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) -> tuple[DataDir, Account]:
+    """As `prepare`, of the readings `wanted` only."""
+    root = Path(os.path.abspath(corpus))
+    if root.exists() and not root.is_dir():
+        raise CorpusError(f"{root}: is a file; choose a folder to make the corpus in")
+    account = Account("mini", found=len(wanted))
+    missing = [reading for reading in wanted if not _is_there(root, reading)]
+    if missing:
+        espeak.paths()
+    for reading, _, error in outcomes(partial(_make, root), missing, nj, "utterances"):
+        if error is not None:
+            raise CorpusError(f"{reading.utterance}: {error}")
+    utterances = [
+        Utterance(
+            reading.utterance,
+            reading.speaker,
+            str(_path(root, "wav", reading)),
+            text=reading.text,
+            gender=VOICES[reading.speaker].gender,
+            alignment=str(_path(root, "ctm", reading)),
+        )
+        for reading in wanted
+    ]
+    return measured(utterances, account), account
+
+
+def recording(speaker: str, text: str, seed: int = 0) -> tuple[np.ndarray, list[Interval]]:
+    """`text` as read by `speaker`: float32 samples `(n,)` at `espeak.RATE`, and its phones from 0 to the end.
+
+    Voices are made equally loud; 0.2 s of pause surround the sentence, and a little noise, from `seed`, lies under all
+    of it, as no recording is digital silence.
+    """
+    voice = VOICES[speaker]
+    spoken, phonemes = espeak.synthesise(text, voice.name, voice.speed, voice.pitch)
+    source = "espeak" if voice.name.startswith("en-us") else "espeak-gb"
+    phones = espeak.phone_times(spoken, phonemes, source)
+    wave = spoken.astype(np.float64)
+    wave *= _LEVEL / np.sqrt(np.mean(wave**2))
+    wave *= min(1.0, 0.95 / np.abs(wave).max())
+    margin = round(_MARGIN * espeak.RATE)
+    wave = np.pad(wave, margin)
+    wave += np.random.default_rng(seed).normal(scale=_NOISE, size=len(wave))
+    shift, end = margin / espeak.RATE, len(wave) / espeak.RATE
+    moved = [Interval(start + shift, stop + shift, phone) for start, stop, phone in phones]
+    first, last = moved[0], moved[-1]
+    if first.label == SILENCE:
+        moved[0] = first._replace(start=0.0)
+    else:
+        moved.insert(0, Interval(0.0, first.start, SILENCE))
+    if last.label == SILENCE:
+        moved[-1] = moved[-1]._replace(end=end)
+    else:
+        moved.append(Interval(last.end, end, SILENCE))
+    return wave.astype(np.float32), moved
+
+
+def _make(root: Path, reading: _Reading) -> None:
+    wave, phones = recording(reading.speaker, reading.text, zlib.crc32(reading.utterance.encode()))
+    write_ctm(_path(root, "ctm", reading), reading.utterance, phones)
+    audio.write(_path(root, "wav", reading), wave, espeak.RATE)
+    # Last, as its being there says that the others are.
+    write_text(_path(root, "txt", reading), f"{reading.text}\n")
+
+
+def _path(root: Path, ending: str, reading: _Reading) -> Path:
+    folder = {"ctm": "ali"}.get(ending, ending)
+    return root / folder / reading.speaker / f"{reading.utterance}.{ending}"
+
+
+def _is_there(root: Path, reading: _Reading) -> bool:
+    text = _path(root, "txt", reading)
+    if not text.is_file() or text.read_text(encoding="utf-8").strip() != reading.text:
+        return False
+    return all(_path(root, ending, reading).is_file() for ending in ("ctm", "wav"))

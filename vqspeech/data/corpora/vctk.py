@@ -1,0 +1,130 @@
+"""VCTK (CSTR, Edinburgh), told apart by looking: 0.80 has `wav48/p225/p225_001.wav`, 0.92 has
+`wav48_silence_trimmed/p225/p225_001_mic1.flac` of two microphones; both have `txt/p225/p225_001.txt`.
+
+Known gaps: p315 has no text, p280 of 0.92 no second microphone, parts of p362 are missing. Phone labels of HTK under
+`lab/mono/p225/p225_001.lab`, which others have made for 0.80, are taken along.
+https://datashare.ed.ac.uk/handle/10283/2651 (0.80), https://datashare.ed.ac.uk/handle/10283/3443 (0.92).
+"""
+
+import os
+import re
+from pathlib import Path
+
+from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.corpora.layout import ENDINGS, existing, folders, nothing
+from vqspeech.data.corpora.transcript import transcript
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import CorpusError
+
+MICROPHONES = ("mic1", "mic2")
+_TRIMMED, _PLAIN = "wav48_silence_trimmed", "wav48"
+_STEM = re.compile(r"(?P<id>.+?)(?:_(?P<mic>mic[12]))?")
+_HTK_UNIT = 1e-7
+_SLACK = 0.05
+
+
+def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> tuple[DataDir, Account]:
+    """The utterances of VCTK, and the account of what was found.
+
+    `mic` is the microphone, of 0.92 only: mic1 (the default) or mic2. Raises `CorpusError` where the folder is not
+    VCTK or nothing in it can be used.
+    """
+    root = existing(corpus)
+    if mic is not None and mic not in MICROPHONES:
+        raise CorpusError(f"no microphone '{mic}' in VCTK; choose {' or '.join(MICROPHONES)}")
+    trimmed = (root / _TRIMMED).is_dir()
+    wanted = f"{_TRIMMED}/*/*_mic1.flac (0.92) or {_PLAIN}/*/*.wav (0.80)"
+    if not trimmed and not (root / _PLAIN).is_dir():
+        raise nothing(root, "vctk", wanted)
+    if mic and not trimmed:
+        raise CorpusError(f"{root}: VCTK 0.80 has one microphone, {mic} is of 0.92; leave --mic out")
+    mic = (mic or MICROPHONES[0]) if trimmed else None
+    account = Account(f"VCTK {'0.92, ' + str(mic) if mic else '0.80'}")
+    if trimmed and (root / _PLAIN).is_dir():
+        account.drop(_PLAIN, f"not looked at, {_TRIMMED} is there")
+    found = _recordings(root / (_TRIMMED if trimmed else _PLAIN), mic, account)
+    if not account.found:
+        raise nothing(root, "vctk", wanted)
+    genders = _genders(root / "speaker-info.txt")
+    texts = {path.stem: path for folder in _speakers(root / "txt") for path in sorted(folder.glob("*.txt"))}
+    for name in sorted(set(texts) - set(found)):
+        account.drop(name, "text without a recording")
+    labels = {path.stem: path for folder in _speakers(root / "lab" / "mono") for path in folder.glob("*.lab")}
+    utterances = [
+        Utterance(
+            name,
+            speaker,
+            str(path),
+            text=transcript(texts[name], name, account) if name in texts else None,
+            gender=genders.get(speaker),
+            alignment=str(labels[name]) if name in labels else None,
+        )
+        for name, (speaker, path) in found.items()
+    ]
+    data = measured(utterances, account, nj)
+    return _without_foreign_labels(data, account), account
+
+
+def _speakers(folder: Path) -> list[Path]:
+    return folders(folder) if folder.is_dir() else []
+
+
+def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tuple[str, Path]]:
+    """Speaker and file by utterance, of one microphone where the corpus has two."""
+    found: dict[str, tuple[str, Path]] = {}
+    other: dict[str, str] = {}  # utterances that another microphone recorded
+    for speaker in folders(folder):
+        for path in sorted(speaker.iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.suffix.lower() not in ENDINGS:
+                account.drop(f"{speaker.name}/{path.name}", "not a sound file by its ending")
+                continue
+            account.found += 1
+            match = _STEM.fullmatch(path.stem)
+            name, microphone = (match["id"], match["mic"]) if match else (path.stem, None)
+            if not name.startswith(f"{speaker.name}_"):
+                account.drop(f"{speaker.name}/{path.name}", f"not named after its speaker ({speaker.name}_...)")
+            elif microphone != mic:
+                other[name] = f"{speaker.name}/{path.name}"
+            elif name in found:
+                account.drop(f"{speaker.name}/{path.name}", f"a second recording of the utterance in {path.suffix}")
+            else:
+                found[name] = (speaker.name, path)
+    for name, file in other.items():
+        if name not in found:
+            account.drop(file, f"no {mic} of it" if mic else "names a microphone, as only 0.92 does")
+    return found
+
+
+def _genders(path: Path) -> dict[str, str]:
+    """Gender by speaker. Columns are ID AGE GENDER ACCENTS REGION; 0.80 writes the id without its p."""
+    genders = {}
+    if not path.is_file():
+        return genders
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        fields = line.split()
+        if len(fields) > 2 and fields[2].lower() in ("f", "m"):
+            name = f"p{fields[0]}" if fields[0].isdigit() else fields[0]
+            genders[name] = fields[2].lower()
+    return genders
+
+
+def _without_foreign_labels(data: DataDir, account: Account) -> DataDir:
+    """The data without labels that run on behind their recording: those were made for another version of it."""
+    kept = []
+    for utterance in data:
+        end = _label_end(utterance.alignment) if utterance.alignment else None
+        if end is not None and utterance.seconds is not None and end > utterance.seconds + _SLACK:
+            account.note(utterance.id, "phone labels longer than the recording, of another version of it (left out)")
+            utterance = Utterance(**{**vars(utterance), "alignment": None})
+        kept.append(utterance)
+    account.kept = DataDir(kept)
+    return account.kept
+
+
+def _label_end(path: str) -> float | None:
+    """When the last label of an HTK file ends, in seconds, as far as it can be read."""
+    lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n")
+    fields = next((line.split() for line in reversed(lines) if line.strip()), [])
+    return int(fields[1]) * _HTK_UNIT if len(fields) > 1 and fields[1].isdigit() else None

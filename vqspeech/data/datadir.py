@@ -1,0 +1,306 @@
+"""A Kaldi data directory: which utterances there are, who speaks them, in which file, and what is known of them.
+
+Files: `wav.scp utt2spk spk2utt [text] [segments] [utt2dur] [spk2gender] [utt2ali]`, sorted as `LC_ALL=C sort` does,
+every speaker id a prefix of its utterance ids (https://kaldi-asr.org/doc/data_prep.html). Ours beside Kaldi's:
+`utt2ali` names a phone alignment file per utterance, `text` may lack utterances, and a recording is always a file,
+never a command.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech.data.tables import FILES, GENDERS, SLACK, Tables, is_id, is_pipe
+from vqspeech.errors import DataDirError
+from vqspeech.files import replaced_folder
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """One utterance. Times in seconds; `end` None is the end of the recording; gender 'f', 'm' or not known.
+
+    `seconds` is the length of the utterance (not of a longer recording that it is part of), where known.
+    """
+
+    id: str
+    speaker: str
+    path: str
+    start: float = 0.0
+    end: float | None = None
+    text: str | None = None
+    gender: str | None = None
+    alignment: str | None = None
+    seconds: float | None = None
+
+
+class DataDir:
+    """An ordered collection of utterances, by id in C-locale order.
+
+    Raises `DataDirError` where two utterances have the same id, or one could not stand in a data directory.
+    A gender known from one utterance of a speaker holds for all.
+    """
+
+    utterances: dict[str, Utterance]
+
+    def __init__(self, utterances: Iterable[Utterance] = ()):
+        # Python sorts by code points, which is the byte order of UTF-8 and so that of LC_ALL=C.
+        ordered = sorted(utterances, key=lambda utterance: utterance.id)
+        genders: dict[str, str] = {}
+        for utterance in ordered:
+            _check(utterance)
+            if utterance.gender and genders.setdefault(utterance.speaker, utterance.gender) != utterance.gender:
+                raise DataDirError(
+                    f"speaker '{utterance.speaker}' is both f and m; correct spk2gender in one of the two"
+                )
+        self.utterances = {}
+        for utterance in ordered:
+            if utterance.id in self.utterances:
+                raise DataDirError(f"utterance '{utterance.id}' twice; give each utterance an id of its own")
+            gender = genders.get(utterance.speaker)
+            self.utterances[utterance.id] = (
+                utterance if utterance.gender == gender else replace(utterance, gender=gender)
+            )
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    def __iter__(self) -> Iterator[Utterance]:
+        return iter(self.utterances.values())
+
+    def __getitem__(self, name: str) -> Utterance:
+        return self.utterances[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.utterances
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DataDir) and self.utterances == other.utterances
+
+    def __repr__(self) -> str:
+        return f"DataDir({len(self)} utterances of {len(self.speakers)} speakers)"
+
+    @property
+    def speakers(self) -> list[str]:
+        """The ids of the speakers, in order."""
+        return sorted({utterance.speaker for utterance in self})
+
+    @property
+    def by_speaker(self) -> dict[str, list[Utterance]]:
+        """The utterances of each speaker, both in order."""
+        lists: dict[str, list[Utterance]] = {speaker: [] for speaker in self.speakers}
+        for utterance in self:
+            lists[utterance.speaker].append(utterance)
+        return lists
+
+    @property
+    def seconds(self) -> float:
+        """Length of all utterances together, of those whose length is known."""
+        return sum(utterance.seconds or 0.0 for utterance in self)
+
+    def summary(self) -> str:
+        """Its size in words: '49 utterances of 4 speakers, 2.3 min' (or hours)."""
+        speakers, known = len(self.speakers), self.seconds
+        words = f"{len(self)} utterance{'s' * (len(self) != 1)} of {speakers} speaker{'s' * (speakers != 1)}"
+        if not known:
+            return words
+        return f"{words}, {known / 60:.1f} min" if known < 7200 else f"{words}, {known / 3600:.1f} h"
+
+    def subset(
+        self,
+        speakers: Iterable[str] | None = None,
+        utterances: Iterable[str] | None = None,
+        per_speaker: int | None = None,
+    ) -> "DataDir":
+        """The utterances that are of `speakers` and among `utterances` (ids), at most `per_speaker` of each speaker,
+        spread evenly over the order of ids. None does not restrict.
+
+        Raises `DataDirError` for names that are not there and where nothing is left.
+        """
+        chosen = self.utterances
+        if speakers is not None:
+            wanted = _known(speakers, set(self.speakers), "speaker")
+            chosen = {name: utterance for name, utterance in chosen.items() if utterance.speaker in wanted}
+        if utterances is not None:
+            wanted = _known(utterances, self.utterances, "utterance")
+            chosen = {name: utterance for name, utterance in chosen.items() if name in wanted}
+        if per_speaker is not None:
+            if per_speaker < 1:
+                raise DataDirError(f"{per_speaker} utterances per speaker; ask for at least 1")
+            lists = DataDir(chosen.values()).by_speaker.values()
+            chosen = {utterance.id: utterance for some in lists for utterance in _spread(some, per_speaker)}
+        if not chosen:
+            raise DataDirError("no utterance is left; choose more speakers or utterances")
+        return DataDir(chosen.values())
+
+    @classmethod
+    def read(cls, path: str | os.PathLike) -> "DataDir":
+        """The data directory `path`. Recordings and alignments are neither opened nor looked for.
+
+        `spk2utt` may be missing: it follows from `utt2spk`. Raises `DataDirError` naming file, line and fix on anything
+        malformed.
+        """
+        tables = Tables.load(path)
+        if tables.faults:
+            more = len(tables.faults) - 1
+            rest = f" (and {more} more; list all with: vqspeech validate {os.fspath(path)})" if more else ""
+            raise DataDirError(f"{tables.faults[0]}{rest}")
+        genders = {speaker: row.value for speaker, row in tables.spk2gender.items()}
+        texts = {name: row.value.strip() for name, row in tables.text.items()}
+        utterances = []
+        for name, (_, speaker) in tables.utt2spk.items():
+            source = tables.source(name)
+            if source is None:
+                raise DataDirError(f"{path}: no recording of '{name}'; add it to wav.scp")
+            row, part = source
+            alignment = tables.utt2ali[name].value if name in tables.utt2ali else None
+            utterances.append(
+                Utterance(name, speaker, row.value, part.start, part.end, texts.get(name) or None, genders.get(speaker),
+                          alignment, tables.seconds.get(name))
+            )  # fmt: skip
+        return cls(utterances)
+
+    def write(self, path: str | os.PathLike) -> None:
+        """Writes the data directory in one piece, in place of one that is there.
+
+        Raises `DataDirError` where there are no utterances, where `path` is a folder that holds anything else, and
+        where a name cannot be written as UTF-8.
+        """
+        path = Path(path).resolve()
+        if not self:
+            raise DataDirError(f"{path}: no utterances to write; a data directory needs at least one")
+        _check_replaceable(path)
+        try:
+            contents = {name: content.encode() for name, content in self._files().items() if content}
+        except UnicodeEncodeError as error:
+            raise DataDirError(f"{error.object!a} cannot be written as UTF-8; rename the file") from None
+        with replaced_folder(path) as folder:
+            for name, content in contents.items():
+                (folder / name).write_bytes(content)
+
+    def _files(self) -> dict[str, str]:
+        segmented = any(utterance.start or utterance.end is not None for utterance in self)
+        recordings: dict[str, str] = {}  # path -> id of the recording: that of the first utterance in it
+        for utterance in self:
+            recordings.setdefault(utterance.path, utterance.id)
+        by_speaker = self.by_speaker
+
+        def column(value: Callable[[Utterance], str | None]) -> str:
+            return _lines((utterance.id, value(utterance)) for utterance in self)
+
+        return {
+            "wav.scp": _lines(sorted((name, path) for path, name in recordings.items()))
+            if segmented
+            else column(lambda utterance: utterance.path),
+            "segments": column(
+                lambda utterance: (
+                    f"{recordings[utterance.path]} {_number(utterance.start)} "
+                    f"{-1 if utterance.end is None else _number(utterance.end)}"
+                )
+            )
+            if segmented
+            else "",
+            "utt2spk": column(lambda utterance: utterance.speaker),
+            "spk2utt": _lines((name, " ".join(one.id for one in some)) for name, some in by_speaker.items()),
+            "text": column(lambda utterance: utterance.text),
+            "utt2dur": column(lambda one: None if one.seconds is None else _number(one.seconds)),
+            "spk2gender": _lines((name, some[0].gender) for name, some in by_speaker.items()),
+            "utt2ali": column(lambda utterance: utterance.alignment),
+        }
+
+
+def combine(parts: Sequence[DataDir]) -> DataDir:
+    """All utterances of several data directories; one that is the same in two of them is taken once.
+
+    Raises `DataDirError` where two different utterances have the same id, or a speaker two genders.
+    """
+    together: dict[str, Utterance] = {}
+    clashes = []
+    for part in parts:
+        for utterance in part:
+            # The gender is the speaker's and may be known in one part only.
+            before = replace(together.setdefault(utterance.id, utterance), gender=utterance.gender)
+            if before != utterance:
+                clashes.append(utterance.id)
+            elif utterance.gender:
+                together[utterance.id] = utterance
+    if clashes:
+        names = ", ".join(clashes[:5]) + (", ..." if len(clashes) > 5 else "")
+        fix = "rename the utterances of one, or leave them out with: vqspeech subset"
+        raise DataDirError(
+            f"{len(clashes)} utterance ids mean different utterances in two directories ({names}); {fix}"
+        )
+    for speaker, some in _genders(parts).items():
+        if len(some) > 1:
+            raise DataDirError(f"speaker '{speaker}' is f in one directory and m in another; correct spk2gender in one")
+    return DataDir(together.values())
+
+
+def _genders(parts: Sequence[DataDir]) -> dict[str, set[str]]:
+    genders: dict[str, set[str]] = {}
+    for part in parts:
+        for utterance in part:
+            if utterance.gender:
+                genders.setdefault(utterance.speaker, set()).add(utterance.gender)
+    return genders
+
+
+def _check(utterance: Utterance) -> None:
+    name = utterance.id
+    if not is_id(name) or not is_id(utterance.speaker):
+        raise DataDirError(f"'{name}' of '{utterance.speaker}' is no id; use names without blanks and slashes")
+    if not name.startswith(utterance.speaker):
+        fix = f"rename it to '{utterance.speaker}-{name}'"
+        raise DataDirError(f"speaker '{utterance.speaker}' is not a prefix of utterance '{name}'; {fix}")
+    for what, value in (("path", utterance.path), ("text", utterance.text), ("alignment", utterance.alignment)):
+        if value is not None and (not value or value != value.strip() or "\n" in value or "\r" in value):
+            raise DataDirError(f"{what} {value!r} of '{name}' cannot stand on a line; take blanks and line ends off it")
+    if is_pipe(utterance.path):
+        raise DataDirError(f"'{name}' is a command ({utterance.path}), not a file; write its output to a file first")
+    if utterance.gender is not None and utterance.gender not in GENDERS:
+        raise DataDirError(f"gender '{utterance.gender}' of '{utterance.speaker}'; write f or m")
+    end = utterance.start + 1 if utterance.end is None else utterance.end
+    if not 0 <= utterance.start < end < float("inf"):
+        raise DataDirError(f"'{name}' goes from {utterance.start} to {utterance.end} s; give 0 <= start < end")
+    if utterance.seconds is not None and not 0 < utterance.seconds < float("inf"):
+        raise DataDirError(f"'{name}' lasts {utterance.seconds} s; give more than 0, or leave it unknown")
+    if utterance.seconds and utterance.end and abs(utterance.end - utterance.start - utterance.seconds) > SLACK:
+        what = f"'{name}' lasts {utterance.seconds} s and goes from {utterance.start} to {utterance.end} s"
+        raise DataDirError(f"{what}; correct one of the two")
+
+
+def _check_replaceable(path: Path) -> None:
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise DataDirError(f"{path}: is a file; choose another folder to write to")
+    strange = sorted(entry.name for entry in path.iterdir() if entry.name not in FILES)
+    if strange:
+        names = ", ".join(strange[:5])
+        fix = "choose another folder to write to, or empty this one"
+        raise DataDirError(f"{path}: holds {names}, which no data directory has and writing would delete; {fix}")
+    if Path.cwd().is_relative_to(path):
+        raise DataDirError(f"{path}: is the working directory, which cannot be replaced; choose another folder")
+
+
+def _known(names: Iterable[str], there: Iterable[str], what: str) -> set[str]:
+    wanted, there = set(names), set(there)
+    unknown = sorted(wanted - there)
+    if unknown:
+        some, known = ", ".join(unknown[:5]), ", ".join(sorted(there)[:5])
+        raise DataDirError(f"{len(unknown)} unknown {what}s: {some}; there are {len(there)}, such as {known}")
+    return wanted
+
+
+def _spread(items: list[Utterance], count: int) -> list[Utterance]:
+    return items if len(items) <= count else [items[i * len(items) // count] for i in range(count)]
+
+
+def _lines(rows: Iterable[tuple[str, str | None]]) -> str:
+    return "".join(f"{name} {value}\n" for name, value in rows if value is not None)
+
+
+def _number(value: float) -> str:
+    return np.format_float_positional(value, trim="-")

@@ -1,0 +1,152 @@
+"""Shards: what training reads. µ-law audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
+
+    SHARDS/index.json        version, rate, the files of each shard (relative, or absolute where one lives elsewhere)
+    SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
+    SHARDS/audio.000.u8      µ-law levels, utterances end to end, each filled with silence to whole 10 ms frames
+    SHARDS/world.000.f16     WORLD frames (frames, channels), frame i of an utterance at its first sample / FRAME + i
+
+The index is written last: a dump that was cut short is not a dump, and is said to be so.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech import audio, world
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import ShardError
+from vqspeech.files import replaced, write_text
+from vqspeech.jobs import Skipped, outcomes
+
+VERSION = 1
+SHARD_SAMPLES = 1 << 29
+"""Samples in a shard at most (about 9 hours)."""
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A dump, mapped into memory and not read: utterance `i` is `levels(i)`, and `world(i)` where there is one."""
+
+    path: Path
+    utterances: list[str]
+    speakers: list[str]
+    shard: np.ndarray
+    first: np.ndarray
+    length: np.ndarray
+    audio_maps: list[np.ndarray]
+    world_maps: list[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def seconds(self) -> float:
+        """Length of all utterances together."""
+        return float(self.length.sum()) / audio.RATE
+
+    def levels(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """µ-law levels of samples `start` to `stop` of utterance `i`: uint8 `(samples,)`."""
+        stop = int(self.length[i]) if stop is None else min(stop, int(self.length[i]))
+        return self.audio_maps[self.shard[i]][self.first[i] + start : self.first[i] + stop]
+
+    def world(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """WORLD frames `start` to `stop` of utterance `i`: float16 `(frames, channels)`."""
+        first, frames = int(self.first[i]) // world.FRAME, world.frames_in(int(self.length[i]))
+        return self.world_maps[self.shard[i]][first + start : first + (frames if stop is None else min(stop, frames))]
+
+
+def shards(path: str | Path) -> Shards:
+    """The dump in a folder.
+
+    Raises `ShardError` where it is missing, incomplete, damaged, or of another version.
+    """
+    path = Path(path)
+    try:
+        index = json.loads((path / "index.json").read_text(encoding="utf-8"))
+        if index["format"] != "vqspeech-shards" or index["version"] != VERSION:
+            raise ShardError(f"{path}: a dump of version {index['version']}, not {VERSION}; run `vqspeech dump` again")
+        rows = [line.split("\t") for line in (path / "utterances.tsv").read_text(encoding="utf-8").splitlines()]
+        numbers = np.array([[int(value) for value in row[2:]] for row in rows], dtype=np.int64).reshape(-1, 3)
+        files = index["shards"]
+        audio_maps = [np.memmap(path / file["audio"], np.uint8, "r") for file in files]
+        world_maps = [
+            np.memmap(path / file["world"], np.float16, "r").reshape(-1, world.CHANNELS)
+            for file in files
+            if "world" in file
+        ]
+    except FileNotFoundError as error:
+        raise ShardError(
+            f"{path}: no complete dump here ({Path(error.filename).name} is missing); run `vqspeech dump` (again)"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ShardError(f"{path}: the dump is damaged ({error}); run `vqspeech dump` again") from None
+    found = Shards(path, [row[0] for row in rows], [row[1] for row in rows], *numbers.T.copy(), audio_maps, world_maps)
+    for shard, samples in enumerate(map(len, audio_maps)):
+        inside = found.shard == shard
+        if (found.first[inside] + found.length[inside] > samples).any():
+            raise ShardError(f"{path}: {files[shard]['audio']} is shorter than its index; run `vqspeech dump` again")
+    return found
+
+
+def _features(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.ndarray | None]:
+    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    levels = audio.mulaw(wave)
+    padding = world.frames_in(len(levels)) * world.FRAME - len(levels)
+    frames = world.analysis(wave).astype(np.float16) if with_world else None
+    return np.pad(levels, (0, padding), constant_values=audio.MIDPOINT), frames
+
+
+def write_shards(
+    data: DataDir, path: str | Path, with_world: bool = False, nj: int = 1, shard_samples: int = SHARD_SAMPLES
+) -> tuple[Shards, Skipped]:
+    """The dump of a data dir, written to `path`, and the recordings that had to be skipped, each with its reason.
+
+    Raises `ShardError` where no recording at all could be used.
+    """
+    path, skipped = Path(path), Skipped()
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "index.json").unlink(missing_ok=True)
+    for old in [*path.glob("audio.*.u8"), *path.glob("world.*.f16"), *path.glob("statistics.*.npy")]:
+        old.unlink()
+    rows: list[str] = []
+    files: list[dict[str, str]] = []
+    results = outcomes(partial(_features, with_world), list(data), nj, "dump")
+    pending = next(results, None)
+    while pending is not None:
+        names = {"audio": f"audio.{len(files):03d}.u8"} | (
+            {"world": f"world.{len(files):03d}.f16"} if with_world else {}
+        )
+        first = 0
+        with replaced(path / names["audio"]) as audio_path, open(audio_path, "wb") as audio_file:
+            frame_parts: list[bytes] = []
+            while pending is not None and first < shard_samples:
+                utterance, result, error = pending
+                if error is not None:
+                    skipped.add(utterance.id, error)
+                else:
+                    levels, frames = result
+                    audio_file.write(levels.tobytes())
+                    if frames is not None:
+                        frame_parts.append(frames.tobytes())
+                    rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(levels)}\n")
+                    first += len(levels)
+                pending = next(results, None)
+        if with_world:
+            with replaced(path / names["world"]) as world_path:
+                world_path.write_bytes(b"".join(frame_parts))
+        files.append(names)
+    if not rows:
+        raise ShardError(f"{path}: none of {len(data)} recordings could be dumped; see the reasons above")
+    write_text(path / "utterances.tsv", "".join(rows))
+    index = {"format": "vqspeech-shards", "version": VERSION, "rate": audio.RATE, "shards": files}
+    write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
+    return shards(path), skipped
+
+
+def speaker_names(dumps: Sequence[Shards]) -> list[str]:
+    """All speakers of several dumps, sorted, each once."""
+    return sorted({speaker for dump in dumps for speaker in dump.speakers})

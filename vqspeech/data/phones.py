@@ -1,0 +1,106 @@
+"""The 41 phones that units are compared with, and the folding of other phone sets onto them.
+
+The inventory is the 39 phones of CMUdict (ARPAbet without stress) with `sil` (silence, pauses) and `spn` (spoken
+noise, words out of vocabulary), the set of forced aligners such as Kaldi's and MFA's `english_us_arpa`; van den Oord et
+al. (arXiv 1711.00937, section 4.3) count 41 phonemes as well.
+
+Folded sources:
+
+- `arpabet`: CMUdict, with or without stress digits, in either case; silences by any of their usual names.
+- `timit`: the 61 labels of TIMIT, after Lee & Hon (1989), with these differences: a closure belongs to its stop, as it
+  does in forced alignments (they fold closures into silence); `zh` and `ao` stay as they are; `dx` is `t`; the glottal
+  stop `q` has no phone (they delete it).
+- `ipa`: MFA's `english_mfa` sets and espeak-ng's IPA; length, aspiration, voicing and place marks are dropped.
+- `espeak`, `espeak-gb`: espeak-ng's mnemonics of rhotic and of non-rhotic English.
+
+Labels that stand for several phones (`ɛɹ`, `@L`) are split, see `parts`.
+"""
+
+import re
+from functools import lru_cache
+
+SILENCE = "sil"
+NOISE = "spn"
+_VOWELS = "aa ae ah ao aw ay eh er ey ih iy ow oy uh uw"
+_CONSONANTS = "b ch d dh f g hh jh k l m n ng p r s sh t th v w y z zh"
+PHONES: tuple[str, ...] = (SILENCE, NOISE, *_VOWELS.split(), *_CONSONANTS.split())
+"""The inventory; `sil` is index 0."""
+INDEX: dict[str, int] = {phone: index for index, phone in enumerate(PHONES)}
+"""Index of each phone in `PHONES`."""
+
+
+def _table(text: str) -> dict[str, tuple[str, ...]]:
+    """`a=b c d=e` and so on, one label a word: label=phone[+phone]."""
+    return {label: tuple(p for p in phones.split("+") if p) for label, phones in (w.split("=") for w in text.split())}
+
+
+_STRESSED = re.compile(r"^([aeiou][a-z])[012]$")
+
+_PAUSES = _table(
+    "sil=sil sp=sil pau=sil pause=sil h#=sil #h=sil #=sil <eps>=sil <sil>=sil epi=sil silence=sil _=sil ssil=sil "
+    "brth=sil spn=spn nsn=spn noise=spn lau=spn laughter=spn <unk>=spn unk=spn oov=spn ns=spn"
+) | {"": (SILENCE,)}
+
+_ARPABET = _PAUSES | {phone: (phone,) for phone in PHONES} | _table("ax=ah axr=er ix=ih ux=uw hv=hh")
+
+_TIMIT = _ARPABET | _table("ax-h=ah el=l em=m en=n eng=ng nx=n dx=t bcl=b dcl=d gcl=g pcl=p tcl=t kcl=k")
+
+_IPA = _table(
+    "p=p b=b t=t d=d k=k g=g ɡ=g c=k ɟ=g tʃ=ch dʒ=jh ʧ=ch ʤ=jh f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh ɦ=hh ç=hh "
+    "m=m ɱ=m n=n ɲ=n ŋ=ng l=l ɫ=l ʎ=l ɹ=r r=r ɻ=r j=y w=w ʍ=w ɾ=t ʔ=t x=k "
+    "i=iy ɪ=ih ᵻ=ih e=ey ɛ=eh æ=ae a=ae ɑ=aa ɒ=aa ɔ=ao o=ow ʊ=uh u=uw ʉ=uw ʌ=ah ə=ah ɐ=ah ɜ=er ɝ=er ɚ=er "
+    "aɪ=ay aj=ay ɑɪ=ay aʊ=aw aw=aw eɪ=ey ej=ey ɛɪ=ey oʊ=ow ow=ow əʊ=ow əw=ow ɔɪ=oy ɔj=oy"
+)
+_IPA_MARKS = dict.fromkeys(map(ord, "ˈˌːˑʰʲʷˠ|‿͡.\u0325\u032a\u0329\u0303\u031d\u031a\u032f\u02de"))
+_IPA_TAILS = "ɹrlɫəɚ"
+
+_ESPEAK = _table(
+    "p=p b=b t=t t#=t t2=t d=d d#=d d2=d k=k g=g tS=ch dZ=jh f=f v=v T=th D=dh s=s z=z z#=z z/2=z S=sh Z=zh h=hh "
+    "m=m m-=m n=n n-=n N=ng l=l l/=l l/2=l l/3=l l#=l r=r r-=r r/=r w=w w#=w j=y x=k ?=t ;= "
+    "i:=iy i=iy I=ih I2=ih I#=ih I2#=ih E=eh E2=eh E#=eh e#=eh a=ae a2=ae aa=ae a#=ah a#2=ah A:=aa A#=aa "
+    "0=aa 02=ah 0#=ah O:=ao O=ao O2=ao U=uh @5=uh u:=uw u=uw V=ah @=ah @2=ah @#=ah @-=ah 3:=er "
+    "eI=ey e:=ey aI=ay OI=oy oU=ow oU#=ow o:=ow aU=aw @L=ah+l A~=aa O~=ao i@=iy+ah aI@=ay+ah IR=ih VR=ah"
+)
+_ESPEAK_RHOTIC = _ESPEAK | _table("3=er A@=aa+r O@=ao+r o@=ao+r e@=eh+r i@3=ih+r U@=uh+r aI3=ay+er aU@=aw+er")
+_ESPEAK_NONRHOTIC = _ESPEAK | _table("3=ah A@=aa O@=ao o@=ao e@=eh i@=ih+ah i@3=ih+ah U@=uh+ah aI3=ay+ah aU@=aw+ah")
+
+SOURCES: tuple[str, ...] = ("arpabet", "timit", "ipa", "espeak", "espeak-gb")
+"""Names of the phone sets that can be folded."""
+
+
+@lru_cache(maxsize=4096)
+def parts(label: str, source: str | None = None) -> tuple[str, ...] | None:
+    """The phones that `label` of the phone set `source` (of `SOURCES`) stands for, in order; None where it is unknown.
+
+    Nearly always one; several for r-coloured vowels and syllabic l; none, `()`, for a mark that prolongs the phone
+    before it (espeak-ng's `;`). Without a `source`, the label is looked for in `arpabet`, `timit`, `ipa`, in this
+    order. Raises `ValueError` for an unknown source.
+    """
+    if source is None:
+        return parts(label, "timit") or parts(label, "ipa")
+    if source in ("espeak", "espeak-gb"):
+        return (_ESPEAK_RHOTIC if source == "espeak" else _ESPEAK_NONRHOTIC).get(label)
+    plain = label.strip().lower()
+    if source in ("arpabet", "timit"):
+        table = _ARPABET if source == "arpabet" else _TIMIT
+        return table.get(plain) or table.get(_STRESSED.sub(r"\1", plain))
+    if source == "ipa":
+        return _PAUSES.get(plain) or _ipa(plain.translate(_IPA_MARKS))
+    raise ValueError(f"no phone set {source!r}; there are: {' '.join(SOURCES)}")
+
+
+def fold(label: str, source: str | None = None) -> str | None:
+    """The one phone that `label` of the phone set `source` stands for; None where it is unknown or not just one.
+
+    `fold("AH0")`, `fold("ix", "timit")` and `fold("ə", "ipa")` are "ah", "ih" and "ah". See `parts`.
+    """
+    phones = parts(label, source)
+    return phones[0] if phones and len(phones) == 1 else None
+
+
+def _ipa(label: str) -> tuple[str, ...] | None:
+    """A symbol of the table, or a vowel with an r, an l or a schwa behind it."""
+    if label in _IPA:
+        return _IPA[label]
+    vowel, tail = _IPA.get(label[:-1]), _IPA.get(label[-1:])
+    return vowel + tail if vowel and tail and vowel[0][0] in "aeiou" and label[-1] in _IPA_TAILS else None

@@ -1,0 +1,142 @@
+"""Every fault of a data directory, each with what to do about it."""
+
+import math
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from vqspeech import audio
+from vqspeech.data.tables import SLACK, Fault, Segment, Tables, is_pipe
+from vqspeech.errors import AudioError
+from vqspeech.jobs import outcomes
+
+__all__ = ["Fault", "faults"]
+
+_OVERSHOOT = 0.01
+"""Seconds by which a segment may end behind its recording: times are often rounded to this."""
+
+
+class _Task(NamedTuple):
+    """A recording and the parts of it that are utterances: (utterance, part, seconds claimed in utt2dur or None)."""
+
+    path: str
+    parts: list[tuple[str, Segment, float | None]]
+
+
+class _Finding(NamedTuple):
+    """Something wrong with a recording (`utterance` None), or with one utterance in the table `file`."""
+
+    file: str
+    utterance: str | None
+    what: str
+    fix: str
+
+
+def faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fault]:
+    """Every fault of the data directory `path`: in its tables, between them, and of the files they name.
+
+    With `audio`, all recordings are read from end to end, by `nj` processes; without, only missing and empty ones are
+    found. An empty list means that the directory is fine.
+    """
+    tables = Tables.load(path)
+    found = list(tables.faults)
+    if tables.wav and not (tables.folder / "spk2utt").is_file():
+        fix = f"vqspeech subset {tables.folder} --out NEW writes it"
+        found.append(Fault(os.fspath(tables.folder / "spk2utt"), 0, "missing", fix))
+    missing = _missing(tables)
+    found += missing
+    if audio:
+        absent = {fault.line for fault in missing if fault.file.endswith("wav.scp")}
+        found += _of_recordings(tables, absent, nj)
+    return found
+
+
+def _missing(tables: Tables) -> list[Fault]:
+    found = []
+    for name, rows, what in (("wav.scp", tables.wav, "recording"), ("utt2ali", tables.utt2ali, "alignment")):
+        for line, value in rows.values():
+            if not value or (name == "wav.scp" and is_pipe(value)):
+                continue  # the tables' fault already
+            if not os.path.isfile(value):
+                here = "" if os.path.isabs(value) else f", seen from {os.getcwd()}"
+                fix = "correct the path" if not here else "write absolute paths, or run from where these paths begin"
+                fault = (f"no {what} {value}{here}", f"{fix}, or leave the utterance out")
+            elif os.path.getsize(value) == 0:
+                fault = (f"{what} {value} is empty (0 bytes)", "copy it again, or leave the utterance out")
+            else:
+                continue
+            found.append(Fault(os.fspath(tables.folder / name), line, *fault))
+    return found
+
+
+def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
+    tasks: dict[str, _Task] = {}
+    lines: dict[str, int] = {}
+    for row in tables.wav.values():
+        if row.line not in absent and row.value and not (row.value.startswith("|") or row.value.endswith("|")):
+            tasks.setdefault(row.value, _Task(row.value, []))
+            lines.setdefault(row.value, row.line)
+    for utterance in tables.utt2spk:
+        source = tables.source(utterance)
+        if source and source[0].value in tasks:
+            claimed = tables.seconds.get(utterance)
+            tasks[source[0].value].parts.append((utterance, source[1], claimed))
+    found = []
+    rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
+    for task, findings, _ in outcomes(_findings, list(tasks.values()), nj, "recordings"):
+        for file, utterance, what, fix in findings:
+            line = lines[task.path] if utterance is None else rows[file][utterance].line
+            found.append(Fault(os.fspath(tables.folder / file), line, what, fix))
+    return found
+
+
+def _findings(task: _Task) -> list[_Finding]:
+    """What is wrong with one recording and the utterances in it."""
+    try:
+        header = audio.info(task.path)
+        sounds = _sounding(task, header)
+    except AudioError as error:
+        what, _, fix = str(error).rpartition("; ")
+        return [_Finding("wav.scp", None, what or str(error), fix)]
+    found = []
+    lost = audio.lost_seconds(task.path)
+    if lost:
+        what = f"{task.path}: truncated, the last {lost:.2f} s its header promises are missing"
+        found.append(_Finding("wav.scp", None, what, "copy it again, or leave it out"))
+    if not any(sounds):
+        what = f"{task.path}: silent, every sample is zero"
+        found.append(_Finding("wav.scp", None, what, "check the microphone or the channel, or leave it out"))
+    for (utterance, part, claimed), sounding in zip(task.parts, sounds, strict=False):
+        end = header.seconds if part.end is None else part.end
+        if part.start >= header.seconds or end > header.seconds + _OVERSHOOT:
+            what = f"'{utterance}' goes from {part.start:g} to {end:g} s, its recording lasts {header.seconds:.3f} s"
+            found.append(_Finding("segments", utterance, what, "correct the times or leave the utterance out"))
+            continue
+        if not sounding and any(sounds):
+            what = f"'{utterance}' is silent, every sample from {part.start:g} to {end:g} s is zero"
+            found.append(_Finding("segments", utterance, what, "correct the times or leave the utterance out"))
+        lasts = end - part.start
+        # Where segments gives the end, the tables have been compared already.
+        if claimed is not None and part.end is None and abs(claimed - lasts) > SLACK:
+            what = f"'{utterance}' lasts {claimed:g} s here, {lasts:.3f} s in {task.path}"
+            fix = f"write {lasts:.3f}, or delete utt2dur; copy the recording again where it is cut short"
+            found.append(_Finding("utt2dur", utterance, what, fix))
+    return found
+
+
+def _sounding(task: _Task, header: audio.AudioInfo) -> list[bool]:
+    """Whether any sample is not zero, for each part of the recording, and lastly for all of it; reads it whole."""
+    spans = [
+        (round(part.start * header.rate), math.inf if part.end is None else round(part.end * header.rate))
+        for _, part, _ in task.parts
+    ] + [(0, math.inf)]
+    sounds, first = [False] * len(spans), 0
+    for block in audio.blocks(task.path, rate=header.rate):
+        nonzero = first + np.flatnonzero(block)
+        for i, (start, end) in enumerate(spans):
+            if not sounds[i]:
+                at = np.searchsorted(nonzero, start)
+                sounds[i] = bool(at < len(nonzero) and nonzero[at] < end)
+        first += len(block)
+    return sounds

@@ -1,0 +1,119 @@
+"""Random windows of a dump as batches of tensors.
+
+A batch is a function of (seed, step, process) alone, so resuming at a step needs no stored sampler state and costs
+nothing; every window starts on the 10 ms grid, so that WORLD frames line up with it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqspeech import audio, world
+from vqspeech.data.dump import Shards
+from vqspeech.errors import SpeakerError
+
+
+@dataclass
+class Batch:
+    """Windows of speech. `samples` uint8 `(batch, time)`; `lengths` the valid samples of each, a multiple of 10 ms, the
+    rest is silence; `speakers` indices; `statistics` `(batch, 2, channels)` mean and deviation of the front end's
+    channels over each whole utterance, or None; `world` float32 `(batch, channels, frames)`, or None."""
+
+    samples: Tensor
+    lengths: Tensor
+    speakers: Tensor
+    statistics: Tensor | None
+    world: Tensor | None
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on a device."""
+        moved = {name: None if value is None else value.to(device) for name, value in vars(self).items()}
+        return Batch(**moved)
+
+
+class Windows:
+    """Windows of `samples` samples, a multiple of 10 ms, of a dump, for a model that knows `speakers`.
+
+    Raises `SpeakerError` where the dump has a speaker the model has not.
+    """
+
+    def __init__(self, shards: Shards, speakers: list[str], samples: int, statistics: np.ndarray | None = None):
+        unknown = sorted(set(shards.speakers) - set(speakers))
+        if unknown:
+            raise SpeakerError(f"{shards.path}: speakers {', '.join(unknown[:5])} are not in the model's training data")
+        self.shards = shards
+        self.samples = samples
+        self.statistics = statistics
+        self._speaker = np.array([speakers.index(name) for name in shards.speakers])
+        # An utterance is drawn in proportion to its windows, so that every sample is as likely as any other.
+        self._ends = np.cumsum(np.maximum(1, shards.length // world.FRAME - self.samples // world.FRAME + 1))
+
+    def random(self, size: int, seed: int, step: int, process: int = 0) -> Batch:
+        """`size` windows drawn at random."""
+        generator = np.random.default_rng([seed, step, process])
+        return self._batch(generator.integers(self._ends[-1], size=size))
+
+    def even(self, size: int) -> Batch:
+        """`size` windows spread evenly over the dump: the same ones at every call, for evaluation."""
+        return self._batch(np.linspace(0, self._ends[-1] - 1, size).astype(np.int64))
+
+    def _batch(self, picks: np.ndarray) -> Batch:
+        shards, size = self.shards, self.samples
+        utterances = np.searchsorted(self._ends, picks, side="right")
+        frames = picks - np.where(utterances > 0, self._ends[utterances - 1], 0)
+        samples = np.full((len(picks), size), audio.MIDPOINT, dtype=np.uint8)
+        lengths = np.empty(len(picks), dtype=np.int64)
+        targets = np.zeros((len(picks), size // world.FRAME, world.CHANNELS), np.float32) if shards.world_maps else None
+        for row, (i, frame) in enumerate(zip(utterances, frames, strict=True)):
+            part = shards.levels(i, frame * world.FRAME, frame * world.FRAME + size)
+            samples[row, : len(part)] = part
+            lengths[row] = len(part)
+            if targets is not None:
+                part = shards.world(i, frame, frame + size // world.FRAME)
+                targets[row, : len(part)] = part
+        return Batch(
+            torch.from_numpy(samples),
+            torch.from_numpy(lengths),
+            torch.from_numpy(self._speaker[utterances]),
+            None if self.statistics is None else torch.from_numpy(self.statistics[utterances]),
+            None if targets is None else torch.from_numpy(targets.transpose(0, 2, 1)),
+        )
+
+
+def utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:
+    """Mean and deviation of a front end's channels over each utterance: float32 `(utterances, 2, channels)`.
+
+    Computed once by `statistics` (levels `(time,)` → `(2, channels)`) and kept beside the shards under `name`.
+    """
+    from vqspeech.files import replaced
+
+    path = shards.path / f"statistics.{name}.npy"
+    if path.is_file():
+        kept = np.load(path, allow_pickle=False)
+        if len(kept) == len(shards):
+            return kept
+    found = np.stack([statistics(torch.from_numpy(shards.levels(i).copy())).numpy() for i in range(len(shards))])
+    with replaced(path) as temporary, open(temporary, "wb") as file:
+        np.save(file, found.astype(np.float32))
+    return found.astype(np.float32)
+
+
+def world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of each WORLD channel over a dump: float32 `(channels,)` each; every utterance counts."""
+    total, square, count = 0.0, 0.0, 0
+    for i in range(len(shards)):
+        frames = shards.world(i).astype(np.float64)
+        total, square, count = total + frames.sum(0), square + (frames**2).sum(0), count + len(frames)
+    mean = total / count
+    return mean.astype(np.float32), np.sqrt(np.maximum(square / count - mean**2, 1e-6)).astype(np.float32)
+
+
+def pitch_by_speaker(shards: Shards, speakers: list[str]) -> np.ndarray:
+    """Mean and deviation of log F0 of each speaker: float32 `(speakers, 2)`; NaN for one never voiced."""
+    logs: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in speakers}
+    for i, name in enumerate(shards.speakers):
+        logs[name].append(shards.world(i)[:, 0].astype(np.float32))
+    return np.array([world.pitch_statistics(np.concatenate(logs[name])) for name in speakers], dtype=np.float32)

@@ -1,0 +1,59 @@
+"""Confidence intervals by the bootstrap over utterances.
+
+Efron, "Bootstrap methods: another look at the jackknife", 1979 (percentile interval). Utterances are the independent
+items: frames or words within one are not, so intervals over those would be far too narrow.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with its interval: `value`, `low`, `high`, from `n` items. `low` and `high` are nan where n < 2."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def as_json(self) -> dict[str, float | int | None]:
+        """The estimate as JSON; what is not a number becomes null, which JSON can hold."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {**{k: v if math.isfinite(v) else None for k, v in numbers.items()}, "n": self.n}
+
+
+def ratio(
+    parts: Sequence[float] | np.ndarray,
+    wholes: Sequence[float] | np.ndarray | None = None,
+    groups: Sequence[str] | None = None,
+    draws: int = 1000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """sum(parts) / sum(wholes) over items (without `wholes`, the mean), with the interval that redrawing them gives.
+
+    Word error rate: `parts` are the errors, `wholes` the reference words of each utterance. Items that depend on each
+    other (one sentence converted to many voices) share a name in `groups`, and whole groups are redrawn; `n` still
+    counts items. The interval is nan where there are fewer than two groups.
+    """
+    top = np.asarray(parts, dtype=np.float64)
+    bottom = np.ones(len(top)) if wholes is None else np.asarray(wholes, dtype=np.float64)
+    n = len(top)
+    if n == 0 or bottom.sum() == 0:
+        return Estimate(math.nan, math.nan, math.nan, n)
+    value = float(top.sum() / bottom.sum())
+    if groups is not None:
+        _, place = np.unique(np.asarray(groups), return_inverse=True)
+        top, bottom = np.bincount(place, top), np.bincount(place, bottom)
+    if len(top) < 2:
+        return Estimate(value, math.nan, math.nan, n)
+    counts = np.random.default_rng(seed).multinomial(len(top), np.full(len(top), 1 / len(top)), size=draws)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        redrawn = (counts @ top) / (counts @ bottom)  # (draws,)
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(redrawn[np.isfinite(redrawn)], [tail, 100 - tail])
+    return Estimate(value, float(low), float(high), n)

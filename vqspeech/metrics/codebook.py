@@ -1,0 +1,30 @@
+"""How a codebook is used."""
+
+import numpy as np
+
+
+def perplexity(counts: np.ndarray) -> float:
+    """exp of the entropy of codes chosen `counts` `(codes,)` times: from 1 (one code) to K (all alike).
+
+    Taken over all the speech at hand: over one batch it is small for want of data, which is no collapse.
+    """
+    total = counts.sum()
+    if not total:
+        return 0.0
+    share = counts[counts > 0] / total
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def used(counts: np.ndarray) -> int:
+    """Number of codes that were chosen at all."""
+    return int((counts > 0).sum())
+
+
+def bit_rate(rate: float, codes: int) -> float:
+    """Bits a second of `rate` codes a second out of `codes`, sent without entropy coding: rate · log2 K."""
+    return rate * float(np.log2(codes))
+
+
+def entropy_rate(rate: float, counts: np.ndarray) -> float:
+    """Bits a second at the entropy of the codes as they were used (the ZeroSpeech bit rate)."""
+    return rate * float(np.log2(max(perplexity(counts), 1.0)))

@@ -1,0 +1,52 @@
+"""Pictures of speech and of training, as matplotlib figures."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech import audio
+from vqspeech.files import replaced
+
+
+def spectrograms(sounds: dict[str, np.ndarray]):
+    """A figure with the spectrogram (0 to 8 kHz, 80 dB) of each waveform `(samples,)` under the other, by title."""
+    from matplotlib.figure import Figure
+
+    longest = max(map(len, sounds.values())) / audio.RATE
+    figure = Figure(figsize=(max(6.0, 2.5 * longest), 1.9 * len(sounds)), layout="constrained")
+    for axes, (title, wave) in zip(
+        np.atleast_1d(figure.subplots(len(sounds), 1, sharex=True)), sounds.items(), strict=True
+    ):
+        with np.errstate(divide="ignore"):
+            axes.specgram(wave + 1e-7, NFFT=400, noverlap=240, Fs=audio.RATE, vmin=-130, vmax=-45, cmap="magma")
+        axes.set(title=title, ylabel="Hz", xlim=(0, longest))
+    return figure
+
+
+def curves(path: Path):
+    """A figure of the training curves in `curves.jsonl`: losses on held-out speech, and the three collapse numbers."""
+    from matplotlib.figure import Figure
+
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    steps = [line["step"] for line in lines]
+    figure = Figure(figsize=(12, 3.2), layout="constrained")
+    panels = [
+        ("held-out decoder loss", ["decoder"]),
+        ("loss added by shuffled codes", ["shuffle_gap"]),
+        ("codes", ["perplexity", "used"]),
+        ("codebook losses", ["commitment", "codebook"]),
+    ]
+    for axes, (title, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for name in names:
+            if name in lines[0]:
+                axes.plot(steps, [line[name] for line in lines], label=name)
+        axes.set(title=title, xlabel="step", ylim=(0, None))
+        axes.legend()
+    return figure
+
+
+def save(figure, path: str | Path) -> None:
+    """Writes a figure as PNG, in one piece."""
+    with replaced(path) as temporary:
+        figure.savefig(temporary, dpi=90)

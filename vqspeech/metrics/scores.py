@@ -1,0 +1,116 @@
+"""scores.json: every figure measured on an experiment, with what is needed to measure it again.
+
+{"sections": {NAME: {"rows": [{"row": NAME, COLUMN: {"value", "low", "high", "n"} | number | text, …}, …],
+                     "command", "git", "seed", "time", "versions", "notes", "figures", "details"}}}
+"""
+
+import json
+import math
+import os
+import platform
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from vqspeech.errors import VqspeechError
+from vqspeech.files import write_text
+from vqspeech.metrics.bootstrap import Estimate
+
+_PACKAGES = ("vqspeech", "torch", "numpy", "librosa", "scikit-learn")
+
+
+class ScoresError(VqspeechError):
+    """A scores file that cannot be read."""
+
+
+def add_rows(
+    path: str | os.PathLike,
+    section: str,
+    rows: Sequence[Mapping[str, Any]],
+    command: str | None = None,
+    *,
+    seed: int | None = None,
+    notes: Sequence[str] = (),
+    figures: Sequence[str] = (),
+    details: Sequence[Mapping[str, Any]] = (),
+    packages: Sequence[str] = (),
+) -> None:
+    """Sets `section` of the scores file `path` to `rows`, keeping its other sections; written in one piece.
+
+    A row has the key "row", its name, and a key a column: an `Estimate` (or a dict of value, low, high, n), a number,
+    or a text. `command` is by default the command line of this process. `notes` say how it was measured, `figures` are
+    paths relative to the file's folder, `details` single items (what the ASR heard), `packages` further packages whose
+    versions matter. Raises `ScoresError` where the file is there but not such a file.
+    """
+    scores = read(path) if os.path.exists(path) else {"sections": {}}
+    scores["sections"][section] = {
+        "rows": [{key: _cell(value) for key, value in row.items()} for row in rows],
+        "command": command or this_command(),
+        "git": git_hash(),
+        "seed": seed,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "versions": versions(packages),
+        "notes": list(notes),
+        "figures": list(figures),
+        "details": [{key: _cell(value) for key, value in item.items()} for item in details],
+    }
+    write_text(path, json.dumps(scores, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read(path: str | os.PathLike) -> dict[str, Any]:
+    """The content of a scores file, {"sections": …}. Raises `ScoresError`."""
+    try:
+        scores = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ScoresError(f"{path}: no scores file ({error}); remove it and score again") from None
+    if not isinstance(scores, dict) or not isinstance(scores.get("sections"), dict):
+        raise ScoresError(f"{path}: no scores file (it has no sections); remove it and score again")
+    return scores
+
+
+def this_command() -> str:
+    """The command line of this process, as one would type it."""
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def git_hash() -> str:
+    """The commit of vqspeech's own checkout, with "+changes" where tracked files differ; "none" outside of one."""
+    folder = Path(__file__).resolve().parent
+
+    def git(*arguments: str) -> str:
+        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
+        return answer.stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # installed inside somebody else's repository?
+        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "none"
+
+
+def versions(packages: Sequence[str] = ()) -> dict[str, str]:
+    """Versions of Python, of the packages every score depends on, and of `packages`; missing ones are left out."""
+    found = {"python": platform.python_version()}
+    for package in (*_PACKAGES, *packages):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, Estimate):
+        return value.as_json()
+    if isinstance(value, Mapping):
+        return {key: _cell(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_cell(inner) for inner in value]
+    if hasattr(value, "item"):  # a number of numpy or torch
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,79 @@
+"""Text as a recogniser should have heard it: one form for transcripts and for what an ASR writes.
+
+Lower case, numbers in words, no punctuation, titles in full: LibriSpeech transcripts are in this form already but for
+their case, VCTK's are after it.
+"""
+
+import re
+import unicodedata
+
+_ONES = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
+_TENS = ["zero", "ten", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ORDINALS = {
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth",
+    "twelve": "twelfth",
+}  # fmt: skip
+_WORDS = {
+    "mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint", "vs": "versus", "etc": "et cetera",
+    "ok": "okay",
+}  # fmt: skip
+_NUMBER = re.compile(r"(\d+)(st|nd|rd|th)?\b")
+
+
+def spelled(number: int) -> str:
+    """The number in English words, as read aloud in American English: 342 is "three hundred forty two"."""
+    if number < 20:
+        return _ONES[number]
+    if number < 100:
+        tens, ones = divmod(number, 10)
+        return _TENS[tens] + (f" {_ONES[ones]}" if ones else "")
+    for size, name in ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred")):
+        if number >= size:
+            many, rest = divmod(number, size)
+            return f"{spelled(many)} {name}" + (f" {spelled(rest)}" if rest else "")
+    raise AssertionError(number)
+
+
+def ordinal(number: int) -> str:
+    """The ordinal in English words: 23 is "twenty third"."""
+    *before, last = spelled(number).split()
+    if last in _ORDINALS:
+        last = _ORDINALS[last]
+    else:
+        last = (last[:-1] + "ie" if last.endswith("y") else last) + "th"
+    return " ".join([*before, last])
+
+
+def normalised(text: str) -> str:
+    """`text` in lower-case words of letters, single spaces between: what CER and WER compare.
+
+    Numbers are spelled, four-digit ones as years are read ("1834": eighteen thirty four), apostrophes dropped, all
+    other marks taken as spaces.
+    """
+    text = unicodedata.normalize("NFKD", text.lower())
+    text = "".join(c for c in text if not unicodedata.combining(c))
+    text = re.sub(r"\$\s?(\d[\d,]*)", r"\1 dollars", text)
+    text = re.sub(r"\b\d{1,3}(,\d{3}){1,4}\b", lambda match: f" {spelled(int(match[0].replace(',', '')))} ", text)
+    text = text.replace("%", " percent ").replace("&", " and ")
+    text = _NUMBER.sub(_in_words, text)
+    text = re.sub(r"['’‘`]", "", text)
+    words = re.sub(r"[^a-z]+", " ", text).split()
+    return " ".join(_WORDS.get(word, word) for word in words)
+
+
+def _in_words(match: re.Match) -> str:
+    digits, suffix = match.groups()
+    if len(digits) > 12 or (len(digits) > 1 and digits[0] == "0"):
+        return " " + " ".join(_ONES[int(digit)] for digit in digits) + " "
+    number = int(digits)
+    if suffix:
+        words = ordinal(number)
+    elif 1100 <= number < 2000 and number % 100:
+        first, last = divmod(number, 100)
+        words = f"{spelled(first)} {'oh ' if last < 10 else ''}{spelled(last)}"
+    else:
+        words = spelled(number)
+    return f" {words} "

@@ -1,0 +1,1 @@
+"""The models: front ends, encoder, codebooks, decoders, and the VQ-VAE made of them."""

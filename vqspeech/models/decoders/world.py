@@ -1,0 +1,112 @@
+"""The fast decoder: gated convolutions that predict WORLD frames, which the vocoder turns into sound."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import world
+from vqspeech.data.windows import Batch
+
+
+class Block(nn.Module):
+    """A gated residual convolution over frames, told the speaker."""
+
+    def __init__(self, channels: int, window: int, voice: int, dropout: float):
+        super().__init__()
+        self.gated = nn.Conv1d(channels, 2 * channels, window, padding=window // 2)
+        self.voice = nn.Linear(voice, 2 * channels)
+        self.residual = nn.Conv1d(channels, channels, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, voice: Tensor) -> Tensor:
+        """x `(batch, channels, frames)`, voice `(batch, voice)` → the same shape as x."""
+        filters, gates = (self.gated(self.dropout(x)) + self.voice(voice)[:, :, None]).chunk(2, 1)
+        return x + self.residual(filters.tanh() * gates.sigmoid())
+
+
+class WorldDecoder(nn.Module):
+    """Log spectral envelope, aperiodicity and voicing at 100 frames a second, from latents and speaker.
+
+    The pitch is not predicted: it is carried over from the source, its log-F0 mean and deviation replaced by the target
+    speaker's. `mean` and `deviation` of each WORLD channel over the training data normalise the targets.
+    """
+
+    def __init__(
+        self,
+        latents: int,
+        hop: int,
+        speakers: int,
+        layers: int = 6,
+        channels: int = 256,
+        window: int = 5,
+        voice: int = 64,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.hop = hop
+        self.input = nn.Conv1d(latents, channels, 3, padding=1)
+        self.speaker = nn.Embedding(speakers, voice)
+        self.blocks = nn.ModuleList(Block(channels, window, voice, dropout) for _ in range(layers))
+        self.output = nn.Conv1d(channels, world.CHANNELS, 1)
+        self.register_buffer("mean", torch.zeros(world.CHANNELS))
+        self.register_buffer("deviation", torch.ones(world.CHANNELS))
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples of source that one frame depends on, through its latents."""
+        return self.hop * 3 + world.FRAME * sum(block.gated.kernel_size[0] - 1 for block in self.blocks)
+
+    def forward(self, latents: Tensor, speakers: Tensor) -> Tensor:
+        """Normalised WORLD frames, the first channel the logit of voicing: `(batch, CHANNELS, frames)`.
+
+        latents `(batch, dimension, latents)`, each held over its share of the frames; speakers int `(batch,)`.
+        """
+        frames = world.frames_in(latents.shape[2] * self.hop)
+        x = F.interpolate(self.input(latents), size=frames, mode="nearest")
+        voice = self.speaker(speakers)
+        for block in self.blocks:
+            x = block(x, voice)
+        return self.output(F.silu(x))
+
+    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """{"envelope", "aperiodicity"}: mean absolute error in deviations; {"voicing"}: nats a frame."""
+        predicted = self(latents, speakers).float()
+        target = (batch.world - self.mean[:, None]) / self.deviation[:, None]
+        valid = (
+            torch.arange(target.shape[2], device=target.device) < (batch.lengths // world.FRAME)[:, None]
+        )  # (batch, frames)
+        error = (predicted - target).abs()
+        voicing = F.binary_cross_entropy_with_logits(predicted[:, 0], (batch.world[:, 0] > 0).float(), reduction="none")
+        parts = {"envelope": error[:, 2:].mean(1), "aperiodicity": error[:, 1], "voicing": voicing}
+        return {name: (part * valid).sum() / valid.sum() for name, part in parts.items()}
+
+    @torch.inference_mode()
+    def waveforms(
+        self, latents: Tensor, speakers: Tensor, pitch: Tensor | None, temperature: float = 1.0, seed: int = 0
+    ) -> Tensor:
+        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
+        `(batch, time)`. `pitch` `(batch, frames)` is log F0 in every frame, 0 where there is none at all; where the
+        decoder hears no voicing it is not sounded. Nothing is drawn: `temperature` and `seed` do not matter."""
+        predicted = self(latents, speakers).float()
+        frames = predicted * self.deviation[:, None] + self.mean[:, None]
+        voiced = predicted[:, 0] > 0
+        frames[:, 0] = torch.zeros_like(frames[:, 0]) if pitch is None else pitch.to(frames) * voiced
+        sounds = [world.synthesis(one.T) for one in frames.cpu().numpy()]
+        return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]
+
+
+def carried_pitch(logs: np.ndarray, speaker: np.ndarray, source: tuple[float, float] | None = None) -> np.ndarray:
+    """A source's log F0 in the range of a target speaker: float32 `(frames,)`, continuous through unvoiced frames.
+
+    (log F0 − μ_source) · σ_target / σ_source + μ_target; `speaker` is the target's (μ, σ), `source` the source's, by
+    default those of `logs` itself. All zero where the source is never voiced, or the target never was.
+    """
+    mean, deviation = world.pitch_statistics(logs) if source is None else source
+    voiced = logs > 0
+    if not voiced.any() or not np.isfinite([mean, *speaker]).all():
+        return np.zeros(len(logs), dtype=np.float32)
+    frames = np.arange(len(logs))
+    contour = np.interp(frames, frames[voiced], logs[voiced])
+    scale = speaker[1] / deviation if deviation > 1e-3 else 0.0
+    return ((contour - mean) * scale + speaker[0]).astype(np.float32)

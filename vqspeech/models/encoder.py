@@ -1,0 +1,51 @@
+"""The encoder: strided convolutions from the front end's channels to one map of latent vectors."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Encoder(nn.Module):
+    """Convolutions with rectifiers, then a projection to the latent dimension.
+
+    `layers` gives (window, stride) of each; a layer of stride s makes exactly time / s frames of time, so that the
+    paper's six of window 4 and stride 2 give time / 64. Layers of stride 1 that keep the width are residual.
+    """
+
+    def __init__(self, inputs: int, channels: int, layers: Sequence[Sequence[int]], latents: int):
+        super().__init__()
+        widths = [inputs] + [channels] * len(layers)
+        self.strides = [stride for _, stride in layers]
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(before, after, window, stride)
+            for (window, stride), before, after in zip(layers, widths, widths[1:], strict=False)
+        )
+        self.projection = nn.Conv1d(channels, latents, 1)
+        for convolution in self.convolutions:
+            nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+            nn.init.zeros_(convolution.bias)
+
+    @property
+    def hop(self) -> int:
+        """Input frames per latent."""
+        return int(torch.tensor(self.strides).prod())
+
+    @property
+    def receptive_field(self) -> int:
+        """Input frames that one latent depends on."""
+        field, jump = 1, 1
+        for convolution, stride in zip(self.convolutions, self.strides, strict=True):
+            field, jump = field + (convolution.kernel_size[0] - 1) * jump, jump * stride
+        return field
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x `(batch, channels, time)`, mask `(batch, time)` bool, true over a multiple of `hop` frames
+        → `(batch, latents, time / hop)`. What lies past the mask changes nothing before it."""
+        for convolution, stride in zip(self.convolutions, self.strides, strict=True):
+            spare = convolution.kernel_size[0] - stride
+            mask = mask[:, ::stride]
+            y = F.relu(convolution(F.pad(x, (spare // 2, spare - spare // 2)))) * mask[:, None]
+            x = x + y if stride == 1 and x.shape == y.shape else y
+        return self.projection(x)

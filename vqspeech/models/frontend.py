@@ -1,0 +1,116 @@
+"""What the encoder sees of the speech: the samples themselves (the paper), or log-mel or MFCC frames."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import audio
+from vqspeech.errors import ConfigError
+from vqspeech.torchaudio_functional import functional
+
+_FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
+_FLOOR = 1e-5
+
+
+def waves(levels: Tensor) -> Tensor:
+    """Waveform of µ-law levels: float32, same shape, in [-1, 1] (`audio.linear` on tensors)."""
+    curve = 2 * (levels.float() / (audio.LEVELS - 1)) - 1
+    return curve.sign() * torch.expm1(curve.abs() * torch.log1p(torch.tensor(audio.LEVELS - 1.0))) / (audio.LEVELS - 1)
+
+
+class Waveform(nn.Module):
+    """The µ-law levels as numbers in [-1, 1], one channel, at the sample rate."""
+
+    name, channels, hop, reach = "waveform", 1, 1, 0
+
+    def forward(self, levels: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
+        """levels `(batch, time)` uint8, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
+        return (((levels.float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
+
+
+class LogMel(nn.Module):
+    """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the utterance."""
+
+    name, channels, hop, reach = "logmel", _MELS, _HOP, _FFT
+
+    def __init__(self):
+        super().__init__()
+        filters = functional().melscale_fbanks(
+            _FFT // 2 + 1, 20.0, audio.RATE / 2, _MELS, audio.RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", F.pad(torch.hann_window(400), (56, 56)), persistent=False)
+
+    def energies(self, levels: Tensor, mask: Tensor) -> Tensor:
+        """Log mel energies, not normalised: `(batch, channels, time / 160)`; frame i is centred at 160 i + 80."""
+        wave = waves(levels) * mask
+        frames = F.pad(wave, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
+        power = torch.fft.rfft(frames * self.window).abs().square()
+        return (power @ self.filters).clamp(min=_FLOOR**2).log().transpose(1, 2)
+
+    def cepstra(self, levels: Tensor, mask: Tensor) -> Tensor:
+        """The channels before normalisation: `(batch, channels, frames)`."""
+        return self.energies(levels, mask)
+
+    def forward(self, levels: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
+        """levels `(batch, time)` uint8, mask `(batch, time)` bool, statistics `(batch, 2, channels)` (None: none are
+        subtracted) → float32 `(batch, channels, time / 160)`, zero where the mask ends."""
+        with torch.autocast(levels.device.type, enabled=False):
+            static = self.cepstra(levels, mask)
+            if statistics is not None:
+                static = (static - statistics[:, 0, :, None]) / statistics[:, 1, :, None]
+            return self.dynamic(static * mask[:, None, :: self.hop])
+
+    def dynamic(self, static: Tensor) -> Tensor:
+        """All channels from the normalised static ones."""
+        return static
+
+    @torch.no_grad()
+    def sums(self, levels: Tensor, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor, int]:
+        """Sum, sum of squares (float64, `(channels,)`) and number of frames `start` to `stop` of levels `(time,)`."""
+        static = self.cepstra(levels[None], torch.ones(1, len(levels), device=levels.device))[0, :, start:stop].double()
+        return static.sum(1), static.square().sum(1), static.shape[1]
+
+    def statistics(self, levels: Tensor) -> Tensor:
+        """Mean and deviation of the static channels of one utterance: levels `(time,)` → float32 `(2, channels)`."""
+        return moments(*self.sums(levels))
+
+
+class Mfcc(LogMel):
+    """13 MFCC every 10 ms, normalised over the utterance, with their first and second differences."""
+
+    name, channels, reach = "mfcc", 3 * _CEPSTRA, _FFT + 8 * _HOP
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("cosines", functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False)
+        # Regression over ±2 frames (HTK), scaled so that the differences have about the deviation of the statics.
+        slope = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10
+        self.register_buffer("slope", slope[None, None] * 4, persistent=False)
+
+    def cepstra(self, levels: Tensor, mask: Tensor) -> Tensor:
+        return (self.energies(levels, mask).transpose(1, 2) @ self.cosines).transpose(1, 2)
+
+    def dynamic(self, static: Tensor) -> Tensor:
+        def difference(x: Tensor) -> Tensor:  # (batch, channels, frames)
+            return F.conv1d(F.pad(x, (2, 2)).flatten(0, 1)[:, None], self.slope).view(x.shape)
+
+        first = difference(static)
+        return torch.cat([static, first, difference(first)], 1)
+
+
+def moments(total: Tensor, square: Tensor, count: int) -> Tensor:
+    """Mean and deviation from sum, sum of squares and count: float32 `(2, channels)`."""
+    mean = total / count
+    return torch.stack([mean, (square / count - mean**2).clamp(min=1e-4).sqrt()]).float()
+
+
+FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, Mfcc)}
+"""Front ends by name."""
+
+
+def frontend(name: str) -> Waveform | LogMel:
+    """The front end of that name. Raises `ConfigError` where there is none."""
+    if name not in FRONTENDS:
+        raise ConfigError(f"no front end '{name}'; there are {', '.join(FRONTENDS)}")
+    return FRONTENDS[name]()

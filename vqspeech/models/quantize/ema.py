@@ -1,0 +1,28 @@
+"""The codebook learned by exponential moving averages, as in the paper's appendix A.1."""
+
+import torch
+from torch import Tensor
+
+from vqspeech.models.quantize.codebook import Codebook
+
+
+class EmaCodebook(Codebook):
+    """Each code is the running mean of the vectors it was chosen for (1711.00937, appendix, eq. 6 to 8), γ = 0.99.
+
+    N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m / N. A revived code sets embedding, count and running sum together: with
+    the sum left as it was, the next step would move the code straight back.
+    """
+
+    def __init__(self, codes: int, dimension: int, beta: float = 0.25, decay: float = 0.99, revive_below: float = 0.02):
+        super().__init__(codes, dimension, beta, decay, revive_below)
+        self.register_buffer("weight", torch.randn(codes, dimension) / codes)
+        self.register_buffer("sums", torch.zeros(codes, dimension))
+
+    def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
+        super().set_vectors(rows, vectors, count)
+        self.sums[rows] = vectors * self.counts[rows, None]
+
+    def move(self, numbers: Tensor, sums: Tensor) -> None:
+        self.sums.lerp_(sums, 1 - self.decay)
+        counted = self.counts[:, None] > 1e-5  # a code unused for so long stays where it was
+        self.weight.copy_(torch.where(counted, self.sums / self.counts[:, None], self.weight))

@@ -1,0 +1,271 @@
+"""The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; and what one does with a trained one."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqspeech import audio, world
+from vqspeech.data.dump import Shards
+from vqspeech.data.windows import Batch, pitch_by_speaker, world_statistics
+from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
+from vqspeech.models import checkpoint
+from vqspeech.models.decoders import WorldDecoder, decoder
+from vqspeech.models.decoders.world import carried_pitch
+from vqspeech.models.encoder import Encoder
+from vqspeech.models.frontend import frontend, moments
+from vqspeech.models.quantize import quantizer
+
+PIECE = 20.0
+"""Seconds that are encoded or decoded at once; memory does not grow beyond it."""
+LANES = 32
+"""Pieces that are decoded side by side."""
+OVERLAP = 0.5
+"""Seconds by which decoded pieces overlap, and within which they are joined."""
+
+
+class VQVAE(nn.Module):
+    """A model as its configuration describes it (groups `frontend`, `encoder`, `quantizer`, `decoder`), for the voices
+    `speakers`. Raises `ConfigError` where the configuration names something unknown."""
+
+    def __init__(self, config: Mapping[str, Any], speakers: Sequence[str]):
+        super().__init__()
+        self.config, self.speakers = dict(config), list(speakers)
+        try:
+            latents = config["encoder"]["latents"]
+            self.frontend = frontend(config["frontend"]["name"])
+            self.encoder = Encoder(self.frontend.channels, **config["encoder"])
+            self.quantizer = quantizer(dimension=latents, **config["quantizer"])
+            self.decoder = decoder(latents=latents, hop=self.hop, speakers=len(self.speakers), **config["decoder"])
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"the configuration does not describe a model: {error}") from None
+        self.register_buffer("pitch", torch.full((len(self.speakers), 2), float("nan")))
+
+    @property
+    def hop(self) -> int:
+        """Samples per code."""
+        return self.frontend.hop * self.encoder.hop
+
+    @property
+    def rate(self) -> float:
+        """Codes a second (Hz)."""
+        return audio.RATE / self.hop
+
+    @property
+    def encoder_field(self) -> int:
+        """Samples that one code depends on."""
+        return self.frontend.reach + self.frontend.hop * self.encoder.receptive_field
+
+    @property
+    def device(self) -> torch.device:
+        return self.pitch.device
+
+    # Training
+
+    def fit(self, shards: Shards) -> None:
+        """Sets what is known of the training data before training: pitch by speaker, scale of the WORLD channels.
+
+        Raises `ConfigError` where the decoder needs WORLD frames and the dump has none.
+        """
+        if shards.world_maps:
+            self.pitch.copy_(torch.from_numpy(pitch_by_speaker(shards, self.speakers)))
+        if isinstance(self.decoder, WorldDecoder):
+            if not shards.world_maps:
+                raise ConfigError(f"{shards.path} has no WORLD frames for this decoder; run `vqspeech dump --world`")
+            mean, deviation = world_statistics(shards)
+            self.decoder.mean.copy_(torch.from_numpy(mean))
+            self.decoder.deviation.copy_(torch.from_numpy(deviation))
+
+    def latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Encoder output `(batch, latents, codes)` and the mask of codes within each window `(batch, codes)`."""
+        lengths = -(-batch.lengths // self.hop) * self.hop
+        mask = torch.arange(batch.samples.shape[1], device=lengths.device) < lengths[:, None]
+        features = self.frontend(batch.samples, mask, batch.statistics)
+        return self.encoder(features, mask[:, :: self.frontend.hop]), mask[:, :: self.hop]
+
+    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """Losses by name, whose sum is minimised (eq. 3); the codes `(batch, codes)`; the mask of those that count."""
+        latents, mask = self.latents(batch)
+        quantised = self.quantizer(latents, mask)
+        losses = self.decoder.loss(quantised.vectors, batch.speakers, batch) | quantised.losses
+        return losses, quantised.codes, mask
+
+    @torch.no_grad()
+    def decoder_loss(self, codes: Tensor, batch: Batch) -> Tensor:
+        """The decoder's loss on a batch given any codes `(batch, codes)`: what shuffled codes cost is told by it."""
+        return sum(self.decoder.loss(self.quantizer.lookup(codes), batch.speakers, batch).values(), torch.zeros(()))
+
+    # Inference
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "VQVAE":
+        """The model of a checkpoint, ready for use. Raises `CheckpointError` where it cannot be read."""
+        tensors, about = checkpoint.read(path, "model.", device)
+        try:
+            model = cls(about["config"], about["speakers"]).to(device)
+            model.load_state_dict(tensors)
+        except (ConfigError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
+        return model.eval()
+
+    def save_pretrained(self, path: str | Path, **about: Any) -> None:
+        """Writes weights, configuration and speakers (and what else is said `about` it) to one file."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
+        checkpoint.write(path, tensors, {"config": self.config, "speakers": self.speakers, **about})
+
+    def fingerprint(self) -> str:
+        """SHA-256 of encoder and codebook: units of two models with the same one mean the same."""
+        digest = hashlib.sha256()
+        for module in (self.encoder, self.quantizer):
+            for name, tensor in sorted(module.state_dict().items()):
+                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def speaker(self, name: str) -> int:
+        """Index of a voice. Raises `SpeakerError`, with the closest names, where there is none of that name."""
+        if name not in self.speakers:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, self.speakers, 3, 0.0) or self.speakers[:3]
+            raise SpeakerError(f"no voice '{name}'; the closest are {', '.join(close)} (`vqspeech speakers` lists all)")
+        return self.speakers.index(name)
+
+    def encode(self, wave: np.ndarray) -> np.ndarray:
+        """Codes of a waveform `(samples,)` at 16 kHz: int64 `(codes,)`, one per `hop` samples, the last one filled up
+        with silence. Raises `ValueError` where the waveform is empty, not one channel, or not finite."""
+        wave = np.asarray(wave)
+        if wave.ndim != 1 or not len(wave) or not np.isfinite(wave).all():
+            raise ValueError("a waveform is a non-empty array (samples,) of finite numbers")
+        return self.encode_blocks([wave])
+
+    @torch.inference_mode()
+    def encode_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        """Codes of a waveform that comes in blocks, as `encode`; memory is that of 8-bit levels and of one piece."""
+        levels = np.concatenate([audio.mulaw(block) for block in blocks])
+        levels = np.pad(levels, (0, -len(levels) % self.hop), constant_values=audio.MIDPOINT)
+        margin = -(-self.encoder_field // self.hop) * self.hop
+        step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
+        statistics = self._statistics(levels, step, margin)
+        codes = []
+        for start in range(0, len(levels), step):
+            first = max(0, start - margin)
+            piece = torch.from_numpy(levels[None, first : start + step + margin].copy()).to(self.device)
+            batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
+            found = self.quantizer.nearest(self.latents(batch)[0][0].T)
+            codes.append(found[(start - first) // self.hop :][: step // self.hop].cpu().numpy())
+        return np.concatenate(codes)
+
+    def _statistics(self, levels: np.ndarray, step: int, margin: int) -> Tensor | None:
+        """The front end's statistics of one utterance `(1, 2, channels)`, gathered piece by piece."""
+        if self.frontend.name == "waveform":
+            return None
+        total, square, count, hop = 0.0, 0.0, 0, self.frontend.hop
+        for start in range(0, len(levels), step):
+            first = max(0, start - margin)
+            piece = torch.from_numpy(levels[first : start + step + margin].copy()).to(self.device)
+            inside = (start - first) // hop
+            sums = self.frontend.sums(piece, inside, inside + step // hop)
+            total, square, count = total + sums[0], square + sums[1], count + sums[2]
+        return moments(total, square, count)[None]
+
+    @torch.inference_mode()
+    def decode(
+        self,
+        codes: np.ndarray,
+        speaker: str,
+        pitch: np.ndarray | None = None,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Speech of codes `(codes,)` in a voice: float32 `(codes * hop,)` at 16 kHz.
+
+        `pitch` is log F0 by 10 ms frame, for a decoder that is told the pitch. Raises `SpeakerError`.
+        """
+        return self.decode_many([codes], [speaker], [pitch], temperature, seed)[0]
+
+    @torch.inference_mode()
+    def decode_many(
+        self,
+        codes: Sequence[np.ndarray],
+        speakers: Sequence[str],
+        pitches: Sequence[np.ndarray | None],
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> list[np.ndarray]:
+        """As `decode`, for several utterances in one batch, cut into pieces where they are long."""
+        step, overlap = (int(seconds * audio.RATE) // self.hop for seconds in (PIECE, OVERLAP))
+        cuts = [
+            (i, start, min(len(one), start + step + overlap))
+            for i, one in enumerate(codes)
+            for start in range(0, max(1, len(one) - overlap), step)
+        ]
+        frames_per_code = self.hop / world.FRAME
+        longest = max(stop - start for _, start, stop in cuts)
+        padded = np.zeros((len(cuts), longest), dtype=np.int64)
+        contours = np.zeros((len(cuts), world.frames_in(longest * self.hop)), dtype=np.float32)
+        for row, (i, start, stop) in enumerate(cuts):
+            padded[row, : stop - start] = codes[i][start:stop]
+            padded[row, stop - start :] = codes[i][stop - 1]
+            contour = pitches[i]
+            if contour is not None:
+                part = contour[int(start * frames_per_code) :][: contours.shape[1]]
+                contours[row, : len(part)] = part
+        voices = torch.tensor([self.speaker(speakers[i]) for i, _, _ in cuts], device=self.device)
+        latents = self.quantizer.lookup(torch.from_numpy(padded).to(self.device))  # (pieces, dimension, codes)
+        sounds: list[np.ndarray] = []
+        for first in range(0, len(cuts), LANES):
+            lanes = slice(first, first + LANES)
+            pitch = torch.from_numpy(contours[lanes])
+            # Lanes of one seed draw the same noise in every group; groups must not repeat each other's.
+            sounds += [
+                *self.decoder.waveforms(latents[lanes], voices[lanes], pitch, temperature, seed + first).cpu().numpy()
+            ]
+        pieces: list[list[np.ndarray]] = [[] for _ in codes]
+        for (i, start, stop), sound in zip(cuts, sounds, strict=True):
+            pieces[i].append(sound[: (stop - start) * self.hop])
+        return [joined(parts, overlap * self.hop) for parts in pieces]
+
+    def carried_pitch(self, wave: np.ndarray, speaker: str) -> np.ndarray | None:
+        """The melody of a waveform in a voice's range, log F0 by frame; None for a decoder that finds its own."""
+        if not isinstance(self.decoder, WorldDecoder):
+            return None
+        return carried_pitch(world.log_f0(wave), self.pitch[self.speaker(speaker)].cpu().numpy())
+
+    def convert(self, wave: np.ndarray, speaker: str, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+        """What a waveform `(samples,)` says, in another voice: float32 `(samples,)` at 16 kHz.
+
+        Raises `SpeakerError` for an unknown voice, `ValueError` for what is no waveform.
+        """
+        return self.convert_many([wave], [speaker], temperature, seed)[0]
+
+    def convert_many(
+        self, waves: Sequence[np.ndarray], speakers: Sequence[str], temperature: float = 1.0, seed: int = 0
+    ) -> list[np.ndarray]:
+        """As `convert`, for several waveforms in one batch."""
+        for name in speakers:
+            self.speaker(name)
+        pitches = [self.carried_pitch(wave, name) for wave, name in zip(waves, speakers, strict=True)]
+        decoded = self.decode_many([self.encode(wave) for wave in waves], speakers, pitches, temperature, seed)
+        return [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
+
+    def reconstruct(self, wave: np.ndarray, speaker: str, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+        """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""
+        return self.convert(wave, speaker, temperature, seed)
+
+
+def joined(pieces: Sequence[np.ndarray], overlap: int, fade: int = 160) -> np.ndarray:
+    """Pieces of a waveform, each overlapping the next by `overlap` samples, cross-faded over `fade` where quietest."""
+    whole = pieces[0]
+    for piece in pieces[1:]:
+        width = min(overlap, len(piece), len(whole))
+        before, after = whole[len(whole) - width :], piece[:width]
+        energy = np.convolve(before**2 + after**2, np.ones(fade), "valid") if width >= fade else np.zeros(1)
+        at, length = int(energy.argmin()), min(fade, width)
+        ramp = np.linspace(0, 1, length, dtype=np.float32)
+        seam = before[at : at + length] * (1 - ramp) + after[at : at + length] * ramp
+        whole = np.concatenate([whole[: len(whole) - width + at], seam, piece[at + length :]])
+    return whole

@@ -1,0 +1,1 @@
+"""Training: the loop, what it measures on held-out speech, and what it logs."""

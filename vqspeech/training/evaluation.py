@@ -1,0 +1,38 @@
+"""What is measured on held-out windows while training: losses, and the three numbers that show a collapse."""
+
+import torch
+from torch import Tensor
+
+from vqspeech.data.windows import Windows
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.models.vqvae import VQVAE
+
+
+@torch.no_grad()
+def held_out(model: VQVAE, windows: Windows, size: int, batches: int) -> dict[str, float]:
+    """Each loss, the `decoder` loss in all, and the collapse numbers on `batches` times `size` held-out windows:
+    `perplexity` and `used` of the codes, and `shuffle_gap`, what the decoder loses when it is given the codes of other
+    moments. A decoder that ignores its codes has a healthy perplexity and a gap of 0."""
+    training = model.training
+    model.eval()
+    totals: dict[str, float] = {}
+    counts = torch.zeros(model.quantizer.size)
+    batch = windows.even(size * batches)
+    for part in (slice(i * size, (i + 1) * size) for i in range(batches)):
+        window = type(batch)(**{k: None if v is None else v[part].to(model.device) for k, v in vars(batch).items()})
+        losses, codes, mask = model(window)
+        decoder = model.decoder_loss(codes, window)
+        gap = model.decoder_loss(_shuffled(codes, mask), window) - decoder
+        counts += codes[mask].bincount(minlength=len(counts)).cpu()
+        for name, value in {**losses, "decoder": decoder, "shuffle_gap": gap}.items():
+            totals[name] = totals.get(name, 0.0) + float(value) / batches
+    model.train(training)
+    return totals | {"perplexity": perplexity(counts.numpy()), "used": float(used(counts.numpy()))}
+
+
+def _shuffled(codes: Tensor, mask: Tensor) -> Tensor:
+    """The valid codes of a batch in an order drawn at random, the same at every call."""
+    shuffled, generator = codes.clone(), torch.Generator().manual_seed(0)
+    valid = codes[mask]
+    shuffled[mask] = valid[torch.randperm(len(valid), generator=generator).to(valid.device)]
+    return shuffled

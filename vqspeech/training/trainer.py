@@ -1,0 +1,227 @@
+"""The training loop.
+
+Every random draw of a step comes from (seed, step, process), so a run that was stopped and resumed makes the very
+losses of one that never was, and the only state to keep beside the weights is the optimiser's.
+"""
+
+import math
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from torch import Tensor
+from tqdm import tqdm
+
+from vqspeech import audio, world
+from vqspeech.data.dump import Shards, speaker_names
+from vqspeech.data.windows import Windows, utterance_statistics
+from vqspeech.errors import ConfigError
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.models import checkpoint
+from vqspeech.models.quantize.codebook import summed
+from vqspeech.models.vqvae import VQVAE
+from vqspeech.training.evaluation import held_out
+from vqspeech.training.log import Log
+
+INTERRUPTED = 130
+"""Exit status of a training that was stopped by a signal, after it saved."""
+
+
+@dataclass
+class Ended:
+    """How training ended: the step reached, whether by a signal, and the loss of every step made in this run."""
+
+    step: int
+    interrupted: bool
+    losses: list[float]
+
+
+class Trainer:
+    """Trains the model of `config` on `train`, watched on `dev`; checkpoints and logs go to `out`.
+
+    Where `out` holds `last.safetensors`, training goes on from there. Raises `ConfigError` where that is of another
+    configuration, `CheckpointError` where it is damaged.
+    """
+
+    def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path):
+        self.config, self.options, self.out, self.dev = dict(config), config["training"], Path(out), dev
+        self.accelerator = Accelerator(
+            cpu=not torch.accelerator.is_available(),
+            mixed_precision=_precision(self.options["precision"]),
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+        )
+        torch.manual_seed(self.options["seed"])
+        groups = {name: group for name, group in self.config.items() if name != "training"}
+        model = VQVAE(groups, speaker_names([train]))
+        self.last = self.out / f"last{checkpoint.SUFFIX}"
+        self.step, self.best, kept = 0, math.inf, {}
+        if self.last.is_file():
+            kept, about = checkpoint.read(self.last)
+            if about["config"] != groups or about["speakers"] != model.speakers:
+                raise ConfigError(f"{self.last} is of another configuration or data; train to another --out")
+            model.load_state_dict({k[6:]: v for k, v in kept.items() if k.startswith("model.")})
+            self.step, self.best = about["step"], about["best"]
+        else:
+            model.fit(train)
+        unit = math.lcm(model.hop, world.FRAME)
+        samples = math.ceil(self.options["seconds"] * audio.RATE / unit) * unit
+        self.windows, self.held = (self._windows(model, shards, samples) for shards in (train, dev))
+        optimizer = torch.optim.AdamW(
+            model.parameters(), betas=(0.9, 0.99), weight_decay=self.options["weight_decay"], fused=True
+        )
+        if kept:
+            _load_optimizer(optimizer, kept)
+        if self.options["compile"]:
+            model.decoder.compile()
+        self.model = model
+        self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
+        self.main = self.accelerator.is_main_process
+        self._stop = False
+
+    def train(self) -> Ended:
+        """Trains to the last step, or until SIGINT or SIGTERM, which save first."""
+        options, losses = self.options, []
+        log = Log(self.out) if self.main else None
+        handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        counts = torch.zeros(self.model.quantizer.size, device=self.accelerator.device)
+        begun, begun_at = time.perf_counter(), self.step
+        self.wrapped.train()
+        try:
+            with tqdm(
+                total=options["steps"],
+                initial=self.step,
+                desc="train",
+                unit="step",
+                disable=None if self.main else True,
+            ) as bar:
+                while self.step < options["steps"] and not self._stopped():
+                    loss = self._one_step(counts)
+                    losses.append(loss)
+                    bar.update()
+                    rate = self._samples_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
+                    bar.set_postfix_str(f"loss {loss:.3f}, {rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time")
+                    if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
+                        self._evaluate(log, loss, summed(counts), rate)
+                        counts.zero_()
+                    if log and (self.step % options["listen_every"] == 0):
+                        log.listen(self.step, self.model, self.dev, options["listen_seconds"])
+            if self._stop and self.main:
+                self._save()
+        finally:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+        self.accelerator.wait_for_everyone()
+        return Ended(self.step, self._stop, losses)
+
+    def _one_step(self, counts: Tensor) -> float:
+        options, process = self.options, self.accelerator.process_index
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(self.step, options)
+        total = 0.0
+        for part in range(options["accumulate"]):
+            draw = self.step * options["accumulate"] + part
+            # One seed a step, and a process's own beside it: dropout differs between processes and survives a resume.
+            torch.manual_seed(hash((options["seed"], draw, process)) & 0x7FFFFFFF)
+            batch = self.windows.random(options["batch"], options["seed"], draw, process).to(self.accelerator.device)
+            with self.accelerator.autocast():
+                losses, codes, mask = self.wrapped(batch)
+            loss = torch.stack(list(losses.values())).sum()
+            self.accelerator.backward(loss / options["accumulate"])
+            counts += codes[mask].bincount(minlength=len(counts))
+            total += float(loss.detach()) / options["accumulate"]
+        if not math.isfinite(total):
+            raise ConfigError(f"the loss is not finite at step {self.step}; lower training.lr, or train with fp32")
+        self.accelerator.clip_grad_norm_(self.model.parameters(), options["clip"])
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        return total
+
+    def _evaluate(self, log: Log | None, loss: float, counts: Tensor, rate: float) -> None:
+        if log is None:
+            self.accelerator.wait_for_everyone()
+            return
+        with self.accelerator.autocast():
+            figures = held_out(self.model, self.held, self.options["batch"], self.options["evaluate_batches"])
+        seen = counts.cpu().numpy()
+        figures |= {
+            "train_loss": loss,
+            "train_perplexity": perplexity(seen),
+            "train_used": float(used(seen)),
+            "lr": learning_rate(self.step, self.options),
+            "samples_per_second": rate,
+            "samples_seen": float(self._samples_a_step * self.step),
+        }
+        log.figures(self.step, figures)
+        tqdm.write(
+            f"step {self.step}: held-out loss {figures['decoder']:.3f}, "
+            f"{figures['shuffle_gap']:+.3f} with shuffled codes, "
+            f"perplexity {figures['perplexity']:.0f}, {figures['used']:.0f} of {self.model.quantizer.size} codes used, "
+            f"{rate:,.0f} samples/s"
+        )
+        if figures["decoder"] < self.best:
+            self.best = figures["decoder"]
+            self.model.save_pretrained(self.out / f"best{checkpoint.SUFFIX}", step=self.step, figures=figures)
+        self._save()
+        self.accelerator.wait_for_everyone()
+
+    def _save(self) -> None:
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for parameter, state in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"training.{parameter}.{name}": torch.as_tensor(value) for name, value in state.items()}
+        about = {"config": self.model.config, "speakers": self.model.speakers, "step": self.step, "best": self.best}
+        checkpoint.write(self.last, tensors, about | {"training": self.options})
+
+    def _windows(self, model: VQVAE, shards: Shards, samples: int) -> Windows:
+        statistics = None
+        if model.frontend.name != "waveform":
+            statistics = utterance_statistics(shards, model.frontend.name, model.frontend.statistics)
+        return Windows(shards, model.speakers, samples, statistics)
+
+    @property
+    def _samples_a_step(self) -> int:
+        processes = self.accelerator.num_processes
+        return self.options["batch"] * self.options["accumulate"] * self.windows.samples * processes
+
+    def _interrupt(self, *_) -> None:
+        if self._stop:
+            raise KeyboardInterrupt
+        self._stop = True
+        tqdm.write("stopping after this step; once more to stop without saving")
+
+    def _stopped(self) -> bool:
+        """Whether any process was told to stop: all must leave the loop at the same step."""
+        if self.accelerator.num_processes > 1:
+            self._stop = bool(summed(torch.tensor(float(self._stop), device=self.accelerator.device)) > 0)
+        return self._stop
+
+
+def learning_rate(step: int, options: Mapping[str, Any]) -> float:
+    """Learning rate of a step: linear over `warmup` steps up to `lr`, then half a cosine down to `lr_end`."""
+    if step < options["warmup"]:
+        return options["lr"] * (step + 1) / options["warmup"]
+    done = (step - options["warmup"]) / max(1, options["steps"] - options["warmup"])
+    return options["lr_end"] + (options["lr"] - options["lr_end"]) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def _precision(name: str) -> str:
+    if name == "auto":
+        fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
+        name = "bf16" if fast else "fp32"
+    if name not in ("bf16", "fp32"):
+        raise ConfigError(f"training.precision={name}; it is auto, bf16 or fp32")
+    return "bf16" if name == "bf16" else "no"
+
+
+def _load_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in kept.items():
+        if name.startswith("training."):
+            parameter, field = name.removeprefix("training.").split(".", 1)
+            state.setdefault(int(parameter), {})[field] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
