@@ -107,13 +107,13 @@ stage_position() {
 }
 
 run_stages() {
-  local i name started
-  for ((i = first_stage; i <= last_stage; i++)); do
-    name=${stages[i]#* }
-    started=$SECONDS
-    log "stage ${stages[i]%% *} ($name) starts"
-    "stage_${name//-/_}"
-    log "stage ${stages[i]%% *} ($name) done in $((SECONDS - started)) s"
+  local stage_index stage_name stage_started # long names: the functions of the recipe see these variables
+  for ((stage_index = first_stage; stage_index <= last_stage; stage_index++)); do
+    stage_name=${stages[stage_index]#* }
+    stage_started=$SECONDS
+    log "stage ${stages[stage_index]%% *} ($stage_name) starts"
+    "stage_${stage_name//-/_}"
+    log "stage ${stages[stage_index]%% *} ($stage_name) done in $((SECONDS - stage_started)) s"
   done
   if [ "$skipped_somewhere" = 1 ]; then
     log "warning: some items were skipped; search above for 'warning'"

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # what the recipe sets
 # Discrete units and voice conversion, from a corpus to RESULTS.md. To be sourced by egs/*/run.sh with its arguments, after
 # it has set what is special about its corpus:
-#   name             corpus, as `vqspeech prepare` knows it
+#   corpus_name      corpus, as `vqspeech prepare` knows it
 #   confs            configurations to train, in turn, where none is named by --conf
 #   extras           extras to install (see pyproject.toml)
 #   prepare_options  further options of `vqspeech prepare`
@@ -72,10 +72,10 @@ stage_download() {
 }
 
 stage_prepare() {
-  if [ ! -d "$corpus" ] && [ "$name" != mini ]; then
+  if [ ! -d "$corpus" ] && [ "$corpus_name" != mini ]; then
     die "no corpus in $recipe/$corpus; name its folder by --corpus DIR, or get it by --stage download"
   fi
-  once data/all/wav.scp -- vqspeech prepare "$name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
+  once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
   once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
 }
 

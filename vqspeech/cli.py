@@ -4,6 +4,7 @@ import argparse
 import sys
 from importlib import import_module
 
+from vqspeech import __version__
 from vqspeech.errors import FAILED, VqspeechError
 
 VERBS = (
@@ -33,9 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         one.set_defaults(run=module.run)
     args = parser.parse_args(argv)
     if args.version:
-        from importlib.metadata import version
-
-        print(version("vqspeech"))
+        print(__version__)
         return 0
     if args.verb is None:
         parser.print_help()

@@ -25,17 +25,30 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def replaced_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """A new temporary folder beside `path`; it takes the place of `path` when the block ends well."""
+    """A new temporary folder beside `path`; it is synced and takes the place of `path` when the block ends well."""
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
         yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
+        for written in temporary.iterdir():
+            if written.is_file():
+                with open(written, "rb+") as file:
+                    os.fsync(file.fileno())
+        if path.is_dir():
+            # Aside first: a folder cannot be renamed over a full one, and must come back if the new one cannot move in.
+            os.replace(path, old)
+        try:
+            os.replace(temporary, path)
+        except OSError:
+            if old.is_dir():
+                os.replace(old, path)
+            raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if path.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:

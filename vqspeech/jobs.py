@@ -4,6 +4,7 @@ import multiprocessing
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -44,7 +45,8 @@ def outcomes(
     """(item, result, error) of `function(item)` for every item, in order, with a progress bar.
 
     `error` is the `VqspeechError` that `function` raised, with no result; other exceptions go through. With `nj` > 1
-    the work is spread over spawned processes, so `function` and the items must pickle.
+    the work is spread over spawned processes, so `function` and the items must pickle; `VqspeechError` is raised where
+    one of them is killed. Whoever stops early waits for the items at work, not for all.
     """
     attempt = partial(_attempt, function)
     progress = partial(tqdm, total=len(items), desc=what, unit="", disable=None, leave=False)
@@ -52,7 +54,12 @@ def outcomes(
         for item in progress(items):
             yield item, *attempt(item)
         return
-    with ProcessPoolExecutor(nj, mp_context=multiprocessing.get_context("spawn")) as pool:
+    pool = ProcessPoolExecutor(nj, mp_context=multiprocessing.get_context("spawn"))
+    try:
         results = pool.map(attempt, items, chunksize=max(1, min(16, len(items) // (4 * nj))))
         for item, (result, error) in progress(zip(items, results, strict=True)):
             yield item, result, error
+    except BrokenProcessPool:
+        raise VqspeechError(f"a process that worked on {what} was killed; is memory short? use fewer --nj") from None
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -2,7 +2,7 @@
 # LibriSpeech, any subsets. Without --corpus, $SUBSETS (default: train-clean-100, 6 GB) are downloaded.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
-name=librispeech
+corpus_name=librispeech
 confs=(librispeech_world)
 extras=(eval)
 prepare_options=()

@@ -2,7 +2,7 @@
 # A small corpus of synthetic voices, made on the spot: nothing to download, about half an hour on two cores.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
-name=mini
+corpus_name=mini
 confs=(mini_world mini_wavenet)
 extras=(mini eval)
 prepare_options=()

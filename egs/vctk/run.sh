@@ -2,7 +2,7 @@
 # VCTK 0.80 or 0.92, told apart by looking. Without --corpus, 0.92 (11 GB) is downloaded. --conf vctk: the paper's WaveNet.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
-name=vctk
+corpus_name=vctk
 confs=(vctk_world)
 extras=(eval)
 prepare_options=()

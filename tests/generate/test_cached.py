@@ -67,7 +67,7 @@ def test_forward_is_causal():
     net = network()
     conditioning, _ = inputs(net, 1, 6)
     embedded = torch.zeros(1, net.embedding.embedding_dim, 48, requires_grad=True)
-    net.embedding.forward = lambda _: embedded.transpose(1, 2)
+    net.embedding.forward = lambda input: embedded.transpose(1, 2)
     out = net(torch.zeros(1, 48, dtype=torch.uint8), conditioning)
     (gradient,) = torch.autograd.grad(out[0, :, 20].sum(), embedded)
     touched = gradient[0].abs().sum(0).nonzero()[:, 0]

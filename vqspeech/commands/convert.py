@@ -1,9 +1,12 @@
 """Say a recording again in another voice."""
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
+
+import numpy as np
 
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_of
@@ -27,7 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="PATH",
-        help="a file for one source and voice (default: SRC.SPEAKER.wav beside the source), else a folder",
+        help="for one source and voice a sound file (default: SRC.SPEAKER.wav beside the source), "
+        "else a folder, for FOLDER/SPEAKER/NAME.wav",
     )
     add_sampling_arguments(parser)
 
@@ -35,28 +39,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--temperature` and `--seed`, which matter to a decoder that draws its samples."""
     parser.add_argument(
-        "--temperature", type=float, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
+        "--temperature", type=_temperature, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the conversions; exit status 3 where recordings were skipped."""
-    found = sources(args)
-    single = len(found) == 1 and len(args.speaker) == 1 and not args.data
-    if args.out is None and not single:
+    found, voices = sources(args), list(dict.fromkeys(args.speaker))
+    single = len(found) == len(voices) == 1 and not args.data
+    wanted: dict[tuple[str, str], Path] = {}
+    if single and (args.out is None or audio.writable(args.out)):
+        [utterance], [name] = found, voices
+        wanted[utterance.id, name] = Path(args.out or f"{Path(utterance.path).with_suffix('')}.{name}.wav")
+    elif args.out is not None:
+        wanted = {(u.id, name): Path(args.out) / name / f"{u.id}.wav" for u in found for name in voices}
+    else:
         raise ConfigError("several conversions need --out, a folder: they become FOLDER/SPEAKER/NAME.wav")
     model = model_of(args)
-    for name in args.speaker:
+    for name in voices:
         model.speaker(name)
-    wanted: dict[tuple[str, str], Path] = {}
-    for utterance in found:
-        for name in args.speaker:
-            if not single:
-                wanted[utterance.id, name] = Path(args.out) / name / f"{utterance.id}.wav"
-            else:
-                wanted[utterance.id, name] = Path(args.out or f"{Path(utterance.path).with_suffix('')}.{name}.wav")
-    return write_speech(model, found, {u.id: args.speaker for u in found}, wanted, args)
+    return write_speech(model, found, {u.id: voices for u in found}, wanted, args)
 
 
 def write_speech(
@@ -68,10 +71,14 @@ def write_speech(
 ) -> int:
     """Decodes every utterance in its voices, `LANES` at a time, to the paths `wanted` by (utterance, voice).
 
-    Returns the exit status.
+    Returns the exit status. Raises `ConfigError` where a path is that of a recording to read.
     """
+    originals = {os.path.realpath(utterance.path) for utterance in found}
+    for path in wanted.values():
+        if os.path.realpath(path) in originals:
+            raise ConfigError(f"{path}: is one of the recordings, which would be lost; choose another --out")
     skipped, done, seconds, started = Skipped(), 0, 0.0, time.perf_counter()
-    lanes: list[tuple[Utterance, str, object]] = []
+    lanes: list[tuple[Utterance, str, np.ndarray]] = []
 
     def flush() -> None:
         nonlocal done, seconds
@@ -96,3 +103,10 @@ def write_speech(
         rate = f"{seconds * audio.RATE / took:,.0f} samples/s, {seconds / took:.2f}x real time"
         print(f"{done} written, {seconds:.1f} s of speech in {took:.1f} s: {rate}", file=sys.stderr)
     return skipped.status(done)
+
+
+def _temperature(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number

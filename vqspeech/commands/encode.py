@@ -12,7 +12,7 @@ from vqspeech.commands.models import add_model_argument, model_path
 from vqspeech.commands.sources import add_source_arguments, sources
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.units import write_units
-from vqspeech.errors import AudioError
+from vqspeech.errors import UnitsError
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.models.vqvae import VQVAE
 
@@ -53,16 +53,7 @@ def _model(path: str, nj: int) -> VQVAE:
 
 
 def _codes(path: str, nj: int, utterance: Utterance) -> np.ndarray:
+    if len(utterance.id.split()) > 1:
+        raise UnitsError(f"{utterance.path}: a name with blanks cannot stand in a units file; rename it")
     # In blocks, not as one waveform: an utterance of hours fits.
-    loud = False
-
-    def blocks():
-        nonlocal loud
-        for block in audio.blocks(utterance.path, utterance.start, utterance.end):
-            loud = loud or bool(block.any())
-            yield block
-
-    codes = _model(path, nj).encode_blocks(blocks())
-    if not loud:
-        raise AudioError(f"{utterance.path}: silent, every sample is zero; check the microphone or the channel")
-    return codes
+    return _model(path, nj).encode_blocks(audio.sounding(utterance.path, utterance.start, utterance.end))

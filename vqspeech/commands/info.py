@@ -5,6 +5,7 @@ import argparse
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_of
 from vqspeech.conf import config, experiments
+from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models.vqvae import VQVAE
 
@@ -23,6 +24,8 @@ def run(args: argparse.Namespace) -> int:
     """Prints a table."""
     if args.conf:
         model = VQVAE(config(args.conf, args.overrides), [str(i) for i in range(args.speakers)])
+    elif args.overrides:
+        raise ConfigError(f"{args.overrides[0]}: only a configuration can be overridden; name one with --conf")
     else:
         model = model_of(args)
     for name, value in described(model).items():

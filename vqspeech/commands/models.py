@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 
 from vqspeech.errors import CheckpointError
@@ -21,11 +22,13 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def model_path(given: str | None) -> Path:
-    """The checkpoint that was named, else $VQSPEECH_MODEL, else the newest of the experiments below the working
-    directory, which is then announced. Raises `CheckpointError` where there is none."""
+    """The checkpoint that was named, else $VQSPEECH_MODEL, else the newest of the experiments in `exp`, `*/exp` and
+    `*/*/exp` of the working directory, which is then announced. Raises `CheckpointError` where there is none."""
     if given or os.environ.get(VARIABLE):
         return Path(given or os.environ[VARIABLE])
-    found = sorted(Path().glob("**/exp/*/best.safetensors"), key=lambda path: path.stat().st_mtime)
+    # Not `**`: in a home directory that would walk for minutes.
+    places = (Path().glob(f"{above}exp/*/best.safetensors") for above in ("", "*/", "*/*/"))
+    found = sorted(chain.from_iterable(places), key=lambda path: path.stat().st_mtime)
     if not found:
         raise CheckpointError(f"no model: name one with --model, set {VARIABLE}, or train one (bash egs/mini/run.sh)")
     print(f"model: {found[-1]}", file=sys.stderr)

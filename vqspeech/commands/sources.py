@@ -1,6 +1,7 @@
 """The recordings a command works on: files, or the utterances of a data directory (not a verb)."""
 
 import argparse
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--src", nargs="+", metavar="FILE", help="sound files, or @LIST, a file with one a line")
     given.add_argument("--data", metavar="DATA", help="data directory")
-    parser.add_argument("--limit", type=int, metavar="N", help="only N utterances, spread evenly over the data")
+    parser.add_argument(
+        "--limit", type=_at_least_one, metavar="N", help="only N utterances, spread evenly over the data"
+    )
 
 
 def sources(args: argparse.Namespace) -> list[Utterance]:
@@ -30,8 +33,7 @@ def sources(args: argparse.Namespace) -> list[Utterance]:
     else:
         paths = [path for given in args.src for path in _listed(given)]
         found = [Utterance(Path(path).stem, "", path) for path in paths]
-        names = [utterance.id for utterance in found]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, count in Counter(utterance.id for utterance in found).items() if count > 1)
         if twice:
             raise AudioError(f"several files are named {twice[0]}; give their folder as a data directory instead")
     if args.limit and args.limit < len(found):
@@ -55,4 +57,14 @@ def _listed(given: str) -> list[str]:
         lines = Path(given[1:]).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise AudioError(f"{given[1:]}: no list of files that can be read ({error})") from None
-    return [line.strip() for line in lines if line.strip()]
+    paths = [line.strip() for line in lines if line.strip()]
+    if not paths:
+        raise AudioError(f"{given[1:]}: an empty list; write the path of a sound file on each line")
+    return paths
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number

@@ -1,6 +1,6 @@
 """Configurations: Hydra groups, and one short file for each experiment at the top."""
 
-from typing import Any
+from typing import Any, cast
 
 from vqspeech.errors import ConfigError
 
@@ -31,4 +31,4 @@ def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
             resolved = OmegaConf.to_container(compose(name, overrides or []), resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"configuration '{name}': {' '.join(str(error).split())}") from None
-    return dict(resolved)
+    return cast(dict[str, Any], resolved)

@@ -1,6 +1,7 @@
 """Shards: what training reads. µ-law audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
 
-    SHARDS/index.json        version, rate, the files of each shard (relative, or absolute where one lives elsewhere)
+    SHARDS/index.json        version, rate, numbers of utterances and samples, the files of each shard (relative, or
+                             absolute where one lives elsewhere)
     SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
     SHARDS/audio.000.u8      µ-law levels, utterances end to end, each filled with silence to whole 10 ms frames
     SHARDS/world.000.f16     WORLD frames (frames, channels), frame i of an utterance at its first sample / FRAME + i
@@ -9,7 +10,7 @@ The index is written last: a dump that was cut short is not a dump, and is said 
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +25,7 @@ from vqspeech.jobs import Skipped, outcomes
 
 VERSION = 1
 SHARD_SAMPLES = 1 << 29
-"""Samples in a shard at most (about 9 hours)."""
+"""Samples in a shard at most (about 9 hours), unless one utterance has more."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class Shards:
     shard: np.ndarray
     first: np.ndarray
     length: np.ndarray
-    audio_maps: list[np.ndarray]
-    world_maps: list[np.ndarray]
+    audio_maps: Sequence[np.ndarray]
+    world_maps: Sequence[np.ndarray]
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -78,17 +79,28 @@ def shards(path: str | Path) -> Shards:
             for file in files
             if "world" in file
         ]
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ShardError(
             f"{path}: no complete dump here ({Path(error.filename).name} is missing); run `vqspeech dump` (again)"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ShardError(f"{path}: the dump is damaged ({error}); run `vqspeech dump` again") from None
-    found = Shards(path, [row[0] for row in rows], [row[1] for row in rows], *numbers.T.copy(), audio_maps, world_maps)
-    for shard, samples in enumerate(map(len, audio_maps)):
-        inside = found.shard == shard
-        if (found.first[inside] + found.length[inside] > samples).any():
-            raise ShardError(f"{path}: {files[shard]['audio']} is shorter than its index; run `vqspeech dump` again")
+    shard, first, length = numbers.T.copy()
+    counted, samples = index.get("utterances", len(rows)), index.get("samples", length.sum())
+    if not rows or len(numbers) != len(rows) or len(rows) != counted or length.sum() != samples:
+        raise ShardError(f"{path}: utterances.tsv is cut short or changed; run `vqspeech dump` again")
+    if shard.min() < 0 or shard.max() >= len(files) or first.min() < 0 or length.min() < 1:
+        raise ShardError(f"{path}: utterances.tsv names samples that no shard has; run `vqspeech dump` again")
+    names, speakers = [row[0] for row in rows], [row[1] for row in rows]
+    found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps)
+    for i, file in enumerate(files):
+        last = (first + length)[shard == i].max(initial=0)
+        if last > len(audio_maps[i]):
+            raise ShardError(f"{path}: {file['audio']} is shorter than its index; run `vqspeech dump` again")
+        if world_maps and (len(world_maps) != len(files) or world.frames_in(last) > len(world_maps[i])):
+            raise ShardError(
+                f"{path}: the WORLD frames of {file['audio']} are not all there; run `vqspeech dump` again"
+            )
     return found
 
 
@@ -110,11 +122,21 @@ def write_shards(
     path, skipped = Path(path), Skipped()
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
-    for old in [*path.glob("audio.*.u8"), *path.glob("world.*.f16"), *path.glob("statistics.*.npy")]:
-        old.unlink()
+    for kind in ("audio.*.u8", "world.*.f16", "statistics.*.npy"):
+        for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:  # these a dump that was killed has left
+            old.unlink()
     rows: list[str] = []
     files: list[dict[str, str]] = []
-    results = outcomes(partial(_features, with_world), list(data), nj, "dump")
+    samples = 0
+
+    def dumped() -> Iterator[tuple[Utterance, np.ndarray, np.ndarray | None]]:
+        for utterance, result, error in outcomes(partial(_features, with_world), list(data), nj, "dump"):
+            if error is None:
+                yield utterance, *result
+            else:
+                skipped.add(utterance.id, error)
+
+    results = dumped()
     pending = next(results, None)
     while pending is not None:
         names = {"audio": f"audio.{len(files):03d}.u8"} | (
@@ -123,26 +145,24 @@ def write_shards(
         first = 0
         with replaced(path / names["audio"]) as audio_path, open(audio_path, "wb") as audio_file:
             frame_parts: list[bytes] = []
-            while pending is not None and first < shard_samples:
-                utterance, result, error = pending
-                if error is not None:
-                    skipped.add(utterance.id, error)
-                else:
-                    levels, frames = result
-                    audio_file.write(levels.tobytes())
-                    if frames is not None:
-                        frame_parts.append(frames.tobytes())
-                    rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(levels)}\n")
-                    first += len(levels)
+            while pending is not None and (not first or first + len(pending[1]) <= shard_samples):
+                utterance, levels, frames = pending
+                audio_file.write(levels.tobytes())
+                if frames is not None:
+                    frame_parts.append(frames.tobytes())
+                rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(levels)}\n")
+                first += len(levels)
                 pending = next(results, None)
         if with_world:
             with replaced(path / names["world"]) as world_path:
                 world_path.write_bytes(b"".join(frame_parts))
         files.append(names)
+        samples += first
     if not rows:
         raise ShardError(f"{path}: none of {len(data)} recordings could be dumped; see the reasons above")
     write_text(path / "utterances.tsv", "".join(rows))
     index = {"format": "vqspeech-shards", "version": VERSION, "rate": audio.RATE, "shards": files}
+    index |= {"utterances": len(rows), "samples": samples}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
     return shards(path), skipped
 

@@ -6,6 +6,7 @@ nothing; every window starts on the 10 ms grid, so that WORLD frames line up wit
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,8 +31,12 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
-        moved = {name: None if value is None else value.to(device) for name, value in vars(self).items()}
-        return Batch(**moved)
+        return self.each(lambda tensor: tensor.to(device))
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch of what `function` makes of every tensor."""
+        made: dict[str, Any] = {name: None if value is None else function(value) for name, value in vars(self).items()}
+        return Batch(**made)
 
 
 class Windows:
@@ -43,13 +48,19 @@ class Windows:
     def __init__(self, shards: Shards, speakers: list[str], samples: int, statistics: np.ndarray | None = None):
         unknown = sorted(set(shards.speakers) - set(speakers))
         if unknown:
-            raise SpeakerError(f"{shards.path}: speakers {', '.join(unknown[:5])} are not in the model's training data")
+            raise SpeakerError(
+                f"{shards.path}: speakers {', '.join(unknown[:5])} are not in the model's training data; "
+                "use other utterances of the speakers it has (`vqspeech split` makes such a set)"
+            )
         self.shards = shards
         self.samples = samples
         self.statistics = statistics
-        self._speaker = np.array([speakers.index(name) for name in shards.speakers])
-        # An utterance is drawn in proportion to its windows, so that every sample is as likely as any other.
-        self._ends = np.cumsum(np.maximum(1, shards.length // world.FRAME - self.samples // world.FRAME + 1))
+        index = {name: i for i, name in enumerate(speakers)}
+        self._speaker = np.array([index[name] for name in shards.speakers])
+        # An utterance is drawn in proportion to how many windows it takes to cover it, and the window's place in it
+        # evenly, so that the samples of short utterances are as likely as those of long ones.
+        self._frames = shards.length // world.FRAME
+        self._ends = np.cumsum(np.maximum(self._frames, self.samples // world.FRAME))
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> Batch:
         """`size` windows drawn at random."""
@@ -63,7 +74,9 @@ class Windows:
     def _batch(self, picks: np.ndarray) -> Batch:
         shards, size = self.shards, self.samples
         utterances = np.searchsorted(self._ends, picks, side="right")
-        frames = picks - np.where(utterances > 0, self._ends[utterances - 1], 0)
+        weights = np.diff(self._ends, prepend=0)[utterances]
+        places = np.maximum(1, self._frames[utterances] - size // world.FRAME + 1)
+        frames = (picks - self._ends[utterances] + weights) * places // weights
         samples = np.full((len(picks), size), audio.MIDPOINT, dtype=np.uint8)
         lengths = np.empty(len(picks), dtype=np.int64)
         targets = np.zeros((len(picks), size // world.FRAME, world.CHANNELS), np.float32) if shards.world_maps else None
@@ -103,7 +116,7 @@ def utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor
 
 def world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each WORLD channel over a dump: float32 `(channels,)` each; every utterance counts."""
-    total, square, count = 0.0, 0.0, 0
+    total, square, count = np.zeros(world.CHANNELS), np.zeros(world.CHANNELS), 0
     for i in range(len(shards)):
         frames = shards.world(i).astype(np.float64)
         total, square, count = total + frames.sum(0), square + (frames**2).sum(0), count + len(frames)

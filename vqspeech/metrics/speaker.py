@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
+import torch
 
 from vqspeech import extras
 from vqspeech.errors import AudioError
@@ -42,7 +43,12 @@ class Resemblyzer:
         if not wave.any():
             raise AudioError("a voice cannot be heard in silence; leave the recording out")
         speech = self._package.preprocess_wav(wave)
-        return self._encoder.embed_utterance(speech if len(speech) else wave)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # the LSTM's short steps wait for each other where the cores are busy
+        try:
+            return self._encoder.embed_utterance(speech if len(speech) else wave)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:

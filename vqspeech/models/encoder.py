@@ -1,6 +1,7 @@
 """The encoder: strided convolutions from the front end's channels to one map of latent vectors."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,14 +19,15 @@ class Encoder(nn.Module):
         super().__init__()
         widths = [inputs] + [channels] * len(layers)
         self.strides = [stride for _, stride in layers]
-        self.convolutions = nn.ModuleList(
+        convolutions = nn.ModuleList(
             nn.Conv1d(before, after, window, stride)
             for (window, stride), before, after in zip(layers, widths, widths[1:], strict=False)
         )
+        self.convolutions = cast(Sequence[nn.Conv1d], convolutions)
         self.projection = nn.Conv1d(channels, latents, 1)
         for convolution in self.convolutions:
             nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-            nn.init.zeros_(convolution.bias)
+            nn.init.zeros_(convolution.get_parameter("bias"))
 
     @property
     def hop(self) -> int:

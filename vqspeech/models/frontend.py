@@ -32,6 +32,8 @@ class LogMel(nn.Module):
     """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the utterance."""
 
     name, channels, hop, reach = "logmel", _MELS, _HOP, _FFT
+    filters: Tensor
+    window: Tensor
 
     def __init__(self):
         super().__init__()
@@ -80,6 +82,8 @@ class Mfcc(LogMel):
     """13 MFCC every 10 ms, normalised over the utterance, with their first and second differences."""
 
     name, channels, reach = "mfcc", 3 * _CEPSTRA, _FFT + 8 * _HOP
+    cosines: Tensor
+    slope: Tensor
 
     def __init__(self):
         super().__init__()

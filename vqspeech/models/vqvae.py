@@ -17,7 +17,7 @@ from vqspeech.models import checkpoint
 from vqspeech.models.decoders import WorldDecoder, decoder
 from vqspeech.models.decoders.world import carried_pitch
 from vqspeech.models.encoder import Encoder
-from vqspeech.models.frontend import frontend, moments
+from vqspeech.models.frontend import LogMel, frontend, moments
 from vqspeech.models.quantize import quantizer
 
 PIECE = 20.0
@@ -31,6 +31,8 @@ OVERLAP = 0.5
 class VQVAE(nn.Module):
     """A model as its configuration describes it (groups `frontend`, `encoder`, `quantizer`, `decoder`), for the voices
     `speakers`. Raises `ConfigError` where the configuration names something unknown."""
+
+    pitch: Tensor
 
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str]):
         super().__init__()
@@ -161,9 +163,9 @@ class VQVAE(nn.Module):
 
     def _statistics(self, levels: np.ndarray, step: int, margin: int) -> Tensor | None:
         """The front end's statistics of one utterance `(1, 2, channels)`, gathered piece by piece."""
-        if self.frontend.name == "waveform":
+        if not isinstance(self.frontend, LogMel):
             return None
-        total, square, count, hop = 0.0, 0.0, 0, self.frontend.hop
+        total, square, count, hop = torch.zeros(()), torch.zeros(()), 0, self.frontend.hop
         for start in range(0, len(levels), step):
             first = max(0, start - margin)
             piece = torch.from_numpy(levels[first : start + step + margin].copy()).to(self.device)

@@ -1,5 +1,7 @@
 """What is measured on held-out windows while training: losses, and the three numbers that show a collapse."""
 
+from operator import itemgetter
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,7 @@ def held_out(model: VQVAE, windows: Windows, size: int, batches: int) -> dict[st
     counts = torch.zeros(model.quantizer.size)
     batch = windows.even(size * batches)
     for part in (slice(i * size, (i + 1) * size) for i in range(batches)):
-        window = type(batch)(**{k: None if v is None else v[part].to(model.device) for k, v in vars(batch).items()})
+        window = batch.each(itemgetter(part)).to(model.device)
         losses, codes, mask = model(window)
         decoder = model.decoder_loss(codes, window)
         gap = model.decoder_loss(_shuffled(codes, mask), window) - decoder

@@ -23,6 +23,7 @@ from vqspeech.data.windows import Windows, utterance_statistics
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.models import checkpoint
+from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize.codebook import summed
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.evaluation import held_out
@@ -179,7 +180,7 @@ class Trainer:
 
     def _windows(self, model: VQVAE, shards: Shards, samples: int) -> Windows:
         statistics = None
-        if model.frontend.name != "waveform":
+        if isinstance(model.frontend, LogMel):
             statistics = utterance_statistics(shards, model.frontend.name, model.frontend.statistics)
         return Windows(shards, model.speakers, samples, statistics)
 

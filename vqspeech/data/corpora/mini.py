@@ -47,7 +47,7 @@ VOICES: dict[str, Voice] = {
     "iris": Voice("en-gb-x-rp+belinda", 165, 80, "f"),
     "jonas": Voice("en+m8", 155, 50, "m"),
 }
-"""The speakers: mean F0 from 86 Hz (jonas) to 327 Hz (iris), six American and four British ones."""
+"""The speakers: mean F0 from 86 Hz (jonas) to 327 Hz (iris), five American and five British ones."""
 COMMON = 40
 """The number of sentences that all voices read."""
 OWN = 20

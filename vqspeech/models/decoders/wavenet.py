@@ -1,5 +1,8 @@
 """The paper's decoder: an autoregressive WaveNet over µ-law samples (van den Oord et al., 1609.03499)."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -55,7 +58,8 @@ class WaveNet(nn.Module):
         super().__init__()
         self.hop = hop
         self.embedding = nn.Embedding(audio.LEVELS, residual)
-        self.layers = nn.ModuleList(Layer(residual, 2 ** (i % cycle), i == layers - 1) for i in range(layers))
+        stack = nn.ModuleList(Layer(residual, 2 ** (i % cycle), i == layers - 1) for i in range(layers))
+        self.layers = cast(Sequence[Layer], stack)
         self.skip = nn.Conv1d(layers * residual, skip, 1)
         self.hidden = nn.Conv1d(skip, skip, 1)
         self.logits = nn.Conv1d(skip, audio.LEVELS, 1)
@@ -104,7 +108,7 @@ class WaveNet(nn.Module):
         return Cell(
             embedding=self.embedding.weight.detach(),
             gated=gated.detach().permute(0, 3, 2, 1).flatten(1, 2).contiguous(),
-            gated_bias=torch.stack([layer.gated.bias for layer in self.layers]).detach(),
+            gated_bias=torch.stack([layer.gated.get_parameter("bias") for layer in self.layers]).detach(),
             residual=[_matrix(layer.residual) for layer in self.layers if layer.residual is not None],
             output=[_matrix(conv) for conv in (self.skip, self.hidden, self.logits)],
             dilations=[layer.dilation for layer in self.layers],

@@ -1,5 +1,8 @@
 """The fast decoder: gated convolutions that predict WORLD frames, which the vocoder turns into sound."""
 
+from collections.abc import Sequence
+from typing import cast
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -7,6 +10,7 @@ from torch.nn import functional as F
 
 from vqspeech import world
 from vqspeech.data.windows import Batch
+from vqspeech.errors import ConfigError
 
 
 class Block(nn.Module):
@@ -32,6 +36,9 @@ class WorldDecoder(nn.Module):
     speaker's. `mean` and `deviation` of each WORLD channel over the training data normalise the targets.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(
         self,
         latents: int,
@@ -47,7 +54,8 @@ class WorldDecoder(nn.Module):
         self.hop = hop
         self.input = nn.Conv1d(latents, channels, 3, padding=1)
         self.speaker = nn.Embedding(speakers, voice)
-        self.blocks = nn.ModuleList(Block(channels, window, voice, dropout) for _ in range(layers))
+        blocks = nn.ModuleList(Block(channels, window, voice, dropout) for _ in range(layers))
+        self.blocks = cast(Sequence[Block], blocks)
         self.output = nn.Conv1d(channels, world.CHANNELS, 1)
         self.register_buffer("mean", torch.zeros(world.CHANNELS))
         self.register_buffer("deviation", torch.ones(world.CHANNELS))
@@ -71,6 +79,8 @@ class WorldDecoder(nn.Module):
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """{"envelope", "aperiodicity"}: mean absolute error in deviations; {"voicing"}: nats a frame."""
+        if batch.world is None:
+            raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         predicted = self(latents, speakers).float()
         target = (batch.world - self.mean[:, None]) / self.deviation[:, None]
         valid = (

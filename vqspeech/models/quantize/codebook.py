@@ -52,6 +52,8 @@ class Codebook(nn.Module):
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
+    counts: Tensor
+    fitted: Tensor
     weight: Tensor
     """The code vectors, float32 `(codes, dimension)`."""
 

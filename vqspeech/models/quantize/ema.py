@@ -13,6 +13,8 @@ class EmaCodebook(Codebook):
     the sum left as it was, the next step would move the code straight back.
     """
 
+    sums: Tensor
+
     def __init__(self, codes: int, dimension: int, beta: float = 0.25, decay: float = 0.99, revive_below: float = 0.02):
         super().__init__(codes, dimension, beta, decay, revive_below)
         self.register_buffer("weight", torch.randn(codes, dimension) / codes)

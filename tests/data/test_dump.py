@@ -1,0 +1,218 @@
+"""Shards: what comes out is what audio.mulaw and world.analysis make of the recordings, and damage is named."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, buzz
+from vqspeech import audio, world
+from vqspeech.cli import main
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.dump import Shards, shards, speaker_names, write_shards
+from vqspeech.errors import FAILED, SOME_SKIPPED, ShardError
+
+
+def same(found: Shards, data: DataDir, with_world: bool = True) -> None:
+    """Asserts that a dump is that of `data`."""
+    assert found.utterances == [u.id for u in data] and found.speakers == [u.speaker for u in data]
+    for i, utterance in enumerate(data):
+        wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+        levels = found.levels(i)
+        assert len(levels) == world.frames_in(len(wave)) * world.FRAME
+        assert np.array_equal(levels[: len(wave)], audio.mulaw(wave))
+        assert (levels[len(wave) :] == audio.MIDPOINT).all(), "filled with silence"
+        if with_world:
+            assert np.array_equal(found.world(i), world.analysis(wave).astype(np.float16))
+
+
+@pytest.fixture
+def mixed(small_data: DataDir, tmp_path: Path) -> DataDir:
+    """`small_data` with an odd length, a segment, and bad recordings between and at the end."""
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "empty.wav").touch()
+    audio.write(tmp_path / "odd.wav", buzz(0.5, 150)[:7777])
+    some = next(iter(small_data)).path
+    return DataDir(
+        [
+            *small_data,
+            Utterance("high-00", "high", str(tmp_path / "text.wav")),
+            Utterance("high-part", "high", some, 0.1, 0.3),
+            Utterance("odd-0", "odd", str(tmp_path / "odd.wav")),
+            Utterance("odd-1", "odd", str(tmp_path / "empty.wav")),
+            Utterance("odd-2", "odd", str(tmp_path / "missing.wav")),
+        ]
+    )
+
+
+BAD = {"high-00", "odd-1", "odd-2"}
+
+
+def good(mixed: DataDir) -> DataDir:
+    return mixed.subset(utterances=[u.id for u in mixed if u.id not in BAD])
+
+
+@pytest.fixture
+def damaged(small_shards: Shards, tmp_path: Path) -> Path:
+    """A copy of a dump, to damage."""
+    return Path(shutil.copytree(small_shards.path, tmp_path / "dump"))
+
+
+def test_round_trip(small_shards: Shards, small_data: DataDir):
+    same(small_shards, small_data)
+    assert len(small_shards) == 8 and speaker_names([small_shards, small_shards]) == ["high", "low"]
+    assert small_shards.seconds == pytest.approx(8.0, abs=0.1)
+
+
+def test_parts(small_shards: Shards):
+    whole, frames = small_shards.levels(3), small_shards.world(3)
+    assert np.array_equal(small_shards.levels(3, 320, 800), whole[320:800])
+    assert np.array_equal(small_shards.levels(3, 320, 10**9), whole[320:]), "not into the next utterance"
+    assert np.array_equal(small_shards.world(3, 2, 5), frames[2:5])
+    assert np.array_equal(small_shards.world(3, 2, 10**9), frames[2:])
+    assert len(frames) * world.FRAME == len(whole)
+
+
+@pytest.mark.parametrize("shard_samples", [1, 30_000, 1 << 29])
+def test_several_shards_and_bad_recordings(mixed: DataDir, tmp_path: Path, shard_samples: int):
+    found, skipped = write_shards(mixed, tmp_path / "dump", shard_samples=shard_samples)
+    assert set(skipped.reasons) == BAD
+    same(found, good(mixed), with_world=False)
+    for part in found.audio_maps:
+        assert len(part) <= shard_samples or (found.length == len(part)).any(), "more only for one utterance"
+    assert len(found.audio_maps) == {1: 10, 30_000: 6, 1 << 29: 1}[shard_samples]
+    assert not found.world_maps
+
+
+def test_processes_and_world(mixed: DataDir, tmp_path: Path):
+    found, skipped = write_shards(mixed, tmp_path / "dump", with_world=True, nj=2, shard_samples=50_000)
+    same(found, good(mixed))
+    assert set(skipped.reasons) == BAD and len(found.world_maps) == len(found.audio_maps) > 1
+
+
+def test_command(mixed: DataDir, tmp_path: Path, capsys: pytest.CaptureFixture):
+    mixed.write(tmp_path / "data")
+    assert main(["dump", str(tmp_path / "data"), "--out", str(tmp_path / "dump")]) == SOME_SKIPPED
+    said = capsys.readouterr().err
+    assert "skipped odd-1" in said and "0 bytes" in said and "10 utterances" in said and "10 done, 3 skipped" in said
+    same(shards(tmp_path / "dump"), good(mixed), with_world=False)
+    mixed.subset(utterances=list(BAD)).write(tmp_path / "bad")
+    assert main(["dump", str(tmp_path / "bad"), "--out", str(tmp_path / "none")]) == FAILED
+    assert "none of 3 recordings" in capsys.readouterr().err
+    with pytest.raises(ShardError, match="no complete dump"):
+        shards(tmp_path / "none")
+
+
+def test_dumping_again_leaves_nothing_of_the_old(small_data: DataDir, damaged: Path):
+    (damaged / "statistics.mfcc.npy").write_bytes(b"of the old utterances")
+    (damaged / ".audio.001.u8.4711.tmp.u8").write_bytes(b"of a dump that was killed")
+    found, _ = write_shards(small_data.subset(speakers=["low"]), damaged)
+    assert len(found) == 4
+    assert sorted(os.listdir(damaged)) == ["audio.000.u8", "index.json", "utterances.tsv"]
+
+
+def test_a_killed_dump_is_no_dump(small_data: DataDir, damaged: Path, tmp_path: Path):
+    small_data.write(tmp_path / "data")
+    program = """
+import os, sys
+from vqspeech import audio
+from vqspeech.data import dump
+from vqspeech.data.datadir import DataDir
+read, left = audio.waveform, [3]
+def waveform(*arguments):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), 9)
+    return read(*arguments)
+audio.waveform = waveform
+dump.write_shards(DataDir.read(sys.argv[1]), sys.argv[2], shard_samples=1)
+"""
+    run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "data"), str(damaged)], cwd=ROOT)
+    assert run.returncode == -9
+    with pytest.raises(ShardError, match=r"no complete dump.*index\.json is missing.*run `vqspeech dump`"):
+        shards(damaged)
+    assert len(write_shards(small_data, damaged)[0]) == 8
+    assert len(os.listdir(damaged)) == 3, "what the kill left is gone"
+
+
+def test_a_full_disk_leaves_no_dump(small_data: DataDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_shards(small_data, tmp_path / "dump")
+    assert not list((tmp_path / "dump").iterdir())
+
+
+def test_shards_on_another_disk(small_shards: Shards, small_data: DataDir, damaged: Path, tmp_path: Path):
+    index = json.loads((damaged / "index.json").read_text())
+    other = tmp_path / "other disk"
+    other.mkdir()
+    for file in index["shards"]:
+        for kind in ("audio", "world"):
+            shutil.move(damaged / file[kind], other / file[kind])
+            file[kind] = str(other / file[kind])
+    (damaged / "index.json").write_text(json.dumps(index))
+    same(shards(damaged), small_data)
+
+
+def test_what_is_no_dump(damaged: Path, tmp_path: Path):
+    for path in (tmp_path / "nowhere", tmp_path, damaged / "index.json"):
+        with pytest.raises(ShardError, match="no complete dump here"):
+            shards(path)
+
+
+@pytest.mark.parametrize("name", ["index.json", "utterances.tsv", "audio.000.u8", "world.000.f16"])
+@pytest.mark.parametrize("kept", [None, 0.0, 0.5, 0.97])
+def test_every_file_must_be_whole(damaged: Path, name: str, kept: float | None):
+    path = damaged / name
+    if kept is None:
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
+    with pytest.raises(ShardError, match="run `vqspeech dump`"):
+        shards(damaged)
+
+
+def test_whole_lines_or_frames_that_are_missing(damaged: Path):
+    lines = (damaged / "utterances.tsv").read_text().splitlines(keepends=True)
+    (damaged / "utterances.tsv").write_text("".join(lines[:-1]))
+    with pytest.raises(ShardError, match=r"utterances\.tsv is cut short"):
+        shards(damaged)
+    (damaged / "utterances.tsv").write_text("".join(lines)[:-2])
+    with pytest.raises(ShardError, match=r"utterances\.tsv is cut short"):
+        shards(damaged)
+    (damaged / "utterances.tsv").write_text("".join(lines))
+    frames = damaged / "world.000.f16"
+    frames.write_bytes(frames.read_bytes()[: -2 * world.CHANNELS])
+    with pytest.raises(ShardError, match="WORLD frames"):
+        shards(damaged)
+
+
+@pytest.mark.parametrize(
+    "index", ["{}", "[]", "null", '{"format": "other", "version": 1}', '{"format": "vqspeech-shards", "version": 99}']
+)
+def test_another_index(damaged: Path, index: str):
+    (damaged / "index.json").write_text(index)
+    with pytest.raises(ShardError, match="run `vqspeech dump`"):
+        shards(damaged)
+
+
+def test_a_dump_names_only_shards_that_are_there(damaged: Path):
+    text = (damaged / "utterances.tsv").read_text()
+    (damaged / "utterances.tsv").write_text(text.replace("\t0\t0\t", "\t7\t0\t", 1))
+    with pytest.raises(ShardError, match="no shard has"):
+        shards(damaged)
+
+
+def test_a_dump_of_before_the_counts(damaged: Path, small_data: DataDir):
+    index = json.loads((damaged / "index.json").read_text())
+    del index["utterances"], index["samples"]
+    (damaged / "index.json").write_text(json.dumps(index))
+    same(shards(damaged), small_data)

@@ -1,0 +1,191 @@
+"""Sound files as they come: every bad one is named with its fix, every good one becomes the same waveform."""
+
+import os
+import tracemalloc
+import wave as wave_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import buzz
+from vqspeech import audio
+from vqspeech.errors import AudioError
+
+
+def sine(rate: int, seconds: float = 1.0, hertz: float = 200.0) -> np.ndarray:
+    return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate)).astype(np.float32)
+
+
+def saved(path: Path, wave: np.ndarray, rate: int = audio.RATE, **kind) -> Path:
+    soundfile.write(path, wave, rate, **kind)
+    return path
+
+
+def cut(path: Path, size: int) -> Path:
+    """A copy of which only the first `size` bytes have arrived."""
+    short = path.with_name(f"cut-{size}-{path.name}")
+    short.write_bytes(path.read_bytes()[:size])
+    return short
+
+
+BAD = {
+    "empty": (lambda at: cut(saved(at / "a.wav", sine(16000)), 0), r"empty \(0 bytes\)"),
+    "header only": (lambda at: cut(saved(at / "a.wav", sine(16000)), 44), "holds no samples"),
+    "half a header": (lambda at: cut(saved(at / "a.wav", sine(16000)), 20), "not a sound file"),
+    "silent": (lambda at: saved(at / "a.wav", np.zeros(1000)), "silent"),
+    "truncated WAV": (lambda at: cut(saved(at / "a.wav", sine(16000)), 9000), r"truncated, the last 0\.72 s"),
+    "truncated FLAC": (lambda at: cut(saved(at / "a.flac", sine(16000)), 4000), "truncated|breaks off"),
+    "truncated AIFF": (lambda at: cut(saved(at / "a.aiff", sine(16000)), 9000), "truncated"),
+    "NaN": (lambda at: saved(at / "a.wav", np.r_[sine(16000), np.nan], subtype="FLOAT"), "NaN or infinite"),
+    "infinite": (lambda at: saved(at / "a.wav", np.r_[np.inf, sine(16000)], subtype="FLOAT"), "NaN or infinite"),
+    "1 sample at 192 kHz": (lambda at: saved(at / "a.wav", np.full(1, 0.5), 192_000), "too short"),
+    "text": (lambda at: (at / "a.wav").write_text("hello " * 99) and at / "a.wav", "not a sound file"),
+    "raw samples": (lambda at: (at / "a.raw").write_bytes(b"ab" * 99) and at / "a.raw", "not a sound file"),
+    "1 Hz": (lambda at: saved(at / "a.wav", sine(16000), 1), "header is damaged"),
+    "missing": (lambda at: at / "a.wav", "no such file"),
+    "folder": (lambda at: at, "is a folder"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_files_are_named_with_their_fix(name: str, tmp_path: Path):
+    make, message = BAD[name]
+    path = make(tmp_path)
+    with pytest.raises(AudioError, match=message) as caught:
+        audio.waveform(path)
+    assert str(path) in str(caught.value) and ";" in str(caught.value), "the file, and after a semicolon the fix"
+
+
+def test_one_sample_is_a_waveform(tmp_path: Path):
+    assert audio.waveform(saved(tmp_path / "a.wav", np.full(1, 0.5))).tolist() == [0.5]
+
+
+@pytest.mark.parametrize("kind, most", [("wav", 1e-4), ("flac", 1e-4), ("ogg", 0.1)])
+@pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000, 192_000])
+def test_kinds_and_rates(kind: str, most: float, rate: int, tmp_path: Path):
+    path = saved(tmp_path / f"a.{kind}", sine(rate, 0.31), rate)
+    wave = audio.waveform(path)
+    assert wave.dtype == np.float32 and abs(len(wave) - 0.31 * audio.RATE) <= 1
+    inside = slice(400, 4500)  # a resampler rings at the ends
+    assert np.abs(wave[inside] - sine(audio.RATE, 0.31)[inside]).max() < max(most, 2e-3 * (rate != audio.RATE))
+
+
+@given(st.integers(1000, 200_000), st.integers(2000, 9000))
+def test_resampling_keeps_the_length(tmp_path_factory, rate: int, samples: int):
+    path = saved(tmp_path_factory.getbasetemp() / "length.wav", np.full(samples, 0.5), rate)
+    found = sum(map(len, audio.blocks(path)))
+    assert abs(found - samples * audio.RATE / rate) <= 1
+
+
+def test_channels_are_averaged(tmp_path: Path):
+    wave = sine(192_000, 0.5)
+    many = np.stack([wave * (i + 1) / 4.5 for i in range(8)], axis=1)
+    path = saved(tmp_path / "a.wav", many, 192_000)
+    assert audio.info(path) == (192_000, 8, 96_000)
+    found = audio.waveform(path)
+    assert len(found) == 8000 and np.abs(found - sine(audio.RATE, 0.5))[400:-400].max() < 2e-3
+
+
+def test_parts(tmp_path: Path):
+    path = saved(tmp_path / "a.wav", buzz(1.0, 120))
+    whole = audio.waveform(path)
+    assert np.array_equal(audio.waveform(path, 0.25, 0.5), whole[4000:8000])
+    assert np.array_equal(audio.waveform(path, 0.25, 9.0), whole[4000:]), "segments may overshoot a little"
+    for start, end in ((0.5, 0.2), (2.0, 3.0), (-1.0, 0.5), (0.5, 0.5)):
+        with pytest.raises(AudioError, match="no samples between"):
+            audio.waveform(path, start, end)
+
+
+def test_a_part_of_a_truncated_file_is_read_where_it_is_there(tmp_path: Path):
+    whole = saved(tmp_path / "a.wav", buzz(1.0, 120))
+    short = cut(whole, 16_044)
+    assert np.array_equal(audio.waveform(short, 0.1, 0.4), audio.waveform(whole, 0.1, 0.4))
+    with pytest.raises(AudioError, match="truncated"):
+        audio.waveform(short, 0.1, 0.9)
+
+
+def test_eight_hours_in_bounded_memory(tmp_path: Path):
+    path, rate = tmp_path / "night.wav", 1000
+    with wave_module.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(1)
+        file.setframerate(rate)
+        for hour in range(8):
+            quiet = bytearray(b"\x80" * 3600 * rate)
+            quiet[1_800_000] = 255 if hour == 7 else 128
+            file.writeframes(bytes(quiet))
+    tracemalloc.start()
+    try:
+        samples, loudest, largest = 0, [], 0
+        for block in audio.blocks(path):
+            samples, largest = samples + len(block), max(largest, block.nbytes)
+            loudest.append(float(np.abs(block).max()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert abs(samples - 8 * 3600 * audio.RATE) <= 1
+    assert largest < 8 << 20 and peak < 64 << 20, "the whole waveform would be 1.8 GB"
+    assert max(loudest) > 0.5, "the click is heard"
+
+
+def test_empty_and_silent_are_said_after_the_last_block(tmp_path: Path):
+    pieces = audio.sounding(saved(tmp_path / "a.wav", np.zeros(500)))
+    assert len(next(pieces)) == 500
+    with pytest.raises(AudioError, match="silent"):
+        next(pieces)
+
+
+def test_mulaw_levels():
+    assert audio.mulaw(np.array([-9.0, -1.0, 0.0, 1.0, 9.0])).tolist() == [0, 0, audio.MIDPOINT, 255, 255]
+    assert audio.linear(np.array([0, 255])).tolist() == pytest.approx([-1, 1])
+    levels = np.arange(audio.LEVELS, dtype=np.uint8)
+    assert np.array_equal(audio.mulaw(audio.linear(levels)), levels), "a level is its own nearest"
+    assert (np.diff(audio.linear(levels)) > 0).all()
+
+
+@given(st.lists(st.floats(-1.5, 1.5, width=32), min_size=1))
+def test_mulaw_round_trip(samples: list[float]):
+    wave = np.array(samples, dtype=np.float32)
+    levels = audio.mulaw(wave)
+    back, clipped = audio.linear(levels), np.clip(wave, -1, 1)
+    assert levels.dtype == np.uint8 and back.dtype == np.float32 and back.shape == wave.shape
+    # A step of the curve is 2/255 wide; its slope at x is log(256) (1 + 255 |x|) / 255 at the larger of the two ends.
+    step = np.log(256) * (1 / 255 + np.maximum(np.abs(back), np.abs(clipped))) / 255
+    assert (np.abs(back - clipped) <= step * 1.001 + 1e-6).all()
+    assert np.array_equal(audio.mulaw(back), levels)
+    assert (np.diff(audio.mulaw(np.sort(wave)).astype(int)) >= 0).all(), "it rises with the sample"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "deep/folder/a.flac", "a.ogg", "a.WAV"])
+def test_write(name: str, tmp_path: Path):
+    wave = 2 * sine(audio.RATE)
+    audio.write(tmp_path / name, 1.5 * wave)
+    found = audio.waveform(tmp_path / name)
+    assert len(found) == len(wave)
+    assert np.abs(found - np.clip(1.5 * wave, -1, 1)).max() < (0.2 if name.endswith("ogg") else 1e-4), "clipped"
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [Path(name).name], "and no temporary"
+
+
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.raw"])
+def test_write_needs_an_ending(name: str, tmp_path: Path):
+    with pytest.raises(AudioError, match=r"end it in \.wav"):
+        audio.write(tmp_path / name, sine(audio.RATE))
+    assert not list(tmp_path.iterdir())
+
+
+def test_write_to_a_full_disk(tmp_path: Path):
+    resource = pytest.importorskip("resource")
+    path = tmp_path / "a.wav"
+    audio.write(path, sine(audio.RATE, 0.01))
+    old, most = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
+    try:
+        with pytest.raises(OSError, match="disk full"):
+            audio.write(path, sine(audio.RATE, 2.0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
+    assert path.read_bytes() == old and os.listdir(tmp_path) == ["a.wav"]

@@ -1,0 +1,66 @@
+"""Encoding, dumping and sampling: seconds they take."""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from speech import recordings, speech
+from training import model_of
+
+from vqspeech import audio
+from vqspeech.data.dump import write_shards
+from vqspeech.generate import generate
+from vqspeech.models.decoders import WaveNet
+
+
+def dump(seconds: float, rate: int, ending: str, with_world: bool, repeats: int) -> list[float]:
+    """Seconds that each of several dumps of `seconds` of speech took, on one core."""
+    torch.set_num_threads(1)
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        data = recordings(folder, seconds, rate, ending)
+        write_shards(data.subset(per_speaker=1), Path(folder) / "shards", with_world)  # imports, file cache
+        for _ in range(repeats):
+            started = time.perf_counter()
+            write_shards(data, Path(folder) / "shards", with_world)
+            times.append(time.perf_counter() - started)
+    return times
+
+
+def _minutes(minutes: int) -> Iterator[np.ndarray]:
+    one = speech(60.0, audio.RATE)
+    for _ in range(minutes):
+        yield one
+
+
+def encode(name: str, minutes: int, threads: int, repeats: int) -> list[float]:
+    """Seconds that encoding so many minutes took, each time, with a model of random weights."""
+    torch.set_num_threads(threads)
+    model, times = model_of(name).eval(), []
+    if repeats > 1:
+        model.encode_blocks(_minutes(1))
+    for _ in range(repeats):
+        started = time.perf_counter()
+        model.encode_blocks(_minutes(minutes))
+        times.append(time.perf_counter() - started)
+    return times
+
+
+class Sampling:
+    """Steps of `generate` for the vctk network: seconds of `steps` steps with so many lanes, at every call."""
+
+    def __init__(self):
+        decoder = model_of("vctk").decoder
+        assert isinstance(decoder, WaveNet)
+        self.decoder, self.cell = decoder, decoder.cell()
+
+    def __call__(self, lanes: int, steps: int) -> float:
+        latents = torch.zeros(lanes, self.decoder.smooth.in_channels, steps // self.decoder.hop)
+        conditioning = self.decoder.conditioning(latents, torch.zeros(lanes, dtype=torch.long)).detach()
+        uniforms = torch.rand(lanes, steps, generator=torch.Generator().manual_seed(0))
+        started = time.perf_counter()
+        generate(self.cell, conditioning, uniforms, progress=False)
+        return time.perf_counter() - started

@@ -1,0 +1,90 @@
+"""The same WaveNet written down as its equations are read: what the toolkit's decoder is timed against.
+
+A convolution each for filter, gate, residual and skip of every layer; the skips added up layer by layer; the latents
+repeated up to the sample rate and projected there, once a layer and path.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import audio
+from vqspeech.data.windows import Batch
+from vqspeech.models.decoders import WaveNet
+
+
+class NaiveLayer(nn.Module):
+    """One gated layer; `last` has no residual path, as in ours."""
+
+    def __init__(self, residual: int, skip: int, condition: int, dilation: int, last: bool):
+        super().__init__()
+        self.dilation = dilation
+        self.filter = nn.Conv1d(residual, residual, 2, dilation=dilation)
+        self.gate = nn.Conv1d(residual, residual, 2, dilation=dilation)
+        self.filter_condition = nn.Conv1d(condition, residual, 1)
+        self.gate_condition = nn.Conv1d(condition, residual, 1)
+        self.residual = None if last else nn.Conv1d(residual, residual, 1)
+        self.skip = nn.Conv1d(residual, skip, 1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """x `(batch, residual, time)`, condition `(batch, condition, time)` → the next x, and what goes to the skip."""
+        padded = F.pad(x, (self.dilation, 0))
+        filters = torch.tanh(self.filter(padded) + self.filter_condition(condition))
+        gates = torch.sigmoid(self.gate(padded) + self.gate_condition(condition))
+        h = filters * gates
+        return (x if self.residual is None else x + self.residual(h)), self.skip(h)
+
+
+class NaiveWaveNet(nn.Module):
+    """The network and the weights of a `WaveNet`, in the plain form; `loss` as there."""
+
+    def __init__(self, ours: WaveNet):
+        super().__init__()
+        layers, skip = len(ours.layers), ours.skip.out_channels
+        width, condition = ours.embedding.embedding_dim, ours.speaker.embedding_dim
+        self.hop = ours.hop
+        self.embedding = nn.Embedding(audio.LEVELS, width)
+        self.layers = nn.ModuleList(
+            NaiveLayer(width, skip, condition, layer.dilation, layer.residual is None) for layer in ours.layers
+        )
+        self.hidden = nn.Conv1d(skip, skip, 1)
+        self.logits = nn.Conv1d(skip, audio.LEVELS, 1)
+        self.smooth = nn.Conv1d(ours.smooth.in_channels, condition, 3, padding=1)
+        self.speaker = nn.Embedding(ours.speaker.num_embeddings, condition)
+        assert layers == len(self.layers)
+        self._copy(ours)
+
+    @torch.no_grad()
+    def _copy(self, ours: WaveNet) -> None:
+        for name in ("embedding", "hidden", "logits", "smooth", "speaker"):
+            getattr(self, name).load_state_dict(getattr(ours, name).state_dict())
+        width = self.embedding.embedding_dim
+        projections = list(zip(ours.project.weight.split(width), ours.project.bias.split(width), strict=True))
+        skips = ours.skip.weight.split(width, 1)
+        for i, (mine, layer) in enumerate(zip(self.layers, ours.layers, strict=True)):
+            gated = list(zip(layer.gated.weight.split(width), layer.gated.bias.split(width), strict=True))
+            pairs = [(mine.filter, *gated[0]), (mine.gate, *gated[1])]
+            pairs += [(mine.filter_condition, *projections[2 * i]), (mine.gate_condition, *projections[2 * i + 1])]
+            pairs += [(mine.skip, skips[i], ours.skip.bias / len(self.layers))]
+            if mine.residual is not None:
+                pairs += [(mine.residual, layer.residual.weight, layer.residual.bias)]
+            for convolution, weight, bias in pairs:
+                convolution.weight.copy_(weight)
+                convolution.bias.copy_(bias)
+
+    def forward(self, samples: Tensor, latents: Tensor, speakers: Tensor) -> Tensor:
+        """Logits `(batch, 256, time)` of samples uint8 `(batch, time)`."""
+        condition = F.relu(self.smooth(latents) + self.speaker(speakers)[:, :, None]).repeat_interleave(self.hop, 2)
+        x = self.embedding(F.pad(samples[:, :-1], (1, 0), value=audio.MIDPOINT).long()).transpose(1, 2)
+        total = 0
+        for layer in self.layers:
+            x, skip = layer(x, condition)
+            total = total + skip
+        return self.logits(F.relu(self.hidden(F.relu(total))))
+
+    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """{"nll": cross-entropy in nats a sample}."""
+        logits = self(batch.samples, latents, speakers).float()
+        nll = F.cross_entropy(logits, batch.samples.long(), reduction="none")
+        valid = torch.arange(nll.shape[1], device=nll.device) < batch.lengths[:, None]
+        return {"nll": (nll * valid).sum() / valid.sum()}

@@ -1,0 +1,71 @@
+"""Work in processes of its own: a fresh interpreter each, so that its peak memory is its own. No torch in here."""
+
+import multiprocessing
+import resource
+from importlib import import_module
+from multiprocessing.connection import Connection
+from typing import Any
+
+MIB = 1024.0  # KiB, the unit of ru_maxrss on Linux
+
+
+class Process:
+    """An interpreter that builds `module:name` (called with `arguments`) and then calls what that gave, when asked."""
+
+    def __init__(self, target: str, *arguments: Any):
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, target, arguments), daemon=True)
+        self._process.start()
+        theirs.close()
+        self.about = self._answer()
+
+    def __call__(self, *arguments: Any) -> Any:
+        """The answer to one call; an error over there is raised here."""
+        self._pipe.send(arguments)
+        return self._answer()
+
+    def close(self) -> float:
+        """Ends it; its peak memory (MiB)."""
+        self._pipe.send(None)
+        peak = self._answer()
+        self._process.join()
+        return peak
+
+    def _answer(self) -> Any:
+        try:
+            good, answer = self._pipe.recv()
+        except EOFError:
+            raise SystemExit("a measuring process died; too little memory?") from None
+        if not good:
+            raise SystemExit(answer)
+        return answer
+
+
+def alone(target: str, *arguments: Any) -> tuple[Any, float]:
+    """The result of the function `module:name`, and the peak memory (MiB) of the process that ran nothing else."""
+    process = Process("process:nothing", target)
+    return process(*arguments), process.close()
+
+
+def nothing(target: str) -> Any:
+    """The function itself: what `alone` serves."""
+    return _named(target)
+
+
+def _named(target: str) -> Any:
+    module, name = target.split(":")
+    return getattr(import_module(module), name)
+
+
+def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
+    try:
+        served = _named(target)(*arguments)
+        pipe.send((True, getattr(served, "about", None)))
+        while (call := pipe.recv()) is not None:
+            pipe.send((True, served(*call)))
+        pipe.send((True, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB))
+    except Exception:
+        import traceback
+
+        pipe.send((False, traceback.format_exc()))
