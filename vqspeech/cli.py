@@ -6,6 +6,7 @@ from importlib import import_module
 
 from vqspeech import __version__
 from vqspeech.errors import FAILED, VqspeechError
+from vqspeech.memory import keep_freed_memory
 
 VERBS = (
     "prepare", "validate", "split", "subset", "combine", "dump", "train", "info", "speakers",
@@ -39,6 +40,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.verb is None:
         parser.print_help()
         return FAILED
+    keep_freed_memory()
     try:
         return args.run(args)
     except VqspeechError as error:

@@ -17,7 +17,7 @@ from statistics import median
 # The toolkit beside this file, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from process import Process, alone  # noqa: E402
+from process import Process, alone
 
 CORES = 2
 TOLERANCE = 1e-4
@@ -34,8 +34,8 @@ class Row:
     note: str = ""
 
     def __str__(self) -> str:
-        digits = 0 if self.figure >= 100 else 2 if self.figure >= 0.095 else 4
-        return f"| {self.what} | {self.figure:,.{digits}f} {self.unit} | {self.note} |"
+        figure = f"{self.figure:,.0f}" if self.figure >= 100 else f"{self.figure:.3g}"
+        return f"| {self.what} | {figure} {self.unit} | {self.note} |"
 
 
 def training(windows: int, rounds: int) -> Iterator[Row]:
@@ -94,9 +94,9 @@ def dumping(repeats: int) -> Iterator[Row]:
 def encoding(repeats: int) -> Iterator[Row]:
     """Encoding, times real time, and its memory by length."""
     for name in ("vctk", "librispeech_world"):
-        times, _ = alone("inference:encode", name, 1, CORES, repeats)
+        times, _ = alone("inference:encode", name, 1, CORES, min(2, repeats))
         yield Row(f"encode, {name}", 60 / median(times), "x real time", f"{CORES} cores, a recording of 1 min")
-    for name, lengths in (("vctk", (1, 5)), ("librispeech_world", (5, 60))):
+    for name, lengths in (("vctk", (1, 3)), ("librispeech_world", (5, 60))):
         peaks = [alone("inference:encode", name, minutes, CORES, 1)[1] for minutes in lengths]
         for minutes, peak in zip(lengths, peaks, strict=True):
             yield Row(f"encode {minutes} min, {name}: peak memory", peak, "MiB", "with torch")
@@ -138,8 +138,8 @@ def main() -> None:
             print(row, flush=True)
             rows.append(asdict(row))
         print(f"{name}: done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
-    load = os.getloadavg()[0]
-    print(f"\n{CORES} threads, load average {load:.1f}, all of it in {time.perf_counter() - started:.0f} s.")
+    load, took = os.getloadavg()[0], time.perf_counter() - started
+    print(f"\n{CORES} threads; medians of wall-clock time; load average {load:.1f}; all of it in {took:.0f} s.")
     if args.out:
         Path(args.out).write_text(json.dumps({"rows": rows, "load": load}, indent=1) + "\n", encoding="utf-8")
 

@@ -41,7 +41,7 @@ def encode(name: str, minutes: int, threads: int, repeats: int) -> list[float]:
     torch.set_num_threads(threads)
     model, times = model_of(name).eval(), []
     if repeats > 1:
-        model.encode_blocks(_minutes(1))
+        model.encode(speech(20.0, audio.RATE))
     for _ in range(repeats):
         started = time.perf_counter()
         model.encode_blocks(_minutes(minutes))

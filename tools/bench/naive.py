@@ -4,6 +4,8 @@ A convolution each for filter, gate, residual and skip of every layer; the skips
 repeated up to the sample rate and projected there, once a layer and path.
 """
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,7 +42,7 @@ class NaiveWaveNet(nn.Module):
 
     def __init__(self, ours: WaveNet):
         super().__init__()
-        layers, skip = len(ours.layers), ours.skip.out_channels
+        skip = ours.skip.out_channels
         width, condition = ours.embedding.embedding_dim, ours.speaker.embedding_dim
         self.hop = ours.hop
         self.embedding = nn.Embedding(audio.LEVELS, width)
@@ -51,7 +53,6 @@ class NaiveWaveNet(nn.Module):
         self.logits = nn.Conv1d(skip, audio.LEVELS, 1)
         self.smooth = nn.Conv1d(ours.smooth.in_channels, condition, 3, padding=1)
         self.speaker = nn.Embedding(ours.speaker.num_embeddings, condition)
-        assert layers == len(self.layers)
         self._copy(ours)
 
     @torch.no_grad()
@@ -59,24 +60,28 @@ class NaiveWaveNet(nn.Module):
         for name in ("embedding", "hidden", "logits", "smooth", "speaker"):
             getattr(self, name).load_state_dict(getattr(ours, name).state_dict())
         width = self.embedding.embedding_dim
-        projections = list(zip(ours.project.weight.split(width), ours.project.bias.split(width), strict=True))
+        projections = list(
+            zip(ours.project.weight.split(width), cast(Tensor, ours.project.bias).split(width), strict=True)
+        )
         skips = ours.skip.weight.split(width, 1)
+        pairs: list[tuple[Any, Tensor, Tensor]] = []
         for i, (mine, layer) in enumerate(zip(self.layers, ours.layers, strict=True)):
+            mine, layer = cast(Any, mine), cast(Any, layer)
             gated = list(zip(layer.gated.weight.split(width), layer.gated.bias.split(width), strict=True))
-            pairs = [(mine.filter, *gated[0]), (mine.gate, *gated[1])]
+            pairs += [(mine.filter, *gated[0]), (mine.gate, *gated[1])]
             pairs += [(mine.filter_condition, *projections[2 * i]), (mine.gate_condition, *projections[2 * i + 1])]
-            pairs += [(mine.skip, skips[i], ours.skip.bias / len(self.layers))]
+            pairs += [(mine.skip, skips[i], cast(Tensor, ours.skip.bias) / len(self.layers))]
             if mine.residual is not None:
                 pairs += [(mine.residual, layer.residual.weight, layer.residual.bias)]
-            for convolution, weight, bias in pairs:
-                convolution.weight.copy_(weight)
-                convolution.bias.copy_(bias)
+        for convolution, weight, bias in pairs:
+            convolution.weight.copy_(weight)
+            convolution.bias.copy_(bias)
 
     def forward(self, samples: Tensor, latents: Tensor, speakers: Tensor) -> Tensor:
         """Logits `(batch, 256, time)` of samples uint8 `(batch, time)`."""
         condition = F.relu(self.smooth(latents) + self.speaker(speakers)[:, :, None]).repeat_interleave(self.hop, 2)
         x = self.embedding(F.pad(samples[:, :-1], (1, 0), value=audio.MIDPOINT).long()).transpose(1, 2)
-        total = 0
+        total = torch.zeros((), device=x.device)
         for layer in self.layers:
             x, skip = layer(x, condition)
             total = total + skip

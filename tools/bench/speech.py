@@ -23,7 +23,7 @@ def speech(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
         if i % 4 == 3:
             parts.append(noise)
             continue
-        pitch = np.linspace(*draw.uniform(90, 220, 2), size)
+        pitch = np.linspace(draw.uniform(90, 220), draw.uniform(90, 220), size)
         phase, formant = 2 * np.pi * np.cumsum(pitch) / rate, draw.uniform(400, 2500)
         waves = [
             np.sin(k * phase) * np.exp(-(((k * pitch - formant) / 600) ** 2)) + 0.1 * np.sin(k * phase) / k

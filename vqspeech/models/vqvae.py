@@ -14,7 +14,7 @@ from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, pitch_by_speaker, world_statistics
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.models.decoders import WorldDecoder, decoder
+from vqspeech.models.decoders import Lanes, WorldDecoder, decoder
 from vqspeech.models.decoders.world import carried_pitch
 from vqspeech.models.encoder import Encoder
 from vqspeech.models.frontend import LogMel, frontend, moments
@@ -93,13 +93,14 @@ class VQVAE(nn.Module):
         """Losses by name, whose sum is minimised (eq. 3); the codes `(batch, codes)`; the mask of those that count."""
         latents, mask = self.latents(batch)
         quantised = self.quantizer(latents, mask)
-        losses = self.decoder.loss(quantised.vectors, batch.speakers, batch) | quantised.losses
+        losses = self.decoder.loss(quantised.vectors * mask[:, None], batch.speakers, batch) | quantised.losses
         return losses, quantised.codes, mask
 
     @torch.no_grad()
-    def decoder_loss(self, codes: Tensor, batch: Batch) -> Tensor:
+    def decoder_loss(self, codes: Tensor, mask: Tensor, batch: Batch) -> Tensor:
         """The decoder's loss on a batch given any codes `(batch, codes)`: what shuffled codes cost is told by it."""
-        return sum(self.decoder.loss(self.quantizer.lookup(codes), batch.speakers, batch).values(), torch.zeros(()))
+        latents = self.quantizer.lookup(codes) * mask[:, None]
+        return torch.stack([*self.decoder.loss(latents, batch.speakers, batch).values()]).sum()
 
     # Inference
 
@@ -211,21 +212,20 @@ class VQVAE(nn.Module):
         contours = np.zeros((len(cuts), world.frames_in(longest * self.hop)), dtype=np.float32)
         for row, (i, start, stop) in enumerate(cuts):
             padded[row, : stop - start] = codes[i][start:stop]
-            padded[row, stop - start :] = codes[i][stop - 1]
             contour = pitches[i]
             if contour is not None:
                 part = contour[int(start * frames_per_code) :][: contours.shape[1]]
                 contours[row, : len(part)] = part
         voices = torch.tensor([self.speaker(speakers[i]) for i, _, _ in cuts], device=self.device)
-        latents = self.quantizer.lookup(torch.from_numpy(padded).to(self.device))  # (pieces, dimension, codes)
+        lengths = torch.tensor([stop - start for _, start, stop in cuts], device=self.device)
         sounds: list[np.ndarray] = []
         for first in range(0, len(cuts), LANES):
-            lanes = slice(first, first + LANES)
-            pitch = torch.from_numpy(contours[lanes])
-            # Lanes of one seed draw the same noise in every group; groups must not repeat each other's.
-            sounds += [
-                *self.decoder.waveforms(latents[lanes], voices[lanes], pitch, temperature, seed + first).cpu().numpy()
-            ]
+            part = slice(first, first + LANES)
+            seeds = [(seed, start) for _, start, _ in cuts[part]]
+            lanes = Lanes(lengths[part] * self.hop, torch.from_numpy(contours[part]), seeds, temperature)
+            mask = torch.arange(longest, device=self.device) < lengths[part, None]
+            latents = self.quantizer.lookup(torch.from_numpy(padded[part]).to(self.device)) * mask[:, None]
+            sounds += [*self.decoder.waveforms(latents, voices[part], lanes).cpu().numpy()]
         pieces: list[list[np.ndarray]] = [[] for _ in codes]
         for (i, start, stop), sound in zip(cuts, sounds, strict=True):
             pieces[i].append(sound[: (stop - start) * self.hop])

@@ -23,8 +23,8 @@ def held_out(model: VQVAE, windows: Windows, size: int, batches: int) -> dict[st
     for part in (slice(i * size, (i + 1) * size) for i in range(batches)):
         window = batch.each(itemgetter(part)).to(model.device)
         losses, codes, mask = model(window)
-        decoder = model.decoder_loss(codes, window)
-        gap = model.decoder_loss(_shuffled(codes, mask), window) - decoder
+        decoder = model.decoder_loss(codes, mask, window)
+        gap = model.decoder_loss(_shuffled(codes, mask), mask, window) - decoder
         counts += codes[mask].bincount(minlength=len(counts)).cpu()
         for name, value in {**losses, "decoder": decoder, "shuffle_gap": gap}.items():
             totals[name] = totals.get(name, 0.0) + float(value) / batches

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from vqspeech import audio
 from vqspeech.data.windows import Batch
 from vqspeech.generate import Cell, generate
+from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.frontend import waves
 
 
@@ -116,16 +117,11 @@ class WaveNet(nn.Module):
         )
 
     @torch.inference_mode()
-    def waveforms(
-        self, latents: Tensor, speakers: Tensor, pitch: Tensor | None, temperature: float = 1.0, seed: int = 0
-    ) -> Tensor:
+    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, drawn sample by
-        sample from `seed`: float32 `(batch, time)`. `pitch` is not used: the codes carry the melody."""
-        conditioning = self.conditioning(latents, speakers)
-        uniforms = torch.rand(
-            len(latents), latents.shape[2] * self.hop, generator=torch.Generator().manual_seed(seed)
-        ).to(latents.device)
-        return waves(generate(self.cell(), conditioning, uniforms, temperature))
+        sample: float32 `(batch, time)`. The pitch of the lanes is not used: the codes carry the melody."""
+        uniforms = lanes.uniforms(latents.shape[2] * self.hop)
+        return waves(generate(self.cell(), self.conditioning(latents, speakers), uniforms, lanes.temperature))
 
 
 def _matrix(convolution: nn.Conv1d) -> tuple[Tensor, Tensor]:

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from vqspeech import world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
+from vqspeech.models.decoders.lanes import Lanes
 
 
 class Block(nn.Module):
@@ -65,23 +66,25 @@ class WorldDecoder(nn.Module):
         """Samples of source that one frame depends on, through its latents."""
         return self.hop * 3 + world.FRAME * sum(block.gated.kernel_size[0] - 1 for block in self.blocks)
 
-    def forward(self, latents: Tensor, speakers: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, speakers: Tensor, samples: Tensor) -> Tensor:
         """Normalised WORLD frames, the first channel the logit of voicing: `(batch, CHANNELS, frames)`.
 
-        latents `(batch, dimension, latents)`, each held over its share of the frames; speakers int `(batch,)`.
+        latents `(batch, dimension, latents)`, each held over its share of the frames; speakers int `(batch,)`; samples
+        `(batch,)`, the length of each: what lies past it changes nothing before it.
         """
         frames = world.frames_in(latents.shape[2] * self.hop)
+        mask = (torch.arange(frames, device=samples.device) < samples[:, None] / world.FRAME)[:, None]
         x = F.interpolate(self.input(latents), size=frames, mode="nearest")
         voice = self.speaker(speakers)
         for block in self.blocks:
-            x = block(x, voice)
+            x = block(x * mask, voice)
         return self.output(F.silu(x))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """{"envelope", "aperiodicity"}: mean absolute error in deviations; {"voicing"}: nats a frame."""
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
-        predicted = self(latents, speakers).float()
+        predicted = self(latents, speakers, batch.lengths).float()
         target = (batch.world - self.mean[:, None]) / self.deviation[:, None]
         valid = (
             torch.arange(target.shape[2], device=target.device) < (batch.lengths // world.FRAME)[:, None]
@@ -92,16 +95,13 @@ class WorldDecoder(nn.Module):
         return {name: (part * valid).sum() / valid.sum() for name, part in parts.items()}
 
     @torch.inference_mode()
-    def waveforms(
-        self, latents: Tensor, speakers: Tensor, pitch: Tensor | None, temperature: float = 1.0, seed: int = 0
-    ) -> Tensor:
+    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
-        `(batch, time)`. `pitch` `(batch, frames)` is log F0 in every frame, 0 where there is none at all; where the
-        decoder hears no voicing it is not sounded. Nothing is drawn: `temperature` and `seed` do not matter."""
-        predicted = self(latents, speakers).float()
+        `(batch, time)`. A frame that has a pitch is sounded where the decoder hears voicing. Nothing is drawn."""
+        predicted = self(latents, speakers, lanes.samples).float()
         frames = predicted * self.deviation[:, None] + self.mean[:, None]
         voiced = predicted[:, 0] > 0
-        frames[:, 0] = torch.zeros_like(frames[:, 0]) if pitch is None else pitch.to(frames) * voiced
+        frames[:, 0] = lanes.pitch.to(frames) * voiced
         sounds = [world.synthesis(one.T) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]
 
