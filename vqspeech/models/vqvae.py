@@ -82,6 +82,12 @@ class VQVAE(nn.Module):
             self.decoder.mean.copy_(torch.from_numpy(mean))
             self.decoder.deviation.copy_(torch.from_numpy(deviation))
 
+    def freeze_encoder(self) -> None:
+        """Keeps encoder and codebook as they are from now on: only the decoder learns."""
+        for module in (self.encoder, self.quantizer):
+            module.requires_grad_(False)
+        self.quantizer.frozen = True
+
     def latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Encoder output `(batch, latents, codes)` and the mask of codes within each window `(batch, codes)`."""
         lengths = -(-batch.lengths // self.hop) * self.hop

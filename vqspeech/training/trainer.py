@@ -6,6 +6,7 @@ losses of one that never was, and the only state to keep beside the weights is t
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -69,11 +70,15 @@ class Trainer:
             self.step, self.best = about["step"], about["best"]
         else:
             model.fit(train)
+            if self.options["encoder"]:
+                _take_encoder(model, self.options["encoder"])
         unit = math.lcm(model.hop, world.FRAME)
         samples = math.ceil(self.options["seconds"] * audio.RATE / unit) * unit
         self.windows, self.held = (self._windows(model, shards, samples) for shards in (train, dev))
+        if self.options["encoder"]:
+            model.freeze_encoder()
         optimizer = torch.optim.AdamW(
-            model.parameters(), betas=(0.9, 0.99), weight_decay=self.options["weight_decay"], fused=True
+            [parameter for parameter in model.parameters() if parameter.requires_grad], betas=(0.9, 0.99), weight_decay=self.options["weight_decay"], fused=True
         )
         if kept:
             _load_optimizer(optimizer, kept)
@@ -98,7 +103,8 @@ class Trainer:
                 initial=self.step,
                 desc="train",
                 unit="step",
-                disable=None if self.main else True,
+                disable=not self.main,
+                mininterval=0.1 if sys.stderr.isatty() else 30,  # a log gets a line now and then
             ) as bar:
                 while self.step < options["steps"] and not self._stopped():
                     loss = self._one_step(counts)
@@ -217,6 +223,16 @@ def _precision(name: str) -> str:
     if name not in ("bf16", "fp32"):
         raise ConfigError(f"training.precision={name}; it is auto, bf16 or fp32")
     return "bf16" if name == "bf16" else "no"
+
+
+def _take_encoder(model: VQVAE, path: str) -> None:
+    """Sets encoder and codebook of a model to those of the checkpoint `path`. Raises `ConfigError` where they differ."""
+    other = VQVAE.from_pretrained(path)
+    for group in ("frontend", "encoder", "quantizer"):
+        if other.config[group] != model.config[group]:
+            raise ConfigError(f"training.encoder={path}: its {group} is {other.config[group]}, {model.config[group]} here")
+    model.encoder.load_state_dict(other.encoder.state_dict())
+    model.quantizer.load_state_dict(other.quantizer.state_dict())
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Tensor]) -> None:

@@ -14,6 +14,14 @@ from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.frontend import waves
 
 
+def convolved(x: Tensor, convolution: nn.Conv1d) -> Tensor:
+    """A convolution over time of x `(batch, time, channels)`, in that layout, which the processors' libraries compute
+    up to twice as fast as `(batch, channels, time)`: they know it as an image of height 1, channels last."""
+    weight = convolution.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
+    image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, time), a view
+    return F.conv2d(image, weight, convolution.bias, dilation=(1, *convolution.dilation)).squeeze(2).transpose(1, 2)
+
+
 class Layer(nn.Module):
     """One gated, dilated, causal convolution of window 2: the present sample and the one `dilation` before it.
 
@@ -27,14 +35,14 @@ class Layer(nn.Module):
         self.residual = None if last else nn.Conv1d(residual, residual, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """x `(batch, residual, time)`, condition `(batch, 2 * residual, latents, 1)` → the next layer's x, and the
-        gated activations `(batch, residual, time)`."""
-        z = self.gated(F.pad(x, (self.dilation, 0)))
+        """x `(batch, time, residual)`, condition `(batch, latents, 1, 2 * residual)` → the next layer's x, and the
+        gated activations `(batch, time, residual)`."""
+        z = convolved(F.pad(x, (0, 0, self.dilation, 0)), self.gated)
         # The condition is one number per latent and channel: adding it through a view spares the upsampled copy.
-        z = (z.unflatten(2, (condition.shape[2], -1)) + condition).flatten(2)
-        filters, gates = z.chunk(2, 1)
+        z = (z.unflatten(1, (condition.shape[1], -1)) + condition).flatten(1, 2)
+        filters, gates = (half.contiguous() for half in z.chunk(2, 2))  # the functions are faster on whole rows
         h = filters.tanh() * gates.sigmoid()
-        return (x if self.residual is None else x + self.residual(h)), h
+        return (x if self.residual is None else x + convolved(h, self.residual)), h
 
 
 class WaveNet(nn.Module):
@@ -87,19 +95,21 @@ class WaveNet(nn.Module):
         """Logits of every sample given those before it: samples uint8 `(batch, time)`, conditioning as above, with
         time = latents * hop → `(batch, 256, time)`. The first sample is predicted from the midpoint, silence."""
         before = F.pad(samples[:, :-1], (1, 0), value=audio.MIDPOINT)
-        x = self.embedding(before.long()).transpose(1, 2)
+        x = self.embedding(before.long())  # (batch, time, residual)
+        conditions = conditioning.transpose(1, 2).unsqueeze(2).contiguous().chunk(len(self.layers), 3)
         activations = []
-        for layer, condition in zip(self.layers, conditioning.chunk(len(self.layers), 1), strict=True):
-            x, h = layer(x, condition.unsqueeze(-1))
+        for layer, condition in zip(self.layers, conditions, strict=True):
+            x, h = layer(x, condition)
             activations.append(h)
         # One product for the sum of all skip paths instead of one addition a layer over the whole of time.
-        skip = F.relu(self.skip(torch.cat(activations, 1)))
-        return self.logits(F.relu(self.hidden(skip)))
+        skip = F.relu(convolved(torch.cat(activations, 2), self.skip))
+        return convolved(F.relu(convolved(skip, self.hidden)), self.logits).transpose(1, 2)
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}, over the valid samples of the batch."""
-        logits = self(batch.samples, self.conditioning(latents, speakers)).float()
-        nll = F.cross_entropy(logits, batch.samples.long(), reduction="none")  # (batch, time)
+        logits = self(batch.samples, self.conditioning(latents, speakers)).float().transpose(1, 2)
+        nll = F.cross_entropy(logits.flatten(0, 1), batch.samples.long().flatten(), reduction="none")
+        nll = nll.view(batch.samples.shape)
         valid = torch.arange(nll.shape[1], device=nll.device) < batch.lengths[:, None]
         return {"nll": (nll * valid).sum() / valid.sum()}
 

@@ -45,6 +45,8 @@ class Codebook(nn.Module):
     """
 
     lloyd = 10
+    frozen = False
+    """Whether the code vectors stay as they are in training too."""
 
     def __init__(self, codes: int, dimension: int, beta: float, decay: float, revive_below: float):
         super().__init__()
@@ -81,7 +83,8 @@ class Codebook(nn.Module):
             z = z.float()
             flat = z.transpose(1, 2).reshape(-1, z.shape[1])  # (batch * time, dimension)
             weights = mask.reshape(-1).float()
-            if self.training:
+            learning = self.training and not self.frozen
+            if learning:
                 if not torch.isfinite(flat).all():
                     raise VqspeechError("the encoder's output is not finite; lower the learning rate, check the data")
                 if not self.fitted:
@@ -89,7 +92,7 @@ class Codebook(nn.Module):
             codes = self.nearest(flat)
             chosen = self.lookup(codes.view(mask.shape))
             losses = self.losses(z, chosen, weights.view(mask.shape))
-            if self.training:
+            if learning:
                 self._update(flat.detach(), codes, weights)
             return Quantised(z + (chosen - z).detach(), codes.view(mask.shape), losses)
 
