@@ -111,7 +111,7 @@ class Trainer:
                     losses.append(loss)
                     bar.update()
                     rate = self._samples_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                    bar.set_postfix_str(f"loss {loss:.3f}, {rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time")
+                    bar.set_postfix_str(f"loss {loss:.3f}, {rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time", False)
                     if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
                         self._evaluate(log, loss, summed(counts), rate)
                         counts.zero_()
