@@ -12,6 +12,7 @@ ngpu=${ngpu:-}             # GPUs to train on; empty: all there are; 0: CPU
 conf=${conf:-}             # configuration to train; empty: those of the recipe
 tag=${tag:-}               # name of the experiment folder; empty: that of the configuration
 corpus=${corpus:-}         # folder of the corpus; empty: downloads/
+unseen=${unseen:-0}        # speakers held out as a whole
 limit=${limit:-12}         # source utterances to reconstruct and to convert
 overrides=()               # KEY=VALUE words: further settings of the configuration
 skipped_somewhere=0
@@ -32,6 +33,7 @@ Usage: bash $0 [OPTION VALUE]... [KEY=VALUE]...
   --tag NAME           experiment folder exp/NAME (default: as the configuration)
   --nj N               processes (default: one a core)
   --ngpu N             GPUs to train on (default: all there are; 0: CPU)
+  --unseen N           speakers to hold out as a whole (default: $unseen)
   --limit N            source utterances to reconstruct and to convert (default: $limit)
   --help               this text
   KEY=VALUE            settings of the configuration, for example training.steps=500
@@ -71,7 +73,7 @@ parse_options() {
     name=${name#--}
     printf -v "${name//-/_}" '%s' "$value"
   done
-  for name in nj ngpu limit; do
+  for name in nj ngpu limit unseen; do
     [[ ${!name} =~ ^[0-9]*$ ]] || die "--$name needs a number, not '${!name}'"
   done
   [ "$nj" != 0 ] || die "--nj needs at least 1"
@@ -89,7 +91,7 @@ parse_options() {
 
 is_option() {
   case $1 in
-    --stage | --stop-stage | --corpus | --conf | --tag | --nj | --ngpu | --limit) return 0 ;;
+    --stage | --stop-stage | --corpus | --conf | --tag | --nj | --ngpu | --limit | --unseen) return 0 ;;
     *) return 1 ;;
   esac
 }

@@ -141,10 +141,9 @@ score() { # conf exp
   once "$2/scores.json#conversion" "$(stamp_of "$2/converted")" "$(stamp_of "$2/reconstructed")" -- \
     vqspeech score conversion --data "${data[@]}" --converted "$2/converted" --reconstructed "$2/reconstructed" \
     --targets-data data/train --out "$2/scores.json"
-  local part
-  for part in "${data[@]}"; do
-    run vqspeech draw "$2" --data "$part"
-  done
+  once "$2/scores.json#training" "$2/best.safetensors" -- \
+    vqspeech score training "$2" --data dump/dev --out "$2/scores.json"
+  run vqspeech draw "$2" --data "${data[@]}"
 }
 
 run_stages

@@ -11,15 +11,15 @@ from vqspeech.metrics import pictures
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech draw`."""
     parser.add_argument("experiment", metavar="EXP", help="experiment folder: curves.jsonl, reconstructed/, converted/")
-    parser.add_argument("--data", required=True, metavar="DATA", help="data directory of the recordings")
+    parser.add_argument("--data", required=True, nargs="+", metavar="DATA", help="data directories of the recordings")
     parser.add_argument(
-        "--limit", type=int, default=2, metavar="N", help="pictures of each kind (default: %(default)s)"
+        "--limit", type=int, default=1, metavar="N", help="utterances of each data directory (default: %(default)s)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes EXP/pictures/*.png and prints their names."""
-    experiment, data = Path(args.experiment), DataDir.read(args.data)
+    experiment = Path(args.experiment)
     out = experiment / "pictures"
     if (experiment / "curves.jsonl").is_file():
         _saved(pictures.curves(experiment / "curves.jsonl"), out / "curves.png")
@@ -28,8 +28,11 @@ def run(args: argparse.Namespace) -> int:
         made.setdefault(path.stem, {})["reconstruction"] = path
     for path in sorted(experiment.glob("converted/*/*.wav")):
         made.setdefault(path.stem, {})[f"as {path.parent.name}"] = path
-    for name in [name for name in made if name in data][: args.limit]:
-        utterance = data[name]
+    drawn = [
+        data[name] for data in map(DataDir.read, args.data) for name in [n for n in made if n in data][: args.limit]
+    ]
+    for utterance in drawn:
+        name = utterance.id
         title = f"{name}: {utterance.text}" if utterance.text else name
         sounds = {title: audio.waveform(utterance.path, utterance.start, utterance.end)}
         sounds |= {kind: audio.waveform(path) for kind, path in list(made[name].items())[:3]}

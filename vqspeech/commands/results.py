@@ -1,11 +1,11 @@
 """RESULTS.md from the scores of experiments."""
 
 import argparse
-import os
+import shutil
 import sys
 from pathlib import Path
 
-from vqspeech.files import write_text
+from vqspeech.files import replaced, write_text
 from vqspeech.metrics import report, scores
 
 
@@ -27,6 +27,10 @@ def run(args: argparse.Namespace) -> int:
         raise scores.ScoresError(
             "no experiment has scores; make them with: vqspeech score units, vqspeech score conversion"
         )
-    write_text(args.out, report.results(scored, os.path.dirname(os.path.abspath(args.out))))
+    for experiment in scored:
+        for path, copy in report.pictures(experiment).items():
+            with replaced(Path(args.out).parent / copy) as temporary:
+                shutil.copyfile(path, temporary)
+    write_text(args.out, report.results(scored))
     print(args.out)
     return 0

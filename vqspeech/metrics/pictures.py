@@ -49,4 +49,4 @@ def curves(path: Path):
 def save(figure, path: str | Path) -> None:
     """Writes a figure as PNG, in one piece."""
     with replaced(path) as temporary:
-        figure.savefig(temporary, dpi=90)
+        figure.savefig(temporary, dpi=72)

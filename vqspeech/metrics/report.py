@@ -15,10 +15,10 @@ interval over utterances. n: number of items; where columns differ in it, it sta
 """
 
 
-def results(experiments: Sequence[str | os.PathLike], beside: str | os.PathLike) -> str:
-    """The Markdown of RESULTS.md for experiment folders with a scores.json each.
+def results(experiments: Sequence[str | os.PathLike]) -> str:
+    """The Markdown of RESULTS.md for experiment folders with a scores.json each, with links to copies of `pictures`.
 
-    `beside` is the folder the text will be in; links to pictures are relative to it. Raises `scores.ScoresError`.
+    Raises `scores.ScoresError`.
     """
     parts = [_HEAD]
     for folder in map(Path, experiments):
@@ -26,9 +26,16 @@ def results(experiments: Sequence[str | os.PathLike], beside: str | os.PathLike)
         parts.append(f"## {folder.name}\n")
         for name, section in found["sections"].items():
             parts += [f"### {name}\n", table(section["rows"]), "", *_provenance(section), ""]
-        links = [f"![{p.stem}]({_link(p, beside)})" for p in _pictures(folder, found)]
+        links = [f"![{p.stem}]({quote(copy.as_posix())})" for p, copy in pictures(folder).items()]
         parts += ["\n".join(links) + "\n"] if links else []
     return "\n".join(parts)
+
+
+def pictures(experiment: str | os.PathLike) -> dict[Path, Path]:
+    """The pictures of an experiment, and where their copies belong, relative to the folder of RESULTS.md: experiments
+    are not kept under version control, the results are."""
+    folder = Path(experiment)
+    return {path: Path("pictures") / folder.name / path.name for path in sorted(folder.glob("pictures/*.png"))}
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -80,16 +87,6 @@ def _provenance(section: Mapping[str, Any]) -> list[str]:
         f"{section.get('time', 'time unknown')}; {versions}"
     )
     return lines
-
-
-def _pictures(folder: Path, found: Mapping[str, Any]) -> list[Path]:
-    named = [folder / figure for section in found["sections"].values() for figure in section.get("figures", ())]
-    lying = sorted([*folder.glob("*.png"), *folder.glob("pictures/*.png")])
-    return [path for path in dict.fromkeys([*named, *lying]) if path.is_file()]
-
-
-def _link(path: Path, beside: str | os.PathLike) -> str:
-    return quote(Path(os.path.relpath(path, beside)).as_posix())
 
 
 def _escaped(text: str) -> str:

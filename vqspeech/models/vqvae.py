@@ -1,6 +1,7 @@
 """The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; and what one does with a trained one."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from vqspeech import audio, world
 from vqspeech.data.dump import Shards
-from vqspeech.data.windows import Batch, pitch_by_speaker, world_statistics
+from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models import checkpoint
 from vqspeech.models.decoders import Lanes, WorldDecoder, decoder
@@ -81,6 +82,17 @@ class VQVAE(nn.Module):
             mean, deviation = world_statistics(shards)
             self.decoder.mean.copy_(torch.from_numpy(mean))
             self.decoder.deviation.copy_(torch.from_numpy(deviation))
+
+    def windows(self, shards: Shards, seconds: float) -> Windows:
+        """Windows of a dump for this model, of `seconds` rounded up to whole codes and 10 ms frames.
+
+        Raises `SpeakerError` where the dump has a speaker the model has not.
+        """
+        unit = math.lcm(self.hop, world.FRAME)
+        statistics = None
+        if isinstance(self.frontend, LogMel):
+            statistics = utterance_statistics(shards, self.frontend.name, self.frontend.statistics)
+        return Windows(shards, self.speakers, math.ceil(seconds * audio.RATE / unit) * unit, statistics)
 
     def freeze_encoder(self) -> None:
         """Keeps encoder and codebook as they are from now on: only the decoder learns."""

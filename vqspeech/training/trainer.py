@@ -18,13 +18,11 @@ from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech import audio, world
+from vqspeech import audio
 from vqspeech.data.dump import Shards, speaker_names
-from vqspeech.data.windows import Windows, utterance_statistics
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.models import checkpoint
-from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize.codebook import summed
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.evaluation import held_out
@@ -72,13 +70,14 @@ class Trainer:
             model.fit(train)
             if self.options["encoder"]:
                 _take_encoder(model, self.options["encoder"])
-        unit = math.lcm(model.hop, world.FRAME)
-        samples = math.ceil(self.options["seconds"] * audio.RATE / unit) * unit
-        self.windows, self.held = (self._windows(model, shards, samples) for shards in (train, dev))
+        self.windows, self.held = (model.windows(shards, self.options["seconds"]) for shards in (train, dev))
         if self.options["encoder"]:
             model.freeze_encoder()
         optimizer = torch.optim.AdamW(
-            [parameter for parameter in model.parameters() if parameter.requires_grad], betas=(0.9, 0.99), weight_decay=self.options["weight_decay"], fused=True
+            [parameter for parameter in model.parameters() if parameter.requires_grad],
+            betas=(0.9, 0.99),
+            weight_decay=self.options["weight_decay"],
+            fused=True,
         )
         if kept:
             _load_optimizer(optimizer, kept)
@@ -111,7 +110,9 @@ class Trainer:
                     losses.append(loss)
                     bar.update()
                     rate = self._samples_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                    bar.set_postfix_str(f"loss {loss:.3f}, {rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time", False)
+                    bar.set_postfix_str(
+                        f"loss {loss:.3f}, {rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time", False
+                    )
                     if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
                         self._evaluate(log, loss, summed(counts), rate)
                         counts.zero_()
@@ -173,7 +174,9 @@ class Trainer:
         )
         if figures["decoder"] < self.best:
             self.best = figures["decoder"]
-            self.model.save_pretrained(self.out / f"best{checkpoint.SUFFIX}", step=self.step, figures=figures)
+            self.model.save_pretrained(
+                self.out / f"best{checkpoint.SUFFIX}", step=self.step, figures=figures, training=self.options
+            )
         self._save()
         self.accelerator.wait_for_everyone()
 
@@ -183,12 +186,6 @@ class Trainer:
             tensors |= {f"training.{parameter}.{name}": torch.as_tensor(value) for name, value in state.items()}
         about = {"config": self.model.config, "speakers": self.model.speakers, "step": self.step, "best": self.best}
         checkpoint.write(self.last, tensors, about | {"training": self.options})
-
-    def _windows(self, model: VQVAE, shards: Shards, samples: int) -> Windows:
-        statistics = None
-        if isinstance(model.frontend, LogMel):
-            statistics = utterance_statistics(shards, model.frontend.name, model.frontend.statistics)
-        return Windows(shards, model.speakers, samples, statistics)
 
     @property
     def _samples_a_step(self) -> int:
@@ -226,11 +223,13 @@ def _precision(name: str) -> str:
 
 
 def _take_encoder(model: VQVAE, path: str) -> None:
-    """Sets encoder and codebook of a model to those of the checkpoint `path`. Raises `ConfigError` where they differ."""
+    """Sets encoder and codebook to those of the checkpoint `path`. Raises `ConfigError` where they differ."""
     other = VQVAE.from_pretrained(path)
     for group in ("frontend", "encoder", "quantizer"):
         if other.config[group] != model.config[group]:
-            raise ConfigError(f"training.encoder={path}: its {group} is {other.config[group]}, {model.config[group]} here")
+            raise ConfigError(
+                f"training.encoder={path}: its {group} is {other.config[group]}, {model.config[group]} here"
+            )
     model.encoder.load_state_dict(other.encoder.state_dict())
     model.quantizer.load_state_dict(other.quantizer.state_dict())
 

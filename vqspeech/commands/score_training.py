@@ -1,0 +1,51 @@
+"""Measure what training reached on held-out speech: losses, and the three numbers that show a collapse."""
+
+import argparse
+from pathlib import Path
+
+from vqspeech.data.dump import shards
+from vqspeech.errors import CheckpointError
+from vqspeech.metrics import report, scores
+from vqspeech.models import checkpoint
+from vqspeech.models.vqvae import VQVAE
+from vqspeech.training.evaluation import held_out
+
+WINDOWS, LANES = 256, 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech score training`."""
+    parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
+    parser.add_argument("--data", required=True, metavar="SHARDS", help="dump of held-out speech of its speakers")
+    parser.add_argument("--seconds", type=float, default=1.28, help="length of a window (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "training" and prints it."""
+    path = Path(args.experiment) / f"best{checkpoint.SUFFIX}"
+    about = checkpoint.read(path, "none.")[1]
+    if "figures" not in about:
+        raise CheckpointError(f"{path}: does not say how it was trained; name the folder that `vqspeech train` wrote")
+    model = VQVAE.from_pretrained(path)
+    figures = held_out(model, model.windows(shards(args.data), args.seconds), LANES, WINDOWS // LANES)
+    row = {
+        "row": "best checkpoint",
+        "step": about["step"],
+        "hours of speech seen": about["figures"]["samples_seen"] / 16000 / 3600,
+        "held-out loss": figures["decoder"],
+        "loss added by shuffled codes": figures["shuffle_gap"],
+        "perplexity": figures["perplexity"],
+        "codes used": f"{figures['used']:.0f} of {model.quantizer.size}",
+    }
+    parts = {
+        name: value for name, value in figures.items() if name not in ("decoder", "shuffle_gap", "perplexity", "used")
+    }
+    notes = [
+        f"{WINDOWS} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
+        "losses: " + ", ".join(f"{name} {value:.3f}" for name, value in parts.items()),
+        "nll is in nats a sample; envelope and aperiodicity in deviations, voicing in nats a frame",
+    ]
+    scores.add_rows(args.out, "training", [row], notes=notes, seed=about["training"]["seed"])
+    print(report.table(scores.read(args.out)["sections"]["training"]["rows"]))
+    return 0
