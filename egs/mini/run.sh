@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A small corpus of synthetic voices, made on the spot: nothing to download, about half an hour on two cores.
+# A small corpus of synthetic voices, made on the spot: nothing to download, about 20 minutes on two cores.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 corpus_name=mini

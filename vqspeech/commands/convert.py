@@ -16,7 +16,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
 from vqspeech.models.vqvae import VQVAE
 
-LANES = 16
+LANES = 32
 """Utterances decoded side by side."""
 
 

@@ -78,6 +78,10 @@ class WaveNet(nn.Module):
         with torch.no_grad():
             # The skip convolution sums over all layers; this start gives the sum the deviation of one of them.
             self.skip.weight.mul_(layers**-0.5)
+            # Neighbouring levels start out alike, on the way in and on the way out: one-hot levels know no order, and
+            # learning it takes a WaveNet its first thousands of steps.
+            self.embedding.weight.copy_(_smooth_levels(residual))
+            self.logits.weight.copy_(_smooth_levels(skip)[:, :, None] * skip**-0.5)
 
     @property
     def receptive_field(self) -> int:
@@ -132,6 +136,13 @@ class WaveNet(nn.Module):
         sample: float32 `(batch, time)`. The pitch of the lanes is not used: the codes carry the melody."""
         uniforms = lanes.uniforms(latents.shape[2] * self.hop)
         return waves(generate(self.cell(), self.conditioning(latents, speakers), uniforms, lanes.temperature))
+
+
+def _smooth_levels(width: int) -> Tensor:
+    """A vector for each µ-law level, `(256, width)`: cosines over the levels, the slower ones stronger."""
+    levels = (torch.arange(audio.LEVELS) + 0.5) / audio.LEVELS
+    cycles = torch.arange(1, width + 1)
+    return torch.cos(torch.pi * levels[:, None] * cycles) / (1 + cycles / 8)
 
 
 def _matrix(convolution: nn.Conv1d) -> tuple[Tensor, Tensor]:
