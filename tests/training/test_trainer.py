@@ -20,7 +20,15 @@ TINY = [
     "training.warmup=2", "training.precision=fp32",
 ]  # fmt: skip
 WORLD = [*TINY, "decoder.layers=2", "decoder.channels=12", "decoder.dropout=0.1"]
-WAVENET = [*TINY, "decoder.layers=3", "decoder.cycle=3", "decoder.residual=8", "decoder.skip=8", "decoder.condition=6"]
+WAVENET = [
+    *TINY,
+    "training.encoder=null",
+    "decoder.layers=3",
+    "decoder.cycle=3",
+    "decoder.residual=8",
+    "decoder.skip=8",
+    "decoder.condition=6",
+]
 KINDS = {"librispeech_world": WORLD, "mini_wavenet": WAVENET, "vctk": WAVENET}
 
 
@@ -90,6 +98,18 @@ def test_training_learns_and_its_codes_are_heard(small_shards, tmp_path):
     assert 2 < figures["perplexity"] <= figures["used"] <= 16
     assert VQVAE.from_pretrained(tmp_path / "best.safetensors").speakers == ["high", "low"]
     assert any((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_decoder_for_the_codes_of_another_model(small_shards, tmp_path):
+    trainer("librispeech_world", small_shards, tmp_path / "first").train()
+    first = tmp_path / "first" / "best.safetensors"
+    run = trainer("mini_wavenet", small_shards, tmp_path / "second", f"training.encoder={first}")
+    run.train()
+    one, two = (VQVAE.from_pretrained(path) for path in (first, tmp_path / "second" / "last.safetensors"))
+    assert one.fingerprint() == two.fingerprint(), "encoder and codebook are kept"
+    assert not any(torch.isnan(parameter).any() for parameter in two.decoder.parameters())
+    with pytest.raises(ConfigError, match="its encoder is"):
+        trainer("mini_wavenet", small_shards, tmp_path / "third", f"training.encoder={first}", "encoder.channels=10")
 
 
 def test_unknown_dev_speaker_is_refused(small_data, small_shards, tmp_path):

@@ -1,8 +1,8 @@
 """A small corpus of ten synthetic voices with text and exact phone times, made on the spot by espeak-ng.
 
 Laid out like VCTK: `wav/anna/anna-001.wav`, `txt/anna/anna-001.txt`, `ali/anna/anna-001.ctm`. The number of an
-utterance is that of its sentence in `sentences.txt`: all voices read the first 40, so that a conversion can be held
-against the target's own reading, and each 20 more that no other reads. 600 utterances, 26 minutes, the same samples
+utterance is that of its sentence in `sentences.txt`: all voices read the first 100, so that a conversion can be held
+against the target's own reading, and each 14 more that no other reads. 1,140 utterances, 50 minutes, the same samples
 each time they are made. It is for trying things out: ten formant synthesisers are far easier to tell apart, and their
 phones far more alike from one sentence to the next, than people and theirs.
 """
@@ -48,9 +48,9 @@ VOICES: dict[str, Voice] = {
     "jonas": Voice("en+m8", 155, 50, "m"),
 }
 """The speakers: mean F0 from 86 Hz (jonas) to 327 Hz (iris), five American and five British ones."""
-COMMON = 40
+COMMON = 100
 """The number of sentences that all voices read."""
-OWN = 20
+OWN = 14
 """The number of sentences that each voice reads alone."""
 
 _LEVEL = 0.06
