@@ -11,7 +11,7 @@ from vqspeech.models.decoders import WaveNet
 
 
 def network(latents=5, hop=8, layers=5, cycle=3, residual=6, skip=7, condition=4, seed=0):
-    """A small network that hangs on its past: with the usual small weights every sample would be all but independent."""
+    """A small network that hangs on its past: with small weights every sample would be all but independent."""
     torch.manual_seed(seed)
     net = WaveNet(latents, hop, 3, layers, cycle, residual, skip, condition).eval()
     with torch.no_grad():

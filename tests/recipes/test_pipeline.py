@@ -46,6 +46,7 @@ def experiment(tmp_path_factory):
     vqspeech(
         "score", "units", "--units", out / "units" / "test.txt", "--data", data / "test", "--out", out / "scores.json"
     )
+    vqspeech("score", "training", out, "--data", dump / "dev", "--out", out / "scores.json")
     vqspeech("draw", out, "--data", data / "test", "--limit", 1)
     vqspeech("results", out, "--out", folder / "RESULTS.md")
     return folder
@@ -59,8 +60,10 @@ def test_the_decoder_listens_to_its_codes(experiment):
 
 
 def test_codes_know_more_of_phones_than_chance(experiment):
-    rows = json.loads((experiment / "exp/tiny/scores.json").read_text())["sections"]["units"]["rows"]
-    print(rows)
+    sections = json.loads((experiment / "exp/tiny/scores.json").read_text())["sections"]
+    rows = {row["row"]: row["speech only"]["value"] for row in sections["units: phones"]["rows"]}
+    assert rows["accuracy, map held out"] > 2 * rows["most likely phone"]
+    assert rows["accuracy, map held out"] > rows["shuffled codes, map held out"] + 0.1
     units = read_units(experiment / "exp/tiny/units/test.txt")
     assert units.rate == 100 and units.size == 128
 
@@ -99,5 +102,8 @@ def test_reconstruction_is_nearer_than_another_sentence(experiment):
 
 def test_results_and_pictures_are_written(experiment):
     text = (experiment / "RESULTS.md").read_text()
-    assert "vqspeech score units" in text
-    assert {path.name for path in (experiment / "exp/tiny/pictures").iterdir()} >= {"curves.png"}
+    assert "| accuracy, map held out |" in text and "loss added by shuffled codes" in text
+    for picture in ("curves.png", *(f"{path.stem}.png" for path in (experiment / "exp/tiny/reconstructed").iterdir())):
+        if f"pictures/tiny/{picture}" in text:
+            assert (experiment / "pictures" / "tiny" / picture).stat().st_size > 1000
+    assert text.count("pictures/tiny/") == 2, "the curves, and one utterance"

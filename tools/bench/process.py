@@ -59,6 +59,9 @@ def _named(target: str) -> Any:
 
 
 def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
+    from vqspeech.memory import keep_freed_memory
+
+    keep_freed_memory()  # as the command line does; the naive network gets the same
     try:
         served = _named(target)(*arguments)
         pipe.send((True, getattr(served, "about", None)))

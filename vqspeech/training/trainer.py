@@ -96,6 +96,14 @@ class Trainer:
         counts = torch.zeros(self.model.quantizer.size, device=self.accelerator.device)
         begun, begun_at = time.perf_counter(), self.step
         self.wrapped.train()
+        if self.main:
+            learned = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
+            print(
+                f"{self.out}: {learned:,} parameters to learn, from step {self.step} on {self.accelerator.device} in "
+                f"{'bf16' if self.accelerator.mixed_precision == 'bf16' else 'fp32'}, "
+                f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}",
+                file=sys.stderr,
+            )
         try:
             with tqdm(
                 total=options["steps"],
