@@ -269,7 +269,9 @@ class VQVAE(nn.Module):
         for name in speakers:
             self.speaker(name)
         pitches = [self.carried_pitch(wave, name) for wave, name in zip(waves, speakers, strict=True)]
-        decoded = self.decode_many([self.encode(wave) for wave in waves], speakers, pitches, temperature, seed)
+        once = {id(wave): wave for wave in waves}  # a grid has each source once for every target
+        encoded = {key: self.encode(wave) for key, wave in once.items()}
+        decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, temperature, seed)
         return [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
 
     def reconstruct(self, wave: np.ndarray, speaker: str, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
