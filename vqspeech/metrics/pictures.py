@@ -14,7 +14,7 @@ def spectrograms(sounds: dict[str, np.ndarray]):
     from matplotlib.figure import Figure
 
     longest = max(map(len, sounds.values())) / audio.RATE
-    figure = Figure(figsize=(max(6.0, 2.5 * longest), 1.9 * len(sounds)), layout="constrained")
+    figure = Figure(figsize=(min(14.0, max(6.0, 2.5 * longest)), 1.9 * len(sounds)), layout="constrained")
     for axes, (title, wave) in zip(
         np.atleast_1d(figure.subplots(len(sounds), 1, sharex=True)), sounds.items(), strict=True
     ):
@@ -47,6 +47,12 @@ def curves(path: Path):
 
 
 def save(figure, path: str | Path) -> None:
-    """Writes a figure as PNG, in one piece."""
+    """Writes a figure as PNG of 64 colours, a few hundred kilobytes: results are kept under version control."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    figure.set_dpi(72)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     with replaced(path) as temporary:
-        figure.savefig(temporary, dpi=72)
+        Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(64).save(temporary, optimize=True)
