@@ -31,6 +31,15 @@ def old_folder(tmp_path: Path) -> Path:
     return folder
 
 
+def test_others_can_read_what_the_umask_lets_them(old: Path):
+    with replaced(old) as temporary:
+        temporary.touch()
+        temporary.chmod(0o600)
+    plain = old.with_name("plain")
+    plain.touch()
+    assert old.stat().st_mode == plain.stat().st_mode
+
+
 def test_write_text(old: Path):
     write_text(old, "néw")
     assert old.read_text("utf-8") == "néw"

@@ -18,6 +18,9 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)  # safetensors makes files that others cannot read
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
