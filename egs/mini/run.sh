@@ -6,7 +6,7 @@ corpus_name=mini
 confs=(mini_world mini_wavenet)
 extras=(mini eval)
 prepare_options=()
-unseen=2
+unseen=0
 targets=4
 
 download() { log "nothing to download: stage prepare makes the corpus in $corpus"; }
