@@ -59,7 +59,8 @@ def test_results_file(experiment, capsys):
     text = out.read_text()
     assert "## one" in text and "### first" in text and "- how" in text
     assert "`vqspeech score x --y 'a b'`" in text and "seed 7" in text and "git " in text
-    assert "![the curves](exp/one/pictures/the%20curves.png)" in text
+    assert "![the curves](pictures/one/the%20curves.png)" in text
+    assert (out.parent / "pictures" / "one" / "the curves.png").read_bytes() == b"png", "a copy that can be kept"
     assert "empty: has no scores.json" in capsys.readouterr().err
     assert main(["results", str(empty), "--out", str(out)]) == 1
 

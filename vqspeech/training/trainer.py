@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
@@ -50,6 +51,7 @@ class Trainer:
 
     def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path):
         self.config, self.options, self.out, self.dev = dict(config), config["training"], Path(out), dev
+        AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
             mixed_precision=_precision(self.options["precision"]),
