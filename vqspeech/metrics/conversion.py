@@ -81,7 +81,7 @@ def judgement(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
 
 
 def converted_clips(folder: str | os.PathLike, sources: DataDir, targets: DataDir) -> tuple[list[Clip], dict[str, str]]:
-    """The clips `folder`/TARGET/UTTERANCE.wav, and why (by path) others are left out.
+    """The clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's, and why (by path) others are left out.
 
     Raises `CorpusError` where there are none, and `SpeakerError` where a TARGET has no recordings.
     """
@@ -89,6 +89,8 @@ def converted_clips(folder: str | os.PathLike, sources: DataDir, targets: DataDi
     for path in sorted(Path(folder).glob("*/*.wav")):
         if path.name.startswith("."):
             continue
+        if path.stem in sources and sources[path.stem].speaker == path.parent.name:
+            continue  # to the speaker's own voice: that is reconstruction
         if path.stem in sources:
             clips.append(Clip(CONVERSION, path.stem, str(path), path.parent.name))
         else:
