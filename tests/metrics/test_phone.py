@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqspeech.data.phones import INDEX, PHONES
-from vqspeech.metrics import interval, phone
+from vqspeech.metrics import bootstrap, phone
 
 SIZE = 5
 
@@ -190,7 +190,7 @@ def test_statistic_is_centred_and_narrows():
 
 def test_statistic_agrees_with_the_standard_error_of_a_mean():
     values = np.random.default_rng(6).normal(size=400)
-    found = interval.statistic(lambda weights: float((weights * values).sum() / weights.sum()), 400, draws=2000)
+    found = bootstrap.statistic(lambda weights: float((weights * values).sum() / weights.sum()), 400, draws=2000)
     assert found.value == pytest.approx(values.mean())
     assert found.high - found.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.1)
 

@@ -12,8 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from vqspeech.data.phones import INDEX, NOISE, PHONES, SILENCE
-from vqspeech.metrics.bootstrap import Estimate, ratio
-from vqspeech.metrics.interval import statistic
+from vqspeech.metrics.bootstrap import Estimate, ratio, statistic
 
 Frames = Sequence[np.ndarray]
 
