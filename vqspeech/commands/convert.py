@@ -14,10 +14,7 @@ from vqspeech.commands.sources import add_source_arguments, sources, waveforms
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
-from vqspeech.models.vqvae import VQVAE
-
-LANES = 32
-"""Utterances decoded side by side."""
+from vqspeech.models.vqvae import LANES, VQVAE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

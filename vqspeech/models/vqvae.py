@@ -249,11 +249,9 @@ class VQVAE(nn.Module):
             pieces[i].append(sound[: (stop - start) * self.hop])
         return [joined(parts, overlap * self.hop) for parts in pieces]
 
-    def carried_pitch(self, wave: np.ndarray, speaker: str) -> np.ndarray | None:
-        """The melody of a waveform in a voice's range, log F0 by frame; None for a decoder that finds its own."""
-        if not isinstance(self.decoder, WorldDecoder):
-            return None
-        return carried_pitch(world.log_f0(wave), self.pitch[self.speaker(speaker)].cpu().numpy())
+    def carried_pitch(self, logs: np.ndarray, speaker: str) -> np.ndarray:
+        """A melody, log F0 by frame `(frames,)`, in a voice's range."""
+        return carried_pitch(logs, self.pitch[self.speaker(speaker)].cpu().numpy())
 
     def convert(self, wave: np.ndarray, speaker: str, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
         """What a waveform `(samples,)` says, in another voice: float32 `(samples,)` at 16 kHz.
@@ -268,9 +266,12 @@ class VQVAE(nn.Module):
         """As `convert`, for several waveforms in one batch."""
         for name in speakers:
             self.speaker(name)
-        pitches = [self.carried_pitch(wave, name) for wave, name in zip(waves, speakers, strict=True)]
         once = {id(wave): wave for wave in waves}  # a grid has each source once for every target
         encoded = {key: self.encode(wave) for key, wave in once.items()}
+        pitches: list[np.ndarray | None] = [None] * len(waves)
+        if isinstance(self.decoder, WorldDecoder):
+            logs = {key: world.log_f0(wave) for key, wave in once.items()}
+            pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(waves, speakers, strict=True)]
         decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, temperature, seed)
         return [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
 

@@ -106,13 +106,13 @@ class WorldDecoder(nn.Module):
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]
 
 
-def carried_pitch(logs: np.ndarray, speaker: np.ndarray, source: tuple[float, float] | None = None) -> np.ndarray:
+def carried_pitch(logs: np.ndarray, speaker: np.ndarray) -> np.ndarray:
     """A source's log F0 in the range of a target speaker: float32 `(frames,)`, continuous through unvoiced frames.
 
-    (log F0 − μ_source) · σ_target / σ_source + μ_target; `speaker` is the target's (μ, σ), `source` the source's, by
-    default those of `logs` itself. All zero where the source is never voiced, or the target never was.
+    (log F0 − μ_source) · σ_target / σ_source + μ_target; `speaker` is the target's (μ, σ), the source's are those
+    of `logs` itself. All zero where the source is never voiced, or the target never was.
     """
-    mean, deviation = world.pitch_statistics(logs) if source is None else source
+    mean, deviation = world.pitch_statistics(logs)
     voiced = logs > 0
     if not voiced.any() or not np.isfinite([mean, *speaker]).all():
         return np.zeros(len(logs), dtype=np.float32)
