@@ -29,7 +29,7 @@ def corpus(tmp_path_factory):
 def test_sentences_are_many_different_and_short():
     texts = mini.sentences()
     assert len(texts) == len({text.lower() for text in texts}) == mini.COMMON + mini.OWN * len(mini.VOICES) >= 200
-    assert all(5 <= len(text.split()) <= 12 and text.strip() == text and text.isascii() for text in texts)
+    assert all(5 <= len(text.split()) <= 14 and text.strip() == text and text.isascii() for text in texts)
 
 
 def test_every_voice_reads_the_common_sentences_and_its_own():
@@ -67,9 +67,11 @@ def test_phones_are_those_of_the_text(corpus):
     def labels(name):
         return " ".join(i.label for i in alignment.read(corpus[1][name].alignment) if i.label != "sil")
 
-    assert labels("anna-002") == "m ay b r ah dh er b ao t ah n uw p eh r ah v sh uw z"
-    assert labels("felix-002") == "m ay b r ah dh ah b ao t ah n y uw p eh r aa v sh uw z"
-    assert labels("anna-001").startswith("p l iy z p uh t dh ah b l uw k ah p")
+    american = "hh iy m eh zh er d dh ah w ih n d ow t w ay s b ih f ao r ao r d er r ih ng n uw k er t ah n z"
+    british = "hh iy m eh zh ah d dh ah w ih n d ow t w ay s b ih f ao r ao d ah r ih ng n y uw k er t ah n z"
+    assert labels("anna-002") == american
+    assert labels("felix-002") == british
+    assert labels("anna-001").startswith("dh ah k eh t ah l")
 
 
 def test_recordings_are_alike_in_level_and_never_digital_silence(corpus):

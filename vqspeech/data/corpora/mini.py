@@ -1,8 +1,8 @@
 """A small corpus of ten synthetic voices with text and exact phone times, made on the spot by espeak-ng.
 
 Laid out like VCTK: `wav/anna/anna-001.wav`, `txt/anna/anna-001.txt`, `ali/anna/anna-001.ctm`. The number of an
-utterance is that of its sentence in `sentences.txt`: all voices read the first 100, so that a conversion can be held
-against the target's own reading, and each 14 more that no other reads. 1,140 utterances, 50 minutes, the same samples
+utterance is that of its sentence in `sentences.txt`: all voices read the first 20, so that a conversion can be held
+against the target's own reading, and each 92 more that no other reads. 1,120 utterances, 67 minutes, the same samples
 each time they are made. It is for trying things out: ten formant synthesisers are far easier to tell apart, and their
 phones far more alike from one sentence to the next, than people and theirs.
 """
@@ -38,19 +38,19 @@ class Voice(NamedTuple):
 VOICES: dict[str, Voice] = {
     "anna": Voice("en-us+f1", 160, 45, "f"),
     "bruno": Voice("en-us+m1", 165, 50, "m"),
-    "clara": Voice("en-gb-x-rp+linda", 155, 50, "f"),
-    "david": Voice("en-us+m7", 175, 75, "m"),
+    "clara": Voice("en-gb-x-rp+f5", 155, 50, "f"),
+    "david": Voice("en-us+rob", 160, 75, "m"),
     "emma": Voice("en+steph", 160, 60, "f"),
     "felix": Voice("en+klatt4", 160, 40, "m"),
-    "grace": Voice("en-us+Andrea", 135, 60, "f"),
-    "hugo": Voice("en-us+boris", 165, 80, "m"),
-    "iris": Voice("en-gb-x-rp+belinda", 165, 80, "f"),
+    "grace": Voice("en-us+Annie", 150, 60, "f"),
+    "hugo": Voice("en-us+Denis", 160, 85, "m"),
+    "iris": Voice("en-us+f2", 160, 90, "f"),
     "jonas": Voice("en+m8", 155, 50, "m"),
 }
-"""The speakers: mean F0 from 86 Hz (jonas) to 327 Hz (iris), five American and five British ones."""
-COMMON = 100
+"""The speakers: mean F0 from 87 Hz (jonas) to 293 Hz (iris), seven American and three British ones."""
+COMMON = 20
 """The number of sentences that all voices read."""
-OWN = 14
+OWN = 92
 """The number of sentences that each voice reads alone."""
 
 _LEVEL = 0.06
