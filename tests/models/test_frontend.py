@@ -4,7 +4,8 @@ import torch
 
 from tests.conftest import buzz
 from vqspeech import audio
-from vqspeech.models.frontend import FRONTENDS, LogMel, Mfcc, frontend, waves
+from vqspeech.errors import ConfigError
+from vqspeech.models.frontend import FRONTENDS, LogMel, Mfcc, frontend, stretched, waves
 
 
 def test_waves_are_the_inverse_of_mulaw():
@@ -26,7 +27,8 @@ def test_mel_energies_are_librosas():
 
     wave = audio.linear(audio.mulaw(buzz(0.5, 140)))
     levels = torch.from_numpy(audio.mulaw(wave))[None]
-    ours = LogMel().energies(levels, torch.ones_like(levels))[0].numpy()
+    front = LogMel()
+    ours = front.static(front.spectra(levels, torch.ones_like(levels)), front.filters)[0].numpy()
     spectrum = librosa.stft(np.pad(wave, 176), n_fft=512, hop_length=160, win_length=400, window="hann", center=False)
     filters = librosa.filters.mel(sr=16000, n_fft=512, n_mels=40, fmin=20, fmax=8000)
     theirs = np.log(np.maximum(filters @ np.abs(spectrum) ** 2, 1e-10))
@@ -48,3 +50,39 @@ def test_statistics_normalise_the_utterance():
     out = front(levels[None], mask, front.statistics(levels)[None])[0, :13]
     torch.testing.assert_close(out.mean(1), torch.zeros(13), atol=1e-3, rtol=0)
     torch.testing.assert_close(out.std(1, unbiased=False), torch.ones(13), atol=1e-2, rtol=0)
+
+
+def tone(frequency: float) -> torch.Tensor:
+    time = np.arange(8000) / audio.RATE
+    return torch.from_numpy(audio.mulaw((0.3 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)))[None]
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.0, 1.2])
+def test_stretched_filters_see_the_tone_elsewhere(factor):
+    front = LogMel()
+    mask = torch.ones(1, 8000, dtype=torch.bool)
+    heard = front.static(front.spectra(tone(1500), mask), stretched(front.filters, factor))[0, :, 5:-5].mean(1)
+    moved = front.static(front.spectra(tone(1500 * factor), mask), front.filters)[0, :, 5:-5].mean(1)
+    assert heard.argmax() == moved.argmax()
+
+
+@pytest.mark.parametrize("kind", [LogMel, Mfcc])
+def test_warping_is_for_training_and_moves_no_mean(kind):
+    levels = torch.from_numpy(audio.mulaw(buzz(0.6, 140)))[None].repeat(4, 1)
+    mask = torch.ones(levels.shape, dtype=torch.bool)
+    front, plain = kind(0.2), kind()(levels, mask)
+    torch.manual_seed(0)
+    warped = front(levels, mask)
+    static = slice(40 if kind is LogMel else 13)
+    assert (warped - plain).abs().max() > 0.1
+    assert (warped[0] - warped[1:]).abs().amax((1, 2)).max() > 0.1  # each window has its own factor
+    torch.testing.assert_close(warped[:, static].mean(2), plain[:, static].mean(2), atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(front.eval()(levels, mask), plain)
+    torch.testing.assert_close(front.train().statistics(levels[0]), kind().statistics(levels[0]))
+
+
+def test_bad_warps_are_named():
+    with pytest.raises(ConfigError, match="less than 0.5"):
+        frontend("mfcc", 0.5)
+    with pytest.raises(ConfigError, match="no frequency axis"):
+        frontend("waveform", 0.1)

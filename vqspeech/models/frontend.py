@@ -10,6 +10,7 @@ from vqspeech.torchaudio_functional import functional
 
 _FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
 _FLOOR = 1e-5
+_WARPS = 11
 
 
 def waves(levels: Tensor) -> Tensor:
@@ -23,42 +24,65 @@ class Waveform(nn.Module):
 
     name, channels, hop, reach = "waveform", 1, 1, 0
 
+    def __init__(self, warp: float = 0.0):
+        super().__init__()
+        if warp:
+            raise ConfigError("frontend.warp is for log-mel and MFCC frames; there is no frequency axis in samples")
+
     def forward(self, levels: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
         """levels `(batch, time)` uint8, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
         return (((levels.float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
 
 
 class LogMel(nn.Module):
-    """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the utterance."""
+    """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the utterance.
+
+    In training the frequency axis of each window is stretched by a random factor between 1 - `warp` and 1 + `warp`
+    (vocal tract length perturbation; Jaitly and Hinton, 2013), while the decoder has to give back the speech as it was:
+    so the codes cannot say how long the speaker's vocal tract is, and the decoder learns that from the speaker.
+    """
 
     name, channels, hop, reach = "logmel", _MELS, _HOP, _FFT
     filters: Tensor
+    warped_filters: Tensor
     window: Tensor
 
-    def __init__(self):
+    def __init__(self, warp: float = 0.0):
         super().__init__()
+        if not 0 <= warp < 0.5:
+            raise ConfigError(f"frontend.warp is {warp}; give 0 (none) or more, and less than 0.5")
+        self.warp = warp
         filters = functional().melscale_fbanks(
             _FFT // 2 + 1, 20.0, audio.RATE / 2, _MELS, audio.RATE, norm="slaney", mel_scale="slaney"
         )
         self.register_buffer("filters", filters, persistent=False)
+        warped = [stretched(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
+        self.register_buffer("warped_filters", torch.stack(warped), persistent=False)
         self.register_buffer("window", F.pad(torch.hann_window(400), (56, 56)), persistent=False)
 
-    def energies(self, levels: Tensor, mask: Tensor) -> Tensor:
-        """Log mel energies, not normalised: `(batch, channels, time / 160)`; frame i is centred at 160 i + 80."""
+    def spectra(self, levels: Tensor, mask: Tensor) -> Tensor:
+        """Power spectra `(batch, time / 160, bins)`; frame i is centred at sample 160 i + 80."""
         wave = waves(levels) * mask
         frames = F.pad(wave, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
-        power = torch.fft.rfft(frames * self.window).abs().square()
-        return (power @ self.filters).clamp(min=_FLOOR**2).log().transpose(1, 2)
+        return torch.fft.rfft(frames * self.window).abs().square()
 
-    def cepstra(self, levels: Tensor, mask: Tensor) -> Tensor:
-        """The channels before normalisation: `(batch, channels, frames)`."""
-        return self.energies(levels, mask)
+    def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
+        """The static channels before normalisation, here the log mel energies: `(batch, channels, frames)`.
+
+        filters `(bins, mels)`, or `(batch, bins, mels)` where each window has its own."""
+        return (spectra @ filters).clamp(min=_FLOOR**2).log().transpose(1, 2)
 
     def forward(self, levels: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
         """levels `(batch, time)` uint8, mask `(batch, time)` bool, statistics `(batch, 2, channels)` (None: none are
         subtracted) → float32 `(batch, channels, time / 160)`, zero where the mask ends."""
         with torch.autocast(levels.device.type, enabled=False):
-            static = self.cepstra(levels, mask)
+            spectra = self.spectra(levels, mask)
+            static = self.static(spectra, self.filters)
+            if self.training and self.warp:
+                chosen = torch.randint(_WARPS, (len(levels),), device=levels.device)
+                warped = self.static(spectra, self.warped_filters[chosen])
+                # The statistics are those of the utterance as it was: warping may not move the mean.
+                static = warped + (static - warped).mean(2, keepdim=True)
             if statistics is not None:
                 static = (static - statistics[:, 0, :, None]) / statistics[:, 1, :, None]
             return self.dynamic(static * mask[:, None, :: self.hop])
@@ -70,7 +94,8 @@ class LogMel(nn.Module):
     @torch.no_grad()
     def sums(self, levels: Tensor, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor, int]:
         """Sum, sum of squares (float64, `(channels,)`) and number of frames `start` to `stop` of levels `(time,)`."""
-        static = self.cepstra(levels[None], torch.ones(1, len(levels), device=levels.device))[0, :, start:stop].double()
+        spectra = self.spectra(levels[None], torch.ones(1, len(levels), device=levels.device))
+        static = self.static(spectra, self.filters)[0, :, start:stop].double()
         return static.sum(1), static.square().sum(1), static.shape[1]
 
     def statistics(self, levels: Tensor) -> Tensor:
@@ -85,15 +110,15 @@ class Mfcc(LogMel):
     cosines: Tensor
     slope: Tensor
 
-    def __init__(self):
-        super().__init__()
+    def __init__(self, warp: float = 0.0):
+        super().__init__(warp)
         self.register_buffer("cosines", functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False)
         # Regression over ±2 frames (HTK), scaled so that the differences have about the deviation of the statics.
         slope = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10
         self.register_buffer("slope", slope[None, None] * 4, persistent=False)
 
-    def cepstra(self, levels: Tensor, mask: Tensor) -> Tensor:
-        return (self.energies(levels, mask).transpose(1, 2) @ self.cosines).transpose(1, 2)
+    def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
+        return (super().static(spectra, filters).transpose(1, 2) @ self.cosines).transpose(1, 2)
 
     def dynamic(self, static: Tensor) -> Tensor:
         def difference(x: Tensor) -> Tensor:  # (batch, channels, frames)
@@ -101,6 +126,15 @@ class Mfcc(LogMel):
 
         first = difference(static)
         return torch.cat([static, first, difference(first)], 1)
+
+
+def stretched(filters: Tensor, factor: float) -> Tensor:
+    """Mel filters `(bins, mels)` that see at bin k what those given see at bin k · `factor`, each of the same sum."""
+    at = (torch.arange(len(filters)) * factor).clamp(max=len(filters) - 1)
+    low = at.long()
+    part = (at - low)[:, None]
+    moved = filters[low] * (1 - part) + filters[(low + 1).clamp(max=len(filters) - 1)] * part
+    return moved * (filters.sum(0) / moved.sum(0).clamp(min=1e-8))
 
 
 def moments(total: Tensor, square: Tensor, count: int) -> Tensor:
@@ -113,8 +147,8 @@ FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, Mfcc)}
 """Front ends by name."""
 
 
-def frontend(name: str) -> Waveform | LogMel:
-    """The front end of that name. Raises `ConfigError` where there is none."""
+def frontend(name: str, warp: float = 0.0) -> Waveform | LogMel:
+    """The front end of that name, `warp` as in `LogMel`. Raises `ConfigError` where there is none."""
     if name not in FRONTENDS:
         raise ConfigError(f"no front end '{name}'; there are {', '.join(FRONTENDS)}")
-    return FRONTENDS[name]()
+    return FRONTENDS[name](warp)
