@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqspeech.data import alignment
@@ -56,6 +56,7 @@ def test_unknown_labels_are_counted():
     assert alignment.unknown(intervals) == {"zz": 2}
 
 
+@settings(deadline=None)  # it waits for the disk
 @given(alignments())
 def test_ctm_round_trip(tmp_path_factory, intervals):
     path = tmp_path_factory.mktemp("ctm") / "a.ctm"
@@ -72,7 +73,7 @@ def test_ctm_round_trip(tmp_path_factory, intervals):
 def test_textgrid_round_trip(tmp_path):
     path = tmp_path / "a.TextGrid"
     intervals = [Interval(0.1, 0.15, 'H"H'), Interval(0.25, 0.3, "ɹ")]
-    alignment.write_textgrid(path, intervals, seconds=0.5)
+    alignment.write_textgrid(path, {"phones": intervals}, seconds=0.5)
     again = alignment.read(path)
     assert [i.label for i in again] == ["", 'H"H', "", "ɹ", ""]
     assert [i[:2] for i in again if i.label] == [i[:2] for i in intervals] and again[-1].end == 0.5
@@ -160,3 +161,38 @@ def test_real_labels_of_vctk(corpora):
         assert not alignment.unknown(intervals)
         frames = int(intervals[-1].end * 50)
         assert (alignment.frame_phones(intervals, frames, 50) >= 0).all()
+
+
+def textgrid_of(path, **tiers):
+    alignment.write_textgrid(path, {name: [Interval(*one) for one in some] for name, some in tiers.items()}, 1.0)
+    return path
+
+
+def test_words_and_scores_of_a_textgrid(tmp_path):
+    path = textgrid_of(
+        tmp_path / "a.TextGrid",
+        phones=[(0.0, 0.5, "HH"), (0.5, 1.0, "sil")],
+        words=[(0.0, 0.4, "pause"), (0.4, 0.5, "<unk>"), (0.5, 1.0, "<eps>")],
+        scores=[(0.0, 0.4, "-1.5")],
+    )
+    assert alignment.read_words(path) == [(0.0, 0.4, "pause"), (0.4, 0.5, "<unk>")]
+    assert alignment.read_scores(path) == [(0.0, 0.4, "-1.5")]
+    lone = textgrid_of(tmp_path / "b.TextGrid", anything=[(0.0, 1.0, "AA1")])
+    assert alignment.read(lone)[0].label == "AA1"
+    assert alignment.read_words(lone) == alignment.read_scores(lone) == []
+    wrong = textgrid_of(tmp_path / "c.TextGrid", phones=[(0.0, 1.0, "sil")], scores=[(0.0, 1.0, "good")])
+    with pytest.raises(AlignmentError, match="tier 'scores'.*good.*align it again"):
+        alignment.read_scores(wrong)
+
+
+def test_nothing_but_a_pause_lies_behind_the_end():
+    assert alignment.within(HELLO, 0.25) == [*HELLO[:3], (0.2, 0.25, "L")]
+    assert alignment.within([*HELLO, Interval(0.3, 2.0, "sp")], 0.31)[-1] == (0.3, 0.31, "sp")
+    assert alignment.within([*HELLO, Interval(0.3, 2.0, "")], 0.3) == HELLO
+    with pytest.raises(AlignmentError, match="'L' from 0.200 to 0.300 s lies behind the end .* at 0.150 s"):
+        alignment.within(HELLO, 0.15)
+
+
+def test_utterances_of_a_ctm(tmp_path):
+    (tmp_path / "a.ctm").write_text("b 1 0 1 AA\na 1 0 1 AA\nb 1 1 1 AA\n")
+    assert alignment.ctm_utterances(tmp_path / "a.ctm") == ["b", "a"]

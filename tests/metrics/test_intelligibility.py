@@ -1,48 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from vqspeech import audio
 from vqspeech.errors import MissingExtra
 from vqspeech.metrics import intelligibility
 from vqspeech.metrics.intelligibility import cer, wer
-from vqspeech.metrics.text import normalised, ordinal, spelled
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("He hoped -- there'd be STEW!", "he hoped thered be stew"),
-        ("Mr. Smith paid $5 on the 23rd", "mister smith paid five dollars on the twenty third"),
-        ("in 1834, 1,250 people", "in eighteen thirty four one thousand two hundred fifty people"),
-        ("1905; 007; 100%", "nineteen oh five zero zero seven one hundred percent"),
-        ("café\n naïve", "cafe naive"),
-        ("...", ""),
-        ("9" * 5000, " ".join(["nine"] * 5000)),
-    ],
-)
-def test_normalised(text, expected):
-    assert normalised(text) == expected
-
-
-@given(st.text(max_size=60))
-def test_normalised_is_letters_and_single_spaces_and_stays(text):
-    once = normalised(text)
-    assert all("a" <= c <= "z" or c == " " for c in once)
-    assert "  " not in once and once == once.strip()
-    assert normalised(once) == once
-
-
-def test_numbers():
-    assert [spelled(n) for n in (0, 13, 40, 99, 1000000)] == ["zero", "thirteen", "forty", "ninety nine", "one million"]
-    assert [ordinal(n) for n in (1, 12, 20, 31, 100)] == [
-        "first",
-        "twelfth",
-        "twentieth",
-        "thirty first",
-        "one hundredth",
-    ]
 
 
 def edits(a, b):

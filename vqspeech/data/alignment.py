@@ -3,20 +3,21 @@
 Formats, told by their ending: `.ctm` (Kaldi), `.lab` (HTK), `.phn` (TIMIT), `.TextGrid` (Praat, MFA). Times count from
 the start of the utterance.
 
-Policy: intervals that overlap by more than half a millisecond are an error that names both; a stretch that no interval
-covers has no label; a label that no phone set knows is kept when read, has no phone, and is counted by `unknown`.
+Policy: intervals that overlap by more than half a millisecond are an error that names both, and so is speech behind the
+end of the utterance; a stretch that no interval covers has no label; a label that no phone set knows is kept when read,
+has no phone, and is counted by `unknown`; a `sil` or an empty label is a pause.
 """
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from vqspeech.data.phones import INDEX, parts
+from vqspeech.data.phones import INDEX, SILENCE, fold, parts
 from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
 
@@ -28,7 +29,10 @@ NO_PHONE = -1
 _HTK_RATE = 10_000_000
 _TIMIT_RATE = 16_000
 _TOLERANCE = 5e-4
+_OVERSHOOT = 0.1
 _FULL_CONTEXT = re.compile(r"^[^-]+-([^+]+)\+")
+_TIERS = {"phones": r"\bphon(e|eme)s?$|^segments?$", "words": r"\bwords?$|^ort$", "scores": r"^scores$"}
+_NO_WORDS = ("", "<eps>", "<sil>", "sil", "sp")
 
 
 class Interval(NamedTuple):
@@ -55,10 +59,54 @@ def read(path: str | os.PathLike, utterance: str | None = None) -> list[Interval
     elif ending in (".lab", ".phn"):
         intervals = _columns(path, _HTK_RATE if ending == ".lab" else _TIMIT_RATE)
     elif ending == ".textgrid":
-        intervals = _textgrid(path)
+        intervals = _textgrid(path)["phones"]
     else:
         raise AlignmentError(f"{path}: no alignment format known by this ending; known are {' '.join(ENDINGS)}")
     return _checked(path, intervals)
+
+
+def read_words(path: str | os.PathLike) -> list[Interval]:
+    """The words of a TextGrid, from its tier `words`, without pauses; none where it has no such tier.
+
+    Raises `AlignmentError` as `read` does.
+    """
+    path = os.fspath(path)
+    intervals = _textgrid(path).get("words", [])
+    return [word for word in _checked(path, intervals) if word.label.lower() not in _NO_WORDS] if intervals else []
+
+
+def read_scores(path: str | os.PathLike) -> list[Interval]:
+    """The words of a TextGrid that `vqspeech.data.aligner` made, labelled by their scores, from its tier `scores`; none
+    where it has no such tier.
+
+    Raises `AlignmentError` as `read` does.
+    """
+    path = os.fspath(path)
+    scores = [interval for interval in _textgrid(path).get("scores", []) if interval.label]
+    try:
+        [float(interval.label) for interval in scores]
+    except ValueError as error:
+        raise AlignmentError(f"{path}: tier 'scores': {error}; remove the file, to align it again") from None
+    return scores
+
+
+def ctm_utterances(path: str | os.PathLike) -> list[str]:
+    """The ids of the utterances in a `.ctm`. Raises `AlignmentError` as `read` does."""
+    path = os.fspath(path)
+    return list(_ctm(path, os.stat(path).st_mtime_ns))
+
+
+def within(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
+    """The intervals up to the end of the utterance, at `seconds`, which cuts the last one.
+
+    Raises `AlignmentError` where anything but a pause lies more than 0.1 s behind the end: such times are not of this
+    utterance.
+    """
+    for start, end, label in intervals:
+        if end > seconds + _OVERSHOOT and fold(label) != SILENCE:
+            what = f"{label!r} from {start:.3f} to {end:.3f} s lies behind the end of the utterance at {seconds:.3f} s"
+            raise AlignmentError(f"{what}; correct its alignment, or leave the utterance out")
+    return [i._replace(end=min(i.end, seconds)) for i in intervals if i.start < seconds]
 
 
 def frame_phones(intervals: Iterable[Interval], frames: int, rate: float, source: str | None = None) -> np.ndarray:
@@ -98,11 +146,29 @@ def write_ctm(path: str | os.PathLike, utterance: str, intervals: Iterable[Inter
     write_text(path, "".join(lines))
 
 
-def write_textgrid(path: str | os.PathLike, intervals: Sequence[Interval], seconds: float | None = None) -> None:
-    """Writes a Praat TextGrid with one tier, `phones`, that lasts `seconds` (to the last end), in one piece.
+def write_textgrid(
+    path: str | os.PathLike, tiers: Mapping[str, Sequence[Interval]], seconds: float | None = None
+) -> None:
+    """Writes a Praat TextGrid with these interval tiers, by name, that lasts `seconds` (to the last end), in one piece.
 
     Gaps become empty intervals, as Praat wants them.
     """
+    last = max([seconds or 0.0, *(intervals[-1].end for intervals in tiers.values() if intervals)])
+    lines = [
+        'File type = "ooTextFile"\nObject class = "TextGrid"\n',
+        f"xmin = 0\nxmax = {last!r}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:",
+    ]
+    for number, (name, intervals) in enumerate(tiers.items(), 1):
+        filled = _without_gaps(intervals, last)
+        lines.append(f'    item [{number}]:\n        class = "IntervalTier"\n        name = {_quoted(name)}')
+        lines.append(f"        xmin = 0\n        xmax = {last!r}\n        intervals: size = {len(filled)}")
+        for n, (start, end, label) in enumerate(filled, 1):
+            lines.append(f"        intervals [{n}]:\n            xmin = {float(start)!r}")
+            lines.append(f"            xmax = {float(end)!r}\n            text = {_quoted(label)}")
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _without_gaps(intervals: Sequence[Interval], last: float) -> list[Interval]:
     filled: list[Interval] = []
     at = 0.0
     for interval in intervals:
@@ -110,20 +176,11 @@ def write_textgrid(path: str | os.PathLike, intervals: Sequence[Interval], secon
             filled.append(Interval(at, interval.start, ""))
         filled.append(interval)
         at = interval.end
-    if seconds is not None and seconds > at:
-        filled.append(Interval(at, seconds, ""))
-        at = seconds
-    head = (
-        f'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\nxmax = {at!r}\ntiers? <exists>\nsize = 1\n'
-        f'item []:\n    item [1]:\n        class = "IntervalTier"\n        name = "phones"\n'
-        f"        xmin = 0\n        xmax = {at!r}\n        intervals: size = {len(filled)}\n"
-    )
-    body = [
-        f"        intervals [{n}]:\n            xmin = {float(start)!r}\n            xmax = {float(end)!r}\n"
-        '            text = "{}"\n'.format(label.replace('"', '""'))
-        for n, (start, end, label) in enumerate(filled, 1)
-    ]
-    write_text(path, head + "".join(body))
+    return [*filled, Interval(at, last, "")] if last > at else filled
+
+
+def _quoted(label: str) -> str:
+    return '"{}"'.format(label.replace('"', '""'))
 
 
 def _of_utterance(path: str, utterance: str | None) -> list[Interval]:
@@ -161,7 +218,8 @@ def _columns(path: str, rate: int) -> list[Interval]:
     return intervals
 
 
-def _textgrid(path: str) -> list[Interval]:
+def _textgrid(path: str) -> dict[str, list[Interval]]:
+    """The tiers that have a known name; a lone tier holds the phones, whatever its name."""
     import textgrid
 
     try:
@@ -169,14 +227,16 @@ def _textgrid(path: str) -> list[Interval]:
     except Exception as error:  # the package lets whatever its parser meets through
         raise AlignmentError(f"{path}: not a TextGrid that can be read ({error}); write it again") from None
     tiers = [tier for tier in grid if isinstance(tier, textgrid.IntervalTier)]
-    named = [
-        tier for tier in tiers if re.search(r"\bphon(e|eme)s?$|^segments?$", str(tier.name).strip(), re.IGNORECASE)
-    ]
-    chosen = named or (tiers if len(tiers) == 1 else [])
-    if len(chosen) != 1:
+    found = {}
+    for name, pattern in _TIERS.items():
+        chosen = [tier for tier in tiers if re.search(pattern, str(tier.name).strip(), re.IGNORECASE)]
+        chosen = chosen or (tiers if name == "phones" and len(tiers) == 1 else [])
+        if len(chosen) == 1:
+            found[name] = [Interval(float(i.minTime), float(i.maxTime), str(i.mark).strip()) for i in chosen[0]]
+    if "phones" not in found:
         names = ", ".join(repr(tier.name) for tier in grid)
         raise AlignmentError(f"{path}: want one tier named 'phones', found {names or 'none'}; rename the right one")
-    return [Interval(float(i.minTime), float(i.maxTime), str(i.mark).strip()) for i in chosen[0]]
+    return found
 
 
 def _lines(path: str) -> list[tuple[int, list[str]]]:

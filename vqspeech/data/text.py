@@ -1,4 +1,4 @@
-"""Text as a recogniser should have heard it: one form for transcripts and for what an ASR writes.
+"""Text as it is spoken: one form for transcripts, for what an ASR writes, and for what an aligner looks for.
 
 Lower case, numbers in words, no punctuation, titles in full: LibriSpeech transcripts are in this form already but for
 their case, VCTK's are after it.
@@ -47,11 +47,11 @@ def ordinal(number: int) -> str:
     return " ".join([*before, last])
 
 
-def normalised(text: str) -> str:
-    """`text` in lower-case words of letters, single spaces between: what CER and WER compare.
+def words(text: str) -> list[str]:
+    """The words of `text` as spoken: lower-case letters, with apostrophes where they are written ("don't", "'tis").
 
-    Numbers are spelled, four-digit ones as years are read ("1834": eighteen thirty four), apostrophes dropped, all
-    other marks taken as spaces.
+    Numbers are spelled, four-digit ones as years are read ("1834": eighteen thirty four), titles are in full, all other
+    marks are taken as spaces.
     """
     text = unicodedata.normalize("NFKD", text.lower())
     text = "".join(c for c in text if not unicodedata.combining(c))
@@ -59,9 +59,15 @@ def normalised(text: str) -> str:
     text = re.sub(r"\b\d{1,3}(,\d{3}){1,4}\b", lambda match: f" {spelled(int(match[0].replace(',', '')))} ", text)
     text = text.replace("%", " percent ").replace("&", " and ")
     text = _NUMBER.sub(_in_words, text)
-    text = re.sub(r"['’‘`]", "", text)
-    words = re.sub(r"[^a-z]+", " ", text).split()
-    return " ".join(_WORDS.get(word, word) for word in words)
+    text = re.sub(r"['’‘`]", "'", text)
+    found = [word for word in re.sub(r"[^a-z']+", " ", text).split() if word.strip("'")]
+    return " ".join(_WORDS.get(word.strip("'"), word) for word in found).split()
+
+
+def normalised(text: str) -> str:
+    """The `words` of `text` without apostrophes, single spaces between: what CER and WER compare."""
+    bare = (word.replace("'", "") for word in words(text))
+    return " ".join(_WORDS.get(word, word) for word in bare)
 
 
 def _in_words(match: re.Match) -> str:

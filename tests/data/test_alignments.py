@@ -1,0 +1,166 @@
+"""Alignments of whole data directories, made and found."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests import trees
+from vqspeech import audio
+from vqspeech.data import alignment, alignments
+from vqspeech.data.alignment import Interval, write_ctm, write_textgrid
+from vqspeech.data.corpora import espeak, librispeech, mini
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import AlignmentError
+
+TEXTS = {"anna-1": "A warm bath on a cold night.", "anna-2": "She fed Ozma fresh fish.", "bruno-1": "Good night."}
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory) -> DataDir:
+    """Three sentences, one without a transcript, one of digital silence, and a segment of a longer recording."""
+    pytest.importorskip("pocketsphinx")
+    pytest.importorskip("espeakng_loader")
+    folder, utterances = tmp_path_factory.mktemp("spoken"), []
+    for name, text in TEXTS.items():
+        path = folder / f"{name}.wav"
+        audio.write(path, mini.recording(name.split("-")[0], text)[0], espeak.RATE)
+        utterances.append(Utterance(name, name.split("-")[0], str(path), text=text))
+    audio.write(folder / "bruno-2.wav", np.zeros(8000))
+    return DataDir(
+        [
+            *utterances,
+            Utterance("bruno-2", "bruno", str(folder / "bruno-2.wav"), text="Silence."),
+            replace(utterances[2], id="bruno-3", text=None),
+            replace(utterances[0], id="anna-3", start=0.05, end=audio.info(utterances[0].path).seconds - 0.05),
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def aligned(spoken, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("aligned")
+    return folder, *alignments.made(spoken, folder)
+
+
+def test_alignments_are_made_and_what_has_none_is_counted(spoken, aligned):
+    folder, data, coverage = aligned
+    assert list(data.utterances) == list(spoken.utterances)
+    assert coverage.aligned == ["anna-1", "anna-2", "anna-3", "bruno-1"]
+    assert "no transcript" in coverage.skipped.reasons["bruno-3"] and "zero" in coverage.skipped.reasons["bruno-2"]
+    assert [one.id for one in data if one.alignment is None] == ["bruno-2", "bruno-3"]
+    assert data["anna-2"].alignment == str(folder / "anna" / "anna-2.TextGrid")
+    assert [w.label for w in alignment.read_words(data["anna-2"].alignment)] == ["she", "fed", "ozma", "fresh", "fish"]
+    assert coverage.derived == {"ozma": 1} and not coverage.unknown and not coverage.other_words
+    assert coverage.labelled == pytest.approx(coverage.seconds, abs=1e-3) and coverage.seconds_made == coverage.seconds
+    text = coverage.summary()
+    assert "aligned 4 of 6 utterances" in text and "skipped 2 (bruno-2, bruno-3)" in text and "ozma 1" in text
+
+
+def test_times_count_from_the_start_of_the_segment(aligned):
+    whole, part = (alignment.read_words(aligned[1][name].alignment) for name in ("anna-1", "anna-3"))
+    assert [one.start - 0.05 for one in whole] == pytest.approx([one.start for one in part], abs=0.021)
+
+
+def test_it_resumes(spoken, aligned, tmp_path):
+    folder, data, coverage = aligned
+    before = {path: path.read_bytes() for path in folder.rglob("*.TextGrid")}
+    again, kept = alignments.made(spoken, folder)
+    assert again == data and kept.aligned == coverage.aligned and kept.seconds_made == 0 and not kept.derived
+    assert {path: path.read_bytes() for path in folder.rglob("*.TextGrid")} == before
+    first = folder / "anna" / "anna-1.TextGrid"
+    for spoil in (
+        lambda: first.write_bytes(before[first][:800]),
+        lambda: os.utime(first, (0, 0)),
+        lambda: first.write_text(before[first].decode().replace('"warm"', '"cold"')),
+        lambda: write_textgrid(first, {"words": alignment.read_words(first), "phones": [Interval(0, 9, "sil")]}),
+    ):
+        spoil()
+        mended = alignments.made(spoken, folder)[1]
+        assert first.read_bytes() == before[first] and 0 < mended.seconds_made < 5
+
+
+def test_processes_change_nothing(spoken, aligned, tmp_path):
+    data, coverage = alignments.made(spoken, tmp_path, nj=2)
+    assert coverage.aligned == aligned[2].aligned
+    for one in data:
+        other = aligned[1][one.id].alignment
+        assert other is None if one.alignment is None else Path(other).read_text() == Path(one.alignment).read_text()
+
+
+@pytest.fixture
+def libri(tmp_path) -> DataDir:
+    """Six utterances of half a second that say "HE HOPED"."""
+    return librispeech.prepare(trees.librispeech(tmp_path / "LibriSpeech"))[0]
+
+
+def mfa(path, words=("he", "hoped"), end=0.5, phones=("HH", "IY1", "HH", "OW1", "P", "T")):
+    """A TextGrid as in MFA's release for LibriSpeech."""
+    at = np.linspace(0.05, end - 0.05, len(phones) + 1).tolist()
+    spans = np.linspace(0.05, end - 0.05, len(words) + 1).tolist()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tiers = {
+        "words": [Interval(spans[i], spans[i + 1], word) for i, word in enumerate(words)],
+        "phones": [Interval(at[i], at[i + 1], phone) for i, phone in enumerate(phones)],
+    }
+    write_textgrid(path, tiers, end)
+    return path
+
+
+def test_mfas_release_is_found(libri, tmp_path):
+    root = tmp_path / "mfa"
+    for one in libri:
+        speaker, chapter, _ = one.id.split("-")
+        mfa(root / "some-clean" / speaker / chapter / f"{one.id}.TextGrid")
+    (root / "unaligned.txt").write_text("nothing\n")
+    data, coverage = alignments.found(libri, root)
+    assert coverage.aligned == list(libri.utterances) and not coverage.skipped.reasons
+    assert data["121-121726-0000"].alignment == str(root / "some-clean/121/121726/121-121726-0000.TextGrid")
+    assert not coverage.other_words and not coverage.unknown and not coverage.doubtful
+    assert coverage.seconds == pytest.approx(3) and coverage.labelled == pytest.approx(3)
+
+
+def test_what_is_wrong_with_found_alignments_is_counted(libri, tmp_path):
+    names = list(libri.utterances)
+    for name in names[1:]:
+        mfa(tmp_path / "mfa" / f"{name}.TextGrid")
+    mfa(tmp_path / "mfa" / f"{names[1]}.TextGrid", end=2.0)
+    mfa(tmp_path / "mfa" / f"{names[2]}.TextGrid", words=("<unk>", "hoped"), phones=("spn", "QQ", "QQ"))
+    mfa(tmp_path / "mfa" / f"{names[3]}.TextGrid", words=("she", "hoped"))
+    (tmp_path / "mfa" / f"{names[4]}.TextGrid").write_text("rubbish")
+    data, coverage = alignments.found(libri, tmp_path / "mfa")
+    assert [one.id for one in data if one.alignment] == coverage.aligned == [names[2], names[3], names[5]]
+    reasons = coverage.skipped.reasons
+    assert "no alignment file" in reasons[names[0]] and "behind the end" in reasons[names[1]]
+    assert "not a TextGrid" in reasons[names[4]]
+    assert coverage.unknown == {"QQ": 2} and coverage.other_words == [names[3]]
+    assert coverage.labelled == pytest.approx(1.5 - 0.4 * 2 / 3, abs=1e-4)
+
+
+def test_files_are_told_apart_by_folder_and_format(tmp_path):
+    paths = [trees.tone(tmp_path / "own" / speaker / "a.wav") for speaker in ("me", "you")]
+    data = DataDir([Utterance(f"{path.parent.name}-a", path.parent.name, str(path), text="He") for path in paths])
+    grids = [mfa(tmp_path / "grids" / path.parent.name / "a.TextGrid", words=("he",)) for path in paths]
+    (tmp_path / "grids" / "me" / "a.lab").write_text("he\n")  # MFA's transcripts have this ending too
+    assert [one.alignment for one in alignments.found(data, tmp_path / "grids")[0]] == [str(path) for path in grids]
+    mfa(tmp_path / "grids" / "you" / "more" / "a.TextGrid")
+    coverage = alignments.found(data, tmp_path / "grids")[1]
+    assert coverage.aligned == ["me-a"] and "several alignments" in coverage.skipped.reasons["you-a"]
+
+
+def test_a_ctm_of_many_utterances(libri, tmp_path):
+    for name in list(libri.utterances)[:2]:
+        write_ctm(tmp_path / "one.ctm", name, [Interval(0, 0.25, "sil"), Interval(0.25, 0.5, "AA1")])
+        with open(tmp_path / "all.ctm", "a") as file:
+            file.write((tmp_path / "one.ctm").read_text())
+    data, coverage = alignments.found(libri, tmp_path / "all.ctm")
+    assert len(coverage.aligned) == 2 and data[coverage.aligned[1]].alignment == str(tmp_path / "all.ctm")
+
+
+def test_nothing_found(libri, tmp_path):
+    with pytest.raises(AlignmentError, match=r"below it; .* such as 1089-134686-0000.TextGrid"):
+        alignments.found(libri, tmp_path)
+    with pytest.raises(AlignmentError, match="no such folder; give the folder of the alignments"):
+        alignments.found(libri, tmp_path / "nowhere")

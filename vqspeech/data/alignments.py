@@ -1,0 +1,263 @@
+"""The alignments of a whole data directory: made by the aligner, or found where somebody has made them already."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import NamedTuple
+
+from vqspeech import audio
+from vqspeech.data import alignment, text
+from vqspeech.data.aligner import Aligner, doubt
+from vqspeech.data.alignment import ENDINGS, Interval
+from vqspeech.data.corpora.layout import files
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.phones import parts
+from vqspeech.errors import AlignmentError
+from vqspeech.jobs import Skipped, outcomes
+
+_PREFERRED = (".textgrid", ".ctm", ".phn", ".lab")
+_UNKNOWN_WORD = ("<unk>", "spn")
+_SAME_LENGTH = 0.01
+_EXAMPLES = 5
+
+
+@dataclass
+class Coverage:
+    """How much of a data directory is aligned, and how far that is to be trusted.
+
+    `aligned`: ids; `skipped`: why the others are not; `seconds` of the aligned ones, of which `labelled` have a phone;
+    `unknown`: how often each label has no phone; `doubtful`: reasons by id; `other_words`: ids of alignments that have
+    other words than the transcript. Of those made now, `seconds_made` long: `derived`, how often each word was in no
+    dictionary, and `wide`, ids that took very wide beams.
+    """
+
+    utterances: int
+    aligned: list[str] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Skipped)
+    seconds: float = 0.0
+    labelled: float = 0.0
+    unknown: Counter[str] = field(default_factory=Counter)
+    doubtful: dict[str, str] = field(default_factory=dict)
+    other_words: list[str] = field(default_factory=list)
+    seconds_made: float = 0.0
+    derived: Counter[str] = field(default_factory=Counter)
+    wide: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """The account in lines."""
+        share = self.labelled / self.seconds if self.seconds else 0.0
+        lines = [
+            f"aligned {len(self.aligned)} of {self.utterances} utterances, {self.seconds / 60:.1f} min; "
+            f"{share:.1%} of this has a phone"
+        ]
+        if self.skipped.reasons:
+            lines.append(f"skipped {len(self.skipped.reasons)} ({_some(self.skipped.reasons)})")
+        if self.doubtful:
+            worst = [f"{name}: {why}" for name, why in self.doubtful.items()]
+            lines.append(f"doubtful {len(worst)} ({_some(worst)})")
+        if self.other_words:
+            lines.append(f"other words than the transcript: {len(self.other_words)} ({_some(self.other_words)})")
+        if self.unknown:
+            labels = [f"{label!r} {count}" for label, count in self.unknown.most_common()]
+            lines.append(f"labels without a phone: {self.unknown.total()} ({_some(labels)})")
+        if self.derived:
+            words = [f"{word} {count}" for word, count in self.derived.most_common()]
+            lines.append(f"words in no dictionary, pronounced by rule: {len(words)} ({_some(words)})")
+        if self.wide:
+            lines.append(f"found with very wide beams only: {len(self.wide)} ({_some(self.wide)})")
+        return "\n".join(lines)
+
+
+def made(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
+    """The data directory with alignments made from recordings and transcripts, and the account of them.
+
+    `folder` gets a TextGrid with words, phones and scores of every utterance, `SPEAKER/ID.TextGrid`; one that is there,
+    is not older than the recording, and has its length and its words is kept. `nj` processes work on them. Utterances
+    that cannot be aligned, for want of a transcript for example, are counted, and lose any alignment they had. Raises
+    `MissingExtra` without the aligner.
+    """
+    folder = Path(os.path.abspath(folder))
+    Aligner()  # not every utterance is to find out that it is not installed
+    coverage, paths = Coverage(len(data)), {}
+    for utterance, result, error in outcomes(partial(_make, folder), list(data), nj, "align"):
+        if error is not None:
+            coverage.skipped.add(utterance.id, error)
+            continue
+        paths[utterance.id] = str(_path(folder, utterance))
+        _count(coverage, utterance.id, result.facts)
+        if result.made:
+            coverage.seconds_made += result.facts.seconds
+            coverage.derived.update(result.derived)
+            coverage.wide += [utterance.id] if result.wide else []
+    return _with_alignments(data, paths), coverage
+
+
+def found(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
+    """The data directory with the alignment files below the folder `source`, and the account of them.
+
+    A file belongs to the utterance whose id, or whose recording's, it has as its name: `103-1240-0000.TextGrid`, in
+    whatever folders (as in the release of MFA's alignments of LibriSpeech). Of equals that in a folder of the speaker's
+    name is taken; a `.ctm` may hold many utterances, and `source` may be one. Files that cannot be read, and those with
+    speech behind the end of the utterance, are counted. Raises `AlignmentError` where there is none at all.
+    """
+    index = _index(Path(os.path.abspath(source)))
+    coverage, paths, there = Coverage(len(data)), {}, []
+    for utterance in data:
+        try:
+            there.append(replace(utterance, alignment=_of(index, utterance)))
+        except AlignmentError as error:
+            coverage.skipped.reasons[utterance.id] = str(error)
+    if not there:
+        example = next(iter(data)).id if len(data) else "ID"
+        fix = f"alignments are named after utterances, such as {example}.TextGrid"
+        raise AlignmentError(f"{source}: no alignment of any of {len(data)} utterances below it; {fix}")
+    for utterance, facts, error in outcomes(_facts, there, nj, "alignments"):
+        if error is not None:
+            coverage.skipped.add(utterance.id, error)
+        else:
+            paths[utterance.id] = utterance.alignment
+            _count(coverage, utterance.id, facts)
+    return _with_alignments(data, paths), coverage
+
+
+class _Facts(NamedTuple):
+    """What one alignment says of itself."""
+
+    seconds: float
+    labelled: float
+    unknown: Counter[str]
+    doubt: str | None
+    other_words: bool
+
+
+class _Result(NamedTuple):
+    """What became of one utterance; `derived` and `wide` of one that was `made` now, as in `aligner.Aligned`."""
+
+    facts: _Facts
+    made: bool
+    derived: list[str]
+    wide: bool
+
+
+@lru_cache(1)
+def _aligner() -> Aligner:
+    return Aligner()
+
+
+def _make(folder: Path, utterance: Utterance) -> _Result:
+    path = _path(folder, utterance)
+    if utterance.text is None:
+        raise AlignmentError("no transcript; complete text, or leave the utterance out")
+    there = replace(utterance, alignment=str(path))
+    if _is_current(there):
+        return _Result(_facts(there), False, [], False)
+    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    one = _aligner().align(wave, utterance.text)
+    tiers = {"words": one.words, "phones": one.phones, "scores": one.scores}
+    alignment.write_textgrid(path, tiers, len(wave) / audio.RATE)
+    return _Result(_facts(there), True, one.derived, one.wide)
+
+
+def _is_current(utterance: Utterance) -> bool:
+    path = str(utterance.alignment)
+    try:
+        if os.path.getmtime(path) < os.path.getmtime(utterance.path):
+            return False
+        grid, words = alignment.read(path), alignment.read_words(path)
+    except (OSError, AlignmentError):
+        return False
+    same_length = abs(grid[-1].end - _seconds(utterance)) < _SAME_LENGTH
+    return same_length and [word.label for word in words] == text.words(utterance.text or "")
+
+
+def _facts(utterance: Utterance) -> _Facts:
+    path, seconds = str(utterance.alignment), _seconds(utterance)
+    intervals = alignment.within(alignment.read(path, utterance.id), seconds)
+    known = [i for i in intervals if parts(i.label) is not None]
+    of_words: list[Interval] = []
+    scores: list[Interval] = []
+    if path.lower().endswith(".textgrid"):
+        of_words, scores = alignment.read_words(path), alignment.read_scores(path)
+    heard, said = [word.label for word in of_words], text.words(utterance.text or "")
+    return _Facts(
+        seconds,
+        sum(i.end - i.start for i in known),
+        alignment.unknown(intervals),
+        doubt(scores) if scores else None,
+        bool(heard and said) and not _same_words(heard, said),
+    )
+
+
+def _same_words(labels: Iterable[str], said: list[str]) -> bool:
+    """Whether labels are these words, those that the aligner had no pronunciation of aside."""
+    heard = [word for label in labels for word in ([label] if label in _UNKNOWN_WORD else text.words(label))]
+    if len(heard) != len(said):
+        return False
+    return all(a in _UNKNOWN_WORD or a.strip("'") == b.strip("'") for a, b in zip(heard, said, strict=True))
+
+
+def _seconds(utterance: Utterance) -> float:
+    if utterance.seconds:
+        return utterance.seconds
+    end = audio.info(utterance.path).seconds if utterance.end is None else utterance.end
+    return end - utterance.start
+
+
+def _count(coverage: Coverage, name: str, facts: _Facts) -> None:
+    coverage.aligned.append(name)
+    coverage.seconds += facts.seconds
+    coverage.labelled += facts.labelled
+    coverage.unknown.update(facts.unknown)
+    if facts.doubt:
+        coverage.doubtful[name] = facts.doubt
+    if facts.other_words:
+        coverage.other_words.append(name)
+
+
+def _path(folder: Path, utterance: Utterance) -> Path:
+    return folder / utterance.speaker / f"{utterance.id}.TextGrid"
+
+
+def _with_alignments(data: DataDir, paths: dict[str, str]) -> DataDir:
+    return DataDir(replace(utterance, alignment=paths.get(utterance.id)) for utterance in data)
+
+
+def _index(source: Path) -> dict[str, list[Path]]:
+    """Alignment files by the name of what they are of."""
+    if not source.exists():
+        raise AlignmentError(f"{source}: no such folder; give the folder of the alignments")
+    known = {ending.lower() for ending in ENDINGS}
+    index: dict[str, list[Path]] = {}
+    for path in [source] if source.is_file() else files(source):
+        if path.suffix.lower() in known:
+            for name in _names(path):
+                index.setdefault(name, []).append(path)
+    return index
+
+
+def _names(path: Path) -> Iterator[str]:
+    if path.suffix.lower() == ".ctm":
+        yield from alignment.ctm_utterances(path)
+    else:
+        yield path.stem
+
+
+def _of(index: dict[str, list[Path]], utterance: Utterance) -> str:
+    whole = not utterance.start and utterance.end is None
+    paths = index.get(utterance.id) or (index.get(Path(utterance.path).stem) if whole else None)
+    if not paths:
+        raise AlignmentError(f"no alignment file {utterance.id}.TextGrid, or of another format")
+    of_speaker = [path for path in paths if utterance.speaker in path.parts[:-1]] or paths
+    first = min(_PREFERRED.index(path.suffix.lower()) for path in of_speaker)
+    best = [path for path in of_speaker if path.suffix.lower() == _PREFERRED[first]]
+    if len(best) > 1:
+        raise AlignmentError(f"several alignments: {best[0]}, {best[1]}; leave only the right one")
+    return str(best[0])
+
+
+def _some(names: Iterable[str]) -> str:
+    names = list(names)
+    return ", ".join(names[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")
