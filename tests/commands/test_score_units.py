@@ -2,15 +2,17 @@
 
 import argparse
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from tests.models.test_vqvae import model as small_model
 from vqspeech.commands import score
 from vqspeech.data.alignment import Interval, write_ctm
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import PHONES
-from vqspeech.data.units import write_units
+from vqspeech.data.units import read_units, write_units
 from vqspeech.errors import UnitsError
 
 
@@ -74,3 +76,72 @@ def test_units_errors_come_through(aligned):
     (aligned / "units.json").unlink()
     with pytest.raises(UnitsError):
         run(aligned)
+
+
+def test_every_table_and_the_report(aligned, capsys):
+    status, sections = run(aligned, "--abx", "--report", str(aligned / "report"))
+    assert status == 0
+    assert list(sections) == ["units", "units: phones", "units: boundaries", "units: ABX"]
+    changes = sections["units: boundaries"]["rows"][0]
+    assert changes["precision"]["value"] == 1 and changes["recall"]["value"] == pytest.approx(1, abs=0.06)
+    within = {row["row"]: row.get("within speakers") for row in sections["units: ABX"]["rows"]}
+    assert within["phones in any context"] == {"value": 0, "low": 0, "high": 0, "n": 7}
+    assert "numba" in sections["units: ABX"]["versions"]
+    page = (aligned / "report" / "report.html").read_text()
+    assert "R-value" in page and page.count("data:image/png") == 2, "no recordings, so no utterance is drawn"
+    assert len(list((aligned / "report" / "textgrids").iterdir())) == 7
+    assert "speakers: none of two or more" in " ".join(sections["units"]["notes"])
+    assert "report.html" in capsys.readouterr().out
+
+
+def test_speakers(aligned):
+    data = DataDir.read(aligned / "data")
+    renamed = [Utterance(f"{'ab'[i % 2]}-{i}", "ab"[i % 2], u.path) for i, u in enumerate(data)]
+    DataDir(renamed).write(aligned / "data")
+    codes = {u.id: np.full(40, "ab".index(u.speaker)) for u in renamed}
+    write_units(aligned / "units", codes, 10.0, 41, "model", "5" * 64)
+    _, sections = run(aligned)
+    rows = {row["row"]: row for row in sections["units: speakers"]["rows"]}
+    assert rows["codes"]["speaker"]["value"] == 1 and rows["chance"]["speaker"]["value"] == 0.5
+    assert "MFCC" not in rows and "without 8 utterances" in sections["units: speakers"]["notes"][-1]
+
+
+def test_units_of_another_model_are_refused(aligned):
+    path = aligned / "model" / "best.safetensors"
+    model = small_model()
+    model.save_pretrained(path)
+    with pytest.raises(UnitsError, match="the units are of model .555555555555., not of"):
+        run(aligned, "--abx", "--model", str(path))
+    size = model.quantizer.size
+    codes = {name: c % size for name, c in read_units(aligned / "units").codes.items()}
+    write_units(aligned / "units", codes, 10.0, size, str(path), model.fingerprint())
+    _, sections = run(aligned, "--abx", "--model", str(path))
+    assert "angle of the code vectors" in " ".join(sections["units: ABX"]["notes"])
+
+
+def test_another_frame_rate(aligned):
+    described = json.loads((aligned / "units.json").read_text())
+    (aligned / "units.json").write_text(json.dumps(described | {"rate_hz": 25.0}))
+    data = DataDir.read(aligned / "data")
+    DataDir(replace(u, seconds=2.0) for u in data).write(aligned / "data")
+    with pytest.raises(UnitsError, match="0.80 s at 25 Hz, its recording 2.00 s"):
+        run(aligned)
+
+
+def test_phones_behind_the_end_are_a_counted_skip(aligned):
+    write_ctm(aligned / "a-3.ctm", "a-3", [Interval(0, 9, "aa")])
+    status, sections = run(aligned)
+    assert status == 3 and "1 utterances skipped" in " ".join(sections["units"]["notes"])
+
+
+def test_one_code_only(aligned):
+    codes = {name: np.zeros(20, np.int64) for name in read_units(aligned / "units").codes}
+    write_units(aligned / "units", codes, 10.0, 1, "model", "5" * 64)
+    status, sections = run(aligned, "--abx", "--report", str(aligned / "report"))
+    phones = {row["row"]: row["with silence"]["value"] for row in sections["units: phones"]["rows"]}
+    assert status == 0 and phones["PNMI"] == 0
+    assert phones["accuracy, the paper's way"] == phones["most likely phone"]
+    assert sections["units: ABX"]["rows"][1]["within speakers"]["value"] == 0.5
+    assert sections["units: boundaries"]["rows"][0]["recall"]["value"] == 0
+    bits = {row["row"]: row["value"]["value"] for row in sections["units"]["rows"]}
+    assert bits["bit rate (bit/s)"] == bits["bit rate at the codes' entropy (bit/s)"] == 0

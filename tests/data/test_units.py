@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqspeech.data.units import read_units, side_file, write_units
+from vqspeech.data.units import Units, read_units, runs, side_file, write_runs, write_units
 from vqspeech.errors import UnitsError
 
 CODES = {"b-1": np.array([3, 3, 0]), "a-1": np.array([7])}
 
 
-@given(st.dictionaries(st.from_regex(r"[a-zé]-[0-9]{1,3}", fullmatch=True), st.lists(st.integers(0, 99), min_size=1)))
+ID = st.from_regex(r"[a-zé]-[0-9]{1,3}", fullmatch=True)
+
+
+@given(st.dictionaries(ID, st.lists(st.integers(0, 99), min_size=1), min_size=1))
 def test_round_trip(tmp_path_factory, codes):
     path = tmp_path_factory.mktemp("units") / "units"
     write_units(path, codes, 25.0, 100, "exp/a/best.safetensors", "0" * 64)
@@ -40,6 +43,7 @@ def test_the_format_is_what_language_models_read(tmp_path):
         ("a-1 7\n\nb-1 1\n", r"u:2: empty line"),
         ("a-1 7\nb-1\n", r"u:2: b-1: no codes"),
         ("a-1 7\n", r"1 utterances, 2 by u.json"),
+        ("", r"u: no utterances"),
         ("a-1 7 1.5\nb-1 1\n", "no integers"),
     ],
 )
@@ -77,3 +81,15 @@ def test_nothing_wrong_is_written(tmp_path, codes):
     with pytest.raises(UnitsError):
         write_units(tmp_path / "u", codes, 50, 8, "m", "ab")
     assert not list(tmp_path.iterdir())
+
+
+@given(st.lists(st.integers(0, 3), max_size=12))
+def test_runs(codes):
+    found = runs(np.array(codes, dtype=np.int64)).tolist()
+    assert found == [i for i, code in enumerate(codes) if i == 0 or codes[i - 1] != code]
+
+
+def test_runs_are_written_for_language_models(tmp_path):
+    write_runs(tmp_path / "runs", Units({"a-1": np.array([3, 3, 0, 3]), "b-1": np.array([7])}, 25.0, 8, "m", "0" * 64))
+    assert (tmp_path / "runs").read_text() == "a-1 3 0 3\nb-1 7\n"
+    assert not side_file(tmp_path / "runs").exists()

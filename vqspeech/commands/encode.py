@@ -11,7 +11,7 @@ from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_path
 from vqspeech.commands.sources import add_source_arguments, sources
 from vqspeech.data.datadir import Utterance
-from vqspeech.data.units import write_units
+from vqspeech.data.units import read_units, write_runs, write_units
 from vqspeech.errors import UnitsError
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.models.vqvae import VQVAE
@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     add_source_arguments(parser)
     parser.add_argument("--out", required=True, metavar="UNITS", help="units file; what it means goes to UNITS.json")
+    parser.add_argument(
+        "--runs", metavar="FILE", help="write there too the codes with runs of one code as one, for language models"
+    )
     parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
@@ -39,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
         seconds = sum(map(len, units.values())) / model.rate
         speed = seconds / (time.perf_counter() - started)
         write_units(args.out, units, model.rate, model.quantizer.size, str(path), model.fingerprint())
+        if args.runs:
+            write_runs(args.runs, read_units(args.out))
         print(f"{args.out}: {len(units)} utterances, {seconds:.0f} s, {speed:,.0f}x real time", file=sys.stderr)
     return skipped.status(len(units))
 

@@ -1,11 +1,15 @@
-"""Measure units: what they tell of the phones, bit rate, codes used."""
+"""Measure units: what they tell of phones and speakers, boundaries, bit rate, codes used, ABX."""
 
 import argparse
+from pathlib import Path
+
+import numpy as np
 
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import read_units
-from vqspeech.metrics import report, scores
-from vqspeech.metrics import units as unit_report
+from vqspeech.data.units import Units, read_units
+from vqspeech.errors import UnitsError
+from vqspeech.metrics import report, scores, unit_report
+from vqspeech.metrics import units as unit_metrics
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,21 +18,52 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="DATA", help="data directory with utt2ali (phone alignments)")
     parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
     parser.add_argument("--section", default="units", metavar="NAME", help="section in it (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of shuffling (default: %(default)s)")
+    parser.add_argument("--abx", action="store_true", help="ABX too: seconds an hour of speech, once compiled")
+    parser.add_argument(
+        "--model", metavar="FILE", help="checkpoint that made the units; ABX then measures angles of its code vectors"
+    )
+    parser.add_argument(
+        "--report", metavar="DIR", help="write report.html, pictures and TextGrids with the codes there too"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything drawn (default: %(default)s)")
     parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the sections NAME and "NAME: phones" and prints both; exit status 3 where alignments cannot be read."""
-    units = read_units(args.units)
-    found = unit_report.report(units, DataDir.read(args.data), args.seed, args.nj)
-    sections = {args.section: found.codes, f"{args.section}: phones": found.phones}
-    notes = [f"model {units.model}, {units.sha256[:12]}", *found.notes]
-    for section, rows in sections.items():
-        if rows:
-            scores.add_rows(args.out, section, rows, notes=notes, seed=args.seed)
-            print(report.table(scores.read(args.out)["sections"][section]["rows"]), end="\n\n")
-    print("\n".join(notes))
-    if not found.phones:
+    """Writes the sections NAME, "NAME: phones" … and prints them; exit status 3 where utterances were skipped."""
+    units, data = read_units(args.units), DataDir.read(args.data)
+    distances = _angles(args.model, units) if args.model else None
+    found = unit_metrics.report(units, data, args.seed, args.nj, distances, args.abx)
+    model = f"model {units.model}, {units.sha256[:12]}"
+    sections = {}
+    for name, table in found.tables.items():
+        section = f"{args.section}: {name}" if name else args.section
+        packages = ["numba"] if name == unit_metrics.ABX else []
+        scores.add_rows(args.out, section, table.rows, notes=[model, *table.notes], seed=args.seed, packages=packages)
+        sections[section] = scores.read(args.out)["sections"][section]
+        print(f"{section}\n\n{report.table(sections[section]['rows'])}\n\n" + "\n".join(table.notes), end="\n\n")
+    if unit_metrics.PHONES not in found.tables:
         print("no utterance has an alignment that can be read, so nothing is said of phones; list them in utt2ali")
+    if args.report:
+        folder = Path(args.report)
+        drawn = unit_report.draw(folder / "pictures", units, data, found.aligned)
+        unit_report.write_textgrids(folder / "textgrids", data, found.aligned)
+        unit_report.write_page(folder / "report.html", f"Units of {units.model}", sections, drawn)
+        print(folder / "report.html")
     return found.skipped.status(len(units.codes))
+
+
+def _angles(path: str, units: Units) -> np.ndarray:
+    """Angles between the code vectors of a model. Raises `UnitsError` where the units are of another one."""
+    import torch
+
+    from vqspeech.metrics.abx import angles
+    from vqspeech.models.vqvae import VQVAE
+
+    model = VQVAE.from_pretrained(path)
+    if model.fingerprint() != units.sha256:
+        raise UnitsError(
+            f"the units are of {units.model} ({units.sha256[:12]}), not of {path} ({model.fingerprint()[:12]}); name "
+            "that model, or encode again"
+        )
+    return angles(model.quantizer.lookup(torch.arange(model.quantizer.size)[None])[0].T.detach().numpy())

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,6 +28,22 @@ class Units:
     size: int
     model: str
     sha256: str
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What the side file says of the codes: {"rate_hz", "codes", "model", "sha256"}."""
+        return {"rate_hz": self.rate, "codes": self.size, "model": self.model, "sha256": self.sha256}
+
+
+def require_same(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str) -> None:
+    """Raises `UnitsError` where `what` has other codes than were `learned`, both described as in a side file: by
+    number, rate or hash."""
+    for key in ("codes", "rate_hz", "sha256"):
+        if codes[key] != learned[key]:
+            raise UnitsError(
+                f"{what} has other codes than were learned from ({key} {str(codes[key])[:12]}, not "
+                f"{str(learned[key])[:12]}); use the model they were made by, {learned['model']}, or one for its codes"
+            )
 
 
 def side_file(path: str | os.PathLike) -> Path:
@@ -59,8 +76,8 @@ def write_units(
 def read_units(path: str | os.PathLike) -> Units:
     """The units file `path`.
 
-    Raises `UnitsError`, naming file, line and fix, where it or its side file is missing or malformed, an utterance
-    stands twice or has no codes, a code is out of range, or the two files do not belong together.
+    Raises `UnitsError`, naming file, line and fix, where it or its side file is missing, empty or malformed, an
+    utterance stands twice or has no codes, a code is out of range, or the two files do not belong together.
     """
     if not os.path.isfile(path):
         raise UnitsError(f"{path}: no such file; make it with: vqspeech encode")
@@ -81,11 +98,25 @@ def read_units(path: str | os.PathLike) -> Units:
         except ValueError:
             raise UnitsError(f"{path}:{number}: '{name}' has codes that are no integers; encode it again") from None
         codes[name] = _checked(f"{path}:{number}: {name}", numbers, described["codes"])
+    if not codes:
+        raise UnitsError(f"{path}: no utterances; encode again")
     if len(codes) != described.get("utterances", len(codes)):
         raise UnitsError(
             f"{path}: {len(codes)} utterances, {described['utterances']} by {side_file(path).name}; encode again"
         )
     return Units(codes, float(described["rate_hz"]), described["codes"], described["model"], described["sha256"])
+
+
+def runs(codes: np.ndarray) -> np.ndarray:
+    """Where each run of one code begins in codes `(frames,)`: int64 `(runs,)`."""
+    return np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), bool), np.diff(codes) != 0]))
+
+
+def write_runs(path: str | os.PathLike, units: Units) -> None:
+    """Writes the codes with every run of one code as one, a line an utterance, as unit language models read them
+    (Lakhotia et al. 2021, arXiv 2102.01192). How long they last is lost, so the file has no side file."""
+    lines = [f"{name} {' '.join(map(str, codes[runs(codes)].tolist()))}\n" for name, codes in units.codes.items()]
+    write_text(path, "".join(lines))
 
 
 def _checked(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.ndarray:

@@ -26,5 +26,9 @@ def bit_rate(rate: float, codes: int) -> float:
 
 
 def entropy_rate(rate: float, counts: np.ndarray) -> float:
-    """Bits a second at the entropy of the codes as they were used (the ZeroSpeech bit rate)."""
+    """Bits a second at the entropy of the codes as they were used: rate · -Σ p(k) log2 p(k).
+
+    It is the bit rate of the ZeroSpeech challenges (Dunbar et al. 2019, arXiv 1904.11469): N symbols in D seconds make
+    N / D · H.
+    """
     return rate * float(np.log2(max(perplexity(counts), 1.0)))

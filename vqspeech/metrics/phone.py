@@ -50,7 +50,8 @@ def mapping_accuracy(codes: Frames, phones: Frames, size: int) -> Estimate:
     The map is fitted to the frames it is scored on, as in van den Oord et al. 2017, section 4.3 (49.3 % with 128 codes
     at 25 Hz): with many codes and few frames it rises by chance alone. The same number is known as phone purity.
     """
-    return _accuracy(phones, [phone_map(codes, phones, size)[c] for c in codes])
+    likeliest = phone_map(codes, phones, size)
+    return accuracy(phones, [likeliest[c] for c in codes])
 
 
 def held_out_accuracy(codes: Frames, phones: Frames, size: int, seed: int = 0) -> Estimate:
@@ -59,14 +60,14 @@ def held_out_accuracy(codes: Frames, phones: Frames, size: int, seed: int = 0) -
     The utterances are divided in two at random; the map of each half is scored on the other. Not a number, where
     there is only one utterance.
     """
-    half = np.random.default_rng(seed).permutation(len(codes)) % 2
+    half = halves(len(codes), seed)
     if len(codes) < 2:
         return Estimate(float("nan"), float("nan"), float("nan"), 0)
     maps = []
     for side in (0, 1):
         others = np.flatnonzero(half != side).tolist()
         maps.append(phone_map([codes[i] for i in others], [phones[i] for i in others], size))
-    return _accuracy(phones, [maps[half[i]][codes[i]] for i in range(len(codes))])
+    return accuracy(phones, [maps[half[i]][codes[i]] for i in range(len(codes))])
 
 
 def likeliest_phone_accuracy(phones: Frames) -> Estimate:
@@ -96,29 +97,46 @@ def pnmi(codes: Frames, phones: Frames, size: int) -> Estimate:
     return _of_counts(_pnmi, codes, phones, size)
 
 
-def _cells(codes: Frames, phones: Frames, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Utterance and number of the cell (code, phone) of each frame with a phone."""
+def accuracy(phones: Frames, guesses: Frames) -> Estimate:
+    """Share of the frames with a phone where the guessed one is it."""
+    hits = [int(((p == g) & (p >= 0)).sum()) for p, g in zip(phones, guesses, strict=True)]
+    frames = [int((p >= 0).sum()) for p in phones]
+    kept = [i for i, count in enumerate(frames) if count]
+    return ratio([hits[i] for i in kept], [frames[i] for i in kept])
+
+
+def halves(utterances: int, seed: int = 0) -> np.ndarray:
+    """The half, 0 or 1, that each utterance is in when they are divided at random: int64 `(utterances,)`."""
+    return np.random.default_rng(seed).permutation(utterances) % 2
+
+
+def flattened(codes: Frames, phones: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes, phones and number of the utterance of all frames with a phone, one after the other: int64 `(frames,)`.
+
+    Raises `ValueError` where the lengths differ or a phone is out of range.
+    """
     if len(codes) != len(phones) or any(len(c) != len(p) for c, p in zip(codes, phones, strict=False)):
         raise ValueError("codes and phones must have the same number of utterances and frames")
-    lengths = [len(c) for c in codes]
     flat_codes = np.concatenate([np.zeros(0, np.int64), *codes]).astype(np.int64)
     flat_phones = np.concatenate([np.zeros(0, np.int64), *phones]).astype(np.int64)
-    if len(flat_codes) and (flat_codes.min() < 0 or flat_codes.max() >= size or flat_phones.max() >= _P):
-        raise ValueError(f"codes must be in 0 ... {size - 1} and phones below {_P}")
+    if len(flat_phones) and flat_phones.max() >= _P:
+        raise ValueError(f"phones must be below {_P}")
     labelled = flat_phones >= 0
-    return np.repeat(np.arange(len(codes)), lengths)[labelled], (flat_codes * _P + flat_phones)[labelled]
+    utterances = np.repeat(np.arange(len(codes)), [len(c) for c in codes])
+    return flat_codes[labelled], flat_phones[labelled], utterances[labelled]
+
+
+def _cells(codes: Frames, phones: Frames, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Utterance and number of the cell (code, phone) of each frame with a phone."""
+    if any(len(c) and (c.min() < 0 or c.max() >= size) for c in codes):
+        raise ValueError(f"codes must be in 0 ... {size - 1}")
+    flat_codes, flat_phones, utterances = flattened(codes, phones)
+    return utterances, flat_codes * _P + flat_phones
 
 
 def _map(table: np.ndarray) -> np.ndarray:
     likeliest = table.argmax(axis=1)
     return np.where(table.any(axis=1), likeliest, table.sum(axis=0).argmax())
-
-
-def _accuracy(phones: Frames, guesses: Frames) -> Estimate:
-    hits = [int(((p == g) & (p >= 0)).sum()) for p, g in zip(phones, guesses, strict=True)]
-    frames = [int((p >= 0).sum()) for p in phones]
-    kept = [i for i, count in enumerate(frames) if count]
-    return ratio([hits[i] for i in kept], [frames[i] for i in kept])
 
 
 def _of_counts(function: Callable[[np.ndarray], float], codes: Frames, phones: Frames, size: int) -> Estimate:

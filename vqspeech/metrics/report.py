@@ -25,7 +25,7 @@ def results(experiments: Sequence[str | os.PathLike]) -> str:
         found = scores.read(folder / "scores.json")
         parts.append(f"## {folder.name}\n")
         for name, section in found["sections"].items():
-            parts += [f"### {name}\n", table(section["rows"]), "", *_provenance(section), ""]
+            parts += [f"### {name}\n", table(section["rows"]), "", *provenance(section), ""]
         links = [f"![{p.stem}]({quote(copy.as_posix())})" for p, copy in pictures(folder).items()]
         parts += ["\n".join(links) + "\n"] if links else []
     return "\n".join(parts)
@@ -39,18 +39,24 @@ def pictures(experiment: str | os.PathLike) -> dict[Path, Path]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of rows as in scores.json: their name, n where all cells of the row share it, the columns."""
+    """A Markdown table of rows as in scores.json, see `cells`."""
+    lines = [[_escaped(text) for text in line] for line in cells(rows)]
+    lines.insert(1, ["---"] + ["---:"] * (len(lines[0]) - 1))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The head and the rows of a table as text: their name, n where all cells of the row share it, the columns."""
     columns = list(dict.fromkeys(key for row in rows for key in row if key != "row"))
     lines = [["", "n", *columns]]
     for row in rows:
         counts = {cell["n"] for cell in row.values() if isinstance(cell, Mapping) and cell.get("n") is not None}
         shared = counts.pop() if len(counts) == 1 else None
-        cells = [_cell(row.get(column), shared is None) for column in columns]
-        lines.append([_escaped(str(row.get("row", ""))), "" if shared is None else str(shared), *cells])
+        texts = [_cell(row.get(column), shared is None) for column in columns]
+        lines.append([str(row.get("row", "")), "" if shared is None else str(shared), *texts])
     if not any(line[1] for line in lines[1:]):
         lines = [[line[0], *line[2:]] for line in lines]
-    lines.insert(1, ["---"] + ["---:"] * (len(lines[0]) - 1))
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return lines
 
 
 def number(value: float) -> str:
@@ -74,10 +80,11 @@ def _cell(cell: Any, with_n: bool) -> str:
         return text + (f" (n={cell['n']})" if with_n and cell.get("n") is not None else "")
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return number(cell)
-    return _escaped(str(cell))
+    return str(cell)
 
 
-def _provenance(section: Mapping[str, Any]) -> list[str]:
+def provenance(section: Mapping[str, Any]) -> list[str]:
+    """How a section was measured, a line of a Markdown list each: notes, command, commit, seed, time, versions."""
     lines = [f"- {note}" for note in section.get("notes", ())]
     versions = ", ".join(f"{name} {version}" for name, version in section.get("versions", {}).items())
     seed = section.get("seed")

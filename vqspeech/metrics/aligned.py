@@ -1,0 +1,110 @@
+"""Utterances with their codes and the phones spoken in them: what the measures of units compare."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from vqspeech.data import alignment
+from vqspeech.data.alignment import Interval
+from vqspeech.data.datadir import DataDir
+from vqspeech.data.phones import INDEX, SILENCE, parts
+from vqspeech.data.units import Units
+from vqspeech.errors import AlignmentError, UnitsError
+from vqspeech.jobs import Skipped, outcomes
+
+TOUCHING = 1e-3
+"""Seconds between two phones within which one follows on the other."""
+_SLACK = 0.1
+
+
+class Segments(NamedTuple):
+    """Phones in order of time: `starts` and `ends` (seconds) and `phones` (indices of `PHONES`), `(segments,)` each."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    phones: np.ndarray
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """One utterance: its codes, int64 `(frames,)`, `rate` of them a second; the phone at the middle of each of them,
+    int64 `(frames,)`, negative where there is none; the phones with their times."""
+
+    name: str
+    speaker: str
+    rate: float
+    codes: np.ndarray
+    phones: np.ndarray
+    segments: Segments
+
+
+@dataclass
+class Collection:
+    """The utterances that have alignments; what was skipped and why; how often each label has no phone."""
+
+    utterances: list[Aligned] = field(default_factory=list)
+    skipped: Skipped = field(default_factory=Skipped)
+    unknown: Counter[str] = field(default_factory=Counter)
+
+
+def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
+    """The utterances of `units` that are in `data` with an alignment, read by `nj` processes.
+
+    Skipped with a reason are those whose alignment cannot be read, has no phone that is known or has phones behind the
+    last code, and those whose codes and recording differ in length by more than a tenth: another frame rate, or another
+    recording. Raises `UnitsError` where the latter is so for every utterance.
+    """
+    named = [data[name] for name in units.codes if name in data and data[name].alignment]
+    items = [(u.id, u.speaker, u.alignment, u.seconds, units.codes[u.id]) for u in named]
+    found, misfits = Collection(), []
+    for (name, *_), result, error in outcomes(partial(_aligned, units.rate), items, nj, "alignments"):
+        if error is not None:
+            found.skipped.add(name, error)
+            misfits += [error] if isinstance(error, UnitsError) else []
+            continue
+        found.utterances.append(result[0])
+        found.unknown += result[1]
+    if misfits and len(misfits) == len(items):
+        raise UnitsError(f"no utterance has as many codes as it should, for example: {misfits[0]}")
+    return found
+
+
+def segments(intervals: Iterable[Interval]) -> Segments:
+    """The phones of labelled intervals. Labels that no phone set knows are left out, those for several phones shared
+    out evenly; silences that touch are one."""
+    starts, ends, phones = [], [], []
+    for start, end, label in intervals:
+        names = parts(label) or ()
+        edges = np.linspace(start, end, len(names) + 1).tolist()
+        for name, first, last in zip(names, edges[:-1], edges[1:], strict=True):
+            if name == SILENCE and phones and phones[-1] == INDEX[SILENCE] and first - ends[-1] <= TOUCHING:
+                ends[-1] = last
+                continue
+            starts.append(first)
+            ends.append(last)
+            phones.append(INDEX[name])
+    return Segments(np.array(starts, dtype=float), np.array(ends, dtype=float), np.array(phones, dtype=np.int64))
+
+
+def _aligned(rate: float, item: tuple[str, str, str, float | None, np.ndarray]) -> tuple[Aligned, Counter[str]]:
+    name, speaker, path, seconds, codes = item
+    lasts = len(codes) / rate
+    if seconds is not None and abs(seconds - lasts) > _SLACK * max(seconds, lasts) + 2 / rate:
+        raise UnitsError(
+            f"{name}: its codes last {lasts:.2f} s at {rate:g} Hz, its recording {seconds:.2f} s; encode this data "
+            "directory again, or correct rate_hz in the side file of the units"
+        )
+    intervals = alignment.read(path, name)
+    try:
+        inside = alignment.within(intervals, lasts)
+    except AlignmentError as error:
+        raise AlignmentError(f"{path}: {error}") from None
+    found = segments(inside)
+    if not len(found.phones):
+        raise AlignmentError(f"{path}: none of its labels is a known phone; fold them to ARPAbet, TIMIT's or IPA")
+    phones = alignment.frame_phones(inside, len(codes), rate)
+    return Aligned(name, speaker, rate, codes, phones, found), alignment.unknown(intervals)

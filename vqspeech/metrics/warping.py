@@ -1,0 +1,131 @@
+"""Dynamic time warping of code sequences, and the errors of ABX triples by it, compiled by numba at first use."""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from vqspeech.metrics.abx import Cells, Tokens
+
+
+def warped(x: np.ndarray, y: np.ndarray, distances: np.ndarray) -> float:
+    """Mean distance along the best path through two code sequences int32 `(frames,)`, by a table of `distances` of
+    codes, float32 `(size, size)`.
+
+    A path goes from both first codes to both last ones by steps of one in x, in y, or in both. The best one has the
+    smallest sum, of those the fewest pairs; its sum is divided by its number of pairs.
+    """
+    longest = max(len(x), len(y))
+    return _compiled()[0](x, y, distances, np.empty(longest), np.empty(longest, np.int64))
+
+
+def cell_errors(
+    tokens: "Tokens",
+    cells: "Cells",
+    tasks: np.ndarray,
+    distances: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+    sums: np.ndarray,
+    counts: np.ndarray,
+) -> None:
+    """Adds the mean error of every cell of `tasks` to `sums`, and 1 to `counts`, float64 `(groups + 1, sounds,
+    speakers)` each, by sound of B and speaker of A: at 0 that of all triples, at 1 + g of those without a token of
+    group g. `group` is that of each token."""
+    _compiled()[1](
+        tokens.codes, tokens.starts, tokens.lengths, group, cells.members, cells.edges, cells.sounds, cells.speakers,
+        cells.firsts, cells.lasts, tasks, distances, groups, sums, counts,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1)
+def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
+    import numba
+
+    @numba.njit(nogil=True, cache=True)
+    def warp(x, y, distances, cost, pairs):
+        n, m = len(x), len(y)
+        table = distances[x[0]]
+        cost[0], pairs[0] = table[y[0]], 1
+        for j in range(1, m):
+            cost[j], pairs[j] = cost[j - 1] + table[y[j]], j + 1
+        for i in range(1, n):
+            table = distances[x[i]]
+            corner, corner_pairs = cost[0], pairs[0]
+            cost[0] += table[y[0]]
+            pairs[0] += 1
+            for j in range(1, m):
+                best, length = corner, corner_pairs
+                corner, corner_pairs = cost[j], pairs[j]
+                if corner < best or (corner == best and corner_pairs < length):
+                    best, length = corner, corner_pairs
+                if cost[j - 1] < best or (cost[j - 1] == best and pairs[j - 1] < length):
+                    best, length = cost[j - 1], pairs[j - 1]
+                cost[j], pairs[j] = best + table[y[j]], length + 1
+        return cost[m - 1] / pairs[m - 1]
+
+    @numba.njit(nogil=True, cache=True)
+    def warps(codes, starts, lengths, xs, others, distances, cost, pairs):
+        found = np.empty((len(xs), len(others)))
+        for i in range(len(xs)):
+            x = codes[starts[xs[i]] : starts[xs[i]] + lengths[xs[i]]]
+            for j in range(len(others)):
+                y = codes[starts[others[j]] : starts[others[j]] + lengths[others[j]]]
+                found[i, j] = warp(x, y, distances, cost, pairs)
+        return found
+
+    @numba.njit(nogil=True, cache=True)
+    def errors(
+        codes, starts, lengths, group, members, edges, sounds, speakers, firsts, lasts, tasks, distances, groups,
+        sums, counts,
+    ):  # fmt: skip
+        longest = lengths.max()
+        cost, pairs = np.empty(longest), np.empty(longest, np.int64)
+        wrong, triples = np.empty(groups), np.empty(groups)
+        for task in range(len(tasks)):
+            a_cell, x_cell = tasks[task]
+            a_items = members[edges[a_cell] : edges[a_cell + 1]]
+            x_items = members[edges[x_cell] : edges[x_cell + 1]]
+            to_a = warps(codes, starts, lengths, x_items, a_items, distances, cost, pairs)
+            for b_cell in range(firsts[a_cell], lasts[a_cell]):
+                if b_cell == a_cell:
+                    continue
+                b_items = members[edges[b_cell] : edges[b_cell + 1]]
+                to_b = warps(codes, starts, lengths, x_items, b_items, distances, cost, pairs)
+                all_wrong, all_triples = 0.0, 0.0
+                wrong[:], triples[:] = 0.0, 0.0
+                for x in range(len(x_items)):
+                    gx = group[x_items[x]]
+                    for a in range(len(a_items)):
+                        if a_items[a] == x_items[x]:
+                            continue
+                        ga = group[a_items[a]]
+                        for b in range(len(b_items)):
+                            gb = group[b_items[b]]
+                            err = 0.0
+                            if to_b[x, b] < to_a[x, a]:
+                                err = 1.0
+                            elif to_b[x, b] == to_a[x, a]:
+                                err = 0.5
+                            all_wrong += err
+                            all_triples += 1
+                            wrong[gx] += err
+                            triples[gx] += 1
+                            if ga != gx:
+                                wrong[ga] += err
+                                triples[ga] += 1
+                            if gb != gx and gb != ga:
+                                wrong[gb] += err
+                                triples[gb] += 1
+                sound, speaker = sounds[b_cell], speakers[a_cell]
+                sums[0, sound, speaker] += all_wrong / all_triples
+                counts[0, sound, speaker] += 1
+                for g in range(groups):
+                    left = all_triples - triples[g]
+                    if left > 0:
+                        sums[1 + g, sound, speaker] += (all_wrong - wrong[g]) / left
+                        counts[1 + g, sound, speaker] += 1
+
+    return warp, errors
