@@ -1,6 +1,6 @@
 """The commands that use a model: encode, reconstruct, convert, speakers, info; and --version."""
 
-import os
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import soundfile
 
 from tests.conftest import buzz
 from tests.models.test_vqvae import model as small_model
-from vqspeech import VQVAE, __version__, audio
+from vqspeech import VQVAE, __version__, audio, pretrained
 from vqspeech.cli import main
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units
@@ -72,6 +72,9 @@ def test_encode(files: list[str], model: VQVAE, checkpoint: Path, capsys: pytest
     assert (units.rate, units.size) == (model.rate, model.quantizer.size)
     assert (units.model, units.sha256) == (str(checkpoint), model.fingerprint())
     assert "units/train: 2 utterances" in capsys.readouterr().err
+    assert main(["encode", "--src", "a.wav", "--out", "units/a", "--runs", "units/a.runs"]) == 0
+    name, *codes = Path("units/a.runs").read_text().split()
+    assert name == "a" and codes == [str(code) for code, _ in groupby(units.codes["a"].tolist())]
 
 
 @pytest.mark.parametrize("nj", ["1", "2"])
@@ -129,6 +132,24 @@ def test_numbers_that_make_no_sense(option: list[str], files: list[str], capsys:
     with pytest.raises(SystemExit, match="2"):
         main(["convert", "--src", "a.wav", "--speaker", "low", *option])
     assert option[0] in capsys.readouterr().err and not Path("a.low.wav").exists()
+
+
+def test_engine_and_exactness_are_chosen(
+    files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+):
+    made = small_model("mini_wavenet")
+    made.save_pretrained("wavenet.safetensors")
+    monkeypatch.setenv("VQSPEECH_MODEL", "wavenet.safetensors")
+    voice = ["--src", "a.wav", "--speaker", "low"]
+    assert main(["convert", *voice, "--exact", "--engine", "cached", "--temperature", "0.9", "--seed", "4"]) == 0
+    assert "cached: 1 x" in capsys.readouterr().err
+    wave = made.convert(audio.waveform("a.wav"), "low", exact=True, temperature=0.9, seed=4)
+    # Two engines may differ where a uniform hits the edge between two classes.
+    assert np.mean(np.abs(audio.waveform("a.low.wav") - np.clip(wave, -1, 1)) < 1e-4) > 0.99
+    assert main(["reconstruct", *voice, "--out", "out", "--engine", "graph"]) == FAILED
+    assert "needs a CUDA GPU" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["convert", *voice, "--engine", "fast"])
 
 
 def test_reconstruct_data(data: str, small_data: DataDir, model: VQVAE):
@@ -225,33 +246,25 @@ def test_any_rate_and_channels(rate: int, channels: int):
 
 def test_no_model(files: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     monkeypatch.delenv("VQSPEECH_MODEL")
+    monkeypatch.setattr(pretrained, "FOLDER", Path("nowhere"))
     for command in (["encode", "--src", "a.wav", "--out", "u"], ["speakers"], ["info"]):
         assert main(command) == FAILED
-        said = capsys.readouterr().err
-        assert "no model: name one with --model, set VQSPEECH_MODEL, or train one" in said
+        assert "name one with --model, or train one" in capsys.readouterr().err
     for path, message in (("gone.safetensors", "no such checkpoint"), ("a.wav", "not a safetensors file")):
         assert main(["speakers", "--model", path]) == FAILED
         assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("folder", ["exp/b", "mini/exp/b", "egs/mini/exp/b"])
-def test_the_newest_model_here(
-    folder: str, checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
-):
-    monkeypatch.delenv("VQSPEECH_MODEL")
-    older, newer = Path("exp/a/best.safetensors"), Path(folder) / "best.safetensors"
-    for path in (older, newer):
-        path.parent.mkdir(parents=True)
-        path.write_bytes(checkpoint.read_bytes())
-    os.utime(older, (1, 1))
-    assert main(["speakers"]) == 0
-    assert f"model: {newer}" in capsys.readouterr().err
-
-
 def test_speakers(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     monkeypatch.delenv("VQSPEECH_MODEL")
     assert main(["speakers", "--model", str(checkpoint)]) == 0
-    assert capsys.readouterr().out == "high\t200 Hz\nlow\t99 Hz\n"
+    assert capsys.readouterr().out == "high\t-\t200 Hz\nlow\t-\t99 Hz\n"
+    told = small_model()
+    told.genders = {"high": "f"}
+    told.pitch[1] = float("nan")
+    told.save_pretrained("told.safetensors")
+    assert main(["speakers", "--model", "told.safetensors"]) == 0
+    assert capsys.readouterr().out == "high\tf\t200 Hz\nlow\t-\t-\n"
 
 
 @pytest.mark.parametrize(

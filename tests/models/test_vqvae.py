@@ -7,10 +7,10 @@ from vqspeech import VQVAE, audio, world
 from vqspeech.conf import config, experiments
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
-from vqspeech.models import checkpoint, vqvae
+from vqspeech.models import checkpoint, pieces, vqvae
 from vqspeech.models.encoder import Encoder
 from vqspeech.models.frontend import LogMel
-from vqspeech.models.vqvae import joined
+from vqspeech.models.pieces import joined
 
 SMALL = {
     "wavenet": ["decoder.layers=4", "decoder.cycle=4", "decoder.residual=8", "decoder.skip=8", "decoder.condition=8"],
@@ -139,8 +139,8 @@ def test_pieces_join_without_a_step():
     time = np.arange(5 * audio.RATE) / audio.RATE
     wave = np.sin(2 * np.pi * 100 * time).astype(np.float32)
     step, overlap = audio.RATE, audio.RATE // 2
-    pieces = [wave[start : start + step + overlap] for start in range(0, len(wave) - overlap, step)]
-    whole = joined(pieces, overlap)
+    parts = [wave[start : start + step + overlap] for start in range(0, len(wave) - overlap, step)]
+    whole = joined(parts, overlap)
     assert whole.shape == wave.shape
     np.testing.assert_allclose(whole, wave, atol=1e-5)
 
@@ -148,10 +148,10 @@ def test_pieces_join_without_a_step():
 def test_long_input_is_decoded_in_pieces(monkeypatch):
     made, wave = model(), buzz(3.0, 120)
     whole = made.convert(wave, "low")
-    monkeypatch.setattr(vqvae, "PIECE", 1.0)
-    pieces = made.convert(wave, "low")
-    assert len(pieces) == len(wave)
-    assert np.abs(np.diff(pieces)).max() < 1.2 * np.abs(np.diff(whole)).max(), "no step where pieces meet"
+    monkeypatch.setattr(pieces, "PIECE", 1.0)
+    cut = made.convert(wave, "low")
+    assert len(cut) == len(wave)
+    assert np.abs(np.diff(cut)).max() < 1.2 * np.abs(np.diff(whole)).max(), "no step where pieces meet"
 
 
 def test_checkpoint_round_trip(tmp_path):

@@ -1,4 +1,4 @@
-"""Encoding, dumping and sampling: seconds they take."""
+"""Encoding and dumping: seconds they take."""
 
 import tempfile
 import time
@@ -12,8 +12,6 @@ from training import model_of
 
 from vqspeech import audio
 from vqspeech.data.dump import write_shards
-from vqspeech.generate import generate
-from vqspeech.models.decoders import WaveNet
 
 
 def dump(seconds: float, rate: int, ending: str, with_world: bool, repeats: int) -> list[float]:
@@ -47,20 +45,3 @@ def encode(name: str, minutes: int, threads: int, repeats: int) -> list[float]:
         model.encode_blocks(_minutes(minutes))
         times.append(time.perf_counter() - started)
     return times
-
-
-class Sampling:
-    """Steps of `generate` for the vctk network: seconds of `steps` steps with so many lanes, at every call."""
-
-    def __init__(self):
-        decoder = model_of("vctk").decoder
-        assert isinstance(decoder, WaveNet)
-        self.decoder, self.cell = decoder, decoder.cell()
-
-    def __call__(self, lanes: int, steps: int) -> float:
-        latents = torch.zeros(lanes, self.decoder.smooth.in_channels, steps // self.decoder.hop)
-        conditioning = self.decoder.conditioning(latents, torch.zeros(lanes, dtype=torch.long)).detach()
-        uniforms = torch.rand(lanes, steps, generator=torch.Generator().manual_seed(0))
-        started = time.perf_counter()
-        generate(self.cell, conditioning, uniforms, progress=False)
-        return time.perf_counter() - started

@@ -1,9 +1,13 @@
 """The same WaveNet written down as its equations are read: what the toolkit's decoder is timed against.
 
+`NaiveSampler` is how it is commonly sampled from in PyTorch: a queue of past inputs a layer, so that nothing is
+computed twice, and the layers of the network applied to one time step.
+
 A convolution each for filter, gate, residual and skip of every layer; the skips added up layer by layer; the latents
 repeated up to the sample rate and projected there, once a layer and path.
 """
 
+from collections import deque
 from typing import Any, cast
 
 import torch
@@ -93,3 +97,35 @@ class NaiveWaveNet(nn.Module):
         nll = F.cross_entropy(logits, batch.samples.long(), reduction="none")
         valid = torch.arange(nll.shape[1], device=nll.device) < batch.lengths[:, None]
         return {"nll": (nll * valid).sum() / valid.sum()}
+
+
+class NaiveSampler:
+    """Samples of a `NaiveWaveNet`, one by one."""
+
+    def __init__(self, network: NaiveWaveNet):
+        self.network = network
+
+    @torch.inference_mode()
+    def __call__(self, latents: Tensor, speakers: Tensor, uniforms: Tensor) -> Tensor:
+        """Levels `(batch, time)`, drawn by uniforms `(batch, time)` as the toolkit draws them."""
+        net, width = self.network, self.network.embedding.embedding_dim
+        condition = F.relu(net.smooth(latents) + net.speaker(speakers)[:, :, None]).repeat_interleave(net.hop, 2)
+        layers = [cast(NaiveLayer, layer) for layer in net.layers]
+        empty = torch.zeros(len(latents), width, 1)
+        queues = [deque([empty] * layer.dilation) for layer in layers]
+        sample, drawn = torch.full((len(latents),), audio.MIDPOINT), []
+        for step in range(uniforms.shape[1]):
+            x, now = net.embedding(sample)[:, :, None], condition[:, :, step : step + 1]
+            total = torch.zeros(())
+            for layer, queue in zip(layers, queues, strict=True):
+                pair = torch.cat([queue.popleft(), x], 2)
+                queue.append(x)
+                filters = F.conv1d(pair, layer.filter.weight, layer.filter.bias) + layer.filter_condition(now)
+                gates = F.conv1d(pair, layer.gate.weight, layer.gate.bias) + layer.gate_condition(now)
+                h = torch.tanh(filters) * torch.sigmoid(gates)
+                total = total + layer.skip(h)
+                x = x if layer.residual is None else x + layer.residual(h)
+            odds = F.softmax(net.logits(F.relu(net.hidden(F.relu(total))))[:, :, 0], 1).cumsum(1)
+            sample = (odds <= uniforms[:, step : step + 1] * odds[:, -1:]).sum(1).clamp(max=audio.LEVELS - 1)
+            drawn.append(sample)
+        return torch.stack(drawn, 1)

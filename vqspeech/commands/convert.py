@@ -13,8 +13,10 @@ from vqspeech.commands.models import add_model_argument, model_of
 from vqspeech.commands.sources import add_source_arguments, sources, waveforms
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError
+from vqspeech.generate import ENGINES
 from vqspeech.jobs import Skipped
-from vqspeech.models.vqvae import LANES, VQVAE
+from vqspeech.models.pieces import LANES
+from vqspeech.models.vqvae import VQVAE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,11 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--temperature` and `--seed`, which matter to a decoder that draws its samples."""
+    """Adds `--temperature`, `--seed`, `--exact` and `--engine`, which matter to a decoder that draws its samples."""
     parser.add_argument(
         "--temperature", type=_temperature, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling (default: %(default)s)")
+    parser.add_argument(
+        "--exact",
+        action="store_true",
+        help="draw every utterance in one stream, slower: the same whatever is converted beside it, on however many "
+        "cores (default: cut long ones into pieces that are drawn side by side)",
+    )
+    parser.add_argument(
+        "--engine",
+        choices=["auto", *ENGINES],
+        default="auto",
+        help="of sampling (default: the fastest on this device)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -76,10 +90,11 @@ def write_speech(
             raise ConfigError(f"{path}: is one of the recordings, which would be lost; choose another --out")
     skipped, done, seconds, started = Skipped(), 0, 0.0, time.perf_counter()
     lanes: list[tuple[Utterance, str, np.ndarray]] = []
+    how = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
 
     def flush() -> None:
         nonlocal done, seconds
-        sounds = model.convert_many([w for *_, w in lanes], [n for _, n, _ in lanes], args.temperature, args.seed)
+        sounds = model.convert_many([w for *_, w in lanes], [n for _, n, _ in lanes], **how)
         for (utterance, name, _), sound in zip(lanes, sounds, strict=True):
             path = wanted[utterance.id, name]
             audio.write(path, sound)

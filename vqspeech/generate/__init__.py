@@ -4,7 +4,8 @@
 can be held against the same samples.
 """
 
-from vqspeech.generate.cached import generate
 from vqspeech.generate.cell import Cell
+from vqspeech.generate.conditioning import Projected
+from vqspeech.generate.engines import ENGINES, chosen, generate, logits, piece
 
-__all__ = ["Cell", "generate"]
+__all__ = ["ENGINES", "Cell", "Projected", "chosen", "generate", "logits", "piece"]

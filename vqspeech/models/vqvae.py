@@ -10,37 +10,36 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqspeech import audio, world
+from vqspeech import audio, pretrained, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.models.decoders import Lanes, WorldDecoder, decoder
-from vqspeech.models.decoders.world import carried_pitch
+from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, decoder
+from vqspeech.models.decoders.world import carried_pitch, falling_pitch
 from vqspeech.models.encoder import Encoder
 from vqspeech.models.frontend import LogMel, frontend, moments
+from vqspeech.models.pieces import LANES, Cutting
 from vqspeech.models.quantize import quantizer
 
 PIECE = 20.0
-"""Seconds that are encoded or decoded at once; memory does not grow beyond it."""
-LANES = 32
-"""Pieces that are decoded side by side."""
-OVERLAP = 0.5
-"""Seconds by which decoded pieces overlap, and within which they are joined."""
+"""Seconds that are encoded at once; memory does not grow beyond it."""
 
 
 class VQVAE(nn.Module):
     """A model as its configuration describes it (groups `frontend`, `encoder`, `quantizer`, `decoder`), for the voices
-    `speakers`. Raises `ConfigError` where the configuration names something unknown."""
+    `speakers`, whose `genders` ("f" or "m") are by name, as far as known.
+
+    Raises `ConfigError` where the configuration names something unknown."""
 
     pitch: Tensor
 
-    def __init__(self, config: Mapping[str, Any], speakers: Sequence[str]):
+    def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], genders: Mapping[str, str] | None = None):
         super().__init__()
-        self.config, self.speakers = dict(config), list(speakers)
+        self.config, self.speakers, self.genders = dict(config), list(speakers), dict(genders or {})
         try:
             latents = config["encoder"]["latents"]
-            self.frontend = frontend(config["frontend"]["name"])
+            self.frontend = frontend(**config["frontend"])
             self.encoder = Encoder(self.frontend.channels, **config["encoder"])
             self.quantizer = quantizer(dimension=latents, **config["quantizer"])
             self.decoder = decoder(latents=latents, hop=self.hop, speakers=len(self.speakers), **config["decoder"])
@@ -62,6 +61,11 @@ class VQVAE(nn.Module):
     def encoder_field(self) -> int:
         """Samples that one code depends on."""
         return self.frontend.reach + self.frontend.hop * self.encoder.receptive_field
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All it takes to build it again, beside the weights."""
+        return {"config": self.config, "speakers": self.speakers}
 
     @property
     def device(self) -> torch.device:
@@ -123,20 +127,33 @@ class VQVAE(nn.Module):
     # Inference
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "VQVAE":
-        """The model of a checkpoint, ready for use. Raises `CheckpointError` where it cannot be read."""
-        tensors, about = checkpoint.read(path, "model.", device)
+    def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> "VQVAE":
+        """The model of a checkpoint, an experiment folder, or the name of a shipped model (None: the default one),
+        ready for use. Raises `CheckpointError` where it cannot be read."""
+        tensors, about = checkpoint.read(pretrained.located(path), "model.", device)
         try:
-            model = cls(about["config"], about["speakers"]).to(device)
+            model = cls(about["config"], about["speakers"], about.get("genders")).to(device)
             model.load_state_dict(tensors)
         except (ConfigError, KeyError, RuntimeError) as error:
             raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
         return model.eval()
 
-    def save_pretrained(self, path: str | Path, **about: Any) -> None:
-        """Writes weights, configuration and speakers (and what else is said `about` it) to one file."""
+    def save_pretrained(self, path: str | Path, dtype: torch.dtype = torch.float32, **about: Any) -> None:
+        """Writes weights, configuration and speakers (and what else is said `about` it) to one file.
+
+        Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room; those
+        of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one is too large.
+        """
         tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        checkpoint.write(path, tensors, {"config": self.config, "speakers": self.speakers, **about})
+        tensors |= {f"model.{name}": parameter.to(dtype) for name, parameter in self.named_parameters()}
+        if any(tensor.isinf().any() for tensor in tensors.values()):
+            raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
+        checkpoint.write(path, tensors, {**self.about, "genders": self.genders, **about})
+
+    @property
+    def units(self) -> dict[str, Any]:
+        """Its codes as the side file of a units file describes them, but for the name of the model."""
+        return {"rate_hz": self.rate, "codes": self.quantizer.size, "sha256": self.fingerprint()}
 
     def fingerprint(self) -> str:
         """SHA-256 of encoder and codebook: units of two models with the same one mean the same."""
@@ -194,19 +211,13 @@ class VQVAE(nn.Module):
         return moments(total, square, count)[None]
 
     @torch.inference_mode()
-    def decode(
-        self,
-        codes: np.ndarray,
-        speaker: str,
-        pitch: np.ndarray | None = None,
-        temperature: float = 1.0,
-        seed: int = 0,
-    ) -> np.ndarray:
+    def decode(self, codes: np.ndarray, speaker: str, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:
         """Speech of codes `(codes,)` in a voice: float32 `(codes * hop,)` at 16 kHz.
 
-        `pitch` is log F0 by 10 ms frame, for a decoder that is told the pitch. Raises `SpeakerError`.
+        `pitch` is log F0 by 10 ms frame, for a decoder that is told the pitch; `sampling`, for one that draws, the
+        fields of `Sampling`. Raises `SpeakerError`; `ConfigError` where the engine cannot run here.
         """
-        return self.decode_many([codes], [speaker], [pitch], temperature, seed)[0]
+        return self.decode_many([codes], [speaker], [pitch], **sampling)[0]
 
     @torch.inference_mode()
     def decode_many(
@@ -214,16 +225,13 @@ class VQVAE(nn.Module):
         codes: Sequence[np.ndarray],
         speakers: Sequence[str],
         pitches: Sequence[np.ndarray | None],
-        temperature: float = 1.0,
-        seed: int = 0,
+        **sampling: Any,
     ) -> list[np.ndarray]:
         """As `decode`, for several utterances in one batch, cut into pieces where they are long."""
-        step, overlap = (int(seconds * audio.RATE) // self.hop for seconds in (PIECE, OVERLAP))
-        cuts = [
-            (i, start, min(len(one), start + step + overlap))
-            for i, one in enumerate(codes)
-            for start in range(0, max(1, len(one) - overlap), step)
-        ]
+        how = Sampling(**sampling)
+        seeds = [how.seed] * len(codes) if isinstance(how.seed, int) else how.seed
+        cutting = Cutting.of(self.decoder, [len(one) for one in codes], how, self.device)
+        cuts = cutting.pieces([len(one) for one in codes])
         frames_per_code = self.hop / world.FRAME
         longest = max(stop - start for _, start, stop in cuts)
         padded = np.zeros((len(cuts), longest), dtype=np.int64)
@@ -237,32 +245,34 @@ class VQVAE(nn.Module):
         voices = torch.tensor([self.speaker(speakers[i]) for i, _, _ in cuts], device=self.device)
         lengths = torch.tensor([stop - start for _, start, stop in cuts], device=self.device)
         sounds: list[np.ndarray] = []
-        for first in range(0, len(cuts), LANES):
-            part = slice(first, first + LANES)
-            seeds = [(seed, start) for _, start, _ in cuts[part]]
-            lanes = Lanes(lengths[part] * self.hop, torch.from_numpy(contours[part]), seeds, temperature)
+        for rows in np.array_split(range(len(cuts)), -(-len(cuts) // LANES)):
+            part = slice(rows[0], rows[-1] + 1)
+            own, starts = [seeds[i] for i, _, _ in cuts[part]], [start * self.hop for _, start, _ in cuts[part]]
+            lanes = Lanes(lengths[part] * self.hop, torch.from_numpy(contours[part]), own, starts, how)
             mask = torch.arange(longest, device=self.device) < lengths[part, None]
             latents = self.quantizer.lookup(torch.from_numpy(padded[part]).to(self.device)) * mask[:, None]
             sounds += [*self.decoder.waveforms(latents, voices[part], lanes).cpu().numpy()]
         pieces: list[list[np.ndarray]] = [[] for _ in codes]
         for (i, start, stop), sound in zip(cuts, sounds, strict=True):
             pieces[i].append(sound[: (stop - start) * self.hop])
-        return [joined(parts, overlap * self.hop) for parts in pieces]
+        return [cutting.joined(parts, self.hop) for parts in pieces]
 
     def carried_pitch(self, logs: np.ndarray, speaker: str) -> np.ndarray:
         """A melody, log F0 by frame `(frames,)`, in a voice's range."""
         return carried_pitch(logs, self.pitch[self.speaker(speaker)].cpu().numpy())
 
-    def convert(self, wave: np.ndarray, speaker: str, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+    def falling_pitch(self, frames: int, speaker: str) -> np.ndarray:
+        """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
+        return falling_pitch(frames, self.pitch[self.speaker(speaker)].cpu().numpy())
+
+    def convert(self, wave: np.ndarray, speaker: str, **sampling: Any) -> np.ndarray:
         """What a waveform `(samples,)` says, in another voice: float32 `(samples,)` at 16 kHz.
 
-        Raises `SpeakerError` for an unknown voice, `ValueError` for what is no waveform.
+        `sampling` as in `decode`. Raises `SpeakerError` for an unknown voice, `ValueError` for what is no waveform.
         """
-        return self.convert_many([wave], [speaker], temperature, seed)[0]
+        return self.convert_many([wave], [speaker], **sampling)[0]
 
-    def convert_many(
-        self, waves: Sequence[np.ndarray], speakers: Sequence[str], temperature: float = 1.0, seed: int = 0
-    ) -> list[np.ndarray]:
+    def convert_many(self, waves: Sequence[np.ndarray], speakers: Sequence[str], **sampling: Any) -> list[np.ndarray]:
         """As `convert`, for several waveforms in one batch."""
         for name in speakers:
             self.speaker(name)
@@ -272,23 +282,9 @@ class VQVAE(nn.Module):
         if isinstance(self.decoder, WorldDecoder):
             logs = {key: world.log_f0(wave) for key, wave in once.items()}
             pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(waves, speakers, strict=True)]
-        decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, temperature, seed)
+        decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, **sampling)
         return [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
 
-    def reconstruct(self, wave: np.ndarray, speaker: str, temperature: float = 1.0, seed: int = 0) -> np.ndarray:
+    def reconstruct(self, wave: np.ndarray, speaker: str, **sampling: Any) -> np.ndarray:
         """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""
-        return self.convert(wave, speaker, temperature, seed)
-
-
-def joined(pieces: Sequence[np.ndarray], overlap: int, fade: int = 160) -> np.ndarray:
-    """Pieces of a waveform, each overlapping the next by `overlap` samples, cross-faded over `fade` where quietest."""
-    whole = pieces[0]
-    for piece in pieces[1:]:
-        width = min(overlap, len(piece), len(whole))
-        before, after = whole[len(whole) - width :], piece[:width]
-        energy = np.convolve(before**2 + after**2, np.ones(fade), "valid") if width >= fade else np.zeros(1)
-        at, length = int(energy.argmin()), min(fade, width)
-        ramp = np.linspace(0, 1, length, dtype=np.float32)
-        seam = before[at : at + length] * (1 - ramp) + after[at : at + length] * ramp
-        whole = np.concatenate([whole[: len(whole) - width + at], seam, piece[at + length :]])
-    return whole
+        return self.convert(wave, speaker, **sampling)

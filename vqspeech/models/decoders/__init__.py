@@ -5,14 +5,14 @@ the speech itself; which one a model has is named in its configuration.
 """
 
 from vqspeech.errors import ConfigError
-from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.decoders.lanes import Lanes, Sampling
 from vqspeech.models.decoders.wavenet import WaveNet
 from vqspeech.models.decoders.world import WorldDecoder
 
 DECODERS = {"wavenet": WaveNet, "world": WorldDecoder}
 """Decoders by name: the paper's, and the fast one."""
 
-__all__ = ["DECODERS", "Lanes", "WaveNet", "WorldDecoder", "decoder"]
+__all__ = ["DECODERS", "Lanes", "Sampling", "WaveNet", "WorldDecoder", "decoder"]
 
 
 def decoder(name: str, latents: int, hop: int, speakers: int, **options) -> WaveNet | WorldDecoder:

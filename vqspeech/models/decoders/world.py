@@ -39,6 +39,8 @@ class WorldDecoder(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    voice_option = "voice"
+    """The option that says how many numbers the speaker vector has."""
 
     def __init__(
         self,
@@ -60,6 +62,11 @@ class WorldDecoder(nn.Module):
         self.output = nn.Conv1d(channels, world.CHANNELS, 1)
         self.register_buffer("mean", torch.zeros(world.CHANNELS))
         self.register_buffer("deviation", torch.ones(world.CHANNELS))
+
+    @property
+    def voice_weights(self) -> list[Tensor]:
+        """What multiplies the speaker vector, along dimension 1 of each."""
+        return [block.voice.weight for block in self.blocks]
 
     @property
     def receptive_field(self) -> int:
@@ -120,3 +127,11 @@ def carried_pitch(logs: np.ndarray, speaker: np.ndarray) -> np.ndarray:
     contour = np.interp(frames, frames[voiced], logs[voiced])
     scale = speaker[1] / deviation if deviation > 1e-3 else 0.0
     return ((contour - mean) * scale + speaker[0]).astype(np.float32)
+
+
+def falling_pitch(frames: int, speaker: np.ndarray) -> np.ndarray:
+    """A melody for codes that nobody has spoken: log F0 falling evenly over the frames, float32 `(frames,)`, from one
+    deviation above a speaker's mean to one below, as `speaker` (μ, σ) has them. All zero where the speaker was never
+    voiced. Statements fall so (declination), but it says nothing of words and phrases."""
+    mean, deviation = np.nan_to_num(speaker)
+    return np.linspace(mean + deviation, mean - deviation, frames, dtype=np.float32)

@@ -1,0 +1,158 @@
+"""Sampling by a kernel that is compiled for the processor at hand: packed weights, ring buffers, a core a group."""
+
+import atexit
+import shutil
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vqspeech.errors import ConfigError
+from vqspeech.generate.cell import Cell
+from vqspeech.generate.conditioning import Projected
+
+CHUNK = 0.2
+"""Seconds, about, between two looks at the progress and at Ctrl-C; conditioning is laid out for as long."""
+
+
+class Packed:
+    """The weights of a cell as the kernel reads them, one after the other, everything padded to its blocks."""
+
+    def __init__(self, cell: Cell, block: int):
+        self.width, self.layers = _filled(cell.width, block), len(cell.dilations)
+        width, residual = self.width, cell.width
+        weights, biases = [], []
+        for layer in range(self.layers):
+            gated = torch.zeros(2, width, 2, width)  # past and present, their channels, filters and gates, theirs
+            gated[:, :residual, :, :residual] = cell.gated[layer].cpu().view(2, residual, 2, residual)
+            bias = torch.zeros(2, width)
+            bias[:, :residual] = cell.gated_bias[layer].cpu().view(2, residual)
+            weights.append(_blocks(gated.view(2 * width, 2 * width), block))
+            biases.append(bias.flatten())
+            if layer < self.layers - 1:
+                weight, bias = cell.residual[layer]
+                weights.append(_blocks(_padded(weight, width, width), block))
+                biases.append(_padded(bias[None], 1, width)[0])
+        inputs = [self.layers * width]
+        for i, (weight, bias) in enumerate(cell.output):
+            outputs = _filled(weight.shape[1], block)
+            if i == 0:  # the activations of every layer are padded
+                whole = torch.zeros(self.layers, width, weight.shape[1])
+                whole[:, :residual] = weight.cpu().view(self.layers, residual, -1)
+                weight = whole.flatten(0, 1)
+            weights.append(_blocks(_padded(weight, inputs[-1], outputs), block))
+            biases.append(_padded(bias[None], 1, outputs)[0])
+            inputs.append(outputs)
+        self.outputs = inputs[1:]
+        self.weights, self.biases = (torch.cat([one.flatten() for one in many]).numpy() for many in (weights, biases))
+        self.embedding = _padded(cell.embedding, len(cell.embedding), width).numpy()
+        self.dilations = np.array(cell.dilations)
+        self.classes, self.start = cell.classes, cell.start
+
+    def state(self, lanes: int) -> tuple[np.ndarray, ...]:
+        """Empty buffers of so many lanes, as `advance` takes them."""
+        wide = lanes * self.width
+        sizes = [int(self.dilations.sum()) * wide, self.layers * 2 * wide, 2 * wide, 2 * wide, self.layers * wide]
+        sizes += [lanes * outputs for outputs in self.outputs] + [self.outputs[-1]]
+        rings, *rooms = (torch.zeros(size).numpy() for size in sizes)  # torch aligns them
+        return rings, np.full(lanes, self.start), *rooms
+
+
+def sampled(
+    cell: Cell,
+    conditioning: Tensor | Projected,
+    uniforms: Tensor,
+    *,
+    temperature: float,
+    top_p: float,
+    given: Tensor,
+    logits: Tensor | None,
+    progress: bool,
+) -> Tensor:
+    """Classes int64 `(batch, time)`; the arguments are those of an `Engine`. As many cores work as torch may use.
+
+    Raises `ConfigError` where the tensors are not the processor's.
+    """
+    if conditioning.device.type != "cpu":
+        raise ConfigError(f"the engine kernel runs on the processor, not on '{conditioning.device}'; choose auto")
+    compiled = _compiled()
+    packed = Packed(cell, compiled.BLOCK)
+    batch, steps = uniforms.shape
+    hold = steps // conditioning.shape[2]
+    classes = torch.empty(batch, steps, dtype=torch.long)
+    found = torch.empty(batch, 0, cell.classes) if logits is None else logits
+    arrays = [tensor.contiguous().numpy() for tensor in (uniforms.float(), given, classes, found)]
+    groups = [
+        slice(part[0], part[-1] + 1) for part in np.array_split(range(batch), torch.get_num_threads()) if len(part)
+    ]
+    states = [packed.state(group.stop - group.start) for group in groups]
+    settings, sizes = (float(temperature), float(top_p)), (hold, *packed.outputs, packed.classes)
+
+    def advance(group: slice, state: tuple[np.ndarray, ...], conditions: np.ndarray, now: int, until: int) -> None:
+        compiled.advance(
+            packed.weights,
+            packed.biases,
+            packed.embedding,
+            packed.dilations,
+            sizes,
+            conditions[group],
+            *(array[group] for array in arrays),
+            state,
+            now,
+            until,
+            settings,
+        )
+
+    now, size = 0, 16
+    bar = tqdm(total=steps, desc="sampling", unit="step", disable=None if progress else True, leave=False)
+    with ThreadPoolExecutor(len(groups)) as pool, bar:
+        while now < steps:
+            until, started = min(now + size, steps), time.perf_counter()
+            part = conditioning[:, :, now // hold : -(-until // hold)]
+            part = part.reshape(batch, packed.layers, 2, cell.width, -1).contiguous().numpy()
+            list(pool.map(advance, groups, states, repeat(part), repeat(now), repeat(until)))
+            bar.update(until - now)
+            now = until
+            size = max(16, min(4 * size, int(size * CHUNK / (time.perf_counter() - started))))
+    return classes
+
+
+def _filled(size: int, block: int) -> int:
+    return -(-size // block) * block
+
+
+def _padded(matrix: Tensor, rows: int, columns: int) -> Tensor:
+    whole = torch.zeros(rows, columns)
+    whole[: matrix.shape[0], : matrix.shape[1]] = matrix.cpu()
+    return whole
+
+
+def _blocks(matrix: Tensor, block: int) -> Tensor:
+    """A matrix `(inputs, outputs)` as `(outputs / block, inputs, block)`."""
+    return matrix.view(matrix.shape[0], -1, block).transpose(0, 1)
+
+
+def _compiled() -> ModuleType:
+    """The compiled half. What it compiles to is kept in $NUMBA_CACHE_DIR, else beside it, else in the user's cache;
+    where none can be written, every process compiles it anew."""
+    from numba import config
+
+    try:
+        from vqspeech.generate import compiled
+    except RuntimeError:  # numba finds no folder for its cache
+        config.CACHE_DIR = tempfile.mkdtemp(prefix="vqspeech-")  # pyright: ignore[reportAttributeAccessIssue]
+        atexit.register(shutil.rmtree, config.CACHE_DIR, ignore_errors=True)  # pyright: ignore
+        from vqspeech.generate import compiled
+    source = Path(compiled.__file__)
+    kept = list(Path(str(compiled.advance.stats.cache_path)).glob(f"{source.stem}.advance-*.nbi"))
+    if not compiled.advance.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
+        print("compiling the sampling kernel, once: about 6 s", file=sys.stderr, flush=True)
+    return compiled

@@ -1,0 +1,78 @@
+"""Long utterances in pieces that are decoded side by side, and put together again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from vqspeech import audio
+from vqspeech.generate import piece
+from vqspeech.models.decoders import Sampling, WaveNet, WorldDecoder
+
+PIECE = 20.0
+"""Seconds of a decoded piece, at most; memory does not grow beyond it."""
+LANES = 32
+"""Pieces that are decoded side by side."""
+OVERLAP = 0.5
+"""Seconds by which pieces overlap, and within which they are joined."""
+MEETING = 0.3
+"""Seconds in which pieces that a WaveNet draws are joined, after it has warmed up."""
+_LOUDNESS = 0.1
+"""What energy counts beside difference where a join is looked for."""
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """Pieces of `step + overlap` codes, one every `step`, joined within those of the overlap that come after `before`
+    and ahead of the last `behind`."""
+
+    step: int
+    overlap: int
+    before: int = 0
+    behind: int = 0
+
+    @classmethod
+    def of(
+        cls, decoder: WaveNet | WorldDecoder, codes: Sequence[int], how: Sampling, device: torch.device
+    ) -> "Cutting":
+        """How utterances of so many `codes` are cut for a decoder. A WaveNet begins a piece in silence and is warmed up
+        when its receptive field is full; the last code of a piece does not see the one after it."""
+        longest, overlap = (int(seconds * audio.RATE) // decoder.hop for seconds in (PIECE, OVERLAP))
+        if isinstance(decoder, WorldDecoder):
+            return cls(longest, overlap)
+        if how.exact:
+            return cls(max(codes), 0)
+        before = -(-decoder.receptive_field // decoder.hop)
+        overlap = before + -(-int(MEETING * audio.RATE) // decoder.hop) + 1
+        return cls(min(longest, piece(sum(codes), overlap, how.engine, device, LANES)), overlap, before, 1)
+
+    def pieces(self, codes: Sequence[int]) -> list[tuple[int, int, int]]:
+        """(utterance, first code, code after the last) of every piece."""
+        return [
+            (i, start, min(count, start + self.step + self.overlap))
+            for i, count in enumerate(codes)
+            for start in range(0, max(1, count - self.overlap), self.step)
+        ]
+
+    def joined(self, sounds: Sequence[np.ndarray], hop: int) -> np.ndarray:
+        """The waveform of the pieces of an utterance."""
+        return joined(sounds, self.overlap * hop, self.before * hop, self.behind * hop)
+
+
+def joined(pieces: Sequence[np.ndarray], overlap: int, before: int = 0, behind: int = 0, fade: int = 160) -> np.ndarray:
+    """Pieces of a waveform, each overlapping the next by `overlap` samples, cross-faded over `fade` where they differ
+    least and are quietest, after the first `before` and ahead of the last `behind` samples of the overlap."""
+    whole = pieces[0]
+    for following in pieces[1:]:
+        width = min(overlap, len(following), len(whole))
+        at, until = min(before, width // 2), max(width - behind, width // 2)
+        old, new = whole[len(whole) - width :][at:until], following[at:until]
+        length = min(fade, len(old))
+        cost = (old - new) ** 2 + _LOUDNESS * (old**2 + new**2)
+        at += int(np.convolve(cost, np.ones(length), "valid").argmin()) if length else 0
+        ramp = np.linspace(0, 1, length, dtype=np.float32)
+        old, new = whole[len(whole) - width + at :][:length], following[at : at + length]
+        seam = old + ramp * (new - old)  # exact where they are equal
+        whole = np.concatenate([whole[: len(whole) - width + at], seam, following[at + length :]])
+    return whole
