@@ -8,14 +8,17 @@
 #   prepare_options  further options of `vqspeech prepare`
 #   unseen           number of speakers held out as a whole
 #   targets          number of voices to convert to
+#   prior            configuration of the prior over the codes of the first model; empty: none
+#   babble           configuration of a WaveNet without codes to compare samples with; empty: none
 #   download         function that puts the corpus into the folder $corpus
 set -euo pipefail
 
 recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(dirname -- "$recipes")
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[1]}")" && pwd) # the folder of run.sh
-stages=("-1 download" "0 prepare" "1 validate" "2 dump" "3 train" "4 reconstruct" "5 convert" "6 units" "9 score")
-usage_more="Configurations of this recipe: ${confs[*]}"
+stages=("-1 download" "0 prepare" "1 validate" "2 dump" "3 train" "4 reconstruct" "5 convert" "6 units" "7 prior" "8 sample" "9 score")
+usage_more="Configurations of this recipe: ${confs[*]}
+Parts to align, by default only test and unseen: ALIGN=\"train dev test unseen\" bash $0"
 # shellcheck source=stages.sh
 . "$recipes/stages.sh"
 
@@ -81,6 +84,33 @@ stage_prepare() {
 
 stage_validate() {
   once "data/all#validate" data/all/wav.scp -- vqspeech validate data/all --nj "$nj"
+  align
+}
+
+# Phone times by the aligner, of parts that have none, and of the test part of a corpus that has: these are what the
+# aligner is measured against.
+align() {
+  local part
+  if ! python -c "import pocketsphinx" 2>/dev/null; then
+    log "no aligner (pocketsphinx): get it with: bash tools/install.sh align"
+    return
+  fi
+  for part in ${ALIGN:-test unseen}; do
+    if [ ! -f "data/$part/text" ] || { [ -f "data/$part/utt2ali" ] && [ "$part" != test ]; }; then
+      continue
+    fi
+    once "data/${part}_aligned/utt2ali" "data/$part/wav.scp" -- \
+      vqspeech align "data/$part" --out "data/${part}_aligned" --nj "$nj"
+    if [ -f "data/$part/utt2ali" ]; then
+      once exp/alignment/scores.json "data/${part}_aligned/utt2ali" -- vqspeech score alignment \
+        --data "data/${part}_aligned" --reference "data/$part" --out exp/alignment/scores.json --nj "$nj"
+    fi
+  done
+}
+
+# The data directory of a part with phone times: its own ones, or the aligner's.
+with_phones() {
+  if [ -f "data/$1/utt2ali" ] || [ ! -d "data/$1_aligned" ]; then echo "data/$1"; else echo "data/$1_aligned"; fi
 }
 
 stage_dump() {
@@ -90,16 +120,18 @@ stage_dump() {
   done
 }
 
+# The command that trains, on the GPUs that were asked for.
+trainer=(vqspeech)
+if [ "$ngpu" -gt 1 ]; then
+  trainer=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)
+elif [ "$ngpu" = 0 ]; then
+  export CUDA_VISIBLE_DEVICES=""
+fi
+
 stage_train() { each_experiment train; }
 train() { # conf exp
-  local vqspeech=(vqspeech)
-  if [ "$ngpu" -gt 1 ]; then
-    vqspeech=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)
-  elif [ "$ngpu" = 0 ]; then
-    export CUDA_VISIBLE_DEVICES=""
-  fi
   once "$2/best.safetensors" dump/train/index.json dump/dev/index.json -- \
-    "${vqspeech[@]}" train --conf "$1" --train dump/train --dev dump/dev --out "$2" ${overrides[@]+"${overrides[@]}"}
+    "${trainer[@]}" train --conf "$1" --train dump/train --dev dump/dev --out "$2" ${overrides[@]+"${overrides[@]}"}
 }
 
 stage_reconstruct() { each_experiment reconstruct; }
@@ -124,11 +156,64 @@ units() { # conf exp
     once "$2/units/$part.txt" "$2/best.safetensors" "data/$part/wav.scp" -- \
       vqspeech encode --model "$2/best.safetensors" --data "data/$part" --out "$2/units/$part.txt" --nj "$nj"
   done
-  if [ -f data/test/utt2ali ]; then
-    once "$2/scores.json#units" "$2/units/test.txt" -- vqspeech score units --units "$2/units/test.txt" --data data/test --out "$2/scores.json"
+  part=$(with_phones test)
+  if [ -f "$part/utt2ali" ]; then
+    once "$2/scores.json#units" "$2/units/test.txt" "$part/utt2ali" -- \
+      vqspeech score units --units "$2/units/test.txt" --data "$part" --model "$2/best.safetensors" --abx --report "$2" \
+      --out "$2/scores.json"
   else
     log "data/test has no phone alignments (utt2ali): no phone report"
   fi
+}
+
+# The prior, and the WaveNet that samples are compared with, lie within the experiment whose codes they are for: they are
+# no models to convert with.
+first_experiment() { echo "exp/${tag:-${confs[0]}}"; }
+
+stage_prior() {
+  if [ -z "$prior" ]; then
+    log "this recipe trains no prior"
+    return
+  fi
+  local exp
+  exp=$(first_experiment)
+  once "$exp/prior/best.safetensors" "$exp/units/train.txt" "$exp/units/dev.txt" -- \
+    "${trainer[@]}" prior --conf "$prior" --units "$exp/units/train.txt" --dev "$exp/units/dev.txt" \
+    --data data/train data/dev --out "$exp/prior"
+  once "$exp/scores.json#prior" "$exp/prior/best.safetensors" "$exp/units/test.txt" -- \
+    vqspeech score prior --prior "$exp/prior/best.safetensors" --units "$exp/units/test.txt" \
+    --train "$exp/units/train.txt" --data data/train data/test --out "$exp/scores.json"
+  if [ -n "$babble" ]; then
+    once "$exp/babble/best.safetensors" dump/train/index.json dump/dev/index.json -- \
+      "${trainer[@]}" train --conf "$babble" --train dump/train --dev dump/dev --out "$exp/babble"
+  fi
+}
+
+stage_sample() {
+  if [ -z "$prior" ]; then
+    log "this recipe trains no prior, so there is nothing to sample"
+    return
+  fi
+  local exp folder folders=() stamps=() phones=()
+  exp=$(first_experiment)
+  draw prior "$exp/prior/best.safetensors" --model "$exp/best.safetensors" --prior "$exp/prior/best.safetensors"
+  draw unigram "$exp/units/train.txt" --model "$exp/best.safetensors" --ngram 1 --units "$exp/units/train.txt"
+  draw trigram "$exp/units/train.txt" --model "$exp/best.safetensors" --ngram 3 --units "$exp/units/train.txt"
+  [ -z "$babble" ] || draw babble "$exp/babble/best.safetensors" --model "$exp/babble/best.safetensors"
+  for folder in "$exp"/samples/*/; do
+    folders+=("$(basename "$folder")=${folder%/}")
+    stamps+=("$(stamp_of "${folder%/}")")
+  done
+  [ ! -f "$(with_phones test)/utt2ali" ] || phones=(--phones "$exp/units/test.txt" "$(with_phones test)")
+  once "$exp/scores.json#samples" "${stamps[@]}" "$(stamp_of "$exp/reconstructed")" -- \
+    vqspeech score samples --model "$exp/best.safetensors" --samples "${folders[@]}" --data data/test \
+    --reconstructed "$exp/reconstructed" --train "$exp/units/train.txt" --dev "$exp/units/dev.txt" \
+    ${phones[@]+"${phones[@]}"} --out "$exp/scores.json"
+}
+draw() { # name input option...
+  local out
+  out=$(first_experiment)/samples/$1
+  once "$out" "$2" -- vqspeech sample "${@:3}" --n "$limit" --seconds 5 --out "$out"
 }
 
 stage_score() {

@@ -4,10 +4,12 @@
 set -euo pipefail
 corpus_name=librispeech
 confs=(librispeech_world)
-extras=(eval)
+extras=(align eval)
 prepare_options=()
 unseen=4
 targets=6
+prior=prior
+babble=${BABBLE:-} # BABBLE=babble: the WaveNet without codes too, which takes as long as the model itself
 
 download() {
   local subset

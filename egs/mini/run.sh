@@ -4,10 +4,12 @@
 set -euo pipefail
 corpus_name=mini
 confs=(mini_world mini_wavenet)
-extras=(mini eval)
+extras=(mini align eval)
 prepare_options=()
 unseen=0
 targets=4
+prior=mini_prior
+babble=mini_babble
 
 download() { log "nothing to download: stage prepare makes the corpus in $corpus"; }
 

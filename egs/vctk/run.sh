@@ -4,10 +4,12 @@
 set -euo pipefail
 corpus_name=vctk
 confs=(vctk_world)
-extras=(eval)
+extras=(align eval)
 prepare_options=()
 unseen=4
 targets=6
+prior=
+babble=
 
 download() {
   if [ -d "$corpus/wav48_silence_trimmed" ] || [ -d "$corpus/VCTK-Corpus/wav48" ]; then

@@ -76,9 +76,8 @@ def test_windows_lie_within_utterances_and_line_up_with_the_frames():
 def test_every_sample_is_as_likely():
     frames, size, draws = [5, 20, 25, 40, 160, 1000], 20, 60_000
     windows = Windows(made(frames), ["high"], size * world.FRAME)
-    generator = np.random.default_rng(0)
     count = np.zeros(sum(frames))
-    batch = windows._batch(generator.integers(windows._ends[-1], size=draws))
+    batch = windows.random(draws, 0, 0)
     assert batch.world is not None
     starts = batch.world[:, 0, 0].numpy().astype(int)
     for start, length in zip(starts, batch.lengths.tolist(), strict=True):

@@ -103,17 +103,80 @@ def encoding(repeats: int) -> Iterator[Row]:
 
 
 def sampling(repeats: int) -> Iterator[Row]:
-    """Samples a second of `generate` by lanes, measured in turns."""
-    sampler, steps = Process("inference:Sampling"), 192
-    sampler(1, 64)
-    times: dict[int, list[float]] = {1: [], 8: [], 32: []}
-    for _ in range(repeats):
-        for lanes, values in times.items():
-            values.append(sampler(lanes, steps))
-    for lanes, values in times.items():
-        rate, note = lanes * steps / median(values), f"{median(values) / steps * 1000:.2f} ms a step"
-        yield Row(f"sample vctk, {lanes} lane{'s' * (lanes > 1)}", rate, "samples/s", note)
+    """Samples a second of the vctk network, one way and another, measured in turns."""
+    sampler = Process("sampling:Sampling")
+    about = sampler.about
+    if not about["alike"]:
+        raise SystemExit("the engines and the naive sampler do not draw the same samples from the same numbers")
+    hop = 64
+    ways: dict[str, tuple[tuple, int]] = {
+        "plain loop, 1 stream": (("plain", 4), 4),
+        "ring buffers in PyTorch, 1 stream": (("queues", 1, 2), 2 * hop),
+        "engine cached, 1 stream": (("engine", "cached", 1, 2, CORES), 2 * hop),
+    }
+    for cores in (1, CORES):
+        for lanes, codes in ((1, 64), (8, 16), (32, 6)):
+            what = f"engine kernel, {lanes} lane{'s' * (lanes > 1)}, {cores} core{'s' * (cores > 1)}"
+            ways[what] = (("engine", "kernel", lanes, codes, cores), lanes * codes * hop)
+    for what, name, *arguments in (
+        ("one utterance of 10 s, exact", "decode", 10.0, True),
+        ("one utterance of 10 s, parallel", "decode", 10.0, False),
+        ("`vqspeech convert` of 10 s", "convert", 10.0),
+    ):
+        ways[what] = ((name, *arguments), 160_000)
+    times: dict[str, list[float]] = {what: [] for what in ways}
+    sampler("decode", 0.2, False)
+    for turn in range(repeats):
+        for what, (call, count) in ways.items():
+            if turn == 0 or count < 160_000:
+                times[what].append(sampler(*call))
     sampler.close()
+    rates = {what: count / median(times[what]) for what, (_, count) in ways.items()}
+    naive = rates["ring buffers in PyTorch, 1 stream"]
+    for what, rate in rates.items():
+        note = f"{rate / 16_000:.3g}x real time, {rate / naive:,.3g}x the ring buffers in PyTorch"
+        yield Row(f"sample vctk, {what}", rate, "samples/s", note)
+    for cores in (1, CORES):
+        peak = alone("sampling:gflops", cores)[0]
+        reached = about["operations"] * rates[f"engine kernel, 32 lanes, {cores} core{'s' * (cores > 1)}"] / 1e9
+        note = f"{reached:.0f} of {peak:.0f} GFLOP/s, of torch's product of 2048 x 2048 matrices"
+        yield Row(
+            f"share of the float32 peak, 32 lanes, {cores} core{'s' * (cores > 1)}", 100 * reached / peak, "%", note
+        )
+    for exact, lengths in ((True, (1.0, 4.0)), (False, (5.0, 20.0))):
+        for length in lengths:
+            took, peak = alone("sampling:speech_of", length, exact)
+            mode = "exact" if exact else "parallel"
+            note = f"peak memory {peak:,.0f} MiB, with torch"
+            yield Row(f"decode {length:.0f} s, {mode}", took / length, "s a second", note)
+
+
+def priors(repeats: int) -> Iterator[Row]:
+    """Codes a second that priors draw, by lanes, and score."""
+    process = Process("prior:Priors")
+    about, codes = process.about, 250
+    for name, parameters in about["parameters"].items():
+        for what, lanes in (("sample", 1), ("sample", 8), ("score", 8)):
+            process(name, what, lanes, codes)
+            rate = lanes * codes / median(process(name, what, lanes, codes) for _ in range(repeats))
+            note = (
+                f"{rate / about['rate']:,.0f}x real time at {about['rate']:g} Hz; {parameters / 1e6:.1f} M parameters"
+            )
+            yield Row(f"prior, {name}: {what}, {lanes} lane{'s' * (lanes > 1)}", rate, "codes/s", note)
+    process.close()
+
+
+def scoring() -> Iterator[Row]:
+    """Scores of units: an hour without and with ABX, and ABX as plain loops."""
+    times, peak = alone("scores:scoring", 3600.0, CORES)
+    for what, seconds in times.items():
+        cores = "one core" if what == "all but ABX" else f"{CORES} cores"
+        yield Row(f"score units, 1 h, {what}", seconds, "s", f"once, {cores}, 40 speakers, 50 Hz, 512 codes")
+    yield Row("score units, 1 h: peak memory", peak, "MiB", "")
+    (plain, ours, apart), _ = alone("scores:plain", 60.0, 2)
+    if apart > TOLERANCE:
+        raise SystemExit(f"the plain loops are not ours: ABX errors differ by {apart:.2g}")
+    yield Row("ABX of 60 s, plain loops : ours", plain / ours, "x", f"{plain:.1f} s : {ours:.3f} s, one core")
 
 
 def main() -> None:
@@ -123,6 +186,8 @@ def main() -> None:
         "dump": lambda args: dumping(args.rounds),
         "encode": lambda args: encoding(args.rounds),
         "sample": lambda args: sampling(args.rounds),
+        "prior": lambda args: priors(args.rounds),
+        "scores": lambda args: scoring(),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", metavar="FILE", help="write the figures there as JSON too")

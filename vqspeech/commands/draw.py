@@ -1,10 +1,12 @@
 """Draw the training curves of an experiment, and spectrograms of recordings beside what was made of them."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.data.datadir import DataDir
+from vqspeech.files import replaced
 from vqspeech.metrics import pictures
 
 
@@ -23,6 +25,13 @@ def run(args: argparse.Namespace) -> int:
     out = experiment / "pictures"
     if (experiment / "curves.jsonl").is_file():
         _saved(pictures.curves(experiment / "curves.jsonl"), out / "curves.png")
+    if (experiment / "prior" / "curves.jsonl").is_file():
+        _saved(pictures.curves(experiment / "prior" / "curves.jsonl"), out / "prior.png")
+    for sheet in sorted(experiment.glob("samples/*/spectrograms.png")):
+        path = out / f"samples-{sheet.parent.name}.png"
+        with replaced(path) as temporary:
+            shutil.copyfile(sheet, temporary)
+        print(path)
     made: dict[str, dict[str, Path]] = {}
     for path in sorted(experiment.glob("reconstructed/*.wav")):
         made.setdefault(path.stem, {})["reconstruction"] = path

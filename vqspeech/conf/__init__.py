@@ -4,11 +4,18 @@ from typing import Any, cast
 
 from vqspeech.errors import ConfigError
 
-GROUPS = ("frontend", "encoder", "quantizer", "decoder", "training")
-
 
 def experiments() -> list[str]:
-    """Names of the experiments that come with the toolkit."""
+    """Names of the experiments with models of speech that come with the toolkit."""
+    return [name for name in _names() if not name.endswith("prior")]
+
+
+def priors() -> list[str]:
+    """Names of those with priors over the codes of such a model."""
+    return [name for name in _names() if name.endswith("prior")]
+
+
+def _names() -> list[str]:
     from importlib.resources import files
 
     return sorted(entry.name[:-5] for entry in files(__name__).iterdir() if entry.name.endswith(".yaml"))
@@ -24,8 +31,8 @@ def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    if name not in experiments():
-        raise ConfigError(f"no configuration '{name}'; there are {', '.join(experiments())}")
+    if name not in _names():
+        raise ConfigError(f"no configuration '{name}'; there are {', '.join(_names())}")
     try:
         with initialize_config_module("vqspeech.conf", version_base="1.3"):
             resolved = OmegaConf.to_container(compose(name, overrides or []), resolve=True, throw_on_missing=True)

@@ -39,6 +39,33 @@ class Batch:
         return Batch(**made)
 
 
+class Places:
+    """Where windows of `size` lie in utterances of so many `lengths` int `(utterances,)`, in the same measure.
+
+    An utterance is drawn in proportion to how many windows it takes to cover it, and the window's place in it evenly,
+    so that what short utterances hold is as likely as that of long ones.
+    """
+
+    def __init__(self, lengths: np.ndarray, size: int):
+        self.lengths, self.size = lengths, size
+        self._ends = np.cumsum(np.maximum(lengths, size))
+
+    def random(self, count: int, seed: int, step: int, process: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Utterances and starts of `count` windows drawn at random: int64 `(count,)` each."""
+        generator = np.random.default_rng([seed, step, process])
+        return self._at(generator.integers(self._ends[-1], size=count))
+
+    def even(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `random`, spread evenly over all utterances: the same ones at every call, for evaluation."""
+        return self._at(np.linspace(0, self._ends[-1] - 1, count).astype(np.int64))
+
+    def _at(self, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        utterances = np.searchsorted(self._ends, picks, side="right")
+        weights = np.diff(self._ends, prepend=0)[utterances]
+        places = np.maximum(1, self.lengths[utterances] - self.size + 1)
+        return utterances, (picks - self._ends[utterances] + weights) * places // weights
+
+
 class Windows:
     """Windows of `samples` samples, a multiple of 10 ms, of a dump, for a model that knows `speakers`.
 
@@ -57,29 +84,23 @@ class Windows:
         self.statistics = statistics
         index = {name: i for i, name in enumerate(speakers)}
         self._speaker = np.array([index[name] for name in shards.speakers])
-        # An utterance is drawn in proportion to how many windows it takes to cover it, and the window's place in it
-        # evenly, so that the samples of short utterances are as likely as those of long ones.
-        self._frames = shards.length // world.FRAME
-        self._ends = np.cumsum(np.maximum(self._frames, self.samples // world.FRAME))
+        self._places = Places(shards.length // world.FRAME, samples // world.FRAME)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> Batch:
         """`size` windows drawn at random."""
-        generator = np.random.default_rng([seed, step, process])
-        return self._batch(generator.integers(self._ends[-1], size=size))
+        return self._batch(*self._places.random(size, seed, step, process))
 
     def even(self, size: int) -> Batch:
         """`size` windows spread evenly over the dump: the same ones at every call, for evaluation."""
-        return self._batch(np.linspace(0, self._ends[-1] - 1, size).astype(np.int64))
+        return self._batch(*self._places.even(size))
 
-    def _batch(self, picks: np.ndarray) -> Batch:
+    def _batch(self, utterances: np.ndarray, frames: np.ndarray) -> Batch:
         shards, size = self.shards, self.samples
-        utterances = np.searchsorted(self._ends, picks, side="right")
-        weights = np.diff(self._ends, prepend=0)[utterances]
-        places = np.maximum(1, self._frames[utterances] - size // world.FRAME + 1)
-        frames = (picks - self._ends[utterances] + weights) * places // weights
-        samples = np.full((len(picks), size), audio.MIDPOINT, dtype=np.uint8)
-        lengths = np.empty(len(picks), dtype=np.int64)
-        targets = np.zeros((len(picks), size // world.FRAME, world.CHANNELS), np.float32) if shards.world_maps else None
+        samples = np.full((len(utterances), size), audio.MIDPOINT, dtype=np.uint8)
+        lengths = np.empty(len(utterances), dtype=np.int64)
+        targets = (
+            np.zeros((len(utterances), size // world.FRAME, world.CHANNELS), np.float32) if shards.world_maps else None
+        )
         for row, (i, frame) in enumerate(zip(utterances, frames, strict=True)):
             part = shards.levels(i, frame * world.FRAME, frame * world.FRAME + size)
             samples[row, : len(part)] = part

@@ -25,7 +25,8 @@ def spectrograms(sounds: dict[str, np.ndarray]):
 
 
 def curves(path: Path):
-    """A figure of the training curves in `curves.jsonl`: losses on held-out speech, and the three collapse numbers."""
+    """A figure of the training curves in `curves.jsonl`: losses on held-out speech, and the three collapse numbers; of
+    a prior, bits a code of held-out units and of those it learns from, and the gap between."""
     from matplotlib.figure import Figure
 
     lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -37,6 +38,8 @@ def curves(path: Path):
         ("codes", ["perplexity", "used"]),
         ("codebook losses", ["commitment", "codebook"]),
     ]
+    if "bits" in lines[0]:
+        panels = [("bits a code", ["bits", "train_bits"]), ("generalisation gap, bits a code", ["gap"])]
     for axes, (title, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for name in names:
             if name in lines[0]:

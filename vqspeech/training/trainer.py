@@ -1,4 +1,4 @@
-"""The training loop.
+"""The training loop, of a model of speech or of a prior over its codes.
 
 Every random draw of a step comes from (seed, step, process), so a run that was stopped and resumed makes the very
 losses of one that never was, and the only state to keep beside the weights is the optimiser's.
@@ -19,15 +19,16 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech import audio
-from vqspeech.data.dump import Shards, speaker_names
+from vqspeech.conf import priors
+from vqspeech.data.dump import Shards
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.codebook import summed
-from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.evaluation import held_out
 from vqspeech.training.log import Log
+from vqspeech.training.prior import PriorTask, SpokenUnits
+from vqspeech.training.speech import SpeechTask
 
 INTERRUPTED = 130
 """Exit status of a training that was stopped by a signal, after it saved."""
@@ -43,14 +44,21 @@ class Ended:
 
 
 class Trainer:
-    """Trains the model of `config` on `train`, watched on `dev`; checkpoints and logs go to `out`.
+    """Trains the model of `config` on `train`, watched on `dev`: a VQ-VAE on speech, a prior on units. Checkpoints and
+    logs go to `out`.
 
     Where `out` holds `last.safetensors`, training goes on from there. Raises `ConfigError` where that is of another
-    configuration, `CheckpointError` where it is damaged.
+    configuration, or this one of another kind of model, `CheckpointError` where it is damaged.
     """
 
-    def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path):
-        self.config, self.options, self.out, self.dev = dict(config), config["training"], Path(out), dev
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        train: Shards | SpokenUnits,
+        dev: Shards | SpokenUnits,
+        out: str | Path,
+    ):
+        self.options, self.out = config["training"], Path(out)
         AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
@@ -58,23 +66,18 @@ class Trainer:
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         torch.manual_seed(self.options["seed"])
-        groups = {name: group for name, group in self.config.items() if name != "training"}
-        model = VQVAE(groups, speaker_names([train]))
+        self.task = _task(config, train, dev)
+        model = self.task.model
         self.last = self.out / f"last{checkpoint.SUFFIX}"
         self.step, self.best, kept = 0, math.inf, {}
         if self.last.is_file():
             kept, about = checkpoint.read(self.last)
-            if about["config"] != groups or about["speakers"] != model.speakers:
+            if any(about.get(key) != value for key, value in model.about.items()):
                 raise ConfigError(f"{self.last} is of another configuration or data; train to another --out")
             model.load_state_dict({k[6:]: v for k, v in kept.items() if k.startswith("model.")})
             self.step, self.best = about["step"], about["best"]
         else:
-            model.fit(train)
-            if self.options["encoder"]:
-                _take_encoder(model, self.options["encoder"])
-        self.windows, self.held = (model.windows(shards, self.options["seconds"]) for shards in (train, dev))
-        if self.options["encoder"]:
-            model.freeze_encoder()
+            self.task.begin()
         optimizer = torch.optim.AdamW(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
             betas=(0.9, 0.99),
@@ -84,7 +87,7 @@ class Trainer:
         if kept:
             _load_optimizer(optimizer, kept)
         if self.options["compile"]:
-            model.decoder.compile()
+            self.task.network.compile()
         self.model = model
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.main = self.accelerator.is_main_process
@@ -95,7 +98,7 @@ class Trainer:
         options, losses = self.options, []
         log = Log(self.out) if self.main else None
         handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        counts = torch.zeros(self.model.quantizer.size, device=self.accelerator.device)
+        counts = torch.zeros(self.task.codes, device=self.accelerator.device)
         begun, begun_at = time.perf_counter(), self.step
         self.wrapped.train()
         if self.main:
@@ -119,15 +122,14 @@ class Trainer:
                     loss = self._one_step(counts)
                     losses.append(loss)
                     bar.update()
-                    rate = self._samples_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                    bar.set_postfix_str(
-                        f"loss {loss:.3f}, {rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time", False
-                    )
+                    rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
+                    speed = f"{rate:,.0f} {self.task.items}/s, {rate / self.task.rate:.0f}x real time"
+                    bar.set_postfix_str(f"loss {loss:.3f}, {speed}", False)
                     if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
                         self._evaluate(log, loss, summed(counts), rate)
                         counts.zero_()
-                    if log and (self.step % options["listen_every"] == 0):
-                        log.listen(self.step, self.model, self.dev, options["listen_seconds"])
+                    if log:
+                        self.task.listen(log, self.step)
             if self._stop and self.main:
                 self._save()
         finally:
@@ -145,7 +147,9 @@ class Trainer:
             draw = self.step * options["accumulate"] + part
             # One seed a step, and a process's own beside it: dropout differs between processes and survives a resume.
             torch.manual_seed(hash((options["seed"], draw, process)) & 0x7FFFFFFF)
-            batch = self.windows.random(options["batch"], options["seed"], draw, process).to(self.accelerator.device)
+            batch = self.task.windows.random(options["batch"], options["seed"], draw, process).to(
+                self.accelerator.device
+            )
             with self.accelerator.autocast():
                 losses, codes, mask = self.wrapped(batch)
             loss = torch.stack(list(losses.values())).sum()
@@ -165,28 +169,24 @@ class Trainer:
             self.accelerator.wait_for_everyone()
             return
         with self.accelerator.autocast():
-            figures = held_out(self.model, self.held, self.options["batch"], self.options["evaluate_batches"])
+            figures = self.task.held_out(self.options["batch"], self.options["evaluate_batches"])
         seen = counts.cpu().numpy()
         figures |= {
             "train_loss": loss,
             "train_perplexity": perplexity(seen),
             "train_used": float(used(seen)),
             "lr": learning_rate(self.step, self.options),
-            "samples_per_second": rate,
-            "samples_seen": float(self._samples_a_step * self.step),
+            f"{self.task.items}_per_second": rate,
+            f"{self.task.items}_seen": float(self._items_a_step * self.step),
         }
         log.figures(self.step, figures)
-        tqdm.write(
-            f"step {self.step}: held-out loss {figures['decoder']:.3f}, "
-            f"{figures['shuffle_gap']:+.3f} with shuffled codes, "
-            f"perplexity {figures['perplexity']:.0f}, {figures['used']:.0f} of {self.model.quantizer.size} codes used, "
-            f"{rate:,.0f} samples/s"
-        )
-        if figures["decoder"] < self.best:
-            self.best = figures["decoder"]
+        tqdm.write(f"step {self.step}: {self.task.summary(figures)}, {rate:,.0f} {self.task.items}/s")
+        if figures[self.task.criterion] < self.best:
+            self.best = figures[self.task.criterion]
             self.model.save_pretrained(
-                self.out / f"best{checkpoint.SUFFIX}", step=self.step, figures=figures, training=self.options
-            )
+                self.out / f"best{checkpoint.SUFFIX}", step=self.step, figures=figures, training=self.options,
+                command=this_command(),
+            )  # fmt: skip
         self._save()
         self.accelerator.wait_for_everyone()
 
@@ -194,13 +194,13 @@ class Trainer:
         tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
         for parameter, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"training.{parameter}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        about = {"config": self.model.config, "speakers": self.model.speakers, "step": self.step, "best": self.best}
-        checkpoint.write(self.last, tensors, about | {"training": self.options})
+        about = {**self.model.about, "step": self.step, "best": self.best, "training": self.options}
+        checkpoint.write(self.last, tensors, about)
 
     @property
-    def _samples_a_step(self) -> int:
-        processes = self.accelerator.num_processes
-        return self.options["batch"] * self.options["accumulate"] * self.windows.samples * processes
+    def _items_a_step(self) -> int:
+        windows = self.options["batch"] * self.options["accumulate"] * self.accelerator.num_processes
+        return windows * self.task.length
 
     def _interrupt(self, *_) -> None:
         if self._stop:
@@ -213,6 +213,16 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             self._stop = bool(summed(torch.tensor(float(self._stop), device=self.accelerator.device)) > 0)
         return self._stop
+
+
+def _task(config: Mapping[str, Any], train: Shards | SpokenUnits, dev: Shards | SpokenUnits) -> SpeechTask | PriorTask:
+    if isinstance(train, SpokenUnits) and isinstance(dev, SpokenUnits):
+        if "prior" not in config:
+            raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(priors())}")
+        return PriorTask(config, train, dev)
+    if "prior" in config or not (isinstance(train, Shards) and isinstance(dev, Shards)):
+        raise ConfigError("the configuration of a prior, which learns from units: vqspeech prior")
+    return SpeechTask(config, train, dev)
 
 
 def learning_rate(step: int, options: Mapping[str, Any]) -> float:
@@ -230,18 +240,6 @@ def _precision(name: str) -> str:
     if name not in ("bf16", "fp32"):
         raise ConfigError(f"training.precision={name}; it is auto, bf16 or fp32")
     return "bf16" if name == "bf16" else "no"
-
-
-def _take_encoder(model: VQVAE, path: str) -> None:
-    """Sets encoder and codebook to those of the checkpoint `path`. Raises `ConfigError` where they differ."""
-    other = VQVAE.from_pretrained(path)
-    for group in ("frontend", "encoder", "quantizer"):
-        if other.config[group] != model.config[group]:
-            raise ConfigError(
-                f"training.encoder={path}: its {group} is {other.config[group]}, {model.config[group]} here"
-            )
-    model.encoder.load_state_dict(other.encoder.state_dict())
-    model.quantizer.load_state_dict(other.quantizer.state_dict())
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Tensor]) -> None:

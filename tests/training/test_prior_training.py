@@ -1,0 +1,115 @@
+"""A prior under the trainer: learning, exact resuming, the gap, refusals."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from vqspeech.conf import config
+from vqspeech.data.units import Units
+from vqspeech.errors import ConfigError, SpeakerError, UnitsError
+from vqspeech.metrics.kneser_ney import KneserNey
+from vqspeech.models import checkpoint
+from vqspeech.models.prior import LatentPrior
+from vqspeech.training.prior import SpokenUnits
+from vqspeech.training.trainer import Trainer
+
+TINY = [
+    "training.batch=4", "training.length=24", "training.steps=8", "training.warmup=2", "training.evaluate_every=3",
+    "training.evaluate_batches=2", "training.precision=fp32",
+]  # fmt: skip
+KINDS = {
+    "wavenet_small": ["prior.layers=4", "prior.cycle=4", "prior.residual=12", "prior.skip=16"],
+    "transformer_small": ["prior.layers=2", "prior.width=16", "prior.window=12"],
+}
+SIZE = 8
+
+
+def spoken(seed, utterances=12, sha256="0" * 64):
+    """Codes that hang on the one four before: a step of 1, or of 2 for the second voice, and a little noise."""
+    random = np.random.default_rng(seed)
+    codes, voices = {}, {}
+    for i in range(utterances):
+        one = random.integers(0, SIZE, 60)
+        for t in range(4, 60):
+            if random.random() < 0.9:
+                one[t] = (one[t - 4] + 1 + i % 2) % SIZE
+        codes[f"u{i:02d}"], voices[f"u{i:02d}"] = one, "ab"[i % 2]
+    return SpokenUnits(Units(codes, 50.0, SIZE, "m", sha256), voices)
+
+
+def trainer(kind, out, *overrides, train=None, dev=None):
+    resolved = config("mini_prior", [f"prior={kind}", *TINY, *KINDS[kind], *overrides])
+    return Trainer(resolved, train or spoken(0), dev or spoken(1), out)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_resuming_after_a_kill_gives_the_same_losses(kind, tmp_path, monkeypatch):
+    whole = trainer(kind, tmp_path / "whole").train()
+    killed = trainer(kind, tmp_path / "killed")
+    one_step = Trainer._one_step
+
+    def dying(self, counts):
+        if self.step == 5:
+            raise MemoryError("killed here")
+        return one_step(self, counts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_one_step", dying)
+        with pytest.raises(MemoryError):
+            killed.train()
+    resumed = trainer(kind, tmp_path / "killed")
+    assert resumed.step == 3
+    assert resumed.train().losses == whole.losses[3:]
+    a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
+    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_it_learns_more_than_a_trigram_and_who_speaks(kind, tmp_path):
+    train, dev = spoken(0, 60), spoken(1, 20)
+    longer = ("training.steps=250", "training.evaluate_every=125", "training.batch=16", "training.lr=1e-2")
+    trainer(kind, tmp_path, *longer, "prior.dropout=0", train=train, dev=dev).train()
+    prior = LatentPrior.from_pretrained(tmp_path / "best.safetensors")
+    codes = list(dev.units.codes.values())
+    voices, others = list(dev.voices.values()), [{"a": "b", "b": "a"}[voice] for voice in dev.voices.values()]
+    told, untold, wrong = (
+        np.concatenate(prior.bits(codes, given)).mean() for given in (voices, [None] * len(codes), others)
+    )
+    trigram = KneserNey.of(train.units, 3)
+    assert told < np.concatenate([trigram.bits(one) for one in codes]).mean() - 0.5
+    assert told < untold < wrong
+    lines = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
+    assert lines[-1]["gap"] == pytest.approx(lines[-1]["bits"] - lines[-1]["train_bits"])
+    assert lines[-1]["codes_seen"] == 250 * 16 * 24
+
+
+def test_what_it_knows_by_heart_shows(tmp_path):
+    noise = SpokenUnits(Units({"u": np.random.default_rng(0).integers(0, SIZE, 60)}, 50.0, SIZE, "m", "0" * 64))
+    longer = ("training.steps=120", "training.evaluate_every=120", "training.lr=1e-2", "prior.dropout=0")
+    other = SpokenUnits(Units({"v": np.random.default_rng(1).integers(0, SIZE, 60)}, 50.0, SIZE, "m", "0" * 64))
+    trainer("transformer_small", tmp_path, *longer, train=noise, dev=other).train()
+    figures = checkpoint.read(tmp_path / "best.safetensors")[1]["figures"]
+    assert figures["gap"] > 1 and figures["bits"] > 3
+
+
+def test_refusals(tmp_path):
+    with pytest.raises(UnitsError, match="has other codes"):
+        trainer("wavenet_small", tmp_path, dev=spoken(1, sha256="1" * 64))
+    nobody = SpokenUnits(spoken(0).units)
+    with pytest.raises(SpeakerError, match="units of speakers a, b"):
+        trainer("wavenet_small", tmp_path, train=nobody)
+    trainer("wavenet_small", tmp_path).train()
+    with pytest.raises(ConfigError, match="another --out"):
+        trainer("wavenet_small", tmp_path, "prior.skip=20")
+    with pytest.raises(ConfigError, match="another --out"):
+        trainer("wavenet_small", tmp_path, train=spoken(0, sha256="1" * 64), dev=spoken(1, sha256="1" * 64))
+    assert trainer("wavenet_small", tmp_path, train=spoken(0), dev=nobody).model.speakers == ["a", "b"]
+
+
+def test_the_kind_of_configuration_fits_the_data(small_shards, tmp_path):
+    with pytest.raises(ConfigError, match="learns from units: vqspeech prior"):
+        Trainer(config("mini_prior"), small_shards, small_shards, tmp_path)
+    with pytest.raises(ConfigError, match="units train one of mini_prior, prior"):
+        Trainer(config("mini_world"), spoken(0), spoken(1), tmp_path)

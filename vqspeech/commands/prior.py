@@ -1,0 +1,47 @@
+"""Train a prior over the codes of units files, or go on training the one in --out.
+
+The units may be anybody's. Where data directories are given, the prior is told who speaks.
+"""
+
+import argparse
+import sys
+
+from vqspeech.conf import config, priors
+from vqspeech.data.code_windows import speakers_of
+from vqspeech.data.datadir import DataDir
+from vqspeech.data.units import read_units
+from vqspeech.training.prior import SpokenUnits
+from vqspeech.training.trainer import INTERRUPTED, Trainer
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech prior`."""
+    parser.add_argument("--units", required=True, metavar="UNITS", help="units file to learn from")
+    parser.add_argument("--dev", required=True, metavar="UNITS", help="units file to watch: other utterances")
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        default=[],
+        metavar="DATA",
+        help="data directories of both, to tell who speaks (default: nobody is told)",
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+    )
+    parser.add_argument(
+        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 prior=transformer"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; exit status 130 where a signal stopped it, after saving."""
+    resolved, data = config(args.conf, args.overrides), [DataDir.read(path) for path in args.data]
+    train, dev = (SpokenUnits(units, speakers_of(units, data)) for units in map(read_units, (args.units, args.dev)))
+    ended = Trainer(resolved, train, dev, args.out).train()
+    if ended.interrupted:
+        print(f"stopped at step {ended.step}, saved; the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED
+    return 0

@@ -1,0 +1,164 @@
+"""Speech from nothing, or going on from a recording: codes are drawn from a prior and decoded.
+
+Writes OUT/sample-000.wav and so on, their codes (units.txt) and a sheet of spectrograms (spectrograms.png). A decoder
+that must be told the pitch gets one that falls evenly over what was drawn: codes carry no melody for it.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech import audio, world
+from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.data.units import read_units, require_same, write_units
+from vqspeech.errors import AudioError, ConfigError
+from vqspeech.metrics import pictures
+from vqspeech.metrics.kneser_ney import KneserNey
+from vqspeech.models.decoders import WorldDecoder
+from vqspeech.models.prior import LatentPrior
+from vqspeech.models.vqvae import VQVAE
+
+SHEET = 16
+"""Spectrograms on the sheet at most."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech sample`."""
+    add_model_argument(parser)
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
+    source.add_argument("--ngram", type=_whole, metavar="N", help="an n-gram of --units in place of a prior")
+    parser.add_argument("--units", metavar="UNITS", help="units file that the n-gram is fitted to")
+    parser.add_argument("--n", type=_whole, default=8, metavar="N", help="samples (default: %(default)s)")
+    parser.add_argument(
+        "--seconds", type=_positive, default=5.0, metavar="S", help="drawn for each sample (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--speaker", default="random", metavar="NAME", help="voice of all, or 'random', one for each (the default)"
+    )
+    parser.add_argument("--prompt", metavar="FILE", help="recording to go on from, at any sample rate")
+    parser.add_argument(
+        "--temperature", type=_not_negative, default=1.0, metavar="T", help="of the codes (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--top-p", type=_share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for what is made")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the samples and prints their names."""
+    if args.seed < 0:
+        raise ConfigError(f"--seed {args.seed}; use 0 or more")
+    model, started, out = model_of(args), time.perf_counter(), Path(args.out)
+    wave = None if args.prompt is None else audio.waveform(args.prompt)
+    if wave is not None and len(wave) < model.hop:
+        raise AudioError(
+            f"{args.prompt}: {1000 * len(wave) / audio.RATE:.1f} ms are shorter than a code, "
+            f"{1000 / model.rate:.1f} ms; use a longer prompt"
+        )
+    # Whole codes only: the last one would be filled up with silence, and the sample would go on from a pause.
+    prompt = None if wave is None else model.encode(wave[: len(wave) // model.hop * model.hop])
+    codes, voices = _drawn(args, model, max(1, round(args.seconds * model.rate)), prompt)
+    pitches = [_pitch(model, len(codes[0]), voice, wave, prompt) for voice in voices]
+    # The same codes said twice are two samples: a decoder that draws has a seed for each.
+    seeds = np.random.default_rng(args.seed).integers(2**31, size=args.n).tolist()
+    sounds = model.decode_many(list(codes), voices, pitches, seed=seeds)
+    names = [f"sample-{i:03d}" for i in range(args.n)]
+    for name, sound in zip(names, sounds, strict=True):
+        audio.write(out / f"{name}.wav", sound)
+        print(out / f"{name}.wav")
+    write_units(out / "units.txt", dict(zip(names, codes, strict=True)), model=_name(args), **_sides(model))
+    titles = [f"{name}, {voice}" for name, voice in zip(names, voices, strict=True)]
+    pictures.save(pictures.spectrograms(dict(zip(titles[:SHEET], sounds, strict=False))), out / "spectrograms.png")
+    took, seconds = time.perf_counter() - started, sum(map(len, sounds)) / audio.RATE
+    print(
+        f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time",
+        file=sys.stderr,
+    )
+    return 0
+
+
+def _drawn(
+    args: argparse.Namespace, model: VQVAE, steps: int, prompt: np.ndarray | None
+) -> tuple[np.ndarray, list[str]]:
+    """Codes `(n, prompt + steps)`, and the voices that say them."""
+    drawing = {"temperature": args.temperature, "top_p": args.top_p, "seed": args.seed, "prompt": prompt}
+    if args.prior:
+        prior = LatentPrior.from_pretrained(args.prior)
+        require_same(model.units, prior.units, "the model")
+        voices = _voices(args, model, prior.speakers)
+        known = [voice if voice in prior.speakers else None for voice in voices]
+        return prior.sample(steps, known, **drawing), voices
+    voices = _voices(args, model, [])
+    if args.ngram:
+        if not args.units:
+            raise ConfigError("--ngram: of which units? name a units file by --units")
+        units = read_units(args.units)
+        require_same(model.units, units.described, "the model")
+        return KneserNey.of(units, args.ngram).sample(steps, args.n, **drawing), voices
+    if model.quantizer.size > 1:
+        raise ConfigError("nothing to draw codes from; name a --prior (train one: vqspeech prior), or an --ngram")
+    return np.zeros((args.n, steps + (0 if prompt is None else len(prompt))), dtype=np.int64), voices
+
+
+def _voices(args: argparse.Namespace, model: VQVAE, preferred: list[str]) -> list[str]:
+    """The voice of each sample; random ones are such as the prior knows, where it knows any that the model has."""
+    if args.speaker != "random":
+        model.speaker(args.speaker)
+        return [args.speaker] * args.n
+    choice = [name for name in model.speakers if name in preferred] or model.speakers
+    return [choice[np.random.default_rng((args.seed, i, 1)).integers(len(choice))] for i in range(args.n)]
+
+
+def _pitch(
+    model: VQVAE, codes: int, voice: str, wave: np.ndarray | None, prompt: np.ndarray | None
+) -> np.ndarray | None:
+    """The melody of a sample: that of the prompt, in the range of the voice, and then one that falls."""
+    if not isinstance(model.decoder, WorldDecoder):
+        return None
+    told = 0 if prompt is None else world.frames_in(len(prompt) * model.hop)
+    falling = model.falling_pitch(world.frames_in(codes * model.hop) - told, voice)
+    if wave is None:
+        return falling
+    return np.concatenate([model.carried_pitch(world.log_f0(wave), voice)[:told], falling])
+
+
+def _name(args: argparse.Namespace) -> str:
+    return args.prior or (f"{args.ngram}-gram of {args.units}" if args.ngram else "one code")
+
+
+def _sides(model: VQVAE) -> dict:
+    return {"rate": model.rate, "size": model.quantizer.size, "sha256": model.fingerprint()}
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
+    return number
+
+
+def _not_negative(text: str) -> float:
+    number = float(text)
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
+    return number

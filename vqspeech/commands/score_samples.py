@@ -1,0 +1,105 @@
+"""Measure samples of a prior beside real speech and simpler samples: words, repetitions, statistics."""
+
+import argparse
+from pathlib import Path
+
+from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.units import read_units, require_same
+from vqspeech.errors import ConfigError, CorpusError, MissingExtra
+from vqspeech.jobs import Skipped
+from vqspeech.metrics import aligned, phone, report, sample_report, samples, scores
+from vqspeech.metrics.intelligibility import Moonshine
+from vqspeech.metrics.kneser_ney import KneserNey
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech score samples`."""
+    add_model_argument(parser)
+    parser.add_argument(
+        "--samples",
+        required=True,
+        nargs="+",
+        metavar="NAME=DIR",
+        help="folders of `vqspeech sample`; 'babble' is the name of those of a model of one code",
+    )
+    parser.add_argument("--data", required=True, metavar="DATA", help="data directory of real recordings")
+    parser.add_argument(
+        "--reconstructed", required=True, metavar="DIR", help="their reconstructions: DIR/UTTERANCE.wav"
+    )
+    parser.add_argument("--train", required=True, metavar="UNITS", help="units of real speech to compare with")
+    parser.add_argument("--dev", required=True, metavar="UNITS", help="held-out units, for the n-gram")
+    parser.add_argument(
+        "--phones",
+        nargs=2,
+        metavar=("UNITS", "DATA"),
+        help="units and the data directory with their phones (utt2ali), to tell the phone of each code",
+    )
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "samples" and prints it; exit status 3 where clips were skipped."""
+    folders = _folders(args.samples)
+    data, recogniser, skipped = DataDir.read(args.data), Moonshine(), Skipped()
+    model, train, dev = model_of(args), read_units(args.train), read_units(args.dev)
+    for path, units in ((args.train, train), (args.dev, dev)):
+        require_same(units.described, {**model.units, "model": "the one given"}, path)
+    notes, phone_of, words = [f"ASR: {recogniser.name}"], None, None
+    try:
+        words = samples.dictionary()
+    except MissingExtra as error:
+        notes.append(f"no dictionary: {error}")
+    if args.phones:
+        spoken = read_units(args.phones[0])
+        require_same(spoken.described, train.described, args.phones[0])
+        found = aligned.collection(spoken, DataDir.read(args.phones[1]), args.nj).utterances
+        phone_of = phone.phone_map([one.codes for one in found], [one.phones for one in found], train.size)
+        notes.append(f"phones: the likeliest one of each code in {len(found)} aligned utterances")
+    else:
+        notes.append("no phones: no alignments were given (--phones)")
+    again = _clips(args.reconstructed)
+    recordings = [data[clip.id] for clip in again if clip.id in data]
+    if not recordings:
+        raise CorpusError(f"{args.reconstructed}: none of its clips is of an utterance of {args.data}; check the two")
+    table = [
+        sample_report.heard(sample_report.RECORDINGS, recordings, model, recogniser, skipped),
+        sample_report.heard(sample_report.RESYNTHESISED, again, model, recogniser, skipped),
+    ]
+    for name, folder in folders.items():
+        table.append(sample_report.heard(name, _clips(folder), model, recogniser, skipped))
+        units = read_units(folder / "units.txt")
+        if units.sha256 == train.sha256:
+            table.append(sample_report.drawn(name, units))
+    speech = sample_report.Speech(KneserNey.of(dev, 3), list(train.codes.values()), phone_of, words)
+    rows, measured = sample_report.rows([clips for clips in table if clips.codes], speech)
+    details = [{"row": clips.name, "heard": " ".join(words)} for clips in table if clips.words for words in clips.words]
+    scores.add_rows(
+        args.out,
+        "samples",
+        rows,
+        notes=[*notes, *measured],
+        details=details,
+        packages=("moonshine-voice", "pocketsphinx"),
+    )
+    print(report.table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, *measured, sep="\n")
+    return skipped.status(len(details))
+
+
+def _folders(given: list[str]) -> dict[str, Path]:
+    found = {}
+    for one in given:
+        name, equals, folder = one.partition("=")
+        if not (name and equals and folder) or name in found:
+            raise ConfigError(f"--samples {one}: not NAME=DIR, or a name that was given before")
+        found[name] = Path(folder)
+    return found
+
+
+def _clips(folder: str | Path) -> list[Utterance]:
+    """The sounds of a folder. Raises `CorpusError` where there are none."""
+    found = [Utterance(path.stem, "", str(path)) for path in sorted(Path(folder).glob("*.wav")) if path.name[0] != "."]
+    if not found:
+        raise CorpusError(f"{folder}: no sounds (*.wav); make some: vqspeech sample, vqspeech reconstruct")
+    return found

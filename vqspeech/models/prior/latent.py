@@ -1,0 +1,158 @@
+"""The prior over codes, whichever network it has: learning from units, scoring, sampling."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from vqspeech.data.code_windows import CodeBatch, CodeWindows
+from vqspeech.data.units import Units, require_same
+from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
+from vqspeech.models import checkpoint
+from vqspeech.models.prior.transformer import TransformerPrior
+from vqspeech.models.prior.wavenet import WaveNetPrior
+
+NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
+"""Networks by name: the paper's, and another."""
+PIECE = 4096
+"""Codes that are scored at once; memory does not grow beyond them and what they depend on."""
+LANES = 16
+"""Pieces that are scored side by side."""
+
+
+class LatentPrior(nn.Module):
+    """A prior as its configuration (group `prior`) describes it, for the voices `speakers` and the codes that `units`
+    describes as the side file of a units file does: {"rate_hz", "codes", "model", "sha256"}.
+
+    The voice of a share `withheld` of the windows is not told in training, so that the prior can also do without.
+    Raises `ConfigError` where the configuration names something unknown.
+    """
+
+    def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], units: Mapping[str, Any]):
+        super().__init__()
+        self.config, self.speakers, self.units = dict(config), list(speakers), dict(units)
+        self.rate, self.size = float(units["rate_hz"]), int(units["codes"])
+        try:
+            options = dict(config["prior"])
+            name, self.withheld = options.pop("name"), float(options.pop("withheld"))
+            if name not in NETWORKS:
+                raise ConfigError(f"no prior '{name}'; there are {', '.join(NETWORKS)}")
+            self.network = NETWORKS[name](self.size, len(self.speakers), self.rate, **options)
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"the configuration does not describe a prior: {error}") from None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All it takes to build it again, beside the weights."""
+        return {"config": self.config, "speakers": self.speakers, "units": self.units}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # Training
+
+    @torch.no_grad()
+    def fit(self, units: Units) -> None:
+        """Starts it at the unigram of the units: what no network need learn."""
+        counts = np.bincount(np.concatenate(list(units.codes.values())), minlength=self.size) + 1.0
+        self.network.logits.get_parameter("bias").copy_(torch.from_numpy(np.log(counts / counts.sum())))
+
+    def windows(self, units: Units, length: int, voices: Mapping[str, str]) -> CodeWindows:
+        """Windows of `length` codes, told who speaks, as far as `voices`, speaker by utterance, knows.
+
+        Raises `UnitsError` for units of other codes, `SpeakerError` for a voice that is none of the prior's.
+        """
+        require_same(units.described, self.units, "the units file")
+        return CodeWindows(units, self.speakers, length, voices)
+
+    def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """{"nll": cross-entropy in nats a code}; the codes `(batch, time)`; the mask of those that count."""
+        speakers = batch.speakers
+        if self.training:
+            speakers = speakers * (torch.rand(speakers.shape, device=speakers.device) >= self.withheld)
+        mask = torch.arange(batch.codes.shape[1], device=speakers.device) < batch.lengths[:, None]
+        logits = self.network(batch.before, speakers).float()
+        return {"nll": F.cross_entropy(logits[mask], batch.codes[mask])}, batch.codes, mask
+
+    # Inference
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "LatentPrior":
+        """The prior of a checkpoint, ready for use. Raises `CheckpointError` where it cannot be read or is none."""
+        tensors, about = checkpoint.read(path, "model.", device)
+        if "prior" not in about.get("config", {}):
+            raise CheckpointError(f"{path}: is no prior; name the best{checkpoint.SUFFIX} of `vqspeech prior`")
+        try:
+            prior = cls(about["config"], about["speakers"], about["units"]).to(device)
+            prior.load_state_dict(tensors)
+        except (ConfigError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
+        return prior.eval()
+
+    def save_pretrained(self, path: str | Path, **about: Any) -> None:
+        """Writes weights, configuration, speakers and units (and what else is said `about` it) to one file."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
+        checkpoint.write(path, tensors, {**self.about, **about})
+
+    def speaker(self, name: str | None) -> int:
+        """Index of a voice; 0 where it is None, not told. Raises `SpeakerError` for a voice that is none of its own."""
+        if name is not None and name not in self.speakers:
+            raise SpeakerError(f"the prior has no voice '{name}'; it has {', '.join(self.speakers[:5]) or 'none'}")
+        return 0 if name is None else 1 + self.speakers.index(name)
+
+    def logits(self, codes: Tensor, speakers: Tensor) -> Tensor:
+        """Logits `(batch, time, size)` of codes int64 `(batch, time)`, each given those before it; speakers int
+        `(batch,)`, 0 where not told."""
+        return self.network(F.pad(codes[:, :-1], (1, 0), value=self.size), speakers)
+
+    @torch.inference_mode()
+    def bits(self, codes: Sequence[np.ndarray], voices: Sequence[str | None]) -> list[np.ndarray]:
+        """-log2 p(code | all codes before it, voice) of each code of utterances `(codes,)`: float64 `(codes,)` each."""
+        cuts = [
+            (i, start, min(len(c), start + PIECE)) for i, c in enumerate(codes) for start in range(0, len(c), PIECE)
+        ]
+        cuts.sort(key=lambda cut: cut[2] - cut[1])  # lanes of about one length waste the least
+        found = [np.zeros(len(one)) for one in codes]
+        speakers = torch.tensor([self.speaker(name) for name in voices], device=self.device)
+        for first in tqdm(range(0, len(cuts), LANES), "scoring", disable=None, leave=False):
+            lanes = [(i, max(0, a - self.network.receptive_field), a, b) for i, a, b in cuts[first : first + LANES]]
+            longest = max(b - begin for _, begin, _, b in lanes)
+            before = np.full((len(lanes), longest), self.size, dtype=np.int64)
+            for row, (i, begin, _, b) in enumerate(lanes):
+                before[row, : b - begin] = np.concatenate([[self.size], codes[i][:-1]])[begin:b]
+            logits = self.network(
+                torch.from_numpy(before).to(self.device), speakers[[i for i, *_ in lanes]]
+            )  # (lanes, time, size)
+            for row, (i, begin, a, b) in enumerate(lanes):
+                wanted = torch.from_numpy(codes[i][a:b]).to(self.device)
+                nats = F.cross_entropy(logits[row, a - begin : b - begin].float(), wanted, reduction="none")
+                found[i][a:b] = nats.cpu().double().numpy() / np.log(2)
+        return found
+
+    def sample(
+        self,
+        steps: int,
+        voices: Sequence[str | None],
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        prompt: np.ndarray | None = None,
+        progress: bool = True,
+    ) -> np.ndarray:
+        """`steps` codes for each voice, after those of the `prompt` `(codes,)`: int64 `(voices, prompt + steps)`.
+
+        A lane's draws do not depend on the lanes beside it.
+        """
+        prompt = np.zeros(0, dtype=np.int64) if prompt is None else prompt
+        numbers = [np.random.default_rng((seed, i)).random(steps, dtype=np.float32) for i in range(len(voices))]
+        uniforms = torch.from_numpy(np.pad(np.stack(numbers), ((0, 0), (len(prompt), 0)))).to(self.device)
+        given = torch.from_numpy(prompt).to(self.device).expand(len(voices), -1)
+        speakers = torch.tensor([self.speaker(name) for name in voices], device=self.device)
+        return self.network.sample(speakers, uniforms, temperature, top_p, given, progress).cpu().numpy()

@@ -1,0 +1,42 @@
+"""The paper's prior: the decoder's WaveNet over codes in place of samples (1711.00937, section 4.3)."""
+
+import torch
+from torch import Tensor, nn
+
+from vqspeech.generate import generate
+from vqspeech.models.wavenet import CausalStack
+
+
+class WaveNetPrior(CausalStack):
+    """p(code | codes before it, speaker) over `size` codes, `rate` a second; the speaker is added to every filter and
+    gate. Index 0 is a speaker who is not known."""
+
+    def __init__(
+        self,
+        size: int,
+        speakers: int,
+        rate: float,
+        layers: int = 16,
+        cycle: int = 8,
+        residual: int = 128,
+        skip: int = 256,
+        dropout: float = 0.1,
+    ):
+        super().__init__(size + 1, size, size, rate, layers, cycle, residual, skip, dropout)
+        self.speaker = nn.Embedding(speakers + 1, layers * 2 * residual)
+        nn.init.zeros_(self.speaker.weight)
+
+    def forward(self, before: Tensor, speakers: Tensor) -> Tensor:
+        """Logits `(batch, time, size)`; before int `(batch, time)`, the code ahead of each, `size` where there is none;
+        speakers int `(batch,)`."""
+        return self.predicted(before, self.speaker(speakers)[:, :, None])
+
+    @torch.inference_mode()
+    def sample(
+        self, speakers: Tensor, uniforms: Tensor, temperature: float, top_p: float, given: Tensor, progress: bool
+    ) -> Tensor:
+        """Codes int64 `(batch, time)` drawn by uniforms `(batch, time)` as `generate` does, the first ones `given`."""
+        conditioning = self.speaker(speakers)[:, :, None]
+        return generate(
+            self.cell(), conditioning, uniforms, temperature=temperature, top_p=top_p, given=given, progress=progress
+        )

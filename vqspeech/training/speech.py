@@ -1,0 +1,76 @@
+"""Training a VQ-VAE on speech."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import nn
+
+from vqspeech import audio
+from vqspeech.data.dump import Shards, speaker_names
+from vqspeech.errors import ConfigError
+from vqspeech.models.vqvae import VQVAE
+from vqspeech.training.evaluation import held_out
+from vqspeech.training.log import Log
+
+
+class SpeechTask:
+    """The VQ-VAE of `config`, windows of the dump `train` to learn from, and what is measured of it on `dev`.
+
+    The best checkpoint has the least `criterion`; a window has `length` of `items`, of which speech has `rate` a
+    second. Raises `SpeakerError` where `dev` has a speaker that `train` has not.
+    """
+
+    criterion, items, rate = "decoder", "samples", audio.RATE
+
+    def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards):
+        self.options, self.train, self.dev = config["training"], train, dev
+        groups = {name: group for name, group in config.items() if name != "training"}
+        self.model = VQVAE(groups, speaker_names([train]), train.genders)
+        self.windows, self.held = (self.model.windows(shards, self.options["seconds"]) for shards in (train, dev))
+        self.length = self.windows.samples
+        if self.options["encoder"]:
+            self.model.freeze_encoder()
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are."""
+        return self.model.quantizer.size
+
+    @property
+    def network(self) -> nn.Module:
+        """The part that takes the time."""
+        return self.model.decoder
+
+    def begin(self) -> None:
+        """Sets what is known before the first step."""
+        self.model.fit(self.train)
+        if self.options["encoder"]:
+            _take_encoder(self.model, self.options["encoder"])
+
+    def held_out(self, size: int, batches: int) -> dict[str, float]:
+        """As `evaluation.held_out`."""
+        return held_out(self.model, self.held, size, batches)
+
+    def summary(self, figures: Mapping[str, float]) -> str:
+        """The figures of an evaluation in words."""
+        return (
+            f"held-out loss {figures['decoder']:.3f}, {figures['shuffle_gap']:+.3f} with shuffled codes, "
+            f"perplexity {figures['perplexity']:.0f}, {figures['used']:.0f} of {self.codes} codes used"
+        )
+
+    def listen(self, log: Log, step: int) -> None:
+        """Lets the log have sounds, every now and then."""
+        if step % self.options["listen_every"] == 0:
+            log.listen(step, self.model, self.dev, self.options["listen_seconds"])
+
+
+def _take_encoder(model: VQVAE, path: str) -> None:
+    """Sets encoder and codebook to those of the checkpoint `path`. Raises `ConfigError` where they differ."""
+    other = VQVAE.from_pretrained(path)
+    for group in ("frontend", "encoder", "quantizer"):
+        if other.config[group] != model.config[group]:
+            raise ConfigError(
+                f"training.encoder={path}: its {group} is {other.config[group]}, {model.config[group]} here"
+            )
+    model.encoder.load_state_dict(other.encoder.state_dict())
+    model.quantizer.load_state_dict(other.quantizer.state_dict())
