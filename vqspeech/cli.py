@@ -9,8 +9,9 @@ from vqspeech.errors import FAILED, VqspeechError
 from vqspeech.memory import keep_freed_memory
 
 VERBS = (
-    "prepare", "validate", "split", "subset", "combine", "dump", "train", "info", "speakers",
-    "encode", "reconstruct", "convert", "score", "draw", "results",
+    "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
+    "models", "speakers",
+    "encode", "reconstruct", "convert", "sample", "score", "draw", "results",
 )  # fmt: skip
 
 

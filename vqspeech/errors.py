@@ -54,4 +54,7 @@ class MissingExtra(VqspeechError):
     """A package of an optional extra that is not installed."""
 
     def __init__(self, package: str, extra: str):
-        super().__init__(f"{package} is not installed; get it with: pip install 'vqspeech[{extra}]'")
+        command = f"pip install 'vqspeech[{extra}]'"
+        if package == "resemblyzer":  # what its metadata ask for cannot be installed, see pyproject.toml
+            command += " && pip install --no-deps resemblyzer"
+        super().__init__(f"{package} is not installed; get it with: {command}")

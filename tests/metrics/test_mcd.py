@@ -4,6 +4,7 @@ import pytest
 from vqspeech.errors import AudioError
 from vqspeech.metrics.mcd import (
     ORDER,
+    aligned_distance,
     envelope_cepstrum,
     frame_distances,
     mel_cepstral_distance,
@@ -57,3 +58,20 @@ def test_waveforms(small_data):
     assert mel_cepstral_distance(high, 0.5 * high) < 0.5 < mel_cepstral_distance(high, low)
     with pytest.raises(AudioError, match="silent"):
         mel_cepstral_distance(high, np.zeros(16000, dtype=np.float32))
+
+
+def test_frame_by_frame(small_data):
+    from vqspeech import audio
+
+    pytest.importorskip("pyworld")
+    high, low = (audio.waveform(some[0].path) for some in small_data.by_speaker.values())
+    assert aligned_distance(high, high) == 0
+    assert aligned_distance(high, np.pad(high, (0, 800))) < 0.5 < aligned_distance(high, low)
+    late = np.r_[np.zeros(1600, np.float32), high[:-1600]]
+    assert aligned_distance(high, late) > 2 * mel_cepstral_distance(high, late), "no warping mends what comes late"
+    noise = 1e-5 * np.random.default_rng(0).standard_normal(8000)
+    gap = np.r_[high, noise, high].astype(np.float32)
+    louder = np.r_[high, 9 * noise[::-1], high].astype(np.float32)
+    assert aligned_distance(gap, louder) < 0.5, "silence in the recording does not count"
+    with pytest.raises(AudioError, match="silent"):
+        aligned_distance(high, np.zeros(16000, dtype=np.float32))

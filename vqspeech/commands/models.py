@@ -1,38 +1,82 @@
-"""Which model a command works with (not a verb)."""
+"""List the models there are: those that came with the toolkit, and those of experiments in exp/ here."""
 
 import argparse
+import math
 import os
 import sys
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
+from vqspeech import audio, pretrained
 from vqspeech.errors import CheckpointError
+from vqspeech.metrics.codebook import bit_rate
+from vqspeech.models import checkpoint
+from vqspeech.models.frontend import FRONTENDS
 from vqspeech.models.vqvae import VQVAE
 
 VARIABLE = "VQSPEECH_MODEL"
+_HEAD = ("name", "decoder", "codes/s", "bit/s", "voices", "size")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`vqspeech models` has no options."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a model a line; the name is what --model takes. Checkpoints that cannot be read are named on stderr."""
+    lines, default = [_HEAD], os.environ.get(VARIABLE) or pretrained.DEFAULT
+    for name, path in chain(pretrained.shipped().items(), ((str(path.parent), path) for path in trained())):
+        try:
+            lines.append((name + " (default)" * (name == default), *described(path)))
+        except CheckpointError as error:
+            print(error, file=sys.stderr)
+    width = max(len(line[0]) for line in lines)
+    for name, kind, *numbers in lines:
+        print(f"{name:<{width}}  {kind:<8}", *(f"{number:>8}" for number in numbers))
+    return 0
+
+
+def described(path: Path) -> tuple[str, ...]:
+    """Decoder, codes a second, bit rate, number of voices and size of a checkpoint, in words; only its header is read.
+    Raises `CheckpointError`."""
+    about = checkpoint.read(path, "none.")[1]
+    try:
+        config = about["config"]
+        strides = math.prod(stride for _, stride in config["encoder"]["layers"])
+        rate = audio.RATE / (FRONTENDS[config["frontend"]["name"]].hop * strides)
+        bits = bit_rate(rate, config["quantizer"]["codes"])
+        size = f"{path.stat().st_size / 1e6:.1f} MB"
+        return config["decoder"]["name"], f"{rate:g}", f"{bits:,.0f}", str(len(about["speakers"])), size
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a model of speech ({error}); name the best.safetensors of one") from None
+
+
+def trained() -> Iterator[Path]:
+    """The best checkpoints of the experiments in `exp`, `*/exp` and `*/*/exp` of the working directory."""
+    # Not `**`: in a home directory that would walk for minutes.
+    for above in ("", "*/", "*/*/"):
+        yield from sorted(Path().glob(f"{above}exp/*/best.safetensors"))
 
 
 def add_model_argument(parser: argparse.ArgumentParser) -> None:
     """Adds `--model`."""
     parser.add_argument(
         "--model",
-        metavar="FILE",
-        help=f"checkpoint (default: ${VARIABLE}, else the newest exp/*/best.safetensors here)",
+        metavar="NAME|FILE",
+        help=f"model (`vqspeech models`), checkpoint, or experiment folder (default: ${VARIABLE}, else the one that "
+        "came with the toolkit)",
     )
 
 
 def model_path(given: str | None) -> Path:
-    """The checkpoint that was named, else $VQSPEECH_MODEL, else the newest of the experiments in `exp`, `*/exp` and
-    `*/*/exp` of the working directory, which is then announced. Raises `CheckpointError` where there is none."""
-    if given or os.environ.get(VARIABLE):
-        return Path(given or os.environ[VARIABLE])
-    # Not `**`: in a home directory that would walk for minutes.
-    places = (Path().glob(f"{above}exp/*/best.safetensors") for above in ("", "*/", "*/*/"))
-    found = sorted(chain.from_iterable(places), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise CheckpointError(f"no model: name one with --model, set {VARIABLE}, or train one (bash egs/mini/run.sh)")
-    print(f"model: {found[-1]}", file=sys.stderr)
-    return found[-1]
+    """The checkpoint that was named, else $VQSPEECH_MODEL, else the default of the shipped ones: never one that merely
+    lies in the working directory. Which one it is is said on stderr where it was not named. Raises `CheckpointError`
+    where there is none."""
+    named = given or os.environ.get(VARIABLE)
+    if not given:
+        print(f"model: {named or pretrained.DEFAULT} (`vqspeech models` lists all)", file=sys.stderr)
+    return pretrained.located(named)
 
 
 def model_of(args: argparse.Namespace) -> VQVAE:

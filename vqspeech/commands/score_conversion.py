@@ -1,9 +1,10 @@
-"""Judge voice conversion: intelligibility, voice, quality."""
+"""Judge voice conversion: intelligibility, voice, quality, pitch."""
 
 import argparse
+from functools import partial
 
 from vqspeech.data.datadir import DataDir, combine
-from vqspeech.metrics import conversion, report, scores
+from vqspeech.metrics import conversion, judges, report, scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,25 +18,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reconstructed", metavar="DIR", help="reconstructions, of these or others of --data: DIR/UTTERANCE.wav"
     )
     parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
-    parser.add_argument("--section", default="conversion", help="name of the section in it (default: %(default)s)")
+    parser.add_argument(
+        "--section", default="conversion", metavar="NAME", help="section in it (default: %(default)s); pitch and "
+        'spectrum go to "NAME: pitch and spectrum"'
+    )  # fmt: skip
     parser.add_argument(
         "--enrol", type=int, default=10, metavar="N", help="recordings that make a voice (default: %(default)s)"
     )
+    for option, default, what in (
+        ("--asr", judges.ASR, "speech recogniser"),
+        ("--verifier", judges.VERIFIER, "speaker model"),
+        ("--rater", judges.RATER, "judge of quality"),
+    ):
+        parser.add_argument(
+            option, default=default, metavar="MODULE:CLASS", help=f"another {what} (default: %(default)s); "
+            "vqspeech/metrics/judges.py shows how one is written"
+        )  # fmt: skip
     parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the section, prints its table; exit status 3 where clips were skipped."""
-    rows, details, notes, skipped = conversion.scored(
+    """Writes the sections, prints their tables; exit status 3 where clips were skipped."""
+    make_judges = partial(judges.judges, args.asr, args.verifier, args.rater)
+    found = conversion.scored(
         combine([DataDir.read(path) for path in args.data]),
         args.converted,
         DataDir.read(args.targets_data),
         args.reconstructed,
         enrol=args.enrol,
         nj=args.nj,
+        make_judges=make_judges,
     )
+    second = f"{args.section}: pitch and spectrum"
+    packages = make_judges().packages
     scores.add_rows(
-        args.out, args.section, rows, notes=notes, details=details, seed=0, packages=conversion.PACKAGES
+        args.out, args.section, found.rows, notes=found.notes, details=found.details, seed=0,
+        packages=[*packages, "jiwer"]
     )  # fmt: skip
-    print(report.table(scores.read(args.out)["sections"][args.section]["rows"]))
-    return skipped.status(len(details))
+    scores.add_rows(
+        args.out, second, found.pitch_rows, notes=found.pitch_notes, seed=0, packages=["pyworld-prebuilt"]
+    )  # fmt: skip
+    sections = scores.read(args.out)["sections"]
+    print(f"{report.table(sections[args.section]['rows'])}\n\n{report.table(sections[second]['rows'])}")
+    return found.skipped.status(len(found.details))

@@ -1,7 +1,7 @@
 """Shards: what training reads. µ-law audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
 
-    SHARDS/index.json        version, rate, numbers of utterances and samples, the files of each shard (relative, or
-                             absolute where one lives elsewhere)
+    SHARDS/index.json        version, rate, numbers of utterances and samples, genders of the speakers as far as known,
+                             the files of each shard (relative, or absolute where one lives elsewhere)
     SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
     SHARDS/audio.000.u8      µ-law levels, utterances end to end, each filled with silence to whole 10 ms frames
     SHARDS/world.000.f16     WORLD frames (frames, channels), frame i of an utterance at its first sample / FRAME + i
@@ -10,8 +10,8 @@ The index is written last: a dump that was cut short is not a dump, and is said 
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Shards:
     length: np.ndarray
     audio_maps: Sequence[np.ndarray]
     world_maps: Sequence[np.ndarray]
+    genders: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -92,7 +93,7 @@ def shards(path: str | Path) -> Shards:
     if shard.min() < 0 or shard.max() >= len(files) or first.min() < 0 or length.min() < 1:
         raise ShardError(f"{path}: utterances.tsv names samples that no shard has; run `vqspeech dump` again")
     names, speakers = [row[0] for row in rows], [row[1] for row in rows]
-    found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps)
+    found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, index.get("genders", {}))
     for i, file in enumerate(files):
         last = (first + length)[shard == i].max(initial=0)
         if last > len(audio_maps[i]):
@@ -163,6 +164,7 @@ def write_shards(
     write_text(path / "utterances.tsv", "".join(rows))
     index = {"format": "vqspeech-shards", "version": VERSION, "rate": audio.RATE, "shards": files}
     index |= {"utterances": len(rows), "samples": samples}
+    index |= {"genders": {name: some[0].gender for name, some in data.by_speaker.items() if some[0].gender}}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
     return shards(path), skipped
 

@@ -6,107 +6,49 @@ utterances, because one sentence converted to ten voices is not ten independent 
 
 import os
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
-from functools import lru_cache, partial
-from pathlib import Path
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vqspeech import audio, jobs
-from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.errors import CorpusError, SpeakerError
-from vqspeech.metrics import intelligibility, naturalness, speaker
+from vqspeech import jobs
+from vqspeech.data.datadir import DataDir
+from vqspeech.errors import CorpusError
+from vqspeech.metrics import intelligibility, pitch, speaker
 from vqspeech.metrics.bootstrap import Estimate, ratio
+from vqspeech.metrics.clips import (
+    CONVERSION,
+    MULAW,
+    RECONSTRUCTION,
+    RECORDINGS,
+    TARGETS,
+    Judgement,
+    conversions,
+    judgement,
+    of_recording,
+    reconstructions,
+)
+from vqspeech.metrics.judges import Judges, judges
+from vqspeech.metrics.verification import estimated_rate
 
-RECORDINGS = "recordings"
-MULAW = "µ-law copy"
-RECONSTRUCTION = "reconstruction"
-CONVERSION = "conversion"
-TARGETS = "recordings of the targets"
-PACKAGES = ("moonshine-voice", "resemblyzer", "webrtcvad-wheels", "speechmos", "onnxruntime", "jiwer")
-"""What the default judges depend on."""
-
-
-class Judges(NamedTuple):
-    """Who judges words, voice and quality."""
-
-    recogniser: intelligibility.Recogniser
-    verifier: speaker.Verifier
-    rater: naturalness.Rater
-
-
-@lru_cache(maxsize=1)
-def default_judges() -> Judges:
-    """Moonshine, Resemblyzer and DNSMOS, loaded once a process. Raises `MissingExtra` without the extra `eval`."""
-    return Judges(intelligibility.Moonshine(), speaker.Resemblyzer(), naturalness.DNSMOS())
-
-
-@dataclass(frozen=True)
-class Clip:
-    """One piece of sound to judge: a file, or a part of it (seconds), of which row, source utterance and target."""
-
-    row: str
-    source: str
-    path: str
-    target: str | None = None
-    start: float = 0.0
-    end: float | None = None
-
-    @property
-    def name(self) -> str:
-        return " ".join(filter(None, [self.row, self.target, self.source]))
+SPOKEN = ("similarity to target", "similarity to source", "target is nearest", "nearer to target than source")
+SUNG = (
+    "F0 from the voice's mean (semitones)", "F0 deviation / the voice's", "F0 from the source's mean (semitones)",
+    "F0 correlation with the source", "voicing as in the source", "mel-cepstral distance (dB)",
+)  # fmt: skip
+"""The columns of the second table."""
 
 
-@dataclass(frozen=True)
-class Judgement:
-    """What the judges said of a clip; `heard` and `quality` are None where only the voice was asked for."""
+class Scored(NamedTuple):
+    """`rows` of the table, `pitch_rows` of a second one of pitch and spectrum, notes below each, `details` (one a clip,
+    with what the ASR heard), and what was skipped."""
 
-    clip: Clip
-    embedding: np.ndarray
-    heard: str | None = None
-    quality: float | None = None
-
-
-def judgement(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
-    """What the judges say of a clip. Raises `AudioError` where it cannot be read or is silent."""
-    judges = make_judges()
-    wave = audio.waveform(clip.path, clip.start, clip.end)
-    if clip.row == MULAW:
-        wave = audio.linear(audio.mulaw(wave))
-    embedding = judges.verifier.embedding(wave)
-    if clip.row == TARGETS:
-        return Judgement(clip, embedding)
-    return Judgement(clip, embedding, judges.recogniser.transcribe(wave), judges.rater.rating(wave))
-
-
-def converted_clips(folder: str | os.PathLike, sources: DataDir, targets: DataDir) -> tuple[list[Clip], dict[str, str]]:
-    """The clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's, and why (by path) others are left out.
-
-    Raises `CorpusError` where there are none, and `SpeakerError` where a TARGET has no recordings.
-    """
-    clips, left_out = [], {}
-    for path in sorted(Path(folder).glob("*/*.wav")):
-        if path.name.startswith("."):
-            continue
-        if path.stem in sources and sources[path.stem].speaker == path.parent.name:
-            continue  # to the speaker's own voice: that is reconstruction
-        if path.stem in sources:
-            clips.append(Clip(CONVERSION, path.stem, str(path), path.parent.name))
-        else:
-            left_out[str(path)] = f"no source utterance '{path.stem}' in the data directory"
-    if not clips:
-        raise CorpusError(
-            f"{folder}: no conversions of these utterances; make them with: vqspeech convert --data ... --out {folder} "
-            "(they lie as TARGET/UTTERANCE.wav)"
-        )
-    unknown = sorted({str(clip.target) for clip in clips} - set(targets.speakers))
-    if unknown:
-        known = ", ".join(targets.speakers[:8])
-        raise SpeakerError(
-            f"{folder}: no recordings of target {', '.join(unknown)} (there are: {known}); check --targets-data"
-        )
-    return clips, left_out
+    rows: list[dict[str, Any]]
+    notes: list[str]
+    pitch_rows: list[dict[str, Any]]
+    pitch_notes: list[str]
+    details: list[dict[str, Any]]
+    skipped: jobs.Skipped
 
 
 def scored(
@@ -116,34 +58,30 @@ def scored(
     reconstructed: str | os.PathLike | None = None,
     enrol: int = 10,
     nj: int = 1,
-    make_judges: Callable[[], Judges] | None = None,
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str], jobs.Skipped]:
-    """Rows, details (one a clip, with what the ASR heard), notes for `scores.add_rows`, and what was skipped.
+    make_judges: Callable[[], Judges] = judges,
+) -> Scored:
+    """The score of the conversions in a folder.
 
     `sources` hold the utterances that were converted or reconstructed, with their texts as far as known; `converted`
     and `reconstructed` are folders of TARGET/UTTERANCE.wav and UTTERANCE.wav. A voice is the mean embedding of up to
-    `enrol` recordings.
+    `enrol` recordings. With `nj` > 1, `make_judges` must pickle.
     Raises `CorpusError`, `SpeakerError`, `MissingExtra`.
     """
-    make_judges = make_judges or default_judges
-    judges = make_judges()  # before the work: a missing package is no fault of the clips
-    clips, left_out = converted_clips(converted, sources, targets)
+    by = make_judges()  # before the work: a missing package is no fault of the clips
+    clips, left_out = conversions(converted, sources, targets)
     skipped = jobs.Skipped()
     for path, reason in left_out.items():
         skipped.add(path, reason)
     if reconstructed is not None:
-        paths = sorted(path for path in Path(reconstructed).glob("*.wav") if path.stem in sources)
-        if not paths:
-            raise CorpusError(f"{reconstructed}: no reconstructions (UTTERANCE.wav) of these utterances; check --data")
-        clips += [Clip(RECONSTRUCTION, path.stem, str(path)) for path in paths]
+        clips += reconstructions(reconstructed, sources)
     used = sorted({clip.source for clip in clips})
     for row in (RECORDINGS, MULAW):
-        clips += [_recording(row, sources[name]) for name in used]
-    clips += [_recording(TARGETS, one) for one in targets.subset(per_speaker=enrol)]
+        clips += [of_recording(row, sources[name]) for name in used]
+    clips += [of_recording(TARGETS, one) for one in targets.subset(per_speaker=enrol)]
     # Further recordings of the source speakers, so that a source voice is more than the one utterance.
     speakers = sorted({sources[name].speaker for name in used})
     others = sources.subset(speakers=speakers, per_speaker=enrol)
-    clips += [_recording(TARGETS, one) for one in others if one.id not in targets and one.id not in used]
+    clips += [of_recording(TARGETS, one) for one in others if one.id not in targets and one.id not in used]
 
     judged: list[Judgement] = []
     for clip, found, error in jobs.outcomes(partial(judgement, make_judges), clips, nj, "judging"):
@@ -151,73 +89,84 @@ def scored(
             skipped.add(clip.name, error)
         else:
             judged.append(found)
-    return _Table(sources, targets, judged).everything(judges, enrol, skipped)
-
-
-def _recording(row: str, utterance: Utterance) -> Clip:
-    return Clip(row, utterance.id, utterance.path, utterance.speaker, utterance.start, utterance.end)
+    table = _Table(sources, targets, judged)
+    rows, pitch_rows = table.rows()
+    return Scored(rows, table.notes(by, enrol), pitch_rows, table.pitch_notes(), table.details(), skipped)
 
 
 class _Table:
-    """The judgements put together: voices first, then a figure per clip, then one a row."""
+    """The judgements put together: voices first, then figures of each clip, then a row of all clips of a kind."""
 
     def __init__(self, sources: DataDir, targets: DataDir, judged: Sequence[Judgement]):
         self.sources = sources
-        self.judged = judged
-        self.heard = {one.clip.source: one.heard or "" for one in judged if one.clip.row == RECORDINGS}
-        by_speaker: dict[str, dict[str, np.ndarray]] = {}
+        self.natural = {one.clip.source: one for one in judged if one.clip.row == RECORDINGS}
+        self.recordings: dict[str, dict[str, Judgement]] = {}
         for one in judged:
             if one.clip.row in (RECORDINGS, TARGETS):
-                by_speaker.setdefault(str(one.clip.target), {})[one.clip.source] = one.embedding
-        self.recordings = by_speaker
-        self.enrolled = {
-            name: {utt: vector for utt, vector in by_speaker.get(name, {}).items() if utt in targets}
+                self.recordings.setdefault(one.clip.speaker, {})[one.clip.source] = one
+        enrolled = {
+            name: [one.embedding for utt, one in self.recordings.get(name, {}).items() if utt in targets]
             for name in targets.speakers
         }
-        self.voices = speaker.voices({name: list(some.values()) for name, some in self.enrolled.items() if some})
+        self.voices = speaker.voices({name: some for name, some in enrolled.items() if some})
+        # Further recordings of source speakers are there for the voices of the sources, not to be judged.
+        self.judged = [one for one in judged if one.clip.row != TARGETS or one.clip.speaker in self.voices]
+        self.figures = [self._figures(one) for one in self.judged]
+        if not any(one.clip.row == CONVERSION for one in judged):
+            raise CorpusError("not one conversion could be judged; the reasons are above")
+
+    def others(self, name: str, without: str) -> list[Judgement]:
+        """The recordings of a speaker but for one utterance."""
+        return [one for utt, one in self.recordings.get(name, {}).items() if utt != without]
 
     def voice(self, name: str, without: str) -> np.ndarray | None:
         """The voice of a speaker from other recordings than `without`; None where there are none."""
-        rest = [vector for utt, vector in self.recordings.get(name, {}).items() if utt != without]
+        rest = [one.embedding for one in self.others(name, without)]
         return speaker.voices({name: rest})[name] if rest else None
 
-    def sources_of(self, row: str) -> set[str]:
-        """The source utterances that a row has clips of."""
-        return {one.clip.source for one in self.judged if one.clip.row == row}
-
-    def figures(self, one: Judgement) -> dict[str, Any]:
-        """All that is said of one clip, by column."""
+    def _figures(self, one: Judgement) -> dict[str, Any]:
+        """All that is said of one clip, by column; `claim` and `impostors` are the scores of its trials."""
         clip = one.clip
-        found: dict[str, Any] = {"row": clip.row, "utterance": clip.source, "target": clip.target}
-        if one.heard is not None:
-            found |= {"heard": one.heard, "text": self.sources[clip.source].text, "DNSMOS": one.quality}
-            own = self.voice(self.sources[clip.source].speaker, clip.source)
+        found: dict[str, Any] = {"row": clip.row, "utterance": clip.source, "target": clip.speaker}
+        own = None
+        if clip.row != TARGETS:
+            source = self.sources[clip.source]
+            own = self.voice(source.speaker, clip.source)
+            found |= {"heard": one.heard, "text": source.text, "DNSMOS": one.quality}
             found["similarity to source"] = None if own is None else speaker.cosine(one.embedding, own)
-        if clip.row == CONVERSION:
-            target = self.voices.get(str(clip.target))
-            among = self.voices
-        elif clip.row == TARGETS and clip.target in self.voices:
-            target = self.voice(str(clip.target), clip.source)
-            among = {**self.voices, **({str(clip.target): target} if target is not None else {})}
-        else:
-            return found
-        if target is not None:
-            found["similarity to target"] = speaker.cosine(one.embedding, target)
+        claimed = self.voices.get(clip.speaker) if clip.row == CONVERSION else self.voice(clip.speaker, clip.source)
+        if claimed is not None:
+            among = {**self.voices, clip.speaker: claimed}
+            found["claim"] = speaker.cosine(one.embedding, claimed)
             found["heard voice"] = speaker.nearest(one.embedding, among)
-            found["target is nearest"] = float(found["heard voice"] == clip.target)
-        own = found.get("similarity to source")
-        if own is not None and target is not None:
-            found["nearer to target than source"] = float(found["similarity to target"] > own)
-        return found
+            found["target is nearest"] = float(found["heard voice"] == clip.speaker)
+            impostors = {name: voice for name, voice in among.items() if name != clip.speaker}
+            if clip.row == CONVERSION and own is not None:
+                impostors[source.speaker] = own
+                found["nearer to target than source"] = float(found["claim"] > found["similarity to source"])
+            found["impostors"] = [speaker.cosine(one.embedding, voice) for voice in impostors.values()]
+            if clip.row in (CONVERSION, TARGETS):
+                found["similarity to target"] = found["claim"]
+        return found | self._sung(one)
 
-    def row(self, name: str, label: str | None = None, among: Set[str] | None = None) -> dict[str, Any] | None:
-        """One row of the table, over source utterances `among`; None where there are no clips of it."""
-        chosen = [one for one in self.judged if one.clip.row == name and (among is None or one.clip.source in among)]
-        some = [self.figures(one) for one in chosen]
-        if name == TARGETS:
-            some = [item for item in some if "similarity to target" in item]
+    def _sung(self, one: Judgement) -> dict[str, float | None]:
+        """Pitch and spectrum of one clip, by column."""
+        clip = one.clip
+        voice = pitch.against_voice(
+            one.pitch, np.concatenate([np.zeros(0), *(other.pitch for other in self.others(clip.speaker, clip.source))])
+        )
+        source: dict[str, float] = {}
+        if clip.row not in (RECORDINGS, TARGETS) and clip.source in self.natural:
+            source = pitch.against_source(one.pitch, self.natural[clip.source].pitch)
+        values = [voice.get("distance"), voice.get("deviation"), source.get("distance"), source.get("correlation"),
+                  source.get("voicing"), one.distance]  # fmt: skip
+        return dict(zip(SUNG, values, strict=True))
+
+    def row(self, name: str, label: str | None = None, among: Set[str] | None = None) -> tuple[dict[str, Any], ...]:
+        """One row of both tables, over source utterances `among`; empty ones where there are no clips of it."""
+        some = [one for one in self.figures if one["row"] == name and (among is None or one["utterance"] in among)]
         if not some:
-            return None
+            return {}, {}
         row: dict[str, Any] = {"row": label or name}
         with_text = [item for item in some if item.get("text")]
         columns: list[tuple[str, Callable[..., Estimate]]] = [
@@ -226,41 +175,69 @@ class _Table:
         ]
         for column, rate in columns:
             row[column] = _rate(rate, with_text, [item["text"] for item in with_text])
-        spoken = [item for item in some if item["utterance"] in self.heard and name not in (RECORDINGS, TARGETS)]
+        spoken = [item for item in some if item["utterance"] in self.natural and name not in (RECORDINGS, TARGETS)]
         for column, rate in columns:
-            row[f"{column} to ASR of source"] = _rate(rate, spoken, [self.heard[item["utterance"]] for item in spoken])
-        for column in ("similarity to target", "similarity to source", "target is nearest",
-                       "nearer to target than source", "DNSMOS"):  # fmt: skip
-            known = [item for item in some if item.get(column) is not None]
-            row[column] = (
-                ratio([item[column] for item in known], groups=[item["utterance"] for item in known]) if known else None
-            )
-        return row
+            heard = [str(self.natural[item["utterance"]].heard) for item in spoken]
+            row[f"{column} to ASR of source"] = _rate(rate, spoken, heard)
+        row |= {column: _mean(some, column) for column in SPOKEN}
+        claims = [item for item in some if item.get("impostors")]
+        row["EER"] = (
+            estimated_rate(*([item[key] for item in claims] for key in ("claim", "impostors", "utterance")))
+            if claims
+            else None
+        )
+        row["DNSMOS"] = _mean(some, "DNSMOS")
+        return row, {"row": label or name} | {column: _mean(some, column) for column in SUNG}
 
-    def everything(
-        self, judges: Judges, enrol: int, skipped: jobs.Skipped
-    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[str], jobs.Skipped]:
-        """Rows, details, notes, skipped; as `scored` returns them."""
-        converted_names, reconstructed_names = self.sources_of(CONVERSION), self.sources_of(RECONSTRUCTION)
-        rows = [self.row(name, among=converted_names) for name in (RECORDINGS, MULAW)]
-        if reconstructed_names - converted_names:  # other utterances: they need a baseline of their own
-            rows.append(self.row(RECORDINGS, "recordings of the reconstructed", reconstructed_names))
-        rows += [self.row(name) for name in (RECONSTRUCTION, CONVERSION, TARGETS)]
-        details = [self.figures(one) for one in self.judged if one.heard is not None]
+    def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The rows of both tables."""
+        of = {name: {one.clip.source for one in self.judged if one.clip.row == name} for name in
+              (CONVERSION, RECONSTRUCTION)}  # fmt: skip
+        pairs = [self.row(name, among=of[CONVERSION]) for name in (RECORDINGS, MULAW)]
+        if of[RECONSTRUCTION] - of[CONVERSION]:  # other utterances: they need a baseline of their own
+            pairs.append(self.row(RECORDINGS, "recordings of the reconstructed", of[RECONSTRUCTION]))
+        pairs += [self.row(name) for name in (RECONSTRUCTION, CONVERSION, TARGETS)]
+        rows, pitch_rows = zip(*(pair for pair in pairs if pair[0]), strict=True)
+        return list(rows), list(pitch_rows)
+
+    def details(self) -> list[dict[str, Any]]:
+        """What is said of each clip that was listened to."""
+        heard = [one for one in self.figures if "heard" in one]
+        return [{key: value for key, value in one.items() if key not in ("claim", "impostors")} for one in heard]
+
+    def notes(self, by: Judges, enrol: int) -> list[str]:
+        """How the first table was measured."""
         converted = [one.clip for one in self.judged if one.clip.row == CONVERSION]
-        if not converted:
-            raise CorpusError("not one conversion could be judged; the reasons are above")
-        notes = [
+        speakers = {self.sources[clip.source].speaker for clip in converted}
+        return [
             f"{len(converted)} conversions of {len({clip.source for clip in converted})} source utterances of "
-            f"{len({self.sources[clip.source].speaker for clip in converted})} speakers to "
-            f"{len({clip.target for clip in converted})} targets; intervals redraw source utterances",
-            f"CER, WER: {judges.recogniser.name} against the transcript, or (to ASR of source) against what it hears "
+            f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw source "
+            "utterances",
+            f"CER, WER: {by.recogniser.name} against the transcript, or (to ASR of source) against what it hears "
             "in the source recording; lower case, numbers in words, no punctuation",
-            f"similarity: cosine, {judges.verifier.name}, to the mean of up to {enrol} other recordings of the "
-            f"speaker; target is nearest: among {len(self.voices)} voices",
-            f"DNSMOS: {judges.rater.name}",
+            f"similarity: cosine, {by.verifier.name}, to the mean of up to {enrol} other recordings of the "
+            f"speaker; target is nearest: among {len(self.voices)} voices; the target of a recording, its copy and its "
+            "reconstruction is its own speaker",
+            "EER: equal error rate of telling, by that cosine, clips that claim their target's voice from the same "
+            "clips claiming each other one (the source's too); 0.5 is chance",
+            f"DNSMOS: {by.rater.name}",
         ]
-        return [row for row in rows if row], details, notes, skipped
+
+    def pitch_notes(self) -> list[str]:
+        """How the second table was measured."""
+        return [
+            "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the target, "
+            "or of the speaker of a recording, its copy and its reconstruction; means of absolute differences",
+            "correlation: Pearson, over the frames of a clip that are voiced in it and in its source; voicing: share "
+            "of frames that are voiced in both or in none",
+            "mel-cepstral distance: to the recording, frame by frame (5 ms), coefficients 1 to 24 of the WORLD "
+            "envelope on a mel axis, frames within 40 dB of the recording's loudest",
+        ]
+
+
+def _mean(items: Sequence[dict[str, Any]], column: str) -> Estimate | None:
+    known = [item for item in items if item.get(column) is not None]
+    return ratio([item[column] for item in known], groups=[item["utterance"] for item in known]) if known else None
 
 
 def _rate(rate: Callable[..., Estimate], items: Sequence[dict[str, Any]], references: Sequence[str]) -> Estimate | None:

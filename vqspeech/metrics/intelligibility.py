@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from vqspeech import extras
+from vqspeech.data.text import normalised
 from vqspeech.metrics.bootstrap import Estimate, ratio
-from vqspeech.metrics.text import normalised
 
 
 class Recogniser(Protocol):
@@ -33,6 +33,7 @@ class Moonshine:
     """
 
     name = "moonshine tiny-en 0.0.65"
+    packages = ("moonshine-voice",)
 
     def __init__(self) -> None:
         """Loads the model (0.2 s). Raises `MissingExtra` without the extra `eval`."""

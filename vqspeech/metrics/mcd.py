@@ -31,8 +31,33 @@ def mel_cepstral_distance(a: np.ndarray, b: np.ndarray) -> float:
     return warped_mean(frame_distances(first, second))
 
 
+def aligned_distance(recording: np.ndarray, rendering: np.ndarray) -> float:
+    """As `mel_cepstral_distance`, but frame by frame, of a rendering that should say the same at the same time.
+
+    Frames count that are no silence in the recording; what one waveform has more of is not compared. Warping would
+    mend errors of timing. Raises `AudioError` as above.
+    """
+    first, second = (_envelope(wave) for wave in (recording, rendering))
+    frames = min(len(first), len(second))
+    level = _level(first)[:frames]
+    kept = level > level.max() + FLOOR
+    a, b = (envelope_cepstrum(power[:frames][kept]) for power in (first, second))
+    return float((10 / np.log(10) * np.sqrt(2 * ((a - b) ** 2).sum(axis=1))).mean())
+
+
 def mel_cepstrum(wave: np.ndarray) -> np.ndarray:
     """Coefficients 1 … `ORDER` of the frames that are not silence: float64 `(frames, ORDER)`."""
+    power = _envelope(wave)
+    level = _level(power)
+    return envelope_cepstrum(power[level > level.max() + FLOOR])
+
+
+def _level(power: np.ndarray) -> np.ndarray:
+    return 10 * np.log10(power.mean(axis=1))
+
+
+def _envelope(wave: np.ndarray) -> np.ndarray:
+    """The CheapTrick envelope, power spectra `(frames, bins)`."""
     import pyworld
 
     wave = np.asarray(wave, dtype=np.float64)
@@ -40,9 +65,7 @@ def mel_cepstrum(wave: np.ndarray) -> np.ndarray:
         raise AudioError("no speech to compare: the recording is silent or shorter than 5 ms; leave it out")
     f0, times = pyworld.dio(wave, RATE, frame_period=1000 * FRAME)
     f0 = pyworld.stonemask(wave, f0, times, RATE)
-    power = pyworld.cheaptrick(wave, f0, times, RATE)  # (frames, bins)
-    level = 10 * np.log10(power.mean(axis=1))
-    return envelope_cepstrum(power[level > level.max() + FLOOR])
+    return pyworld.cheaptrick(wave, f0, times, RATE)
 
 
 def envelope_cepstrum(power: np.ndarray) -> np.ndarray:

@@ -25,6 +25,7 @@ class DNSMOS:
     """
 
     name = "DNSMOS P.835 overall (speechmos 0.0.1.1)"
+    packages = ("speechmos", "onnxruntime")
 
     def __init__(self) -> None:
         """Raises `MissingExtra` without the extra `eval`."""

@@ -28,6 +28,7 @@ class Resemblyzer:
     """
 
     name = "resemblyzer 0.1.4"
+    packages = ("resemblyzer", "webrtcvad-wheels")
 
     def __init__(self) -> None:
         """Loads the model (CPU). Raises `MissingExtra` without the extra `eval`."""

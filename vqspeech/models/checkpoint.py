@@ -35,7 +35,7 @@ def read(path: str | Path, prefix: str = "", device: str = "cpu") -> tuple[dict[
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such checkpoint; train one with `vqspeech train`, or name another --model")
+        raise CheckpointError(f"{path}: no such checkpoint; `vqspeech models` lists those there are")
     try:
         with safe_open(path, "pt", device=device) as file:
             header = file.metadata() or {}

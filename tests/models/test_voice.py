@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import buzz
+from tests.models.test_vqvae import model
+from vqspeech.errors import SpeakerError
+from vqspeech.models.decoders import WorldDecoder
+from vqspeech.models.voice import with_voice
+
+
+@torch.no_grad()
+def told(of, voice):
+    """What the decoder makes of codes in a voice: WORLD frames, or what a WaveNet's layers are told."""
+    vectors = of.quantizer.lookup(torch.arange(30)[None])
+    speakers = torch.tensor([of.speaker(voice)])
+    if isinstance(of.decoder, WorldDecoder):
+        return of.decoder(vectors, speakers, torch.tensor([30 * of.hop])).numpy()
+    return of.decoder.conditioning(vectors, speakers).numpy()
+
+
+@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet"])
+def test_a_voice_more(name):
+    made = model(name)
+    wider = with_voice(made, "new", like="low")
+    wider.pitch[-1] = made.pitch[1]
+    assert wider.speakers == ["high", "low", "new"] and made.speakers == ["high", "low"]
+    assert wider.fingerprint() == made.fingerprint()
+    assert wider.config["decoder"][made.decoder.voice_option] == made.config["decoder"][made.decoder.voice_option] + 1
+
+    np.testing.assert_allclose(told(wider, "new"), told(made, "low"), atol=1e-5)
+    with torch.no_grad():  # whatever is learned for the new voice
+        for weight in wider.decoder.voice_weights:
+            weight[:, -1] += torch.randn_like(weight[:, -1])
+        wider.decoder.speaker.weight[-1, :-1] += 1
+    for voice in ("high", "low"):
+        np.testing.assert_allclose(told(wider, voice), told(made, voice), atol=1e-5)
+    assert np.abs(told(wider, "new") - told(made, "low")).max() > 0.1, "the new voice is another"
+    sound = wider.convert(buzz(0.2, 150), "new")
+    assert sound.shape == (3200,) and np.isfinite(sound).all()
+
+
+def test_twice_and_round_a_file(tmp_path):
+    made = model()
+    twice = with_voice(with_voice(made, "a", "high"), "b", "a")
+    twice.save_pretrained(tmp_path / "x.safetensors")
+    again = type(made).from_pretrained(tmp_path / "x.safetensors")
+    assert again.speakers == ["high", "low", "a", "b"]
+    assert again.decoder.speaker.weight[:, -2:].tolist() == [[0, 0], [0, 0], [1, 0], [1, 1]]
+    assert torch.isnan(again.pitch[2:]).all() and not torch.isnan(again.pitch[:2]).any()
+    with pytest.raises(SpeakerError, match="no voice 'c'"):
+        with_voice(made, "d", "c")

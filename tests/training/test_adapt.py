@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tests.conftest import buzz
+from tests.models.test_voice import told
+from tests.models.test_vqvae import model as small_model
+from vqspeech import VQVAE, audio
+from vqspeech.cli import main
+from vqspeech.errors import FAILED, SOME_SKIPPED, AudioError, SpeakerError
+from vqspeech.jobs import Skipped
+from vqspeech.models import checkpoint
+from vqspeech.training import adapt
+from vqspeech.training.adapt import adapted, recordings_of
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Folder of 13 s of a voice of 160 Hz: one file of 8 s, and two short ones in a folder below."""
+    folder = tmp_path / "my recordings"
+    (folder / "more").mkdir(parents=True)
+    for name, seconds, seed in (("one", 8.0, 1), ("more/a b", 3.0, 2), ("more/c", 2.0, 3)):
+        soundfile.write(folder / f"{name}.wav", buzz(seconds, 160, seed), audio.RATE)
+    return folder
+
+
+def trained(name):
+    """A small model whose decoder has learned nothing, and is no louder than a vocoder can bear."""
+    made = small_model(name)
+    if hasattr(made.decoder, "mean"):
+        made.decoder.deviation.fill_(3.0)
+        made.decoder.output.weight.data *= 0.01
+    return made
+
+
+@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet"])
+def test_a_new_voice_is_learned_and_nothing_else_changes(name, own, monkeypatch):
+    monkeypatch.setattr(adapt, "EVERY", 10)
+    model = trained(name)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    found = adapted(model, recordings_of("me", sorted(own.rglob("*.wav")), Skipped()), steps=80)
+    first, vector, biases = found.losses
+    assert biases < vector < first, "each stage hears what it learns from"
+    assert found.steps <= 80 and found.learned + found.held_out == pytest.approx(13, abs=0.2)
+    assert found.held_out > 1.5 and found.like in model.speakers
+    made = found.model
+    assert made.speakers == ["high", "low", "me"] and made.fingerprint() == model.fingerprint()
+    assert made.pitch[2, 0].exp() == pytest.approx(160, rel=0.05)
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, before[key]) or key == "pitch", "the given model is as it was"
+        corner = made.state_dict()[key][tuple(slice(size) for size in value.shape)]
+        assert torch.equal(corner.nan_to_num(), value.nan_to_num()), key
+    for voice in model.speakers:
+        np.testing.assert_allclose(told(made, voice), told(model, voice), atol=1e-5)
+    assert not any(parameter.grad is not None for parameter in made.parameters())
+
+
+def test_the_best_of_each_stage_is_kept(own, monkeypatch):
+    monkeypatch.setattr(adapt, "EVERY", 5)
+    monkeypatch.setattr(adapt, "PATIENCE", 2)
+    monkeypatch.setattr(adapt, "RATES", (50.0, 50.0))  # nothing but harm
+    data = recordings_of("me", sorted(own.rglob("*.wav")), Skipped())
+    found = adapted(trained("librispeech_world"), data, steps=400)
+    assert found.steps <= 60, "stopped early"
+    assert found.losses[0] >= found.losses[1] >= found.losses[2]
+
+
+def test_same_seed_same_voice(own):
+    data = recordings_of("me", sorted(own.rglob("*.wav")), Skipped())
+    runs = [adapted(trained("librispeech_world"), data, steps=8, seed=seed).model for seed in (1, 1, 2)]
+    one, same, other = (run.decoder.speaker.weight[-1] for run in runs)
+    assert torch.equal(one, same) and not torch.equal(one, other)
+
+
+def test_parts(own):
+    data = recordings_of("me", sorted(own.rglob("*.wav")), Skipped())
+    spans = [(one.path.rsplit("/", 1)[1], one.start, one.end) for one in data]
+    assert spans[0] == ("a b.wav", 0, 1.5) and spans[1] == ("a b.wav", 1.5, None)
+    assert all((one.end or 99) - one.start <= 13 / 6 + 0.01 or one.end is None for one in data)
+    assert [one.id for one in data] == sorted(one.id for one in data)
+    with pytest.raises(AudioError, match="1 recordings of 8.0 s in all are too short.*at least 10 s"):
+        recordings_of("me", [own / "one.wav"], Skipped())
+    with pytest.raises(SpeakerError, match="without blanks"):
+        recordings_of("it is me", [own / "one.wav"], Skipped())
+
+
+def test_command(own, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    trained("librispeech_world").save_pretrained("base.safetensors", step=5)
+    command = ["adapt", "--model", "base.safetensors", "--src", str(own), "--out", "out.safetensors", "--steps", "10"]
+    assert main([*command, "--name", "me", "--gender", "f"]) == 0
+    said = capsys.readouterr()
+    assert said.out == "out.safetensors\n" and "held-out loss" in said.err and "x real time" in said.err
+    base, made = (VQVAE.from_pretrained(f"{name}.safetensors") for name in ("base", "out"))
+    assert made.fingerprint() == base.fingerprint() and made.genders == {"me": "f"}
+    about = checkpoint.read("out.safetensors", "none.")[1]
+    assert about["step"] == 5 and [one["name"] for one in about["adapted"]] == ["me"]
+    assert main(["convert", "--model", "out.safetensors", "--src", str(own / "more/c.wav"), "--speaker", "me", "--out",
+                 "c.wav"]) == 0  # fmt: skip
+    # In place, and with a file that is none.
+    (own / "broken.wav").write_bytes(b"x")
+    again = [part.replace("base", "out") for part in command]
+    assert main([*again, "--name", "you"]) == SOME_SKIPPED
+    about = checkpoint.read("out.safetensors", "none.")[1]
+    assert [one["name"] for one in about["adapted"]] == ["me", "you"] and about["speakers"][-2:] == ["me", "you"]
+
+
+def test_mistakes(own, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    trained("librispeech_world").save_pretrained("base.safetensors")
+    (tmp_path / "empty").mkdir()
+    soundfile.write("silence.wav", np.zeros(20 * audio.RATE), audio.RATE)
+    for name, source, message in (
+        ("low", str(own), "has a voice 'low' already; choose another --name"),
+        ("me", "empty", "no sound files in this folder"),
+        ("me", "gone", "gone: no such file"),
+        ("me", "silence.wav", "silence.wav: silent"),
+        ("me", str(own / "one.wav"), "too short to learn a voice from"),
+    ):
+        command = ["adapt", "--model", "base.safetensors", "--src", source, "--name", name, "--out", "x.safetensors"]
+        assert main(command) == FAILED
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()

@@ -1,0 +1,62 @@
+"""Learn a new voice from a few minutes of recordings, for a trained model, in minutes.
+
+Codes and the other voices stay as they are. Then: vqspeech convert --model OUT --speaker NAME --src FILE
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from vqspeech.commands.models import add_model_argument, model_path
+from vqspeech.data.corpora.layout import recordings
+from vqspeech.errors import AudioError
+from vqspeech.jobs import Skipped
+from vqspeech.models import checkpoint
+from vqspeech.models.vqvae import VQVAE
+from vqspeech.training.adapt import adapted, recordings_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech adapt`."""
+    add_model_argument(parser)
+    parser.add_argument(
+        "--src", nargs="+", required=True, metavar="PATH", help="sound files of the voice, or folders of them"
+    )
+    parser.add_argument("--name", required=True, metavar="NAME", help="what the voice is called")
+    parser.add_argument("--gender", choices=("f", "m"), help="for `vqspeech speakers`")
+    parser.add_argument("--out", required=True, metavar="FILE", help="checkpoint to write, with the new voice")
+    parser.add_argument("--steps", type=int, default=400, metavar="N", help="at most (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the windows drawn (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the model; exit status 3 where recordings were skipped."""
+    path, skipped = model_path(args.model), Skipped()
+    model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
+    data = recordings_of(args.name, _files(args.src), skipped)
+    found = adapted(model, data, args.steps, args.seed)
+    if args.gender:
+        found.model.genders[args.name] = args.gender
+    kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
+    told = {"name": args.name, "like": found.like, "seconds": found.learned, "losses": list(found.losses)}
+    kept["adapted"] = [*kept.get("adapted", []), told | {"steps": found.steps, "seed": args.seed}]
+    found.model.save_pretrained(args.out, **kept)
+    first, vector, biases = found.losses
+    print(
+        f"{args.name}: learned from {found.learned:.0f} s, {found.held_out:.0f} s held out; {found.steps} steps, "
+        f"{found.speed:.0f}x real time\nheld-out loss: {first:.3f} as {found.like}, {vector:.3f} with a vector of its "
+        f"own, {biases:.3f} with biases of its own",
+        file=sys.stderr,
+    )
+    print(args.out)
+    return skipped.status(len({utterance.path for utterance in data}))
+
+
+def _files(given: list[str]) -> list[Path]:
+    files = []
+    for path in map(Path, given):
+        inside = list(recordings(path)) if path.is_dir() else [path]
+        if not inside:
+            raise AudioError(f"{path}: no sound files in this folder; give the folder of the recordings")
+        files += inside
+    return list(dict.fromkeys(files))

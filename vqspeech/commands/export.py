@@ -1,0 +1,51 @@
+"""Write a model for others: half the size, without the state of its training, with a card beside it.
+
+The card holds configuration, voices, and the scores of the experiment where the checkpoint lies in one.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from vqspeech.commands.models import add_model_argument, model_path
+from vqspeech.data.datadir import DataDir
+from vqspeech.errors import ConfigError
+from vqspeech.files import write_text
+from vqspeech.metrics.card import card
+from vqspeech.models import checkpoint
+from vqspeech.models.vqvae import VQVAE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech export`."""
+    add_model_argument(parser)
+    parser.add_argument("--out", required=True, metavar="FILE", help="NAME.safetensors; the card is NAME.md beside it")
+    parser.add_argument(
+        "--about", metavar="TEXT", help="Markdown file for the card: what it learned from, licence, how it was trained"
+    )
+    parser.add_argument(
+        "--scores", metavar="JSON", help="scores for the card (default: scores.json beside the checkpoint)"
+    )
+    parser.add_argument("--data", metavar="DATA", help="data directory that tells the genders of the voices")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes both files and prints their names."""
+    path, out = model_path(args.model), Path(args.out)
+    if out.suffix != checkpoint.SUFFIX:
+        raise ConfigError(f"--out {out}: end it in {checkpoint.SUFFIX}")
+    if out.exists() and out.samefile(path):
+        raise ConfigError(f"--out {out}: is the model itself, which would be rounded; choose another name")
+    model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
+    if args.data:
+        known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
+        model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
+    kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
+    model.save_pretrained(out, torch.float16, **kept)
+    beside = path.with_name("scores.json")
+    scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
+    data = Path(args.about).read_text(encoding="utf-8") if args.about else ""
+    write_text(out.with_suffix(".md"), card(out.stem, VQVAE.from_pretrained(out), about, data, scored))
+    print(out, out.with_suffix(".md"), sep="\n")
+    return 0

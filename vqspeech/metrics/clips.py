@@ -1,0 +1,112 @@
+"""The clips that voice conversion is judged by, and what the judges say of each."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech import audio, world
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import CorpusError, SpeakerError
+from vqspeech.metrics import mcd
+from vqspeech.metrics.judges import Judges
+
+RECORDINGS = "recordings"
+MULAW = "µ-law copy"
+RECONSTRUCTION = "reconstruction"
+CONVERSION = "conversion"
+TARGETS = "recordings of the targets"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One piece of sound to judge: `path`, or a part of it (seconds), of a row of the table; the id of the `source`
+    utterance whose words it says; the `speaker` whose voice it should have; the `recording` it should be alike to."""
+
+    row: str
+    source: str
+    path: str
+    speaker: str
+    start: float = 0.0
+    end: float | None = None
+    recording: Utterance | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.row} {self.speaker} {self.source}"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the judges said of a clip: `embedding`, and `pitch`, log F0 `(frames,)`; `heard` and `quality` are None
+    where only the voice was asked for; `distance` (dB) where there is a recording to be alike to."""
+
+    clip: Clip
+    embedding: np.ndarray
+    pitch: np.ndarray
+    heard: str | None = None
+    quality: float | None = None
+    distance: float | None = None
+
+
+def judgement(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
+    """What the judges say of a clip. Raises `AudioError` where it cannot be read or is silent."""
+    judges = make_judges()
+    recorded = wave = audio.waveform(clip.path, clip.start, clip.end)
+    if clip.row == MULAW:
+        wave = audio.linear(audio.mulaw(wave))
+    embedding, pitch = judges.verifier.embedding(wave), world.log_f0(wave)
+    if clip.row == TARGETS:
+        return Judgement(clip, embedding, pitch)
+    distance = None
+    if clip.recording is not None:
+        recorded = audio.waveform(clip.recording.path, clip.recording.start, clip.recording.end)
+    if clip.row in (MULAW, RECONSTRUCTION):
+        distance = mcd.aligned_distance(recorded, wave)
+    heard, quality = judges.recogniser.transcribe(wave), judges.rater.rating(wave)
+    return Judgement(clip, embedding, pitch, heard, quality, distance)
+
+
+def of_recording(row: str, utterance: Utterance) -> Clip:
+    """The clip of an utterance as it was recorded."""
+    return Clip(row, utterance.id, utterance.path, utterance.speaker, utterance.start, utterance.end)
+
+
+def reconstructions(folder: str | os.PathLike, sources: DataDir) -> list[Clip]:
+    """The clips `folder`/UTTERANCE.wav of source utterances. Raises `CorpusError` where there are none."""
+    paths = sorted(path for path in Path(folder).glob("*.wav") if path.stem in sources)
+    if not paths:
+        raise CorpusError(f"{folder}: no reconstructions (UTTERANCE.wav) of these utterances; check --data")
+    named = [(path, sources[path.stem]) for path in paths]
+    return [Clip(RECONSTRUCTION, one.id, str(path), one.speaker, recording=one) for path, one in named]
+
+
+def conversions(folder: str | os.PathLike, sources: DataDir, targets: DataDir) -> tuple[list[Clip], dict[str, str]]:
+    """The clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's, and why (by path) others are left out.
+
+    Raises `CorpusError` where there are none, and `SpeakerError` where a TARGET has no recordings.
+    """
+    clips, left_out = [], {}
+    for path in sorted(Path(folder).glob("*/*.wav")):
+        if path.name.startswith("."):
+            continue
+        if path.stem in sources and sources[path.stem].speaker == path.parent.name:
+            continue  # to the speaker's own voice: that is reconstruction
+        if path.stem in sources:
+            clips.append(Clip(CONVERSION, path.stem, str(path), path.parent.name))
+        else:
+            left_out[str(path)] = f"no source utterance '{path.stem}' in the data directory"
+    if not clips:
+        raise CorpusError(
+            f"{folder}: no conversions of these utterances; make them with: vqspeech convert --data ... --out {folder} "
+            "(they lie as TARGET/UTTERANCE.wav)"
+        )
+    unknown = sorted({clip.speaker for clip in clips} - set(targets.speakers))
+    if unknown:
+        known = ", ".join(targets.speakers[:8])
+        raise SpeakerError(
+            f"{folder}: no recordings of target {', '.join(unknown)} (there are: {known}); check --targets-data"
+        )
+    return clips, left_out
