@@ -9,7 +9,7 @@ prepare_options=()
 unseen=0
 targets=4
 prior=mini_prior
-babble=mini_babble
+babble=${BABBLE:-} # BABBLE=mini_babble: a WaveNet without codes too, five minutes more
 
 download() { log "nothing to download: stage prepare makes the corpus in $corpus"; }
 

@@ -1,0 +1,30 @@
+"""Models that come with the toolkit: NAME.safetensors, and NAME.md, the card that says what it learned from."""
+
+import os
+from pathlib import Path
+
+from vqspeech.errors import CheckpointError
+
+FOLDER = Path(__file__).parent
+DEFAULT = "world"
+"""The one that is used where none is named."""
+
+
+def shipped() -> dict[str, Path]:
+    """The models that are here, by name, the default one first."""
+    found = {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
+    return {name: found[name] for name in sorted(found, key=lambda name: name != DEFAULT)}
+
+
+def located(model: str | os.PathLike | None = None) -> Path:
+    """The checkpoint that is meant: by the name of a shipped model, a file, or an experiment folder with
+    best.safetensors; None is the default model. Raises `CheckpointError` where that is not here."""
+    found = shipped()
+    if model is None:
+        if DEFAULT not in found:
+            raise CheckpointError("no model came with this installation; name one with --model, or train one")
+        return found[DEFAULT]
+    if os.fspath(model) in found:
+        return found[os.fspath(model)]
+    path = Path(model)
+    return path / "best.safetensors" if path.is_dir() else path
