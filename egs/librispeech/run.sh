@@ -8,7 +8,7 @@ extras=(align eval)
 prepare_options=()
 unseen=4
 targets=6
-prior=prior
+prior=${PRIOR:-prior} # PRIOR=mini_prior: a smaller one, for a few hours of speech
 babble=${BABBLE:-} # BABBLE=babble: the WaveNet without codes too, which takes as long as the model itself
 
 download() {

@@ -1,5 +1,6 @@
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 import torch
@@ -100,6 +101,14 @@ def test_training_learns_and_its_codes_are_heard(small_shards, tmp_path):
     assert any((tmp_path / "tensorboard").iterdir())
 
 
+def test_what_a_checkpoint_tells_of_its_making(small_shards, tmp_path):
+    told = replace(small_shards, genders={"high": "f"})
+    trainer("librispeech_world", told, tmp_path, "training.steps=3").train()
+    assert VQVAE.from_pretrained(tmp_path).genders == {"high": "f"}
+    assert checkpoint.read(tmp_path / "best.safetensors", "none.")[1]["command"]
+    assert trainer("librispeech_world", small_shards, tmp_path, "training.steps=3").step == 3, "they do not matter"
+
+
 def test_a_decoder_for_the_codes_of_another_model(small_shards, tmp_path):
     trainer("librispeech_world", small_shards, tmp_path / "first").train()
     first = tmp_path / "first" / "best.safetensors"
@@ -108,6 +117,7 @@ def test_a_decoder_for_the_codes_of_another_model(small_shards, tmp_path):
     one, two = (VQVAE.from_pretrained(path) for path in (first, tmp_path / "second" / "last.safetensors"))
     assert one.fingerprint() == two.fingerprint(), "encoder and codebook are kept"
     assert not any(torch.isnan(parameter).any() for parameter in two.decoder.parameters())
+    trainer("mini_wavenet", small_shards, tmp_path / "warped", f"training.encoder={first}", "frontend.warp=0.1")
     with pytest.raises(ConfigError, match="its encoder is"):
         trainer("mini_wavenet", small_shards, tmp_path / "third", f"training.encoder={first}", "encoder.channels=10")
 
