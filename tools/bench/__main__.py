@@ -115,7 +115,7 @@ def sampling(repeats: int) -> Iterator[Row]:
         "engine cached, 1 stream": (("engine", "cached", 1, 2, CORES), 2 * hop),
     }
     for cores in (1, CORES):
-        for lanes, codes in ((1, 64), (8, 16), (32, 6)):
+        for lanes, codes in ((1, 128), (8, 64), (32, 24)):
             what = f"engine kernel, {lanes} lane{'s' * (lanes > 1)}, {cores} core{'s' * (cores > 1)}"
             ways[what] = (("engine", "kernel", lanes, codes, cores), lanes * codes * hop)
     for what, name, *arguments in (
