@@ -1,7 +1,7 @@
 """vqspeech: discrete speech units, voice conversion and unconditional speech from raw audio.
 
 from vqspeech import VQVAE
-model = VQVAE.from_pretrained("exp/librispeech_world/best.safetensors")
+model = VQVAE.from_pretrained()
 codes = model.encode(wave)
 other = model.convert(wave, speaker="1089")
 """

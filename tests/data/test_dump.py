@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -216,3 +217,12 @@ def test_a_dump_of_before_the_counts(damaged: Path, small_data: DataDir):
     del index["utterances"], index["samples"]
     (damaged / "index.json").write_text(json.dumps(index))
     same(shards(damaged), small_data)
+
+
+def test_genders(small_data: DataDir, tmp_path: Path):
+    known = DataDir(replace(one, gender="f" if one.speaker == "high" else None) for one in small_data)
+    assert write_shards(known, tmp_path / "a")[0].genders == {"high": "f"}
+    index = json.loads((tmp_path / "a" / "index.json").read_text())
+    del index["genders"]
+    (tmp_path / "a" / "index.json").write_text(json.dumps(index))
+    assert shards(tmp_path / "a").genders == {}, "a dump from before they were written"

@@ -133,7 +133,7 @@ def test_pitch_and_spectrum(tmp_path):
     def sing(name, f0, swing, seed=0):
         time = np.arange(2 * audio.RATE) / audio.RATE
         phase = 2 * np.pi * np.cumsum(f0 * 2 ** (swing * np.sin(2 * np.pi * 1.5 * time) / 12)) / audio.RATE
-        audio.write(tmp_path / name, sum(0.3 / k * np.sin(k * phase + seed) for k in range(1, 20)))
+        audio.write(tmp_path / name, np.sum([0.3 / k * np.sin(k * phase + seed) for k in range(1, 20)], axis=0))
         return str(tmp_path / name)
 
     sources = DataDir([Utterance("s-1", "s", sing("s-1.wav", 120, 2)), Utterance("s-2", "s", sing("s-2.wav", 125, 2))])

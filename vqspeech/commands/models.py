@@ -25,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a model a line; the name is what --model takes. Checkpoints that cannot be read are named on stderr."""
-    lines, default = [_HEAD], os.environ.get(VARIABLE) or pretrained.DEFAULT
+    default = os.environ.get(VARIABLE) or pretrained.DEFAULT
+    lines: list[tuple[str, ...]] = [_HEAD]
     for name, path in chain(pretrained.shipped().items(), ((str(path.parent), path) for path in trained())):
         try:
             lines.append((name + " (default)" * (name == default), *described(path)))

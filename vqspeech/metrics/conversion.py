@@ -143,7 +143,7 @@ class _Table:
             impostors = {name: voice for name, voice in among.items() if name != clip.speaker}
             if clip.row == CONVERSION and own is not None:
                 impostors[source.speaker] = own
-                found["nearer to target than source"] = float(found["claim"] > found["similarity to source"])
+                found["nearer to target than source"] = float(found["claim"] > speaker.cosine(one.embedding, own))
             found["impostors"] = [speaker.cosine(one.embedding, voice) for voice in impostors.values()]
             if clip.row in (CONVERSION, TARGETS):
                 found["similarity to target"] = found["claim"]

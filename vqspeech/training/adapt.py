@@ -35,7 +35,7 @@ HELD_OUT = 6
 """One of so many parts is held out."""
 EVERY, PATIENCE = 25, 4
 """Steps between looks at the held-out loss, and looks without a better one after which a stage ends."""
-RATES = (5e-2, 1e-2)
+RATES = (5e-2, 2e-2)
 """Learning rates (Adam) of the voice's vector, and of its biases."""
 
 
@@ -106,7 +106,7 @@ class _Adaptation:
     def __init__(self, model: VQVAE, name: str, train: Shards, test: Shards, seed: int):
         self.train, self.test, self.seed = train, test, seed
         # A second of speech takes the paper's decoder long; the other one should see more than a syllable.
-        self.size, self.seconds = (8, 1.28) if isinstance(model.decoder, WorldDecoder) else (8, 0.32)
+        self.size, self.seconds = 8, 1.28 if isinstance(model.decoder, WorldDecoder) else 0.32
         self.model = with_voice(model, name, model.speakers[0])
         self.windows, held = (self.model.windows(dump, self.seconds) for dump in (train, test))
         self.held = self._coded(held.even(min(64, math.ceil(test.seconds / self.seconds))))
@@ -119,6 +119,7 @@ class _Adaptation:
 
     def result(self, steps: int) -> Adapted:
         """Learns, in two stages of half of the steps at most."""
+        torch.manual_seed(self.seed)  # of the warping
         vectors, weights = self.model.decoder.speaker.weight, self.model.decoder.voice_weights
         losses, done, started = [self.held_out()], 0, time.perf_counter()
         with tqdm(total=steps, desc="adapt", unit="step", disable=None, leave=False) as bar:
@@ -138,7 +139,7 @@ class _Adaptation:
         optimizer = torch.optim.Adam([{"params": [tensor.requires_grad_()], "lr": rate} for tensor, rate in rates])
         best, kept, worse, step = self.held_out(), [tensor.detach().clone() for tensor in learned], 0, 0
         while step < steps and worse < PATIENCE:
-            loss = self._loss(*self._coded(self.windows.random(self.size, self.seed, first + step)), -1)
+            loss = self._loss(*self._coded(self.windows.random(self.size, self.seed, first + step), warped=True), -1)
             gradients = torch.autograd.grad(loss, learned)
             for tensor, gradient, mask in zip(learned, gradients, masks, strict=True):
                 tensor.grad = gradient * mask
@@ -162,9 +163,14 @@ class _Adaptation:
         return float(self._loss(*self.held, -1))
 
     @torch.no_grad()
-    def _coded(self, batch: Batch) -> tuple[Tensor, Batch]:
-        """The code vectors `(batch, dimension, codes)` of a batch, and the batch, on the model's device."""
+    def _coded(self, batch: Batch, warped: bool = False) -> tuple[Tensor, Batch]:
+        """The code vectors `(batch, dimension, codes)` of a batch, and the batch, on the model's device.
+
+        `warped`: as of other vocal tracts, where the front end has learned with such. The codes of others are what the
+        voice will be given, and codes of one's own tell some of the voice by themselves.
+        """
         batch = batch.to(self.model.device)
+        self.model.frontend.train(warped)
         latents, mask = self.model.latents(batch)
         return self.model.quantizer(latents, mask).vectors * mask[:, None], batch
 
