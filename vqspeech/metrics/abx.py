@@ -14,7 +14,6 @@ then over speakers of A, then over ordered pairs of sounds, every one counting a
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -22,6 +21,7 @@ from tqdm import tqdm
 from vqspeech.data.phones import INDEX, NOISE, PHONES, SILENCE
 from vqspeech.metrics.aligned import TOUCHING, Aligned
 from vqspeech.metrics.bootstrap import Estimate, jackknife
+from vqspeech.metrics.tokens import Cells, Tokens
 from vqspeech.metrics.warping import cell_errors
 
 GROUPS = 20
@@ -31,33 +31,6 @@ TOKENS = 10
 OTHERS = 5
 """Speakers of X for each A, at most; of more, as many are drawn (ZeroSpeech does the same)."""
 _BATCH = 256
-
-
-class Tokens(NamedTuple):
-    """Tokens of sounds: code sequences, one after the other in `codes` int32 `(frames,)`, with `starts` and `lengths`;
-    the `sounds` (middle phones), `contexts`, `speakers` and `utterances` they are of, all int64 `(tokens,)`."""
-
-    codes: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-    sounds: np.ndarray
-    contexts: np.ndarray
-    speakers: np.ndarray
-    utterances: np.ndarray
-
-
-class Cells(NamedTuple):
-    """Tokens of one sound in one context by one speaker each: token indices `members`, cell i from `edges[i]` to
-    `edges[i + 1]`; its `sounds`, `contexts` and `speakers`; and from `firsts` to `lasts` the cells with the same
-    context and speaker."""
-
-    members: np.ndarray
-    edges: np.ndarray
-    sounds: np.ndarray
-    contexts: np.ndarray
-    speakers: np.ndarray
-    firsts: np.ndarray
-    lasts: np.ndarray
 
 
 def triphones(utterances: Sequence[Aligned]) -> Tokens:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from vqspeech.metrics.abx import Cells, Tokens
+from vqspeech.metrics.tokens import Cells, Tokens
 
 
 def warped(x: np.ndarray, y: np.ndarray, distances: np.ndarray) -> float:
@@ -22,8 +21,8 @@ def warped(x: np.ndarray, y: np.ndarray, distances: np.ndarray) -> float:
 
 
 def cell_errors(
-    tokens: "Tokens",
-    cells: "Cells",
+    tokens: Tokens,
+    cells: Cells,
     tasks: np.ndarray,
     distances: np.ndarray,
     group: np.ndarray,
