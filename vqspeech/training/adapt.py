@@ -172,6 +172,7 @@ class _Adaptation:
         batch = batch.to(self.model.device)
         self.model.frontend.train(warped)
         latents, mask = self.model.latents(batch)
+        self.model.frontend.eval()
         return self.model.quantizer(latents, mask).vectors * mask[:, None], batch
 
     def _loss(self, vectors: Tensor, batch: Batch, voice: int) -> Tensor:
