@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# What a bit rate costs and buys: the fast decoder's recipe at 25, 50 and 100 codes a second with 128 and 512 codes, each
+# trained as briefly, and one table of them: RESULTS.md, `trade`. Usage: bash egs/librispeech/trade.sh [OPTION OF run.sh]...
+set -euo pipefail
+recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+steps=${STEPS:-1000} # of each model; the table is of the difference between rates, not of the best model
+experiments=()
+for rate in 25 50 100; do
+  for codes in 128 512; do
+    encoder=frames$rate
+    [ "$rate" != 100 ] || encoder=frames
+    tag=trade_${rate}hz_$codes
+    options=(--conf librispeech_world --tag "$tag" "$@" "encoder=$encoder" "quantizer.codes=$codes" "training.steps=$steps")
+    bash "$recipe/run.sh" --stop-stage units "${options[@]}"
+    bash "$recipe/run.sh" --stage score "${options[@]}"
+    experiments+=("exp/$tag")
+  done
+done
+cd -- "$recipe"
+export PATH="$recipe/../../.venv/bin:$PATH"
+mkdir -p exp/trade
+vqspeech score trade "${experiments[@]}" --out exp/trade/scores.json
+vqspeech results exp/*/ --out RESULTS.md

@@ -1,0 +1,62 @@
+"""What a bit rate costs and buys: models of several code rates and codebook sizes side by side, from their scores."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from vqspeech.metrics import scores
+from vqspeech.metrics.scores import ScoresError
+
+COLUMNS = {
+    "bit rate (bit/s)": ("units", "bit rate (bit/s)", "value"),
+    "CER": ("conversion", "conversion", "CER"),
+    "target is nearest": ("conversion", "conversion", "target is nearest"),
+    "DNSMOS": ("conversion", "conversion", "DNSMOS"),
+    "speaker told from codes": ("units: speakers", "codes", "speaker"),
+    "phone told from codes": ("units: speakers", "codes", "phone"),
+    "loss added by shuffled codes": ("training", "best checkpoint", "loss added by shuffled codes"),
+}
+"""Where each column stands in a scores file: section, row, column."""
+
+
+def rows(experiments: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
+    """One row an experiment folder with a scores.json, the fewest bits a second first.
+
+    Raises `ScoresError` where one lacks a figure.
+    """
+    found = [_row(Path(folder)) for folder in experiments]
+    return sorted(found, key=lambda row: row["bit rate (bit/s)"]["value"])
+
+
+def _row(folder: Path) -> dict[str, Any]:
+    sections = scores.read(folder / "scores.json")["sections"]
+    rate, codes = (_cell(folder, sections, ("units", row, "value"))["value"] for row in ("rate (Hz)", "codes"))
+    row = {"row": f"{rate:g} Hz, K = {codes:g}"}
+    return row | {column: _cell(folder, sections, place) for column, place in COLUMNS.items()}
+
+
+def _cell(folder: Path, sections: Mapping[str, Any], place: tuple[str, str, str]) -> dict[str, Any]:
+    section, name, column = place
+    for row in sections.get(section, {"rows": []})["rows"]:
+        if row["row"] == name and row.get(column) is not None:
+            cell = row[column]
+            return dict(cell) if isinstance(cell, Mapping) else {"value": cell}
+    verb = section.split(":")[0]
+    raise ScoresError(f"{folder}: its scores.json has no {column} of {name}; make it with: vqspeech score {verb}")
+
+
+def picture(found: Sequence[Mapping[str, Any]]):
+    """A figure of `rows`: CER, and how well the speaker is told from the codes, against bits a second."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    panels = ("CER", "speaker told from codes", "phone told from codes")
+    for axes, column in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for row in found:
+            x, y = row["bit rate (bit/s)"]["value"], row[column]
+            low, high = (y["value"] if y.get(end) is None else y[end] for end in ("low", "high"))
+            axes.errorbar(x, y["value"], [[y["value"] - low], [high - y["value"]]], marker="o", label=row["row"])
+        axes.set(title=column, xlabel="bit/s", ylim=(0, None))
+    axes.legend()
+    return figure
