@@ -11,6 +11,7 @@
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   babble           configuration of a WaveNet without codes to compare samples with; empty: none
 #   download         function that puts the corpus into the folder $corpus
+#   prepare          function that makes the parts of data/ in another way than by `vqspeech prepare` and `split`; by choice
 set -euo pipefail
 
 recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -78,9 +79,14 @@ stage_prepare() {
   if [ ! -d "$corpus" ] && [ "$corpus_name" != mini ]; then
     die "no corpus in $recipe/$corpus; name its folder by --corpus DIR, or get it by --stage download"
   fi
-  once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
-  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  prepare
 }
+if ! declare -F prepare >/dev/null; then
+  prepare() {
+    once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
+    once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  }
+fi
 
 stage_validate() {
   once "data/all#validate" data/all/wav.scp -- vqspeech validate data/all --nj "$nj"
