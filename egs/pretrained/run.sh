@@ -21,7 +21,7 @@ prepare() {
   [ -f "$libri/unseen/wav.scp" ] || die "no $libri/unseen; first: bash egs/librispeech/run.sh --unseen 2"
   once data/vctk/all/wav.scp -- vqspeech prepare vctk --corpus "$corpus" --out data/vctk/all --nj "$nj"
   once data/vctk/train/wav.scp data/vctk/all/wav.scp -- vqspeech split data/vctk/all --out data/vctk
-  once data/readers/train/wav.scp "$libri/unseen/wav.scp" -- vqspeech split "$libri/unseen" --out data/readers
+  once data/readers/train/wav.scp "$libri/unseen/wav.scp" -- vqspeech split "$libri/unseen" --share 0.1 --out data/readers
   for part in train dev test; do
     once "data/$part/wav.scp" "$libri/$part/wav.scp" "data/vctk/$part/wav.scp" "data/readers/$part/wav.scp" -- \
       vqspeech combine "$libri/$part" "data/vctk/$part" "data/readers/$part" --out "data/$part"
