@@ -165,7 +165,7 @@ def test_bad_input_is_refused():
     with pytest.raises(VqspeechError, match="not finite"):
         book(z, full(z))
     with pytest.raises(ConfigError, match="there are gradient, ema"):
-        quantizer("kmeans", 4, 2)
+        quantizer("lbg", 4, 2)
     with pytest.raises(ConfigError, match="at least 1"):
         quantizer("ema", 0, 2)
     with pytest.raises(ConfigError, match="gamma"):

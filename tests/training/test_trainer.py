@@ -178,7 +178,7 @@ def _codebook(rank, kind, z, out):
     mask = torch.ones(1, z.shape[2], dtype=torch.bool)
     book(half, mask)  # the first fit, each process with its own data and random state
     fitted = {name: tensor.clone() for name, tensor in book.state_dict().items()}
-    book.revive_below = 0.0
+    book.replacement = None
     book(half, mask)
     torch.save((fitted, book.state_dict()), out / f"{rank}.pt")
     torch.distributed.destroy_process_group()
@@ -194,7 +194,7 @@ def test_two_processes_keep_one_codebook(kind, tmp_path):
     # and it is the codebook of one process that sees all the data
     single = kind(5, 3).train()
     single.load_state_dict(fitted)
-    single.revive_below = 0.0
+    single.replacement = None
     single(z, torch.ones(2, 40, dtype=torch.bool))
     for name, tensor in single.state_dict().items():
         torch.testing.assert_close(first[name], tensor)

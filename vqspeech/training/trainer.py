@@ -25,7 +25,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize.codebook import summed
+from vqspeech.models.quantize.processes import summed
 from vqspeech.training.log import Log
 from vqspeech.training.prior import PriorTask, SpokenUnits
 from vqspeech.training.speech import SpeechTask

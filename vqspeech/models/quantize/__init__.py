@@ -1,17 +1,36 @@
-"""Codebooks: vectors in; quantised vectors, codes and losses out."""
+"""Codebooks: vectors in; quantised vectors, codes, losses and usage out."""
 
 from vqspeech.errors import ConfigError
 from vqspeech.models.quantize.codebook import Codebook, Quantised
 from vqspeech.models.quantize.ema import EmaCodebook
 from vqspeech.models.quantize.gradient import GradientCodebook
+from vqspeech.models.quantize.kmeans import KmeansCodebook
+from vqspeech.models.quantize.nsvq import NsvqCodebook
+from vqspeech.models.quantize.soft_em import SoftEmCodebook
 
-QUANTIZERS = {"gradient": GradientCodebook, "ema": EmaCodebook}
-"""Quantisers by name: the paper's eq. 3, and its appendix."""
+QUANTIZERS = {
+    "gradient": GradientCodebook,
+    "ema": EmaCodebook,
+    "nsvq": NsvqCodebook,
+    "soft_em": SoftEmCodebook,
+    "kmeans": KmeansCodebook,
+}
+"""Quantisers by name: the VQ-VAE's eq. 3 and its appendix, noise substitution, Monte-Carlo EM, k-means afterwards."""
 
-__all__ = ["QUANTIZERS", "Codebook", "EmaCodebook", "GradientCodebook", "Quantised", "quantizer"]
+__all__ = [
+    "QUANTIZERS",
+    "Codebook",
+    "EmaCodebook",
+    "GradientCodebook",
+    "KmeansCodebook",
+    "NsvqCodebook",
+    "Quantised",
+    "SoftEmCodebook",
+    "quantizer",
+]
 
 
-def quantizer(name: str, codes: int, dimension: int, **options: float) -> Codebook:
+def quantizer(name: str, codes: int, dimension: int, **options: float | str) -> Codebook:
     """The quantiser of that name with `codes` vectors of `dimension` numbers.
 
     Raises `ConfigError` for an unknown name or option, or a size below one.

@@ -1,4 +1,4 @@
-"""What all codebooks share: nearest neighbours, the straight-through gradient, initialisation and revival.
+"""What all codebooks share: nearest neighbours, the straight-through gradient, initialisation, replacement.
 
 All of it is computed in float32, under autocast too, and all counts are summed over processes, so that several
 processes keep one and the same codebook.
@@ -8,49 +8,40 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
 
 from vqspeech.errors import VqspeechError
+from vqspeech.models.quantize import search
+from vqspeech.models.quantize.processes import summed
+from vqspeech.models.quantize.replacement import Use, drawn, policy
 
 
 class Quantised(NamedTuple):
-    """`vectors` `(batch, dimension, time)`, equal to the chosen code vectors, with the straight-through gradient;
-    `codes` int64 `(batch, time)`; `losses` by name, to be added up."""
+    """`vectors` float32 `(batch, dimension, time)` for the decoder, with the gradient to learn by; in evaluation they
+    equal the chosen code vectors. `codes` int64 `(batch, time)`, always the nearest; `losses` by name, to be added up;
+    `usage` float32 `(codes,)`, how many of this process's vectors chose each code."""
 
     vectors: Tensor
     codes: Tensor
     losses: dict[str, Tensor]
-
-
-def summed(x: Tensor) -> Tensor:
-    """`x` summed over all processes, in place."""
-    if dist.is_available() and dist.is_initialized():
-        dist.all_reduce(x)
-    return x
-
-
-def agreed(x: Tensor) -> Tensor:
-    """The first process's `x` in every process, in place."""
-    if dist.is_available() and dist.is_initialized():
-        dist.broadcast(x, 0)
-    return x
+    usage: Tensor
 
 
 class Codebook(nn.Module):
     """`codes` vectors of `dimension` numbers, chosen by Euclidean distance (1711.00937, eq. 1 and 2).
 
     At its first training batch the codebook is fitted to the batch by `lloyd` rounds of k-means. In training `counts`
-    holds the running number of vectors per code and batch (decay γ); a code whose share of the vectors falls below
-    `revive_below` of the uniform share 1/K is dead and is put on a random vector of the batch (0: never).
+    holds the running number of vectors per code and batch (decay γ). `revive_below` and `revive_by` choose the policy
+    for dead codes (`replacement`); a revived code stands as if it had been chosen as often as others.
     """
 
     lloyd = 10
     frozen = False
     """Whether the code vectors stay as they are in training too."""
 
-    def __init__(self, codes: int, dimension: int, beta: float, decay: float, revive_below: float):
+    def __init__(self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: str):
         super().__init__()
-        self.beta, self.decay, self.revive_below = beta, decay, revive_below
+        self.decay = decay
+        self.replacement = policy(revive_by, codes, revive_below)
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
@@ -66,9 +57,7 @@ class Codebook(nn.Module):
 
     def nearest(self, flat: Tensor) -> Tensor:
         """Index of the nearest code of each vector: `(vectors, dimension)` → int64 `(vectors,)`."""
-        with torch.autocast(flat.device.type, enabled=False):
-            weight = self.weight.detach()
-            return torch.addmm(weight.square().sum(1), flat.float(), weight.T, alpha=-2).argmin(1)
+        return search.nearest(flat, self.weight)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
@@ -81,24 +70,42 @@ class Codebook(nn.Module):
         """
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
-            flat = z.transpose(1, 2).reshape(-1, z.shape[1])  # (batch * time, dimension)
-            weights = mask.reshape(-1).float()
+            flat = z.detach().transpose(1, 2).reshape(-1, z.shape[1])  # (batch * time, dimension)
+            if not torch.isfinite(flat).all():
+                raise VqspeechError("the encoder's output is not finite; lower the learning rate, check the data")
             learning = self.training and not self.frozen
+            if learning and not self.fitted:
+                self._fit(flat[mask.reshape(-1)])
             if learning:
-                if not torch.isfinite(flat).all():
-                    raise VqspeechError("the encoder's output is not finite; lower the learning rate, check the data")
-                if not self.fitted:
-                    self._fit(flat.detach()[mask.reshape(-1)])
-            codes = self.nearest(flat)
-            chosen = self.lookup(codes.view(mask.shape))
-            losses = self.losses(z, chosen, weights.view(mask.shape))
+                codes, choices = self.assigned(flat)
+            else:
+                codes = self.nearest(flat)
+                choices = codes[:, None]
+            chosen = self._mean_of(choices).view(*mask.shape, -1).transpose(1, 2)
+            weights = mask.float()
+            losses = self.losses(z, chosen, weights)
+            vectors = self.substituted(z, chosen) if learning else straight_through(z, chosen)
+            usage = self._numbers(choices, weights)
             if learning:
-                self._update(flat.detach(), codes, weights)
-            return Quantised(z + (chosen - z).detach(), codes.view(mask.shape), losses)
+                self._update(flat, choices, mask, usage)
+            return Quantised(vectors, codes.view(mask.shape), losses, usage)
+
+    # What kinds of codebooks differ in
+
+    def assigned(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """In training: the nearest code of each vector, int64 `(vectors,)`, and those it learns from,
+        `(vectors, choices)`."""
+        codes = self.nearest(flat)
+        return codes, codes[:, None]
+
+    def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
+        """What the decoder is given in training for z, whose code vectors are `chosen`: `(batch, dimension, time)`."""
+        return straight_through(z, chosen)
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """The commitment loss β ‖z − sg(e)‖² (eq. 3), averaged over vectors and dimensions."""
-        return {"commitment": self.beta * _mean(z - chosen.detach(), weights)}
+        """Terms of the loss beside that of the decoder, by name; weights `(batch, time)` are 1 for vectors that
+        count."""
+        return {}
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
         """Puts the codes `rows` on `vectors`, as if each had just been chosen `count` times a batch."""
@@ -107,43 +114,64 @@ class Codebook(nn.Module):
             self.weight[rows] = vectors
 
     def move(self, numbers: Tensor, sums: Tensor) -> None:
-        """Moves the codebook after a batch: how often each code was chosen, and the sum of its vectors, decayed."""
+        """Moves the codebook after a batch: how often each code was chosen, and the sum of its vectors."""
+
+    # Learning
 
     @torch.no_grad()
     def _fit(self, flat: Tensor) -> None:
         everywhere = torch.arange(self.size, device=flat.device)
-        self.set_vectors(everywhere, self._picked(flat, self.size), 1.0)
+        self.set_vectors(everywhere, drawn(flat, self.size), 1.0)
+        every = torch.ones(len(flat), device=flat.device)
         for _ in range(self.lloyd):
-            numbers, sums = self._assigned(flat, self.nearest(flat), flat.new_ones(len(flat)))
+            choices = self.nearest(flat)[:, None]
+            numbers, sums = summed(self._numbers(choices, every)), summed(self._sums(flat, choices, every))
             empty = numbers == 0
             means = sums / numbers.clamp(min=1)[:, None]
-            means[empty] = self._picked(flat, self.size)[empty]
+            means[empty] = drawn(flat, self.size)[empty]
             self.set_vectors(everywhere, means, numbers.clamp(min=1))
         self.fitted.fill_(True)
 
     @torch.no_grad()
-    def _update(self, flat: Tensor, codes: Tensor, weights: Tensor) -> None:
-        numbers, sums = self._assigned(flat, codes, weights)
+    def _update(self, flat: Tensor, choices: Tensor, mask: Tensor, usage: Tensor) -> None:
+        numbers = summed(usage.clone())
         self.counts.lerp_(numbers, 1 - self.decay)
-        self.move(numbers, sums)
-        if self.revive_below:
-            dead = self.counts < self.revive_below * self.counts.sum() / self.size
-            if dead.any():
-                vectors = self._picked(flat[weights > 0], self.size)
-                self.set_vectors(dead.nonzero()[:, 0], vectors[dead], self.counts.mean())
+        self.move(numbers, summed(self._sums(flat, choices, mask.reshape(-1).float())))
+        if self.replacement:
+            moved = self.replacement(Use(self.weight, self.counts, numbers, flat[mask.reshape(-1)]))
+            if moved:
+                self.set_vectors(moved.rows, moved.vectors, self.counts.mean())
 
-    def _assigned(self, flat: Tensor, codes: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Number `(codes,)` and sum `(codes, dimension)` of the vectors of each code, over all processes."""
-        numbers = flat.new_zeros(self.size).index_add_(0, codes, weights)
-        sums = flat.new_zeros(self.size, flat.shape[1]).index_add_(0, codes, flat * weights[:, None])
-        return summed(numbers), summed(sums)
+    def _mean_of(self, choices: Tensor) -> Tensor:
+        """Mean of the code vectors of each row: int `(vectors, choices)` → `(vectors, dimension)`."""
+        if choices.shape[1] == 1:
+            return nn.functional.embedding(choices[:, 0], self.weight)
+        return nn.functional.embedding_bag(choices, self.weight, mode="mean")
 
-    def _picked(self, flat: Tensor, number: int) -> Tensor:
-        """`number` vectors drawn at random, the same in every process; without replacement where there are enough."""
-        order = torch.randperm(len(flat), device=flat.device)
-        return agreed(flat[order.repeat(-(-number // len(flat)))[:number]].clone())
+    def _numbers(self, choices: Tensor, weights: Tensor) -> Tensor:
+        """How many vectors chose each code, `(codes,)`; one that made several choices counts a part for each."""
+        each = weights.reshape(-1, 1).expand_as(choices).reshape(-1) / choices.shape[1]
+        return each.new_zeros(self.size).index_add_(0, choices.reshape(-1), each)
+
+    def _sums(self, flat: Tensor, choices: Tensor, weights: Tensor) -> Tensor:
+        """Sum of the vectors of each code, `(codes, dimension)`, in parts likewise."""
+        sums = flat.new_zeros(self.size, flat.shape[1])
+        weighted = flat * (weights / choices.shape[1])[:, None]
+        for column in choices.T:
+            sums.index_add_(0, column, weighted)
+        return sums
 
 
-def _mean(difference: Tensor, weights: Tensor) -> Tensor:
+def straight_through(z: Tensor, chosen: Tensor) -> Tensor:
+    """`chosen`, with the gradient of z (1711.00937, section 3.2)."""
+    return z + (chosen - z).detach()
+
+
+def commitment(beta: float, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
+    """The commitment loss β ‖z − sg(e)‖² (1711.00937, eq. 3, third term)."""
+    return {"commitment": beta * mean_square(z - chosen.detach(), weights)}
+
+
+def mean_square(difference: Tensor, weights: Tensor) -> Tensor:
     """Mean square of `(batch, dimension, time)` over dimensions and the vectors that count `(batch, time)`."""
     return (difference.square().mean(1) * weights).sum() / weights.sum().clamp(min=1)

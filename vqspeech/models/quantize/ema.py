@@ -1,24 +1,36 @@
-"""The codebook learned by exponential moving averages, as in the paper's appendix A.1."""
+"""The codebook learned by exponential moving averages, as in the paper's appendix A.1: hard EM."""
 
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook
+from vqspeech.models.quantize.codebook import Codebook, commitment
 
 
 class EmaCodebook(Codebook):
     """Each code is the running mean of the vectors it was chosen for (1711.00937, appendix, eq. 6 to 8), γ = 0.99.
 
-    N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m / N. A revived code sets embedding, count and running sum together: with
-    the sum left as it was, the next step would move the code straight back.
+    N ← γN + (1−γ)n, m ← γm + (1−γ)Σz, e = m / N: the M step of hard EM (1805.11063). A revived code sets embedding,
+    count and running sum together: with the sum left as it was, the next step would move the code straight back.
     """
 
     sums: Tensor
 
-    def __init__(self, codes: int, dimension: int, beta: float = 0.25, decay: float = 0.99, revive_below: float = 0.02):
-        super().__init__(codes, dimension, beta, decay, revive_below)
+    def __init__(
+        self,
+        codes: int,
+        dimension: int,
+        beta: float = 0.25,
+        decay: float = 0.99,
+        revive_below: float = 0.02,
+        revive_by: str = "vectors",
+    ):
+        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        self.beta = beta
         self.register_buffer("weight", torch.randn(codes, dimension) / codes)
         self.register_buffer("sums", torch.zeros(codes, dimension))
+
+    def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        return commitment(self.beta, z, chosen, weights)
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
         super().set_vectors(rows, vectors, count)

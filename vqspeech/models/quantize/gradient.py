@@ -3,15 +3,24 @@
 import torch
 from torch import Tensor, nn
 
-from vqspeech.models.quantize.codebook import Codebook, _mean
+from vqspeech.models.quantize.codebook import Codebook, commitment, mean_square
 
 
 class GradientCodebook(Codebook):
     """Codebook loss ‖sg(z) − e‖² beside the commitment loss (1711.00937, eq. 3), with β = 0.25."""
 
-    def __init__(self, codes: int, dimension: int, beta: float = 0.25, decay: float = 0.99, revive_below: float = 0.02):
-        super().__init__(codes, dimension, beta, decay, revive_below)
+    def __init__(
+        self,
+        codes: int,
+        dimension: int,
+        beta: float = 0.25,
+        decay: float = 0.99,
+        revive_below: float = 0.02,
+        revive_by: str = "vectors",
+    ):
+        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        self.beta = beta
         self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        return super().losses(z, chosen, weights) | {"codebook": _mean(z.detach() - chosen, weights)}
+        return commitment(self.beta, z, chosen, weights) | {"codebook": mean_square(z.detach() - chosen, weights)}

@@ -1,0 +1,47 @@
+"""The codebook fitted beside an autoencoder that learns without one."""
+
+import torch
+from torch import Tensor
+
+from vqspeech.models.quantize.codebook import Codebook
+
+
+class KmeansCodebook(Codebook):
+    """In training vectors pass as they are, without a loss; the codebook only watches, and is fitted to them by
+    mini-batch k-means (Sculley 2010, "Web-scale k-means clustering", algorithm 1; MiniBatchKMeans of scikit-learn). In
+    evaluation the nearest code takes a vector's place, so the decoder never learns what quantisation does.
+
+    N ← γN + n, m ← γm + Σz, e = m / N. With γ = 1 a code is the mean of all vectors it was ever chosen for: mini-batch
+    k-means itself, for vectors that do not change. While an encoder still learns, γ < 1 forgets what it gave 1 / (1−γ)
+    batches ago. `fitted` is true from the first batch on.
+    """
+
+    seen: Tensor
+    sums: Tensor
+
+    def __init__(
+        self,
+        codes: int,
+        dimension: int,
+        decay: float = 0.99,
+        revive_below: float = 0.02,
+        revive_by: str = "vectors",
+    ):
+        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        self.register_buffer("weight", torch.randn(codes, dimension) / codes)
+        self.register_buffer("seen", torch.zeros(codes))
+        self.register_buffer("sums", torch.zeros(codes, dimension))
+
+    def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
+        return z
+
+    def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
+        super().set_vectors(rows, vectors, count)
+        self.seen[rows] = count
+        self.sums[rows] = vectors * self.seen[rows, None]
+
+    def move(self, numbers: Tensor, sums: Tensor) -> None:
+        self.seen.mul_(self.decay).add_(numbers)
+        self.sums.mul_(self.decay).add_(sums)
+        counted = self.seen[:, None] > 1e-5
+        self.weight.copy_(torch.where(counted, self.sums / self.seen[:, None], self.weight))

@@ -1,0 +1,40 @@
+"""The codebook learned by noise substitution."""
+
+import torch
+from torch import Tensor, nn
+
+from vqspeech.models.quantize.codebook import Codebook
+
+
+class NsvqCodebook(Codebook):
+    """In training the error of quantisation is replaced by noise of the same size (Vali and Bäckström 2022, "NSVQ: Noise
+    Substitution in Vector Quantization for Machine Learning", IEEE Access 10, section III):
+
+        ẑ = z + ‖z − e‖ · v / ‖v‖, v ~ N(0, I)
+
+    Its gradient reaches encoder and codebook, through the decoder's own loss; there is no other. In evaluation it is
+    the nearest neighbour as everywhere. `EPSILON` stands inside the norm, √(‖z − e‖² + ε): outside of the root its
+    gradient is not a number where a vector lies on its code.
+    """
+
+    EPSILON = 1e-12
+
+    def __init__(
+        self,
+        codes: int,
+        dimension: int,
+        decay: float = 0.99,
+        revive_below: float = 0.02,
+        revive_by: str = "vectors",
+    ):
+        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)
+
+    def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
+        noise = torch.randn_like(z)
+        return z + norm(z - chosen) / norm(noise) * noise
+
+
+def norm(x: Tensor) -> Tensor:
+    """Euclidean norm over dimensions: `(batch, dimension, time)` → `(batch, 1, time)`."""
+    return (x.square().sum(1, keepdim=True) + NsvqCodebook.EPSILON).sqrt()

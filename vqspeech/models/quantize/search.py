@@ -1,0 +1,47 @@
+"""Nearest neighbours in a codebook, in blocks: memory does not grow with vectors times codes.
+
+‖z − e‖² is least where ‖e‖² − 2 z·e is: one product of matrices a block. All of it is float32, under autocast too.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+CPU_BLOCK, BLOCK = 2**18, 2**24
+"""Distances that are held at once: what stays in the cache of a processor core, and 64 MiB of another device."""
+
+
+@torch.no_grad()
+def nearest(vectors: Tensor, weight: Tensor) -> Tensor:
+    """Index of the nearest code of each vector (1711.00937, eq. 1): vectors `(vectors, dimension)` and code vectors
+    `(codes, dimension)` → int64 `(vectors,)`. Of codes equally near it is the first."""
+    found = torch.empty(len(vectors), dtype=torch.long, device=vectors.device)
+
+    def keep(part: slice, distances: Tensor) -> None:
+        found[part] = least(distances)
+
+    each_block(vectors, weight, keep)
+    return found
+
+
+@torch.no_grad()
+def each_block(vectors: Tensor, weight: Tensor, use: Callable[[slice, Tensor], None]) -> None:
+    """Calls `use` with the rows of each block of `vectors` and their squared distances `(rows, codes)` to all codes,
+    but for ‖z‖², which is the same for all codes. The next block is written over them."""
+    with torch.autocast(vectors.device.type, enabled=False):
+        vectors, weight = vectors.detach().float(), weight.detach().float()
+        rows = max(1, (CPU_BLOCK if vectors.device.type == "cpu" else BLOCK) // len(weight))
+        norms, codes = weight.square().sum(1), weight.T
+        held = norms.new_empty(min(rows, len(vectors)), len(weight))
+        for start in range(0, len(vectors), rows):
+            part = slice(start, min(start + rows, len(vectors)))
+            block = held[: part.stop - start]
+            use(part, torch.addmm(norms, vectors[part], codes, alpha=-2, out=block))
+
+
+def least(distances: Tensor) -> Tensor:
+    """Index of the least of each row: `(rows, codes)` → int64 `(rows,)`."""
+    if distances.device.type == "cpu":  # torch has no vector instructions for it, numpy has
+        return torch.from_numpy(distances.numpy().argmin(1))
+    return distances.argmin(1)

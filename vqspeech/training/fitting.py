@@ -1,0 +1,51 @@
+"""A quantiser alone, fitted to vectors: encoder and decoder are the identity, the loss is the mean squared error."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vqspeech.errors import ConfigError, VqspeechError
+from vqspeech.models.quantize import Codebook
+
+Book = TypeVar("Book", bound=Codebook)
+
+LR_END = 0.01
+"""The learning rate falls linearly to this share of itself, for the codebooks that have one."""
+
+
+def fitted(
+    quantizer: Book, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
+) -> Book:
+    """The quantiser after `steps` steps on `batch` vectors each, drawn from float32 `(vectors, dimension)`, and ready to
+    use. Adam, with learning rates from `lr` down, moves the codebooks that learn by gradient.
+
+    The vectors of a step depend on the seed alone, so that several quantisers are fitted to the same. Raises
+    `VqspeechError` where a vector is not finite, `ConfigError` where there are none or they have another dimension.
+    """
+    if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != quantizer.weight.shape[1]:
+        raise ConfigError(
+            f"vectors of shape {tuple(vectors.shape)} for code vectors of {quantizer.weight.shape[1]} dimensions; "
+            "give at least one, as (vectors, dimension)"
+        )
+    if not torch.isfinite(vectors).all():
+        raise VqspeechError("vectors to fit a codebook to are not finite; look for silence under a logarithm")
+    draws = torch.Generator().manual_seed(seed)
+    torch.manual_seed(seed)  # noise, samples, replacements
+    learned = [parameter for parameter in quantizer.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr) if learned else None
+    mask = torch.ones(1, batch, dtype=torch.bool, device=vectors.device)
+    quantizer.train()
+    for step in tqdm(range(steps), desc="fit", unit="step", disable=None if progress else True, leave=False):
+        rows = torch.randint(len(vectors), (batch,), generator=draws).to(vectors.device)
+        z = vectors[rows].T[None]  # (1, dimension, batch)
+        found = quantizer(z, mask)
+        if optimizer:
+            loss = nn.functional.mse_loss(found.vectors, z) + sum(found.losses.values())
+            for group in optimizer.param_groups:
+                group["lr"] = lr * (1 - (1 - LR_END) * step / max(1, steps - 1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return quantizer.eval()
