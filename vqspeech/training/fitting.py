@@ -18,8 +18,8 @@ LR_END = 0.01
 def fitted(
     quantizer: Book, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
 ) -> Book:
-    """The quantiser after `steps` steps on `batch` vectors each, drawn from float32 `(vectors, dimension)`, and ready to
-    use. Adam, with learning rates from `lr` down, moves the codebooks that learn by gradient.
+    """The quantiser after `steps` steps on `batch` vectors each, drawn from float32 `(vectors, dimension)`, and ready
+    to use. Adam, with learning rates from `lr` down, moves the codebooks that learn by gradient.
 
     The vectors of a step depend on the seed alone, so that several quantisers are fitted to the same. Raises
     `VqspeechError` where a vector is not finite, `ConfigError` where there are none or they have another dimension.

@@ -118,10 +118,14 @@ class Codebook(nn.Module):
 
     # Learning
 
+    def start(self, vectors: Tensor, count: Tensor | float = 1.0) -> None:
+        """Puts all codes on `vectors` `(codes, dimension)`, in place of the fit to the first batch."""
+        self.set_vectors(torch.arange(self.size, device=vectors.device), vectors, count)
+        self.fitted.fill_(True)
+
     @torch.no_grad()
     def _fit(self, flat: Tensor) -> None:
-        everywhere = torch.arange(self.size, device=flat.device)
-        self.set_vectors(everywhere, drawn(flat, self.size), 1.0)
+        self.start(drawn(flat, self.size))
         every = torch.ones(len(flat), device=flat.device)
         for _ in range(self.lloyd):
             choices = self.nearest(flat)[:, None]
@@ -129,8 +133,7 @@ class Codebook(nn.Module):
             empty = numbers == 0
             means = sums / numbers.clamp(min=1)[:, None]
             means[empty] = drawn(flat, self.size)[empty]
-            self.set_vectors(everywhere, means, numbers.clamp(min=1))
-        self.fitted.fill_(True)
+            self.start(means, numbers.clamp(min=1))
 
     @torch.no_grad()
     def _update(self, flat: Tensor, choices: Tensor, mask: Tensor, usage: Tensor) -> None:

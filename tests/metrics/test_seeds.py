@@ -1,0 +1,50 @@
+import math
+
+import numpy as np
+import pytest
+
+from vqspeech.metrics.seeds import Runs, over_seeds
+
+
+def test_interval_is_students():
+    # Gosset's classical case: mean 3, deviation 1, n = 5; t(0.975, 4) = 2.776445.
+    values = 3 + np.array([-1.0, -1.0, 0.0, 1.0, 1.0])
+    found = over_seeds(values)
+    assert (found.value, found.n) == (3.0, 5)
+    assert found.high - 3 == pytest.approx(2.776445 / math.sqrt(5), rel=1e-6)
+    assert 3 - found.low == pytest.approx(found.high - 3)
+
+
+def test_interval_holds_the_mean_as_often_as_it_says():
+    draws = np.random.default_rng(0).normal(1.0, 2.0, (400, 5))
+    held = sum(found.low <= 1.0 <= found.high for found in map(over_seeds, draws))
+    assert 370 <= held <= 390
+
+
+def test_few_values():
+    assert over_seeds([2.0]).value == 2.0 and math.isnan(over_seeds([2.0]).low)
+    assert math.isnan(over_seeds([]).value)
+
+
+def test_runs_are_made_once_and_survive_a_kill(tmp_path):
+    path, made = tmp_path / "deep" / "runs.jsonl", []
+
+    def run():
+        made.append(1)
+        return {"mse": np.float32(0.5)}
+
+    runs = Runs(path)
+    assert runs.figures({"seed": 0, "name": "ema"}, run) == {"mse": 0.5}
+    assert runs.figures({"name": "ema", "seed": 0}, run) == {"mse": 0.5} and len(made) == 1
+    runs.figures({"name": "ema", "seed": 1}, run)
+    path.write_bytes(path.read_bytes()[:-9])  # killed while it wrote
+    again = Runs(path)
+    again.figures({"seed": 0, "name": "ema"}, run)
+    assert len(made) == 2
+    again.figures({"seed": 1, "name": "ema"}, run)
+    again.figures({"seed": 2, "name": "ema"}, run)
+    assert len(made) == 4
+    last = Runs(path)
+    for seed in range(3):
+        last.figures({"seed": seed, "name": "ema"}, run)
+    assert len(made) == 4
