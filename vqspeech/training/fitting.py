@@ -1,5 +1,9 @@
-"""A quantiser alone, fitted to vectors: encoder and decoder are the identity, the loss is the mean squared error."""
+"""Quantisers fitted to vectors, alone or between a small encoder and decoder.
 
+Alone, encoder and decoder are the identity, and the loss is the mean squared error.
+"""
+
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -7,6 +11,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from vqspeech.errors import ConfigError, VqspeechError
+from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import Codebook
 
 Book = TypeVar("Book", bound=Codebook)
@@ -31,21 +36,51 @@ def fitted(
         )
     if not torch.isfinite(vectors).all():
         raise VqspeechError("vectors to fit a codebook to are not finite; look for silence under a logarithm")
+    mask = torch.ones(1, batch, dtype=torch.bool, device=vectors.device)
+
+    def loss(rows: Tensor) -> Tensor:
+        z = rows.T[None]  # (1, dimension, batch)
+        found = quantizer(z, mask)
+        return nn.functional.mse_loss(found.vectors, z) + sum(found.losses.values())
+
+    _minimised(quantizer, loss, vectors, steps, batch, lr, seed, progress)
+    return quantizer.eval()
+
+
+def trained(
+    model: Autoencoder, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
+) -> Autoencoder:
+    """A small VQ-VAE after `steps` steps on `batch` vectors each, likewise."""
+
+    def loss(rows: Tensor) -> Tensor:
+        return torch.stack([*model(rows)[0].values()]).sum()
+
+    _minimised(model, loss, vectors, steps, batch, lr, seed, progress)
+    return model.eval()
+
+
+def _minimised(
+    module: nn.Module,
+    loss: Callable[[Tensor], Tensor],
+    vectors: Tensor,
+    steps: int,
+    batch: int,
+    lr: float,
+    seed: int,
+    progress: bool,
+) -> None:
+    """Takes the steps; a module without anything to learn by gradient is only shown the vectors."""
     draws = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # noise, samples, replacements
-    learned = [parameter for parameter in quantizer.parameters() if parameter.requires_grad]
+    learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr) if learned else None
-    mask = torch.ones(1, batch, dtype=torch.bool, device=vectors.device)
-    quantizer.train()
+    module.train()
     for step in tqdm(range(steps), desc="fit", unit="step", disable=None if progress else True, leave=False):
         rows = torch.randint(len(vectors), (batch,), generator=draws).to(vectors.device)
-        z = vectors[rows].T[None]  # (1, dimension, batch)
-        found = quantizer(z, mask)
+        value = loss(vectors[rows])
         if optimizer:
-            loss = nn.functional.mse_loss(found.vectors, z) + sum(found.losses.values())
             for group in optimizer.param_groups:
                 group["lr"] = lr * (1 - (1 - LR_END) * step / max(1, steps - 1))
             optimizer.zero_grad()
-            loss.backward()
+            value.backward()
             optimizer.step()
-    return quantizer.eval()
