@@ -25,6 +25,34 @@ def ema_step(counts, sums, flat, codes, decay):
     return counts, sums, sums / counts[:, None]
 
 
+def noise_substituted(z, codebook, codes, noise):
+    """What NSVQ gives the decoder for z `(batch, dimension, time)`, vector by vector (Vali and Bäckström 2022)."""
+    made = np.zeros_like(z)
+    for b in range(z.shape[0]):
+        for t in range(z.shape[2]):
+            error = np.sqrt(((z[b, :, t] - codebook[codes[b, t]]) ** 2).sum())
+            v = noise[b, :, t]
+            made[b, :, t] = z[b, :, t] + error * v / np.sqrt((v**2).sum())
+    return made
+
+
+def choice_probabilities(z, codebook, temperature):
+    """Probability of each code for a vector z `(dimension,)` in the E step of soft EM (1805.11063)."""
+    weights = [np.exp(-float(((z - code) ** 2).sum()) / temperature) for code in codebook]
+    return np.array(weights) / sum(weights)
+
+
+def soft_em_step(counts, sums, flat, choices, decay):
+    """The M step of soft EM, sample by sample: counts, sums, embeddings."""
+    numbers, totals = np.zeros(len(counts)), np.zeros(sums.shape)
+    for vector, drawn in zip(flat, choices, strict=True):
+        for k in drawn:
+            numbers[k] += 1 / len(drawn)
+            totals[k] += vector / len(drawn)
+    counts, sums = decay * counts + (1 - decay) * numbers, decay * sums + (1 - decay) * totals
+    return counts, sums, sums / counts[:, None]
+
+
 def wavenet_logits(state: dict[str, np.ndarray], dilations, samples, conditioning, hold) -> np.ndarray:
     """Logits `(time, classes)` of one stream by direct recursion over time and layers, from a WaveNet's weights.
 

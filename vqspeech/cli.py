@@ -10,7 +10,7 @@ from vqspeech.memory import keep_freed_memory
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
-    "models", "speakers", "study",
+    "models", "speakers", "study", "sweep",
     "encode", "reconstruct", "convert", "sample", "score", "draw", "results",
 )  # fmt: skip
 

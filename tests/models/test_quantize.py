@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from tests import reference
 from vqspeech.errors import ConfigError, VqspeechError
-from vqspeech.models.quantize import EmaCodebook, GradientCodebook, quantizer
+from vqspeech.models.quantize import QUANTIZERS, EmaCodebook, GradientCodebook, quantizer
+
+KINDS = list(QUANTIZERS.values())
 
 
 def ready(kind, codes=6, dimension=4, **options):
@@ -22,7 +24,7 @@ def full(z):
     return torch.ones(z.shape[0], z.shape[2], dtype=torch.bool)
 
 
-@pytest.mark.parametrize("kind", [EmaCodebook, GradientCodebook])
+@pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 9), st.integers(1, 5), st.integers(1, 3), st.integers(1, 7), st.integers(0, 1000))
 def test_nearest_codes_are_the_oracles(kind, codes, dimension, batch, time, seed):
@@ -81,7 +83,7 @@ def test_ema_step_is_the_oracles():
     np.testing.assert_allclose(book.weight.numpy(), weight, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", [EmaCodebook, GradientCodebook])
+@pytest.mark.parametrize("kind", KINDS)
 def test_masked_vectors_count_for_nothing(kind):
     z = torch.randn(2, 4, 6)
     mask = full(z)
@@ -112,7 +114,7 @@ def test_revived_code_survives_the_next_step(kind):
     assert (book(z, full(z)).codes == 3).any(), "and it is used"
 
 
-@pytest.mark.parametrize("kind", [EmaCodebook, GradientCodebook])
+@pytest.mark.parametrize("kind", KINDS)
 def test_distances_and_averages_are_float32_under_autocast(kind):
     # Codes apart by less than bfloat16 can tell at this magnitude (its steps are 0.5 there).
     values = 100 + 0.05 * torch.arange(8.0)
@@ -140,7 +142,7 @@ def test_first_batch_fits_the_codebook(kind):
     assert book.fitted
 
 
-@pytest.mark.parametrize("kind", [EmaCodebook, GradientCodebook])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("codes, time", [(1, 5), (8, 3), (4, 4)])
 def test_small_and_degenerate_batches(kind, codes, time):
     book = kind(codes, 2).train()
@@ -159,14 +161,31 @@ def test_evaluation_changes_nothing():
     assert all(torch.equal(before[name], tensor) for name, tensor in book.state_dict().items())
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_is_refused(kind, bad):
+    book = ready(kind)
+    z = torch.randn(1, 4, 3)
+    z[0, 2, 1] = bad
+    before = {name: tensor.clone() for name, tensor in book.state_dict().items()}
+    for training in (True, False):
+        with pytest.raises(VqspeechError, match="not finite"):
+            book.train(training)(z, full(z))
+    assert all(torch.equal(before[name], tensor) for name, tensor in book.state_dict().items()), "nothing is lost"
+
+
 def test_bad_input_is_refused():
-    book = ready(EmaCodebook)
-    z = torch.full((1, 4, 3), float("nan"))
-    with pytest.raises(VqspeechError, match="not finite"):
-        book(z, full(z))
     with pytest.raises(ConfigError, match="there are gradient, ema"):
         quantizer("lbg", 4, 2)
     with pytest.raises(ConfigError, match="at least 1"):
         quantizer("ema", 0, 2)
     with pytest.raises(ConfigError, match="gamma"):
         quantizer("ema", 4, 2, gamma=0.9)
+    with pytest.raises(ConfigError, match="vectors, batches"):
+        quantizer("ema", 4, 2, revive_by="epochs")
+    with pytest.raises(ConfigError, match="0 for never"):
+        quantizer("nsvq", 4, 2, revive_below=-0.1)
+    with pytest.raises(ConfigError, match="above 0"):
+        quantizer("soft_em", 4, 2, temperature=0.0)
+    with pytest.raises(VqspeechError, match="padding"):
+        quantizer("ema", 4, 2).train()(torch.zeros(1, 2, 3), torch.zeros(1, 3, dtype=torch.bool))

@@ -141,3 +141,11 @@ def test_install_refuses_what_it_does_not_know(tmp_path):
         install, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "PYTHON": str(old)}, timeout=60
     )
     assert refused.returncode == 1 and "Python 3.8.0 is too old" in refused.stderr
+
+
+def test_the_studies_explain_themselves_without_installing():
+    run = ROOT / "egs" / "quantizers" / "run.sh"
+    helped = subprocess.run(["bash", str(run), "--help"], capture_output=True, text=True, timeout=60)
+    assert helped.returncode == 0 and "0 toy" in helped.stdout and "9 results" in helped.stdout
+    wrong = subprocess.run(["bash", str(run), "training.steps=1"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "studies have no settings" in wrong.stderr

@@ -1,6 +1,7 @@
 import os
 import signal
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -10,7 +11,8 @@ from vqspeech.conf import config
 from vqspeech.data.dump import shards
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize import EmaCodebook, GradientCodebook
+from vqspeech.models.quantize import QUANTIZERS, quantizer
+from vqspeech.models.quantize.replacement import POLICIES
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training import trainer as training
 from vqspeech.training.trainer import Trainer, learning_rate
@@ -170,34 +172,45 @@ def two_processes(function, *arguments):
     mp.spawn(_ranked, (port, function, arguments), nprocs=2)  # pyright: ignore
 
 
-def _codebook(rank, kind, z, out):
+def _codebooks(rank, z, out):
     torch.distributed.init_process_group("gloo")
-    torch.manual_seed(rank)
-    book = kind(5, 3).train()
-    half = z[rank : rank + 1]
-    mask = torch.ones(1, z.shape[2], dtype=torch.bool)
-    book(half, mask)  # the first fit, each process with its own data and random state
-    fitted = {name: tensor.clone() for name, tensor in book.state_dict().items()}
-    book.replacement = None
-    book(half, mask)
-    torch.save((fitted, book.state_dict()), out / f"{rank}.pt")
+    half, mask = z[rank : rank + 1], torch.ones(1, z.shape[2], dtype=torch.bool)
+    states = {}
+    for name, unit in product(QUANTIZERS, POLICIES):
+        torch.manual_seed(rank)
+        book = quantizer(name, 5, 3, revive_below=0.5, revive_by=unit).train()
+        book(half, mask)  # the first fit, each process with its own data and random state
+        fitted = {key: tensor.clone() for key, tensor in book.state_dict().items()}
+        policy, book.replacement = book.replacement, None
+        book(half, mask)
+        moved = {key: tensor.clone() for key, tensor in book.state_dict().items()}
+        book.replacement = policy
+        if unit == "batches":
+            policy.PERIOD = 2
+        book.counts[0] = 0.01
+        book(half, mask)  # one code at least is replaced
+        states[name, unit] = (fitted, moved, book.state_dict())
+    torch.save(states, out / f"{rank}.pt")
     torch.distributed.destroy_process_group()
 
 
-@pytest.mark.parametrize("kind", [EmaCodebook, GradientCodebook])
-def test_two_processes_keep_one_codebook(kind, tmp_path):
+def test_two_processes_keep_one_codebook(tmp_path):
     z = torch.randn(2, 3, 40)
-    two_processes(_codebook, kind, z, tmp_path)
-    (fitted, first), (other, second) = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
-    assert all(torch.equal(fitted[name], other[name]) for name in fitted)
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    # and it is the codebook of one process that sees all the data
-    single = kind(5, 3).train()
-    single.load_state_dict(fitted)
-    single.replacement = None
-    single(z, torch.ones(2, 40, dtype=torch.bool))
-    for name, tensor in single.state_dict().items():
-        torch.testing.assert_close(first[name], tensor)
+    two_processes(_codebooks, z, tmp_path)
+    ours, theirs = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    for (name, unit), states in ours.items():
+        for mine, other in zip(states, theirs[name, unit], strict=True):
+            assert all(torch.equal(mine[key], other[key]) for key in mine), name
+        if name == "soft_em":
+            continue  # each process draws its own samples
+        # and it is the codebook of one process that sees all the data
+        fitted, moved, replaced = states
+        single = quantizer(name, 5, 3, revive_below=0.0).train()
+        single.load_state_dict({key: value for key, value in fitted.items() if not key.startswith("replacement.")})
+        single(z, torch.ones(2, 40, dtype=torch.bool))
+        for key, tensor in single.state_dict().items():
+            torch.testing.assert_close(moved[key], tensor)
+        assert unit == "batches" or not torch.equal(replaced["weight"][0], moved["weight"][0])
 
 
 def _train(rank, data, out):

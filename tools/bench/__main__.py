@@ -179,6 +179,39 @@ def scoring() -> Iterator[Row]:
     yield Row("ABX of 60 s, plain loops : ours", plain / ours, "x", f"{plain:.1f} s : {ours:.3f} s, one core")
 
 
+def quantizers(rounds: int) -> Iterator[Row]:
+    """Nearest neighbours beside torch.cdist and vector-quantize-pytorch; a training step of every quantiser."""
+    for vectors, codes, dimension in ((32_768, 512, 64), (8192, 4096, 256)):
+        name = f"{codes} x {dimension}"
+        searches = Process("quantizers:Searches", vectors, codes, dimension, CORES)
+        if searches.about["differ"] > TOLERANCE:
+            raise SystemExit(f"of {vectors} vectors, {searches.about['differ']:.2%} have another nearest code")
+        times: dict[str, list[float]] = {kind: [] for kind in searches.about["kinds"]}
+        for _ in range(5 * rounds):
+            for kind, seconds in times.items():
+                seconds.append(searches(kind))
+        searches.close()
+        for kind, seconds in times.items():
+            ratios = [theirs / ours for theirs, ours in zip(seconds, times["ours"], strict=True)]
+            note = f"{median(ratios):.2f} x as long as ours, {min(ratios):.2f} to {max(ratios):.2f}; {CORES} cores"
+            yield Row(f"nearest of {name}, {kind}", vectors / median(seconds), "vectors/s", note)
+        for kind in times:
+            peaks = [alone("quantizers:search", kind, n * vectors, codes, dimension)[1] for n in (1, 4)]
+            grown = (peaks[1] - peaks[0]) * 2**20 / (3 * vectors)
+            note = f"{peaks[0]:,.0f} MiB for {vectors} vectors, {peaks[1]:,.0f} for {4 * vectors}, with torch"
+            yield Row(f"nearest of {name}, {kind}: memory", grown, "bytes a vector", note)
+    steps = Process("quantizers:Steps", CORES)
+    for name in steps.about["kinds"]:
+        steps(name)
+    taken = [{name: steps(name) for name in steps.about["kinds"]} for _ in range(10 * rounds)]
+    steps.close()
+    for name in steps.about["kinds"]:
+        ratios = [turn[name] / turn["vector-quantize-pytorch"] for turn in taken]
+        note = f"{median(ratios):.2f} of vector-quantize-pytorch's, {min(ratios):.2f} to {max(ratios):.2f}"
+        figure = 1000 * median(turn[name] for turn in taken)
+        yield Row(f"training step, {name}", figure, "ms", f"{note}; {steps.about['size']}")
+
+
 def main() -> None:
     sections: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
         "training": lambda args: training(args.windows, args.rounds),
@@ -188,6 +221,7 @@ def main() -> None:
         "sample": lambda args: sampling(args.rounds),
         "prior": lambda args: priors(args.rounds),
         "scores": lambda args: scoring(),
+        "quantizers": lambda args: quantizers(args.rounds),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", metavar="FILE", help="write the figures there as JSON too")

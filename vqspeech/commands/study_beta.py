@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech study beta`."""
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of runs, scores.json and pictures/")
     parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds (default: %(default)s)")
-    parser.add_argument("--steps", type=positive, default=1500, metavar="N", help="steps (default: %(default)s)")
+    parser.add_argument("--steps", type=positive, default=1000, metavar="N", help="steps (default: %(default)s)")
     parser.add_argument("--batch", type=positive, default=64, metavar="N", help="digits (default: %(default)s)")
 
 

@@ -8,9 +8,6 @@ from vqspeech.data.toys import TOYS
 from vqspeech.metrics import findings, pictures, report, scores, study_pictures
 from vqspeech.metrics.toy_study import CODES, HELD_OUT, METHODS, POINTS, REPLACEMENTS, ToyStudy
 
-DRAWN = ("never", "by vectors")
-"""Policies that are drawn."""
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech study toy`."""
@@ -41,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     books = study.codebooks()
     shown = {
         (toy, method, f"replaced {policy}"): books[toy, f"{method}, {policy}"]
-        for toy in TOYS for policy in REPLACEMENTS if policy in DRAWN for method in METHODS
+        for toy in TOYS for policy in REPLACEMENTS for method in METHODS
     }  # fmt: skip
     points = {toy: draw(POINTS, 0) for toy, draw in TOYS.items()}
     pictures.save(study_pictures.codebooks(points, shown), out / "pictures" / "toy.png")

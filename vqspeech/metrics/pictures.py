@@ -40,6 +40,7 @@ def curves(path: Path):
     ]
     if "bits" in lines[0]:
         panels = [("bits a code", ["bits", "train_bits"]), ("generalisation gap, bits a code", ["gap"])]
+    panels = [(title, names) for title, names in panels if lines[0].keys() & names]  # some quantisers have no loss
     for axes, (title, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for name in names:
             if name in lines[0]:

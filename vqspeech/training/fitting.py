@@ -73,7 +73,7 @@ def _minimised(
     draws = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # noise, samples, replacements
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(learned, lr) if learned else None
+    optimizer = torch.optim.Adam(learned, lr, fused=True) if learned else None
     module.train()
     for step in tqdm(range(steps), desc="fit", unit="step", disable=None if progress else True, leave=False):
         rows = torch.randint(len(vectors), (batch,), generator=draws).to(vectors.device)

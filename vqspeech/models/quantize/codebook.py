@@ -4,6 +4,7 @@ All of it is computed in float32, under autocast too, and all counts are summed 
 processes keep one and the same codebook.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -71,7 +72,7 @@ class Codebook(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
             flat = z.detach().transpose(1, 2).reshape(-1, z.shape[1])  # (batch * time, dimension)
-            if not torch.isfinite(flat).all():
+            if not torch.isfinite(flat.sum()):
                 raise VqspeechError("the encoder's output is not finite; lower the learning rate, check the data")
             learning = self.training and not self.frozen
             if learning and not self.fitted:
@@ -141,7 +142,8 @@ class Codebook(nn.Module):
         self.counts.lerp_(numbers, 1 - self.decay)
         self.move(numbers, summed(self._sums(flat, choices, mask.reshape(-1).float())))
         if self.replacement:
-            moved = self.replacement(Use(self.weight, self.counts, numbers, flat[mask.reshape(-1)]))
+            some = partial(_drawn_of, flat, mask.reshape(-1))
+            moved = self.replacement(Use(self.weight, self.counts, numbers, some))
             if moved:
                 self.set_vectors(moved.rows, moved.vectors, self.counts.mean())
 
@@ -153,7 +155,9 @@ class Codebook(nn.Module):
 
     def _numbers(self, choices: Tensor, weights: Tensor) -> Tensor:
         """How many vectors chose each code, `(codes,)`; one that made several choices counts a part for each."""
-        each = weights.reshape(-1, 1).expand_as(choices).reshape(-1) / choices.shape[1]
+        each = weights.reshape(-1)
+        if choices.shape[1] > 1:
+            each = each.repeat_interleave(choices.shape[1]) / choices.shape[1]
         return each.new_zeros(self.size).index_add_(0, choices.reshape(-1), each)
 
     def _sums(self, flat: Tensor, choices: Tensor, weights: Tensor) -> Tensor:
@@ -163,6 +167,10 @@ class Codebook(nn.Module):
         for column in choices.T:
             sums.index_add_(0, column, weighted)
         return sums
+
+
+def _drawn_of(flat: Tensor, counting: Tensor, number: int) -> Tensor:
+    return drawn(flat[counting], number)
 
 
 def straight_through(z: Tensor, chosen: Tensor) -> Tensor:

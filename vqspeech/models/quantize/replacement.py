@@ -4,6 +4,7 @@ A policy is asked after every batch of training which codes are dead, and where 
 threshold, `below`.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -15,13 +16,13 @@ from vqspeech.models.quantize.processes import agreed
 
 class Use(NamedTuple):
     """A codebook after a batch: `weight` `(codes, dimension)`; `counts` `(codes,)`, the running number of vectors by
-    code and batch, and `numbers` `(codes,)`, that of this batch, both over all processes; `vectors`
-    `(vectors, dimension)`, those of this process that count."""
+    code and batch, and `numbers` `(codes,)`, that of this batch, both over all processes; `some` draws so many of the
+    batch's vectors, `(vectors, dimension)`."""
 
     weight: Tensor
     counts: Tensor
     numbers: Tensor
-    vectors: Tensor
+    some: Callable[[int], Tensor]
 
 
 class Moved(NamedTuple):
@@ -44,7 +45,7 @@ class ByVectors(nn.Module):
         dead = use.counts < self.below * use.counts.sum() / len(use.counts)
         if not dead.any():
             return None
-        return Moved(dead.nonzero()[:, 0], drawn(use.vectors, len(dead))[dead])
+        return Moved(dead.nonzero()[:, 0], use.some(len(dead))[dead])
 
 
 class ByBatches(nn.Module):
@@ -79,7 +80,7 @@ class ByBatches(nn.Module):
         rows = dead.nonzero()[:, 0]
         living[rows] = 0
         if not living.any():
-            return Moved(rows, drawn(use.vectors, len(dead))[dead])
+            return Moved(rows, use.some(len(dead))[dead])
         places = use.weight[living.multinomial(len(rows), replacement=True)]
         noise = self.NOISE * use.weight.std(0, correction=0) * torch.randn_like(places)
         return Moved(rows, agreed(places + noise))

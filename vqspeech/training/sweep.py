@@ -1,0 +1,85 @@
+"""Many trainings by one command: every combination of settings, by Hydra's multirun and its launchers."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from vqspeech.conf import config
+from vqspeech.errors import ConfigError, VqspeechError
+from vqspeech.extras import module
+
+LAUNCHERS = {
+    "joblib": "hydra_plugins.hydra_joblib_launcher",
+    "submitit_local": "hydra_plugins.hydra_submitit_launcher",
+    "submitit_slurm": "hydra_plugins.hydra_submitit_launcher",
+}
+"""Plugins of Hydra by launcher: processes of this machine, and jobs of a SLURM cluster (or one that is played here)."""
+
+
+def swept(
+    name: str, overrides: Sequence[str], train: str | Path, dev: str | Path, out: str | Path, launcher: str = "joblib"
+) -> list[Path]:
+    """Trains the configuration `name` on dumps once for every combination of `overrides` such as
+    `quantizer.codes=128,512`; the folders of the experiments below `out`, named for the settings that vary.
+
+    Settings of the launcher are among the overrides: `hydra.launcher.n_jobs=4`, `hydra.launcher.partition=gpu`. A
+    training that was stopped goes on, one that has ended is left as it is. Raises `ConfigError` for an unknown setting,
+    or where none varies; `MissingExtra` without the plugins; `VqspeechError` where a training failed.
+    """
+    import hydra
+
+    if launcher not in LAUNCHERS:
+        raise ConfigError(f"no launcher '{launcher}'; there are {', '.join(LAUNCHERS)}")
+    module(LAUNCHERS[launcher], "sweep")
+    settings = [one for one in overrides if not one.startswith("hydra.")]
+    combinations, fixed = _combinations(settings)
+    for combination in combinations:
+        config(name, combination)  # an unknown key is told of before anything starts
+    out, paths = Path(out).resolve(), (str(Path(train).resolve()), str(Path(dev).resolve()))
+
+    def job(resolved: Any) -> None:
+        from hydra.core.hydra_config import HydraConfig
+        from omegaconf import OmegaConf
+
+        from vqspeech.data.dump import shards
+        from vqspeech.training.trainer import Trainer
+
+        folder = HydraConfig.get().runtime.output_dir
+        Trainer(OmegaConf.to_container(resolved, resolve=True), *map(shards, paths), folder).train()  # pyright: ignore
+
+    given = sys.argv
+    sys.argv = [
+        given[0], "--multirun", f"hydra/launcher={launcher}", f"hydra.sweep.dir={out}",
+        "hydra.sweep.subdir=${hydra.job.override_dirname}", *overrides,
+        f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]",
+    ]  # fmt: skip
+    try:
+        hydra.main("pkg://vqspeech.conf", name, version_base="1.3")(job)()
+    except SystemExit as ended:
+        raise VqspeechError(f"a training of the sweep failed, see above; the others are in {out}") from ended
+    finally:
+        sys.argv = given
+    return sorted(path.parent for path in out.glob("*/best.safetensors"))
+
+
+def _combinations(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """Overrides of every single training, and the keys that all of them share."""
+    from itertools import product
+
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        parsed = OverridesParser.create().parse_overrides([*overrides])
+    except HydraException as error:
+        raise ConfigError(" ".join(str(error).split())) from None
+    if not any(one.is_sweep_override() for one in parsed):
+        raise ConfigError("nothing to sweep over; give at least one setting several values, as quantizer.codes=128,512")
+    choices = [
+        [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
+        if one.is_sweep_override()
+        else [text]
+        for one, text in zip(parsed, overrides, strict=True)
+    ]
+    return [[*one] for one in product(*choices)], [one.key_or_group for one in parsed if not one.is_sweep_override()]
