@@ -23,7 +23,7 @@ def test_a_study_leaves_tables_findings_and_a_picture(kind, tmp_path, monkeypatc
     ]  # fmt: skip
     assert len(verdicts) == (3 * len(toy_study.FINDINGS) if kind == "toy" else 2 * len(beta_study.FINDINGS))
     assert all(cell.split(":")[0] in ("agrees", "disagrees", "undecided") for cell in verdicts)
-    assert (tmp_path / "pictures" / f"{kind}.png").stat().st_size > 5000
+    assert (tmp_path / "pictures" / f"{kind}.png").stat().st_size > 2000
     # What has been made is not made again.
     before = (tmp_path / "runs.jsonl").read_bytes()
     assert before.count(b"\n") == (78 if kind == "toy" else 20)
