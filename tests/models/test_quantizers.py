@@ -286,6 +286,15 @@ def test_every_quantiser_can_take_or_leave_replacement(name, unit, monkeypatch):
     assert dead == [4, 0]
 
 
+def test_kmeans_that_never_forgets_has_dead_codes_too():
+    book = KmeansCodebook(2, 2, decay=1.0, revive_below=0.5).train()
+    book.start(torch.tensor([[0.0, 0.0], [50.0, 50.0]]))
+    for _ in range(200):
+        z = torch.randn(1, 2, 16)
+        book(z, full(z))
+    assert book.weight.norm(dim=1).max() < 3
+
+
 def test_gradient_and_noise_substitution_do_not_move_codes_themselves():
     for kind in (GradientCodebook, NsvqCodebook):
         book = ready(kind, revive_below=0.0)

@@ -17,7 +17,7 @@ def codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, str, s
     lines = list(dict.fromkeys((data, policy) for data, _, policy in books))
     figure = Figure(figsize=(2 * len(methods), 2 * len(lines)), layout="constrained")
     grid = figure.subplots(len(lines), len(methods), squeeze=False)
-    for (data, policy), panels in zip(lines, grid, strict=True):
+    for i, ((data, policy), panels) in enumerate(zip(lines, grid, strict=True)):
         cloud = points[data]
         for axes, method in zip(panels, methods, strict=True):
             book = books[data, method, policy]
@@ -29,7 +29,7 @@ def codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, str, s
             axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[])
             dead = int((~chosen).sum())
             axes.set_xlabel(f"{dead} dead", fontsize=7, labelpad=1)
-            if panels is grid[0]:
+            if i == 0:
                 axes.set_title(method, fontsize=9)
         panels[0].set_ylabel(f"{data},\n{policy}", fontsize=8)
     return figure

@@ -13,7 +13,8 @@ class KmeansCodebook(Codebook):
 
     N ← γN + n, m ← γm + Σz, e = m / N. With γ = 1 a code is the mean of all vectors it was ever chosen for: mini-batch
     k-means itself, for vectors that do not change. While an encoder still learns, γ < 1 forgets what it gave 1 / (1−γ)
-    batches ago. `fitted` is true from the first batch on.
+    batches ago. How often a code is used, by which dead ones are told, is forgotten at least as fast as by others.
+    `fitted` is true from the first batch on.
     """
 
     seen: Tensor
@@ -27,7 +28,8 @@ class KmeansCodebook(Codebook):
         revive_below: float = 0.02,
         revive_by: str = "vectors",
     ):
-        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        super().__init__(codes, dimension, min(decay, 0.99), revive_below, revive_by)
+        self.memory = decay
         self.register_buffer("weight", torch.randn(codes, dimension) / codes)
         self.register_buffer("seen", torch.zeros(codes))
         self.register_buffer("sums", torch.zeros(codes, dimension))
@@ -41,7 +43,7 @@ class KmeansCodebook(Codebook):
         self.sums[rows] = vectors * self.seen[rows, None]
 
     def move(self, numbers: Tensor, sums: Tensor) -> None:
-        self.seen.mul_(self.decay).add_(numbers)
-        self.sums.mul_(self.decay).add_(sums)
+        self.seen.mul_(self.memory).add_(numbers)
+        self.sums.mul_(self.memory).add_(sums)
         counted = self.seen[:, None] > 1e-5
         self.weight.copy_(torch.where(counted, self.sums / self.seen[:, None], self.weight))
