@@ -31,7 +31,7 @@ def test_runs_are_made_once_and_survive_a_kill(tmp_path):
 
     def run():
         made.append(1)
-        return {"mse": np.float32(0.5)}
+        return {"mse": 0.5}
 
     runs = Runs(path)
     assert runs.figures({"seed": 0, "name": "ema"}, run) == {"mse": 0.5}

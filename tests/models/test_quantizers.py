@@ -120,7 +120,7 @@ def test_soft_em_step_is_the_oracles(monkeypatch):
 def test_soft_em_at_a_low_temperature_is_ema():
     states = []
     for kind, options in ((EmaCodebook, {}), (SoftEmCodebook, {"temperature": 1e-6})):
-        book = ready(kind, revive_below=0.0, **options)
+        book = ready(kind, 6, 4, revive_below=0.0, **options)
         book(torch.linspace(-2, 2, 60).view(1, 4, 15), torch.ones(1, 15, dtype=torch.bool))
         states.append(book.state_dict())
     for name, tensor in states[0].items():
@@ -132,7 +132,7 @@ def test_kmeans_is_that_of_scikit_learn():
 
     random = np.random.default_rng(0)
     start = random.standard_normal((6, 3)).astype(np.float32)
-    theirs = MiniBatchKMeans(6, init=start, n_init=1, reassignment_ratio=0.0)
+    theirs = MiniBatchKMeans(6, init=start, n_init=1, reassignment_ratio=0.0)  # pyright: ignore
     ours = KmeansCodebook(6, 3, decay=1.0, revive_below=0.0).train()
     ours.start(torch.from_numpy(start), 0.0)
     for _ in range(8):
@@ -141,7 +141,7 @@ def test_kmeans_is_that_of_scikit_learn():
         z = torch.from_numpy(batch.T)[None].requires_grad_()
         found = ours(z, full(z))
         assert torch.equal(found.vectors, z) and found.losses == {}, "the autoencoder learns without quantisation"
-        np.testing.assert_allclose(ours.weight.numpy(), theirs.cluster_centers_, atol=1e-5)
+        np.testing.assert_allclose(ours.weight.numpy(), np.asarray(theirs.cluster_centers_), atol=1e-5)
 
 
 def test_kmeans_says_when_it_is_fitted():

@@ -8,6 +8,6 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
     `(digits, 64)` from 0 to 1: four of five to learn from, and every fifth, held out."""
     from sklearn.datasets import load_digits
 
-    pixels = (load_digits().data / 16).astype(np.float32)
+    pixels = (np.asarray(load_digits(return_X_y=True)[0]) / 16).astype(np.float32)
     held = np.arange(len(pixels)) % 5 == 4
     return pixels[~held], pixels[held]

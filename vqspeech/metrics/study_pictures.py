@@ -11,7 +11,7 @@ def codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, str, s
     """A figure of codebooks `(codes, 2)` over the points `(points, 2)` they were fitted to, by data, method and policy:
     a column a method, a row a data set and policy. Codes that none of the points choose are red."""
     from matplotlib.figure import Figure
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
     methods = list(dict.fromkeys(method for _, method, _ in books))
     lines = list(dict.fromkeys((data, policy) for data, _, policy in books))
@@ -22,7 +22,7 @@ def codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, str, s
         for axes, method in zip(panels, methods, strict=True):
             book = books[data, method, policy]
             chosen = np.zeros(len(book), dtype=bool)
-            chosen[cKDTree(book).query(cloud)[1]] = True
+            chosen[KDTree(book).query(cloud)[1]] = True
             axes.scatter(*cloud[:2000].T, s=1, color="0.8", linewidths=0)
             axes.scatter(*book[chosen].T, s=5, color="tab:blue", linewidths=0)
             axes.scatter(*book[~chosen].T, s=5, color="tab:red", linewidths=0)
