@@ -5,6 +5,8 @@ A frame has `CHANNELS` numbers: natural-log F0 (0 where unvoiced), coded aperiod
 `ENVELOPE` mel-cepstral coefficients of the log spectral envelope.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from vqspeech.audio import RATE
@@ -70,6 +72,20 @@ def synthesis(frames: np.ndarray) -> np.ndarray:
     envelope = pyworld.decode_spectral_envelope(np.ascontiguousarray(frames[:, 2:]), RATE, _FFT)
     wave = pyworld.synthesize(f0, envelope, aperiodicity, RATE, frame_period=1000 * FRAME / RATE)
     return wave[: len(frames) * FRAME].astype(np.float32)
+
+
+def log_envelope(coded: np.ndarray) -> np.ndarray:
+    """Natural log of the power spectra that coded envelopes `(frames, ENVELOPE)` stand for: float32 `(frames, bins)`,
+    bins from 0 to 8 kHz. It is linear in them."""
+    return coded.astype(np.float32) @ _log_spectra()
+
+
+@lru_cache(maxsize=1)
+def _log_spectra() -> np.ndarray:
+    """The log spectrum that each coefficient adds: float32 `(ENVELOPE, bins)`."""
+    import pyworld
+
+    return np.log(pyworld.decode_spectral_envelope(np.eye(ENVELOPE), RATE, _FFT)).astype(np.float32)
 
 
 def pitch_statistics(logs: np.ndarray) -> tuple[float, float]:
