@@ -106,3 +106,9 @@ def wavenet_samples(state, dilations, conditioning, hold, uniforms, temperature=
         logits = wavenet_logits(state, dilations, samples[: t + 1], conditioning, hold)
         samples[t] = drawn(logits[t], uniform, temperature)
     return samples
+
+
+def spectral_distance(power, other) -> float:
+    """Log spectral distortion (dB) of one frame from its definition, bin by bin: power spectra `(bins,)`."""
+    squares = [(10 * np.log10(p) - 10 * np.log10(q)) ** 2 for p, q in zip(power, other, strict=True)]
+    return float(np.sqrt(sum(squares) / len(squares)))

@@ -3,7 +3,7 @@
 Alone, encoder and decoder are the identity, and the loss is the mean squared error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import torch
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import Codebook
+from vqspeech.models.quantize.residual import ResidualCodebook
 
 Book = TypeVar("Book", bound=Codebook)
 
@@ -45,6 +46,29 @@ def fitted(
 
     _minimised(quantizer, loss, vectors, steps, batch, lr, seed, progress)
     return quantizer.eval()
+
+
+def fitted_stages(
+    stages: Sequence[Codebook],
+    vectors: Tensor,
+    steps: int,
+    batch: int,
+    lr: float = 1e-2,
+    seed: int = 0,
+    begin: Callable[[Codebook, Tensor], None] | None = None,
+) -> ResidualCodebook:
+    """Quantisers in a row, each fitted to what the ones before it leave of the vectors; the first as `fitted` does.
+    Before that, `begin` is called with each stage and the vectors it is to quantise.
+
+    Raises as `fitted` and `ResidualCodebook` do.
+    """
+    whole, rest = ResidualCodebook(stages), vectors
+    for number, stage in enumerate(stages):
+        if begin:
+            begin(stage, rest)
+        fitted(stage, rest, steps, batch, lr, seed + number)
+        rest = rest - stage.weight.detach()[stage.nearest(rest)]
+    return whole.eval()
 
 
 def trained(

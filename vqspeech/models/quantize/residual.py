@@ -17,7 +17,7 @@ class ResidualCodebook(nn.Module):
     """Stages of quantisers, e = Σ e_i, where e_i is the nearest code of stage i to z − e_1 − … − e_(i−1).
 
     Codes are of one more axis, the stage. The stages learn from residuals as they stand, so several that learn at once
-    chase each other: fit them one after the other, as `training.quantizer` does.
+    chase each other; `training.fitting.fitted_stages` fits them one after the other.
     """
 
     def __init__(self, stages: Sequence[Codebook]):
@@ -53,15 +53,17 @@ class ResidualCodebook(nn.Module):
         return torch.stack([stage.lookup(one) for stage, one in zip(self.stages, codes.unbind(2), strict=True)]).sum(0)
 
     def forward(self, z: Tensor, mask: Tensor) -> Quantised:
-        """As `Codebook.forward`, with codes `(batch, time, stages)`, and losses summed over stages.
+        """As `Codebook.forward`, with codes `(batch, time, stages)`, losses summed and usage end to end over stages.
 
         The gradient of the quantised vectors comes to z by the first stage alone, else it would count once a stage.
         """
-        rest, vectors, codes, losses = z, torch.zeros_like(z, dtype=torch.float32), [], {}
+        rest, vectors, losses = z, torch.zeros_like(z, dtype=torch.float32), {}
+        codes, usage = [], []
         for stage in self.stages:
             found = stage(rest, mask)
             vectors = vectors + found.vectors
             codes.append(found.codes)
+            usage.append(found.usage)
             losses = {name: losses.get(name, 0.0) + loss for name, loss in found.losses.items()}
             rest = (rest.float() - stage.lookup(found.codes)).detach()
-        return Quantised(vectors, torch.stack(codes, 2), losses)
+        return Quantised(vectors, torch.stack(codes, 2), losses, torch.cat(usage))
