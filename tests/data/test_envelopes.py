@@ -38,9 +38,7 @@ def test_distances_are_those_of_log_spectra_on_the_mel_axis(frames):
     b[:, 2] = a[:, 2]  # the same level
     mel = np.linspace(0, 1127 * np.log1p(RATE / 2 / 700), 2000)
     places = 700 * np.expm1(mel / 1127) / (RATE / 2) * 512
-    logs = [
-        np.log(pyworld.decode_spectral_envelope(np.ascontiguousarray(one[:, 2:]), RATE, 1024)) for one in (a, b)
-    ]
+    logs = [np.log(pyworld.decode_spectral_envelope(np.ascontiguousarray(one[:, 2:]), RATE, 1024)) for one in (a, b)]
     difference = np.array([np.interp(places, np.arange(513), row) for row in logs[0] - logs[1]])
     on_axis = np.sqrt(np.square(difference).mean(axis=1))
     between = np.sqrt(np.square(how.vectors(a) - how.vectors(b)).sum(axis=1))
