@@ -82,7 +82,7 @@ def test_in_training_every_stage_learns():
     found = book(torch.randn(1, 3, 8), torch.ones(1, 8, dtype=torch.bool))
     assert found.codes.shape == (1, 8, 2) and found.usage.shape == (8,) and found.usage.sum() == 16
     torch.stack(list(found.losses.values())).sum().backward()
-    assert all(one.weight.grad.abs().sum() > 0 for one in book.stages)
+    assert all(one.weight.grad is not None and one.weight.grad.any() for one in book.stages)
 
 
 def test_stages_are_fitted_in_turn_to_what_is_left():

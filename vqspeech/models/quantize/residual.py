@@ -5,6 +5,7 @@ no single codebook could hold.
 """
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ class ResidualCodebook(nn.Module):
         super().__init__()
         if not stages or len({stage.weight.shape[1] for stage in stages}) > 1:
             raise ConfigError("a residual quantizer needs one stage or more, all of the same dimension")
-        self.stages = nn.ModuleList(stages)
+        self.stages = cast(Sequence[Codebook], nn.ModuleList(stages))
 
     @property
     def sizes(self) -> list[int]:
