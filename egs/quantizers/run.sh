@@ -4,20 +4,46 @@
 set -euo pipefail
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$recipe/../.." && pwd)
-stages=("0 toy" "1 beta" "9 results")
-usage_more="Seeds of every study: SEEDS=5 bash $0"
+unseen=4 # speakers that the study of speech measures on
+stages=("0 toy" "1 beta" "2 speech" "9 results")
+usage_more="Seeds of every study: SEEDS=5 bash $0
+The study of speech needs LibriSpeech, any subsets of ten speakers or more: bash $0 --corpus DIR"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
-studies=(toy beta)
+studies=(toy beta speech)
 seeds=${SEEDS:-5}
 
 stage_toy() { once exp/toy/scores.json -- vqspeech study toy --out exp/toy --seeds "$seeds"; }
 stage_beta() { once exp/beta/scores.json -- vqspeech study beta --out exp/beta --seeds "$seeds"; }
+
+# About 250 utterances to learn from, and 32 of $unseen speakers who are not among those.
+stage_speech() {
+  if [ -z "$corpus" ]; then
+    log "speech is left out; name a folder of LibriSpeech: bash $0 --corpus DIR"
+    return
+  fi
+  once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all --nj "$nj"
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  speech_dump train 250
+  speech_dump unseen 32
+  once exp/speech/scores.json dump/train/index.json dump/unseen/index.json -- vqspeech study speech --train dump/train \
+    --test dump/unseen --out exp/speech --seeds "$seeds"
+}
+
+# speech_dump PART NUMBER: the WORLD frames of about so many utterances of a part, as many of each speaker.
+speech_dump() {
+  local speakers
+  speakers=$(wc -l <"data/$1/spk2utt")
+  once "data/$1_some/wav.scp" "data/$1/wav.scp" -- vqspeech subset "data/$1" --out "data/$1_some" \
+    --per-speaker $((($2 + speakers - 1) / speakers))
+  once "dump/$1/index.json" "data/$1_some/wav.scp" -- vqspeech dump "data/$1_some" --out "dump/$1" --world --nj "$nj"
+}
+
 stage_results() { run vqspeech results "${studies[@]/#/exp/}" --out RESULTS.md; }
 
 parse_options "$@"
 [ ${#overrides[@]} = 0 ] || die "studies have no settings; see: vqspeech study --help"
-bash "$root/tools/install.sh"
+bash "$root/tools/install.sh" ${corpus:+study}
 export PATH="$root/.venv/bin:$PATH"
 cd -- "$recipe"
 run_stages

@@ -44,5 +44,5 @@ def test_too_little_speech(voice):
 def test_missing_package_is_named(monkeypatch, package):
     for name in ("pesq", "pystoi"):
         monkeypatch.setitem(sys.modules, name, None if name == package else np)
-    with pytest.raises(MissingExtra, match=rf"{package} is not installed.*vqspeech\[eval\]"):
+    with pytest.raises(MissingExtra, match=rf"{package} is not installed.*vqspeech\[study\]"):
         require_judges()

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Makes the runs that are missing, writes tables and pictures, and prints the tables.
 
-    Raises `MissingExtra` without the extra `eval`, `ShardError` for dumps without WORLD frames.
+    Raises `MissingExtra` without the extra `study`, `ShardError` for dumps without WORLD frames.
     """
     require_judges()
     out, rates = Path(args.out), list(dict.fromkeys(args.bits))
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
             "0.05 of the last 100 batches go beside those that live, NSVQ's way; dead codes and perplexity: on the "
             "training vectors",
         )
-    middle = rates[len(rates) // 2]
+    middle = rates[(len(rates) - 1) // 2]
     add(
         f"speech: convergence at {called(middle)}",
         study.convergence(middle),

@@ -1,0 +1,45 @@
+import pytest
+import torch
+
+from vqspeech.metrics import speech_study
+from vqspeech.metrics.seeds import over_seeds
+from vqspeech.models.quantize import quantizer
+from vqspeech.training.fitting import fitted
+
+
+def test_every_finding_names_rows_that_there_are():
+    for finding in speech_study.FINDINGS:
+        assert {finding.first, finding.second} <= speech_study.rows().keys(), finding.claim
+    assert len({finding.claim for finding in speech_study.FINDINGS}) == len(speech_study.FINDINGS)
+
+
+def test_every_method_is_crossed_with_every_policy():
+    assert len(speech_study.rows()) == len(speech_study.METHODS) * len(speech_study.REPLACEMENTS)
+    assert {row["revive_below"] for row in speech_study.rows().values()} == {0.0, 0.05}
+
+
+def test_alone_nsvq_learns_as_the_codebook_loss_does():
+    # What the notes of the tables say: its loss is ‖z − e‖² for any noise.
+    vectors = torch.randn(300, 5, generator=torch.Generator().manual_seed(0))
+    weights = []
+    for name in ("gradient", "nsvq"):
+        book = quantizer(name, 8, 5, revive_below=0.0)
+        book.start(torch.randn(8, 5, generator=torch.Generator().manual_seed(1)))
+        weights.append(fitted(book, vectors, 30, 64, 0.05, seed=3).weight.detach())
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize(("bits", "name"), [((8,), "8 bits"), ((10, 10), "10+10 bits")])
+def test_names_of_rates(bits, name):
+    assert speech_study.called(bits) == name
+
+
+def test_pesq_lost_and_distortion_are_both_held_against_the_papers():
+    study = speech_study.SpeechStudy.__new__(speech_study.SpeechStudy)
+    better, worse = ({"sd": 1.0 + x, "pesq_copy": 4.0 - x} for x in (0.0, 0.5))
+    rows = {row: [better] * 3 if row == "NSVQ, by batches" else [worse] * 3 for row in speech_study.rows()}
+    study.found = {"8 bits": rows}
+    first = study.findings()[0]
+    assert first["8 bits: dB"].startswith("agrees: -0.5") and first["8 bits: PESQ lost"].startswith("agrees: -0.5")
+    [estimate] = study.estimates("sd", "EMA, never")
+    assert estimate == over_seeds([1.5] * 3)
