@@ -37,9 +37,16 @@ def test_names_of_rates(bits, name):
 def test_pesq_lost_and_distortion_are_both_held_against_the_papers():
     study = speech_study.SpeechStudy.__new__(speech_study.SpeechStudy)
     better, worse = ({"sd": 1.0 + x, "pesq_copy": 4.0 - x} for x in (0.0, 0.5))
-    rows = {row: [better] * 3 if row == "NSVQ, by batches" else [worse] * 3 for row in speech_study.rows()}
+    rows = {
+        row: [better] * 3 if row == "NSVQ, by batches" else [dict(worse) for _ in range(3)]
+        for row in speech_study.rows()
+    }
     study.found = {"8 bits": rows}
     first = study.findings()[0]
     assert first["8 bits: dB"].startswith("agrees: -0.5") and first["8 bits: PESQ lost"].startswith("agrees: -0.5")
+    for one in rows["NSVQ, never"]:
+        one["sd"] = 1.5 - 1e-9  # rounding: the very same method
+    [same] = [row for row in study.findings() if row["row"] == "replaced in neither: NSVQ errs less than gradient"]
+    assert same["8 bits: dB"] == "disagrees: 0 [0, 0]"
     [estimate] = study.estimates("sd", "EMA, never")
     assert estimate == over_seeds([1.5] * 3)

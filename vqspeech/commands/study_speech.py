@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
         study.findings(),
         *findings.NOTES,
         "dB: spectral distortion; PESQ lost: 4.64, that of no difference, less PESQ against the WORLD copy",
-        "errs: is further off in dB or loses more PESQ",
+        "errs: is further off in dB or loses more PESQ; figures count to four places",
         "encoder and decoder are the identity, so the gradient of NSVQ's loss is that of the codebook loss of eq. 3",
     )
     pictures.save(speech_pictures.rates(study), out / "pictures" / "speech.png")

@@ -46,11 +46,12 @@ def rates(study: SpeechStudy):
 
 def resyntheses(study: SpeechStudy):
     """A figure of the spectrograms of one held-out recording: as it is, its WORLD copy, and with envelopes quantised at
-    the lowest and the highest rate."""
+    the lowest rate, the highest of one stage, and the highest."""
     one = study.heard.recordings[0]
     sounds = {f"{one.name}, recording": one.recording, "WORLD copy": one.copy}
     order = sorted(study.rates, key=sum)
-    for bits in dict.fromkeys((order[0], order[-1])):
+    single = [bits for bits in order if len(bits) == 1]
+    for bits in dict.fromkeys((order[0], *single[-1:], order[-1])):
         frames = again(study.codebook(bits, SHOWN), study.heard, one.frames)
         sounds[f"{called(bits)} ({SHOWN})"] = world.synthesis(frames)
     return pictures.spectrograms(sounds)

@@ -164,9 +164,12 @@ class SpeechStudy:
         ]
 
     def findings(self) -> list[dict[str, Any]]:
-        """The published directions beside ours, for scores.json: on spectral distortion, then on PESQ that is lost."""
+        """The published directions beside ours, for scores.json: on spectral distortion, then on PESQ that is lost.
+
+        Figures count to four places: what is beyond is the rounding of single precision, which decides nothing.
+        """
         cases = {
-            f"{rate}: {what}": {row: [figure(one) for one in runs] for row, runs in by_row.items()}
+            f"{rate}: {what}": {row: [round(figure(one), 4) for one in runs] for row, runs in by_row.items()}
             for what, figure in (("dB", lambda one: one["sd"]), ("PESQ lost", lambda one: BEST_PESQ - one["pesq_copy"]))
             for rate, by_row in self.found.items()
         }
