@@ -183,7 +183,7 @@ def quantizers(rounds: int) -> Iterator[Row]:
     """Nearest neighbours beside torch.cdist and vector-quantize-pytorch; a training step of every quantiser."""
     for vectors, codes, dimension in ((32_768, 512, 64), (8192, 4096, 256)):
         name = f"{codes} x {dimension}"
-        searches = Process("quantizers:Searches", vectors, codes, dimension, CORES)
+        searches = Process("quantizers:Searches", vectors, codes, dimension)
         if searches.about["differ"] > TOLERANCE:
             raise SystemExit(f"of {vectors} vectors, {searches.about['differ']:.2%} have another nearest code")
         times: dict[str, list[float]] = {kind: [] for kind in searches.about["kinds"]}
@@ -193,14 +193,14 @@ def quantizers(rounds: int) -> Iterator[Row]:
         searches.close()
         for kind, seconds in times.items():
             ratios = [theirs / ours for theirs, ours in zip(seconds, times["ours"], strict=True)]
-            note = f"{median(ratios):.2f} x as long as ours, {min(ratios):.2f} to {max(ratios):.2f}; {CORES} cores"
+            note = f"{median(ratios):.2f} x as long as ours, {min(ratios):.2f} to {max(ratios):.2f}; one core"
             yield Row(f"nearest of {name}, {kind}", vectors / median(seconds), "vectors/s", note)
         for kind in times:
             peaks = [alone("quantizers:search", kind, n * vectors, codes, dimension)[1] for n in (1, 4)]
             grown = (peaks[1] - peaks[0]) * 2**20 / (3 * vectors)
             note = f"{peaks[0]:,.0f} MiB for {vectors} vectors, {peaks[1]:,.0f} for {4 * vectors}, with torch"
             yield Row(f"nearest of {name}, {kind}: memory", grown, "bytes a vector", note)
-    steps = Process("quantizers:Steps", CORES)
+    steps = Process("quantizers:Steps")
     for name in steps.about["kinds"]:
         steps(name)
     taken = [{name: steps(name) for name in steps.about["kinds"]} for _ in range(10 * rounds)]
@@ -209,7 +209,7 @@ def quantizers(rounds: int) -> Iterator[Row]:
         ratios = [turn[name] / turn["vector-quantize-pytorch"] for turn in taken]
         note = f"{median(ratios):.2f} of vector-quantize-pytorch's, {min(ratios):.2f} to {max(ratios):.2f}"
         figure = 1000 * median(turn[name] for turn in taken)
-        yield Row(f"training step, {name}", figure, "ms", f"{note}; {steps.about['size']}")
+        yield Row(f"training step, {name}", figure, "ms", f"{note}; {steps.about['size']}, one core")
 
 
 def main() -> None:
