@@ -7,7 +7,7 @@ from vqspeech import VQVAE, audio, world
 from vqspeech.conf import config, experiments
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
-from vqspeech.models import checkpoint, pieces, vqvae
+from vqspeech.models import checkpoint, coder, pieces
 from vqspeech.models.encoder import Encoder
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import joined
@@ -80,7 +80,7 @@ def test_codes_do_not_depend_on_batch_or_padding(name):
 def test_encoding_in_pieces_is_encoding_in_one(name, monkeypatch):
     made, wave = model(name), buzz(2.3, 130)
     whole = made.encode(wave)
-    monkeypatch.setattr(vqvae, "PIECE", 0.5)
+    monkeypatch.setattr(coder, "PIECE", 0.5)
     assert made.encode(wave).tolist() == whole.tolist()
     assert made.encode_blocks(np.array_split(wave, 7)).tolist() == whole.tolist()
 

@@ -14,7 +14,7 @@ from vqspeech.data.datadir import Utterance
 from vqspeech.data.units import read_units, write_runs, write_units
 from vqspeech.errors import UnitsError
 from vqspeech.jobs import Skipped, outcomes
-from vqspeech.models.vqvae import VQVAE
+from vqspeech.models.coder import Coder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +49,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 @lru_cache(1)
-def _model(path: str, nj: int) -> VQVAE:
+def _model(path: str, nj: int) -> Coder:
     import torch
 
     if nj > 1:
         torch.set_num_threads(1)
-    return VQVAE.from_pretrained(path)
+    return Coder.from_pretrained(path)
 
 
 def _codes(path: str, nj: int, utterance: Utterance) -> np.ndarray:

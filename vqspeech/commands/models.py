@@ -44,11 +44,13 @@ def described(path: Path) -> tuple[str, ...]:
     about = checkpoint.read(path, "none.")[1]
     try:
         config = about["config"]
-        strides = math.prod(stride for _, stride in config["encoder"]["layers"])
+        one = config["encoder"]
+        strides = one["hop"] if "hop" in one else math.prod(stride for _, stride in one["layers"])
         rate = audio.RATE / (FRONTENDS[config["frontend"]["name"]].hop * strides)
         bits = bit_rate(rate, config["quantizer"]["codes"])
         size = f"{path.stat().st_size / 1e6:.1f} MB"
-        return config["decoder"]["name"], f"{rate:g}", f"{bits:,.0f}", str(len(about["speakers"])), size
+        decoder = config["decoder"]["name"] if "decoder" in config else "none"
+        return decoder, f"{rate:g}", f"{bits:,.0f}", str(len(about["speakers"])), size
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: not a model of speech ({error}); name the best.safetensors of one") from None
 

@@ -58,9 +58,9 @@ def _angles(path: str, units: Units) -> np.ndarray:
     import torch
 
     from vqspeech.metrics.abx import angles
-    from vqspeech.models.vqvae import VQVAE
+    from vqspeech.models.coder import Coder
 
-    model = VQVAE.from_pretrained(path)
+    model = Coder.from_pretrained(path)
     if model.fingerprint() != units.sha256:
         raise UnitsError(
             f"the units are of {units.model} ({units.sha256[:12]}), not of {path} ({model.fingerprint()[:12]}); name "

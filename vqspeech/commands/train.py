@@ -1,4 +1,4 @@
-"""Train a model, or go on training the one in --out.
+"""Train a model, or go on training the one in --out. One without decoder is fitted by clustering, in seconds.
 
 Several processes: `accelerate launch --num_processes 2 -m vqspeech.cli train …`, or torchrun likewise.
 """
@@ -8,6 +8,7 @@ import sys
 
 from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
+from vqspeech.training.clustering import cluster
 from vqspeech.training.trainer import INTERRUPTED, Trainer
 
 
@@ -26,7 +27,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    trainer = Trainer(config(args.conf, args.overrides), shards(args.train), shards(args.dev), args.out)
+    options, train, dev = config(args.conf, args.overrides), shards(args.train), shards(args.dev)
+    if "decoder" not in options and "prior" not in options:
+        figures = cluster(options, train, dev, args.out)
+        print(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), file=sys.stderr)
+        return 0
+    trainer = Trainer(options, train, dev, args.out)
     ended = trainer.train()
     if ended.interrupted:
         print(f"stopped at step {ended.step}, saved; the same command goes on from there", file=sys.stderr)

@@ -1,11 +1,13 @@
-"""The encoder: strided convolutions from the front end's channels to one map of latent vectors."""
+"""Encoders: from the front end's channels to one map of latent vectors."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from vqspeech.errors import ConfigError
 
 
 class Encoder(nn.Module):
@@ -51,3 +53,48 @@ class Encoder(nn.Module):
             y = F.relu(convolution(F.pad(x, (spare // 2, spare - spare // 2)))) * mask[:, None]
             x = x + y if stride == 1 and x.shape == y.shape else y
         return self.projection(x)
+
+
+class Projection(nn.Module):
+    """One linear map of `window` frames, every `hop` frames: `(window * inputs,)` → `(latents,)`.
+
+    As it is made, it is the mean of the frames of each hop where there are as many latents as inputs.
+    """
+
+    def __init__(self, inputs: int, window: int, hop: int, latents: int):
+        super().__init__()
+        if window < hop or (window - hop) % 2:
+            raise ConfigError(f"encoder.window={window}: give {hop}, as encoder.hop, or an even number more")
+        self.receptive_field, self.hop, self.latents = window, hop, latents
+        self.convolution = nn.Conv1d(inputs, latents, window, hop)
+        with torch.no_grad():
+            self.convolution.get_parameter("bias").zero_()
+            first = (window - hop) // 2
+            self.convolution.weight.zero_()
+            self.convolution.weight[:, :, first : first + hop] = torch.eye(latents, inputs)[:, :, None] / hop
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """As `Encoder`."""
+        return self.convolution(self._padded(x * mask[:, None]))
+
+    def windows(self, x: Tensor) -> Tensor:
+        """The frames that each latent is made of: `(batch, channels, time)` → `(batch, latents, channels, window)`."""
+        return self._padded(x).unfold(2, self.receptive_field, self.hop).transpose(1, 2)
+
+    def _padded(self, x: Tensor) -> Tensor:
+        spare = (self.receptive_field - self.hop) // 2
+        return F.pad(x, (spare, spare))
+
+
+ENCODERS = {"convolutions": Encoder, "projection": Projection}
+"""Encoders by name."""
+
+
+def encoder(inputs: int, name: str = "convolutions", **options: Any) -> Encoder | Projection:
+    """The encoder of that name for `inputs` channels. Raises `ConfigError` for an unknown name or option."""
+    if name not in ENCODERS:
+        raise ConfigError(f"no encoder '{name}'; there are {', '.join(ENCODERS)}")
+    try:
+        return ENCODERS[name](inputs, **options)
+    except TypeError as error:
+        raise ConfigError(f"encoder '{name}': {error}") from None

@@ -103,22 +103,31 @@ class LogMel(nn.Module):
         return moments(*self.sums(levels))
 
 
-class Mfcc(LogMel):
-    """13 MFCC every 10 ms, normalised over the utterance, with their first and second differences."""
+class Cepstra(LogMel):
+    """13 MFCC every 10 ms, normalised over the utterance."""
 
-    name, channels, reach = "mfcc", 3 * _CEPSTRA, _FFT + 8 * _HOP
+    name, channels = "cepstra", _CEPSTRA
     cosines: Tensor
-    slope: Tensor
 
     def __init__(self, warp: float = 0.0):
         super().__init__(warp)
         self.register_buffer("cosines", functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False)
-        # Regression over ±2 frames (HTK), scaled so that the differences have about the deviation of the statics.
-        slope = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10
-        self.register_buffer("slope", slope[None, None] * 4, persistent=False)
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
         return (super().static(spectra, filters).transpose(1, 2) @ self.cosines).transpose(1, 2)
+
+
+class Mfcc(Cepstra):
+    """13 MFCC every 10 ms, normalised over the utterance, with their first and second differences."""
+
+    name, channels, reach = "mfcc", 3 * _CEPSTRA, _FFT + 8 * _HOP
+    slope: Tensor
+
+    def __init__(self, warp: float = 0.0):
+        super().__init__(warp)
+        # Regression over ±2 frames (HTK), scaled so that the differences have about the deviation of the statics.
+        slope = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10
+        self.register_buffer("slope", slope[None, None] * 4, persistent=False)
 
     def dynamic(self, static: Tensor) -> Tensor:
         def difference(x: Tensor) -> Tensor:  # (batch, channels, frames)
@@ -143,7 +152,7 @@ def moments(total: Tensor, square: Tensor, count: int) -> Tensor:
     return torch.stack([mean, (square / count - mean**2).clamp(min=1e-4).sqrt()]).float()
 
 
-FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, Mfcc)}
+FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, Cepstra, Mfcc)}
 """Front ends by name."""
 
 

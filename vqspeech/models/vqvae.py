@@ -1,75 +1,49 @@
 """The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; and what one does with a trained one."""
 
-import hashlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vqspeech import audio, pretrained, world
+from vqspeech import audio, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
-from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
-from vqspeech.models import checkpoint
+from vqspeech.errors import ConfigError, SpeakerError
+from vqspeech.models.coder import Coder
 from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, decoder
 from vqspeech.models.decoders.world import carried_pitch, falling_pitch
-from vqspeech.models.encoder import Encoder
-from vqspeech.models.frontend import LogMel, frontend, moments
+from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import LANES, Cutting
-from vqspeech.models.quantize import quantizer
-
-PIECE = 20.0
-"""Seconds that are encoded at once; memory does not grow beyond it."""
 
 
-class VQVAE(nn.Module):
+class VQVAE(Coder):
     """A model as its configuration describes it (groups `frontend`, `encoder`, `quantizer`, `decoder`), for the voices
     `speakers`, whose `genders` ("f" or "m") are by name, as far as known.
 
     Raises `ConfigError` where the configuration names something unknown."""
 
     pitch: Tensor
+    halves = ("",)
 
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], genders: Mapping[str, str] | None = None):
-        super().__init__()
-        self.config, self.speakers, self.genders = dict(config), list(speakers), dict(genders or {})
+        super().__init__(config)
+        self.speakers, self.genders = list(speakers), dict(genders or {})
+        if "decoder" not in config:
+            raise ConfigError("a model without decoder makes codes of speech and nothing else; use vqspeech encode")
         try:
-            latents = config["encoder"]["latents"]
-            self.frontend = frontend(**config["frontend"])
-            self.encoder = Encoder(self.frontend.channels, **config["encoder"])
-            self.quantizer = quantizer(dimension=latents, **config["quantizer"])
-            self.decoder = decoder(latents=latents, hop=self.hop, speakers=len(self.speakers), **config["decoder"])
+            self.decoder = decoder(
+                latents=config["encoder"]["latents"], hop=self.hop, speakers=len(self.speakers), **config["decoder"]
+            )
         except (KeyError, TypeError) as error:
             raise ConfigError(f"the configuration does not describe a model: {error}") from None
         self.register_buffer("pitch", torch.full((len(self.speakers), 2), float("nan")))
 
-    @property
-    def hop(self) -> int:
-        """Samples per code."""
-        return self.frontend.hop * self.encoder.hop
-
-    @property
-    def rate(self) -> float:
-        """Codes a second (Hz)."""
-        return audio.RATE / self.hop
-
-    @property
-    def encoder_field(self) -> int:
-        """Samples that one code depends on."""
-        return self.frontend.reach + self.frontend.hop * self.encoder.receptive_field
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "speakers": self.speakers}
-
-    @property
-    def device(self) -> torch.device:
-        return self.pitch.device
+    @classmethod
+    def _described(cls, about: Mapping[str, Any]) -> Self:
+        return cls(about["config"], about["speakers"], about.get("genders"))
 
     # Training
 
@@ -104,13 +78,6 @@ class VQVAE(nn.Module):
             module.requires_grad_(False)
         self.quantizer.frozen = True
 
-    def latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Encoder output `(batch, latents, codes)` and the mask of codes within each window `(batch, codes)`."""
-        lengths = -(-batch.lengths // self.hop) * self.hop
-        mask = torch.arange(batch.samples.shape[1], device=lengths.device) < lengths[:, None]
-        features = self.frontend(batch.samples, mask, batch.statistics)
-        return self.encoder(features, mask[:, :: self.frontend.hop]), mask[:, :: self.hop]
-
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Losses by name, whose sum is minimised (eq. 3); the codes `(batch, codes)`; the mask of those that count."""
         latents, mask = self.latents(batch)
@@ -126,43 +93,6 @@ class VQVAE(nn.Module):
 
     # Inference
 
-    @classmethod
-    def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> "VQVAE":
-        """The model of a checkpoint, an experiment folder, or the name of a shipped model (None: the default one),
-        ready for use. Raises `CheckpointError` where it cannot be read."""
-        tensors, about = checkpoint.read(pretrained.located(path), "model.", device)
-        try:
-            model = cls(about["config"], about["speakers"], about.get("genders")).to(device)
-            model.load_state_dict(tensors)
-        except (ConfigError, KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
-        return model.eval()
-
-    def save_pretrained(self, path: str | Path, dtype: torch.dtype = torch.float32, **about: Any) -> None:
-        """Writes weights, configuration and speakers (and what else is said `about` it) to one file.
-
-        Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room; those
-        of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one is too large.
-        """
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        tensors |= {f"model.{name}": parameter.to(dtype) for name, parameter in self.named_parameters()}
-        if any(tensor.isinf().any() for tensor in tensors.values()):
-            raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
-        checkpoint.write(path, tensors, {**self.about, "genders": self.genders, **about})
-
-    @property
-    def units(self) -> dict[str, Any]:
-        """Its codes as the side file of a units file describes them, but for the name of the model."""
-        return {"rate_hz": self.rate, "codes": self.quantizer.size, "sha256": self.fingerprint()}
-
-    def fingerprint(self) -> str:
-        """SHA-256 of encoder and codebook: units of two models with the same one mean the same."""
-        digest = hashlib.sha256()
-        for module in (self.encoder, self.quantizer):
-            for name, tensor in sorted(module.state_dict().items()):
-                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
-
     def speaker(self, name: str) -> int:
         """Index of a voice. Raises `SpeakerError`, with the closest names, where there is none of that name."""
         if name not in self.speakers:
@@ -171,44 +101,6 @@ class VQVAE(nn.Module):
             close = get_close_matches(name, self.speakers, 3, 0.0) or self.speakers[:3]
             raise SpeakerError(f"no voice '{name}'; the closest are {', '.join(close)} (`vqspeech speakers` lists all)")
         return self.speakers.index(name)
-
-    def encode(self, wave: np.ndarray) -> np.ndarray:
-        """Codes of a waveform `(samples,)` at 16 kHz: int64 `(codes,)`, one per `hop` samples, the last one filled up
-        with silence. Raises `ValueError` where the waveform is empty, not one channel, or not finite."""
-        wave = np.asarray(wave)
-        if wave.ndim != 1 or not len(wave) or not np.isfinite(wave).all():
-            raise ValueError("a waveform is a non-empty array (samples,) of finite numbers")
-        return self.encode_blocks([wave])
-
-    @torch.inference_mode()
-    def encode_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        """Codes of a waveform that comes in blocks, as `encode`; memory is that of 8-bit levels and of one piece."""
-        levels = np.concatenate([audio.mulaw(block) for block in blocks])
-        levels = np.pad(levels, (0, -len(levels) % self.hop), constant_values=audio.MIDPOINT)
-        margin = -(-self.encoder_field // self.hop) * self.hop
-        step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
-        statistics = self._statistics(levels, step, margin)
-        codes = []
-        for start in range(0, len(levels), step):
-            first = max(0, start - margin)
-            piece = torch.from_numpy(levels[None, first : start + step + margin].copy()).to(self.device)
-            batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
-            found = self.quantizer.nearest(self.latents(batch)[0][0].T)
-            codes.append(found[(start - first) // self.hop :][: step // self.hop].cpu().numpy())
-        return np.concatenate(codes)
-
-    def _statistics(self, levels: np.ndarray, step: int, margin: int) -> Tensor | None:
-        """The front end's statistics of one utterance `(1, 2, channels)`, gathered piece by piece."""
-        if not isinstance(self.frontend, LogMel):
-            return None
-        total, square, count, hop = torch.zeros(()), torch.zeros(()), 0, self.frontend.hop
-        for start in range(0, len(levels), step):
-            first = max(0, start - margin)
-            piece = torch.from_numpy(levels[first : start + step + margin].copy()).to(self.device)
-            inside = (start - first) // hop
-            sums = self.frontend.sums(piece, inside, inside + step // hop)
-            total, square, count = total + sums[0], square + sums[1], count + sums[2]
-        return moments(total, square, count)[None]
 
     @torch.inference_mode()
     def decode(self, codes: np.ndarray, speaker: str, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Codes against phones at 25 Hz with 128 codes: models beside each other, on speakers none of them has heard; UNITS.md.
+# shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
+set -euo pipefail
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+cd -- "$root/egs/librispeech"
+stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
+unseen=2
+confs=(units_kmeans units_kmeans_static units_lda units25) # the first is what the others are compared with
+best=units_lda                                             # gets a report of its own
+per_speaker=${PER_SPEAKER:-20}                              # utterances of each speaker that the maps are told by
+usage_more="Settings KEY=VALUE go to units25, the one that takes long. PER_SPEAKER (default: 20): utterances of each
+speaker that tell which phone a code is"
+# shellcheck source=../../recipes/stages.sh
+. "$root/recipes/stages.sh"
+parse_options "$@"
+[ -z "$tag" ] || die "--tag: the experiments are called as their configurations"
+[ -z "$conf" ] || best=$conf confs=("${confs[0]}" "$conf")
+[ "$ngpu" != 0 ] || export CUDA_VISIBLE_DEVICES=""
+bash "$root/tools/install.sh" align
+export PATH="$root/.venv/bin:$PATH"
+
+stage_prepare() {
+  [ -d "${corpus:=downloads}" ] || die "no corpus here; name its folder by --corpus DIR, or: bash run.sh --stage download --stop-stage download"
+  once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all --nj "$nj"
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  once data/map/wav.scp data/train/wav.scp -- vqspeech subset data/train --per-speaker "$per_speaker" --out data/map
+}
+
+stage_align() {
+  local part
+  for part in map unseen; do
+    once "data/${part}_aligned/utt2ali" "data/$part/wav.scp" -- \
+      vqspeech align "data/$part" --out "data/${part}_aligned" --nj "$nj"
+  done
+}
+
+# Levels alone: none of these models needs WORLD frames.
+stage_dump() {
+  local part
+  for part in train dev; do
+    once "dump/levels/$part/index.json" "data/$part/wav.scp" -- \
+      vqspeech dump "data/$part" --out "dump/levels/$part" --nj "$nj"
+  done
+}
+
+stage_train() {
+  local one settings
+  for one in "${confs[@]}"; do
+    settings=()
+    [ "$one" != units25 ] || settings=(${overrides[@]+"${overrides[@]}"})
+    once "exp/$one/best.safetensors" dump/levels/train/index.json -- \
+      vqspeech train --conf "$one" --train dump/levels/train --dev dump/levels/dev --out "exp/$one" \
+      ${settings[@]+"${settings[@]}"}
+  done
+}
+
+stage_units() {
+  local one part
+  for one in "${confs[@]}"; do
+    for part in map unseen; do
+      once "exp/$one/units/$part.txt" "exp/$one/best.safetensors" "data/$part/wav.scp" -- \
+        vqspeech encode --model "exp/$one/best.safetensors" --data "data/$part" --out "exp/$one/units/$part.txt" --nj "$nj"
+    done
+  done
+}
+
+stage_score() {
+  local one units=()
+  for one in "${confs[@]}"; do
+    units+=("exp/$one/units/unseen.txt" "exp/$one/units/map.txt")
+  done
+  once exp/units/scores.json "${units[@]}" data/map_aligned/utt2ali data/unseen_aligned/utt2ali -- \
+    vqspeech score mapping "${confs[@]/#/exp/}" --fit map data/map_aligned --score unseen data/unseen_aligned \
+    --out exp/units/scores.json --nj "$nj"
+  once "exp/units/scores.json#$best" "exp/$best/units/unseen.txt" data/unseen_aligned/utt2ali -- \
+    vqspeech score units --units "exp/$best/units/unseen.txt" --data data/unseen_aligned \
+    --model "exp/$best/best.safetensors" --abx --section "$best" --report exp/units --out exp/units/scores.json --nj "$nj"
+  run vqspeech results exp/units --out UNITS.md
+}
+
+run_stages

@@ -1,0 +1,126 @@
+"""Units without a decoder: k-means on what the front end hears, and on a projection that tells clusters apart.
+
+The projection is linear discriminant analysis whose classes are clusters of the speech itself: more clusters than there
+will be codes are found, the frames around each moment are projected so that these clusters are far apart beside the
+spread within each, and what was found is clustered again (Heck, Sakti and Nakamura 2017, "Feature optimized DPGMM
+clustering for unsupervised subword modeling", ASRU, with k-means in place of the DPGMM). No label plays a part.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vqspeech import audio
+from vqspeech.data.dump import Shards
+from vqspeech.data.windows import Batch, utterance_statistics
+from vqspeech.errors import ConfigError
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.scores import this_command
+from vqspeech.models import checkpoint
+from vqspeech.models.coder import Coder
+from vqspeech.models.encoder import Projection
+from vqspeech.models.frontend import LogMel
+from vqspeech.models.quantize import quantizer
+from vqspeech.training.fitting import fitted
+
+_BATCH = 1 << 14
+_SHRINKAGE = 1e-3
+
+
+def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path) -> dict[str, float]:
+    """Fits the coder of `config` to `train`, writes it to `out`/best.safetensors, and gives what is measured on `dev`:
+    share of the variance that the codes leave over, perplexity, codes used.
+
+    Raises `ConfigError` where the configuration is of no such model, or the speech is too short for its clusters.
+    """
+    options = config["training"]
+    model = Coder({name: group for name, group in config.items() if name != "training"})
+    if not isinstance(model.encoder, Projection) or not isinstance(model.frontend, LogMel):
+        raise ConfigError(
+            "without a decoder the encoder is a projection of log-mel or MFCC frames; name a decoder, too"
+        )
+    torch.manual_seed(options["seed"])
+    windows = stacked(model, train, options["windows"], options["floor"])
+    if len(windows) < max(options["clusters"], model.quantizer.size):
+        raise ConfigError(
+            f"{train.path}: {len(windows)} windows of speech are too few for {options['clusters']} clusters; give more "
+            "speech, or fewer training.clusters"
+        )
+    with torch.no_grad():
+        for _ in range(options["rounds"]):
+            z = projected(model.encoder, windows)
+            book = quantizer("kmeans", options["clusters"], z.shape[1], decay=1.0)
+            clusters = fitted(book, z, options["steps"], _BATCH, seed=options["seed"]).nearest(z)
+            set_projection(model.encoder, *discriminant(windows, clusters, model.encoder.latents))
+        fitted(model.quantizer, projected(model.encoder, windows), options["steps"], _BATCH, seed=options["seed"])
+    figures = measured(model, stacked(model, dev, options["windows"], options["floor"]))
+    figures["samples_seen"] = float(train.seconds * audio.RATE)
+    about = {"step": options["rounds"], "figures": figures, "training": options, "command": this_command()}
+    model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about)
+    return figures
+
+
+@torch.no_grad()
+def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
+    """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
+    many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations."""
+    kept, hop = [], model.hop
+    statistics = torch.from_numpy(utterance_statistics(shards, model.frontend.name, model.frontend.statistics))
+    every = max(1.0, shards.seconds * model.rate / most)
+    for i in tqdm(range(len(shards)), desc="frames", unit="", disable=None, leave=False):
+        levels = torch.from_numpy(shards.levels(i).copy())[None]
+        levels = torch.nn.functional.pad(levels, (0, -levels.shape[1] % hop), value=audio.MIDPOINT)
+        batch = Batch(
+            levels, torch.tensor([levels.shape[1]]), torch.zeros(1, dtype=torch.long), statistics[i : i + 1], None
+        )
+        frames = model.encoder.windows(model.features(batch)[0])[0]  # (codes, channels, window)
+        loud = frames[:, 0].mean(1) > floor
+        rows = torch.arange(0, int(loud.sum()), every).long()
+        kept.append(frames[loud][rows].flatten(1))
+    return torch.cat(kept)
+
+
+def projected(encoder: Projection, windows: Tensor) -> Tensor:
+    """What the encoder makes of `stacked` windows: `(codes, latents)`."""
+    return torch.addmm(encoder.convolution.get_parameter("bias"), windows, encoder.convolution.weight.flatten(1).T)
+
+
+def set_projection(encoder: Projection, matrix: Tensor, mean: Tensor) -> None:
+    """Makes the encoder subtract a mean `(channels * window,)` and multiply by `(channels * window, latents)`."""
+    encoder.convolution.weight.copy_(matrix.T.reshape(encoder.convolution.weight.shape))
+    encoder.convolution.get_parameter("bias").copy_(-mean @ matrix)
+
+
+def discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
+    """Linear discriminant analysis of vectors `(vectors, inputs)` in classes int `(vectors,)`: the matrix `(inputs,
+    dimensions)` after the mean `(inputs,)` is subtracted.
+
+    The directions are those of the most spread between classes by that within, which is made the identity (to each
+    variance a thousandth of the mean one is added first). Where there are fewer inputs than `dimensions`, the rest is
+    zero.
+    """
+    mean = x.mean(0)
+    x = (x - mean).double()
+    numbers = torch.bincount(classes).clamp(min=1).double()
+    means = x.new_zeros(len(numbers), x.shape[1]).index_add_(0, classes, x) / numbers[:, None]
+    total, between = x.T @ x / len(x), means.T @ (means * numbers[:, None]) / len(x)
+    within = total - between + _SHRINKAGE * total.diagonal().mean() * torch.eye(len(total), device=x.device)
+    inverse = torch.linalg.inv(torch.linalg.cholesky(within))
+    directions = torch.linalg.eigh(inverse @ between @ inverse.T).eigenvectors  # by ascending spread between classes
+    matrix = (inverse.T @ directions).flip(1)[:, :dimensions]
+    return torch.nn.functional.pad(matrix, (0, dimensions - matrix.shape[1])).float(), mean
+
+
+@torch.no_grad()
+def measured(model: Coder, windows: Tensor) -> dict[str, float]:
+    """How the codebook fits held-out windows."""
+    z = projected(model.encoder, windows)
+    codes = model.quantizer.nearest(z)
+    error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
+    counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
+    left = float(error / (z - z.mean(0)).square().sum())
+    return {"variance left over": left, "perplexity": perplexity(counts), "used": float(used(counts))}
