@@ -15,7 +15,7 @@ SMALL = ["quantizer.codes=8", "training.steps=10"]
 LDA = [*SMALL, "encoder.latents=5", "training.clusters=6", "training.rounds=2"]
 
 
-def classes(count=4000, inputs=6, seed=0):
+def classes(count=2000, inputs=6, seed=0):
     """Vectors in 4 classes whose means differ in the first two of mixed directions, and their classes."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 4, count)
@@ -59,7 +59,7 @@ def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
     assert len(windows) == sum(-(-int(length) // model.hop) for length in small_shards.length)
     z = clustering.projected(model.encoder, windows)
     codes = np.concatenate([model.encode_blocks([clustering.audio.linear(small_shards.levels(i))]) for i in range(8)])
-    assert (model.quantizer.nearest(z).numpy() == codes).mean() > 0.98  # levels of levels: a few round otherwise
+    assert (model.quantizer.nearest(z).numpy() == codes).mean() > 0.98  # sums in another order
 
 
 def test_the_same_seed_gives_the_same_codebook(small_shards, tmp_path):

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import torch
 
-from vqspeech.commands.models import add_model_argument, model_path
+from vqspeech.commands.models import add_model_argument, coder_of, model_path
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import ConfigError
 from vqspeech.files import write_text
 from vqspeech.metrics.card import card
 from vqspeech.models import checkpoint
-from vqspeech.models.vqvae import VQVAE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out {out}: end it in {checkpoint.SUFFIX}")
     if out.exists() and out.samefile(path):
         raise ConfigError(f"--out {out}: is the model itself, which would be rounded; choose another name")
-    model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
+    model, about = coder_of(path), checkpoint.read(path, "none.")[1]
     if args.data:
         known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
         model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
@@ -46,6 +45,6 @@ def run(args: argparse.Namespace) -> int:
     beside = path.with_name("scores.json")
     scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
     data = Path(args.about).read_text(encoding="utf-8") if args.about else ""
-    write_text(out.with_suffix(".md"), card(out.stem, VQVAE.from_pretrained(out), about, data, scored))
+    write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, data, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0

@@ -3,10 +3,11 @@
 import argparse
 
 from vqspeech import audio
-from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.models import add_model_argument, coder_of, model_path
 from vqspeech.conf import config, experiments
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import bit_rate
+from vqspeech.models.coder import Coder
 from vqspeech.models.vqvae import VQVAE
 
 
@@ -23,17 +24,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table."""
     if args.conf:
-        model = VQVAE(config(args.conf, args.overrides), [str(i) for i in range(args.speakers)])
+        options = config(args.conf, args.overrides)
+        model = VQVAE(options, [str(i) for i in range(args.speakers)]) if "decoder" in options else Coder(options)
     elif args.overrides:
         raise ConfigError(f"{args.overrides[0]}: only a configuration can be overridden; name one with --conf")
     else:
-        model = model_of(args)
+        model = coder_of(model_path(args.model))
     for name, value in described(model).items():
         print(f"{name:<26}{value}")
     return 0
 
 
-def described(model: VQVAE) -> dict[str, str]:
+def described(model: Coder) -> dict[str, str]:
     """What a model is, by name, in words."""
 
     def parameters(module) -> str:
@@ -43,17 +45,18 @@ def described(model: VQVAE) -> dict[str, str]:
         return f"{samples:,} samples, {1000 * samples / audio.RATE:.1f} ms"
 
     codes, latents = model.quantizer.size, model.config["encoder"]["latents"]
+    decoder = model.decoder if isinstance(model, VQVAE) else None
     return {
         "front end": model.frontend.name,
         "quantizer": f"{model.config['quantizer']['name']}, {codes} codes of {latents} dimensions",
-        "decoder": model.config["decoder"]["name"],
+        "decoder": model.config["decoder"]["name"] if decoder else "none",
         "speakers": str(len(model.speakers)),
         "parameters": parameters(model),
         "  encoder": parameters(model.encoder),
-        "  decoder": parameters(model.decoder),
+        **({"  decoder": parameters(decoder)} if decoder else {}),
         "downsampling": f"{model.hop}x",
         "rate": f"{model.rate:g} codes/s",
         "bit rate": f"{bit_rate(model.rate, codes):,.0f} bit/s",
         "receptive field, encoder": field(model.encoder_field),
-        "receptive field, decoder": field(model.decoder.receptive_field),
+        **({"receptive field, decoder": field(decoder.receptive_field)} if decoder else {}),
     }

@@ -12,6 +12,7 @@ from vqspeech import audio, pretrained
 from vqspeech.errors import CheckpointError
 from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models import checkpoint
+from vqspeech.models.coder import Coder
 from vqspeech.models.frontend import FRONTENDS
 from vqspeech.models.vqvae import VQVAE
 
@@ -85,3 +86,9 @@ def model_path(given: str | None) -> Path:
 def model_of(args: argparse.Namespace) -> VQVAE:
     """The model that `args.model` names."""
     return VQVAE.from_pretrained(model_path(args.model))
+
+
+def coder_of(path: Path) -> Coder:
+    """The model in a checkpoint, whole or, where it was made without a decoder, a coder alone."""
+    config = checkpoint.read(path, "none.")[1].get("config", {})
+    return (VQVAE if "decoder" in config else Coder).from_pretrained(path)

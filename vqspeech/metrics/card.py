@@ -7,13 +7,15 @@ from typing import Any
 
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.codebook import bit_rate
+from vqspeech.models.coder import Coder
 from vqspeech.models.vqvae import VQVAE
 
-SECTIONS = ("conversion", "conversion: pitch and spectrum", "training", "units: speakers", "units: phones")
-"""Sections of a scores file that the card shows: the conversions, the shuffle gap, and what leaks of the speaker."""
+SECTIONS = ("conversion", "conversion: pitch and spectrum", "training", "units: speakers", "units: phones", "mapping")
+"""Sections of a scores file that the card shows: the conversions, the shuffle gap, and what leaks of the speaker,
+or the codes beside those of other models."""
 
 
-def card(name: str, model: VQVAE, about: Mapping[str, Any], data: str = "", scored: Path | None = None) -> str:
+def card(name: str, model: Coder, about: Mapping[str, Any], data: str = "", scored: Path | None = None) -> str:
     """The card of a model called `name`. `about` is what its checkpoint says; `data` a text of one's own: what it
     learned from, under which licence, by which command; `scored` a scores file. Raises `scores.ScoresError`."""
     codes, training = model.quantizer.size, about.get("training", {})
@@ -22,7 +24,7 @@ def card(name: str, model: VQVAE, about: Mapping[str, Any], data: str = "", scor
         "front end": model.frontend.name,
         "codes": f"{codes} of {model.config['encoder']['latents']} dimensions at {model.rate:g} Hz, "
         f"{bit_rate(model.rate, codes):,.0f} bit/s",
-        "decoder": model.config["decoder"]["name"],
+        "decoder": model.config["decoder"]["name"] if isinstance(model, VQVAE) else "none: codes only",
         "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
         "steps": about.get("step"),
         "seed": training.get("seed"),
@@ -30,7 +32,9 @@ def card(name: str, model: VQVAE, about: Mapping[str, Any], data: str = "", scor
         "codes' SHA-256": model.fingerprint(),
     }
     parts += [f"- {key}: {value}" for key, value in facts.items() if value is not None]
-    parts += ["\n## Voices\n", report.table(_voices(model, about.get("adapted", []))), ""]
+    parts += [""]
+    if isinstance(model, VQVAE):
+        parts += ["## Voices\n", report.table(_voices(model, about.get("adapted", []))), ""]
     found = scores.read(scored)["sections"] if scored else {}
     for section in (found[key] | {"name": key} for key in SECTIONS if key in found):
         parts += [f"## {section['name'].capitalize()}\n", report.table(section["rows"]), ""]

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from vqspeech import audio
 from vqspeech.data.dump import Shards
-from vqspeech.data.windows import Batch, utterance_statistics
+from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
@@ -69,14 +69,12 @@ def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
     """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
     many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations."""
     kept, hop = [], model.hop
-    statistics = torch.from_numpy(utterance_statistics(shards, model.frontend.name, model.frontend.statistics))
     every = max(1.0, shards.seconds * model.rate / most)
     for i in tqdm(range(len(shards)), desc="frames", unit="", disable=None, leave=False):
-        levels = torch.from_numpy(shards.levels(i).copy())[None]
-        levels = torch.nn.functional.pad(levels, (0, -levels.shape[1] % hop), value=audio.MIDPOINT)
-        batch = Batch(
-            levels, torch.tensor([levels.shape[1]]), torch.zeros(1, dtype=torch.long), statistics[i : i + 1], None
-        )
+        levels = torch.from_numpy(shards.levels(i).copy())
+        levels = torch.nn.functional.pad(levels, (0, -len(levels) % hop), value=audio.MIDPOINT)
+        statistics = model.frontend.statistics(levels)[None]
+        batch = Batch(levels[None], torch.tensor([len(levels)]), torch.zeros(1, dtype=torch.long), statistics, None)
         frames = model.encoder.windows(model.features(batch)[0])[0]  # (codes, channels, window)
         loud = frames[:, 0].mean(1) > floor
         rows = torch.arange(0, int(loud.sum()), every).long()

@@ -1,0 +1,83 @@
+"""Units without a decoder through the verbs, and units of several models in one table."""
+
+import json
+
+import numpy as np
+import pytest
+
+from vqspeech.cli import main
+from vqspeech.data.alignment import Interval, write_ctm
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.phones import PHONES
+from vqspeech.data.units import read_units, write_units
+from vqspeech.models.coder import Coder
+
+
+def vqspeech(*words):
+    return main([str(word) for word in words])
+
+
+def test_train_info_encode_and_export(small_data, small_shards, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_data.write(tmp_path / "data")
+    options = ["quantizer.codes=8", "encoder.latents=5", "training.clusters=6", "training.steps=5"]
+    dump = small_shards.path
+    assert vqspeech("train", "--conf", "units_lda", "--train", dump, "--dev", dump, "--out", "exp/lda", *options) == 0
+    assert "variance left over" in capsys.readouterr().err
+    assert vqspeech("info", "--model", "exp/lda") == 0
+    told = capsys.readouterr().out
+    assert "kmeans, 8 codes of 5 dimensions" in told and "25 codes/s" in told and "receptive field, decoder" not in told
+    assert vqspeech("models") == 0
+    assert ["exp/lda", "none", "25", "75", "0"] in [line.split()[:5] for line in capsys.readouterr().out.splitlines()]
+    assert vqspeech("encode", "--model", "exp/lda", "--data", "data", "--out", "units.txt") == 0
+    units, model = read_units("units.txt"), Coder.from_pretrained("exp/lda")
+    assert (units.rate, units.size, units.sha256) == (25.0, 8, model.fingerprint()) and len(units.codes) == 8
+    assert vqspeech("export", "--model", "exp/lda", "--out", "small.safetensors") == 0
+    assert Coder.from_pretrained("small.safetensors").quantizer.size == 8
+    card = (tmp_path / "small.md").read_text()
+    assert "- decoder: none: codes only" in card and "--conf units_lda" in card and "Voices" not in card
+    capsys.readouterr()
+    assert vqspeech("speakers", "--model", "exp/lda") != 0
+    assert "without decoder" in capsys.readouterr().err
+
+
+@pytest.fixture
+def experiments(tmp_path):
+    """Data of two speakers, one to tell the maps and one to score, and units that are the phones, or noise."""
+    random = np.random.default_rng(0)
+    right, noise = {"map": {}, "unseen": {}}, {"map": {}, "unseen": {}}
+    for part, speaker in (("map", "a"), ("unseen", "b")):
+        utterances = []
+        for i in range(6):
+            name, phones = f"{speaker}-{i}", random.integers(2, 41, 60)
+            path = tmp_path / f"{name}.ctm"
+            write_ctm(path, name, [Interval(n / 10, (n + 1) / 10, PHONES[p]) for n, p in enumerate(phones)])
+            utterances.append(Utterance(name, speaker, f"/wav/{name}.wav", alignment=str(path)))
+            right[part][name], noise[part][name] = (phones + 1) % 41, random.integers(0, 41, 60)
+        DataDir(utterances).write(tmp_path / part)
+    for kind, codes in (("right", right), ("noise", noise)):
+        for part, these in codes.items():
+            (tmp_path / kind / "units").mkdir(parents=True, exist_ok=True)
+            write_units(tmp_path / kind / "units" / f"{part}.txt", these, 10.0, 41, kind, kind[0] * 64)
+    return tmp_path
+
+
+def test_mapping_scores_each_experiment_beside_the_first(experiments, capsys):
+    words = ["--fit", "map", experiments / "map", "--score", "unseen", experiments / "unseen"]
+    out = experiments / "scores.json"
+    assert vqspeech("score", "mapping", experiments / "noise", experiments / "right", *words, "--out", out) == 0
+    section = json.loads(out.read_text())["sections"]["mapping"]
+    rows = {row["row"]: row for row in section["rows"]}
+    assert list(rows) == ["most likely phone", "noise", "right"]
+    assert rows["right"]["speech only"]["value"] == 1 and rows["noise"]["speech only"]["value"] < 0.2
+    assert rows["right"]["above noise"]["low"] > 0.8 and rows["noise"]["above noise"] is None
+    assert any("map fitted to 6 utterances of 1 speakers" in note for note in section["notes"])
+    assert any(note.startswith("right: 41 codes at 10 Hz, no best.safetensors") for note in section["notes"])
+    assert "above noise" in capsys.readouterr().out
+
+
+def test_a_map_is_not_scored_on_what_told_it(experiments, capsys):
+    words = ["--fit", "map", experiments / "map", "--score", "map", experiments / "map"]
+    assert vqspeech("score", "mapping", experiments / "right", *words, "--out", experiments / "scores.json") != 0
+    assert "both fitted to and scored on" in capsys.readouterr().err
+    assert not (experiments / "scores.json").exists()
