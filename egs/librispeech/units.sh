@@ -3,14 +3,14 @@
 # shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
-cd -- "$root/egs/librispeech"
 stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
 unseen=2
-confs=(units_kmeans units_kmeans_static units_lda units25) # the first is what the others are compared with
-best=units_lda                                             # gets a report of its own
-per_speaker=${PER_SPEAKER:-20}                              # utterances of each speaker that the maps are told by
-usage_more="Settings KEY=VALUE go to units25, the one that takes long. PER_SPEAKER (default: 20): utterances of each
-speaker that tell which phone a code is"
+# the first is what the others are compared with
+read -ra confs <<<"${CONFS:-units_kmeans units_kmeans_static units_lda units25}"
+best=units_lda                 # gets a report of its own
+per_speaker=${PER_SPEAKER:-20} # utterances of each speaker that the maps are told by
+usage_more="Configurations: ${confs[*]}; others by CONFS=\"NAME ...\" bash $0
+Settings KEY=VALUE go to units25, which takes long. PER_SPEAKER=20: utterances a speaker that tell what phone a code is"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 parse_options "$@"
@@ -19,6 +19,7 @@ parse_options "$@"
 [ "$ngpu" != 0 ] || export CUDA_VISIBLE_DEVICES=""
 bash "$root/tools/install.sh" align
 export PATH="$root/.venv/bin:$PATH"
+cd -- "$root/egs/librispeech"
 
 stage_prepare() {
   [ -d "${corpus:=downloads}" ] || die "no corpus here; name its folder by --corpus DIR, or: bash run.sh --stage download --stop-stage download"

@@ -35,7 +35,7 @@ def test_train_info_encode_and_export(small_data, small_shards, tmp_path, capsys
     assert vqspeech("export", "--model", "exp/lda", "--out", "small.safetensors") == 0
     assert Coder.from_pretrained("small.safetensors").quantizer.size == 8
     card = (tmp_path / "small.md").read_text()
-    assert "- decoder: none: codes only" in card and "--conf units_lda" in card and "Voices" not in card
+    assert "- decoder: none: codes only" in card and "- command: " in card and "Voices" not in card
     capsys.readouterr()
     assert vqspeech("speakers", "--model", "exp/lda") != 0
     assert "without decoder" in capsys.readouterr().err
