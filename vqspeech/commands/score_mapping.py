@@ -9,9 +9,10 @@ from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import read_units
+from vqspeech.data.units import read_units, require_same
+from vqspeech.jobs import Skipped
 from vqspeech.metrics import mapping, report, scores
-from vqspeech.metrics.aligned import Aligned, Collection, collection
+from vqspeech.metrics.aligned import Aligned, collection
 from vqspeech.models import checkpoint
 
 
@@ -28,17 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section and prints it; exit status 3 where utterances were skipped."""
-    models, notes, found = {}, [], Collection()
-    data = {part: DataDir.read(path) for part, path in (args.fit, args.score)}
+    models, notes, skipped = {}, [], Skipped()
+    data = [DataDir.read(path) for _, path in (args.fit, args.score)]
     for folder in map(Path, args.experiments):
-        units = {part: read_units(folder / "units" / f"{part}.txt") for part in data}
-        kept = []
-        for part, these in units.items():
-            found = collection(these, data[part], args.nj)
-            kept.append(found.utterances)
-        size, rate = max(these.size for these in units.values()), units[args.fit[0]].rate
-        models[folder.name] = mapping.Parts(kept[0], kept[1], size)
-        notes.append(f"{folder.name}: {size} codes at {rate:g} Hz, {_learned(folder)}")
+        units = [read_units(folder / "units" / f"{part}.txt") for part, _ in (args.fit, args.score)]
+        require_same(units[1].described, units[0].described, str(folder / "units" / f"{args.score[0]}.txt"))
+        fitted, scored = (collection(*pair, args.nj) for pair in zip(units, data, strict=True))
+        skipped.reasons |= fitted.skipped.reasons | scored.skipped.reasons
+        models[folder.name] = mapping.Parts(fitted.utterances, scored.utterances, units[0].size)
+        notes.append(f"{folder.name}: {units[0].size} codes at {units[0].rate:g} Hz, {_learned(folder)}")
     baseline = next(iter(models))
     first = models[baseline]
     notes += [
@@ -48,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     ]
     scores.add_rows(args.out, args.section, mapping.rows(models, baseline), notes=notes, seed=0)
     print(report.table(scores.read(args.out)["sections"][args.section]["rows"]))
-    return found.skipped.status(len(first.scored))
+    return skipped.status(len(first.scored))
 
 
 def _learned(folder: Path) -> str:
