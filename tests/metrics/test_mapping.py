@@ -38,7 +38,8 @@ def test_one_chance_and_a_difference_of_exactly_zero(speech):
     shift = [(phones + 7) % 41 for phones in fitted], [(phones + 7) % 41 for phones in scored]
     right = parts(*shift, fitted, scored)
     random = np.random.default_rng(1)
-    noise = parts(*([random.integers(0, 41, 80) for _ in part] for part in (fitted, scored)), fitted, scored)
+    drawn = [[random.integers(0, 41, 80) for _ in part] for part in (fitted, scored)]
+    noise = parts(drawn[0], drawn[1], fitted, scored)
     rows = mapping.rows({"right": right, "same": right, "noise": noise}, "right")
     assert [row["row"] for row in rows] == ["most likely phone", "right", "same", "noise"]
     for column in (mapping.WITH, mapping.WITHOUT, mapping.PAPER):

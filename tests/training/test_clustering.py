@@ -8,6 +8,7 @@ from vqspeech.conf import config
 from vqspeech.errors import ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
+from vqspeech.models.encoder import Projection
 from vqspeech.training import clustering
 from vqspeech.training.clustering import cluster, discriminant, stacked
 
@@ -57,6 +58,7 @@ def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
     assert checkpoint.read(tmp_path / "best.safetensors", "none.")[1]["step"] == 2
     windows = stacked(model, small_shards, 10**6, -np.inf)
     assert len(windows) == sum(-(-int(length) // model.hop) for length in small_shards.length)
+    assert isinstance(model.encoder, Projection)
     z = clustering.projected(model.encoder, windows)
     codes = np.concatenate([model.encode_blocks([clustering.audio.linear(small_shards.levels(i))]) for i in range(8)])
     assert (model.quantizer.nearest(z).numpy() == codes).mean() > 0.98  # sums in another order

@@ -37,7 +37,7 @@ def rows(models: Mapping[str, Parts], baseline: str) -> list[dict]:
     for name, parts in models.items():
         _checked(name, parts, models[baseline])
     first = models[baseline]
-    alone = Parts(*([_single(one) for one in part] for part in (first.fitted, first.scored)), 1)
+    alone = Parts([_single(one) for one in first.fitted], [_single(one) for one in first.scored], 1)
     return [
         {"row": name, **_accuracies(parts), f"above {baseline}": None if name == baseline else _above(parts, first)}
         for name, parts in {LIKELIEST: alone, **models}.items()

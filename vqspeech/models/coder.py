@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,9 @@ from vqspeech.models.quantize import quantizer
 
 PIECE = 20.0
 """Seconds that are encoded at once; memory does not grow beyond it."""
+
+
+Kind = TypeVar("Kind", bound="Coder")
 
 
 class Coder(nn.Module):
@@ -77,7 +80,7 @@ class Coder(nn.Module):
     # Inference
 
     @classmethod
-    def from_pretrained(cls, path: str | Path | None = None, device: str = "cpu") -> Self:
+    def from_pretrained(cls: type[Kind], path: str | Path | None = None, device: str = "cpu") -> Kind:
         """The model of a checkpoint, an experiment folder, or the name of a shipped model (None: the default one),
         ready for use. A coder takes its half of a whole model. Raises `CheckpointError` where it cannot be read."""
         tensors, about = checkpoint.read(pretrained.located(path), "model.", device)
@@ -92,7 +95,7 @@ class Coder(nn.Module):
     """What the names of its tensors start with."""
 
     @classmethod
-    def _described(cls, about: Mapping[str, Any]) -> Self:
+    def _described(cls: type[Kind], about: Mapping[str, Any]) -> Kind:
         """The model that a checkpoint says it holds, without its weights."""
         return cls(about["config"])
 

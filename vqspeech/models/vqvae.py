@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class VQVAE(Coder):
         self.register_buffer("pitch", torch.full((len(self.speakers), 2), float("nan")))
 
     @classmethod
-    def _described(cls, about: Mapping[str, Any]) -> Self:
+    def _described(cls, about: Mapping[str, Any]) -> "VQVAE":
         return cls(about["config"], about["speakers"], about.get("genders"))
 
     # Training

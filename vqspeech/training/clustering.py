@@ -8,7 +8,7 @@ clustering for unsupervised subword modeling", ASRU, with k-means in place of th
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -69,13 +69,14 @@ def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
     """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
     many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations."""
     kept, hop = [], model.hop
+    frontend, encoder = cast(LogMel, model.frontend), cast(Projection, model.encoder)
     every = max(1.0, shards.seconds * model.rate / most)
     for i in tqdm(range(len(shards)), desc="frames", unit="", disable=None, leave=False):
         levels = torch.from_numpy(shards.levels(i).copy())
         levels = torch.nn.functional.pad(levels, (0, -len(levels) % hop), value=audio.MIDPOINT)
-        statistics = model.frontend.statistics(levels)[None]
+        statistics = frontend.statistics(levels)[None]
         batch = Batch(levels[None], torch.tensor([len(levels)]), torch.zeros(1, dtype=torch.long), statistics, None)
-        frames = model.encoder.windows(model.features(batch)[0])[0]  # (codes, channels, window)
+        frames = encoder.windows(model.features(batch)[0])[0]  # (codes, channels, window)
         loud = frames[:, 0].mean(1) > floor
         rows = torch.arange(0, int(loud.sum()), every).long()
         kept.append(frames[loud][rows].flatten(1))
@@ -116,7 +117,7 @@ def discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tensor, T
 @torch.no_grad()
 def measured(model: Coder, windows: Tensor) -> dict[str, float]:
     """How the codebook fits held-out windows."""
-    z = projected(model.encoder, windows)
+    z = projected(cast(Projection, model.encoder), windows)
     codes = model.quantizer.nearest(z)
     error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
     counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
