@@ -4,11 +4,11 @@ Several processes: `accelerate launch --num_processes 2 -m vqspeech.cli train â€
 """
 
 import argparse
-import sys
 
 from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
-from vqspeech.training.trainer import INTERRUPTED, Trainer
+from vqspeech.training.speech import SpeechTask
+from vqspeech.training.trainer import Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +26,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    trainer = Trainer(config(args.conf, args.overrides), shards(args.train), shards(args.dev), args.out)
-    ended = trainer.train()
-    if ended.interrupted:
-        print(f"stopped at step {ended.step}, saved; the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    task = SpeechTask(config(args.conf, args.overrides), shards(args.train), shards(args.dev))
+    return Trainer(task, args.out).train().status()
