@@ -14,7 +14,7 @@ VERBS = (
     "models", "speakers",
     "encode", "reconstruct", "convert", "sample", "score", "draw", "results", "vision",
 )  # fmt: skip
-VISION_VERBS = ("prepare", "validate")
+VISION_VERBS = ("prepare", "validate", "train", "encode")
 """Those of `vqspeech vision`."""
 
 

@@ -28,8 +28,8 @@ class SpokenUnits:
 class PriorTask:
     """The prior of `config`, windows of the units `train` to learn from, and what is measured of it on `dev`.
 
-    A window has `length` codes. Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where `dev`
-    has other codes than `train`, `SpeakerError` where it has other speakers.
+    A window has `length` codes. Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where
+    `dev` has other codes than `train`, `SpeakerError` where it has other speakers.
     """
 
     criterion, items = "bits", "codes"

@@ -63,7 +63,7 @@ def image_codes(path: str | Path) -> ImageCodes:
         names = [list(index[key]) for key in ("classes", "actions")]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(
-            f"{path}: no complete codes ({Path(error.filename).name} is missing); make them with: vqspeech vision encode"
+            f"{path}: no complete codes ({Path(error.filename).name} is missing); make them: vqspeech vision encode"
         ) from None
     except (ValueError, KeyError, TypeError, EOFError) as error:
         raise ImageError(f"{path}: the codes are damaged ({error}); encode again") from None

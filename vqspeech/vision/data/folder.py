@@ -1,7 +1,8 @@
 """Photographs in folders: FOLDER/CLASS/*.jpg, as ImageNet has them, or FOLDER/*.jpg without classes.
 
-Where there are folders `train` and `val` (or `test`), those are the parts, with a tenth of `train` as `dev`; else of the
-names a tenth each is `dev` and `test`. Each picture is shrunk until its short side fits, and the middle square taken.
+Where there are folders `train` and `val` (or `test`), those are the parts, with a tenth of `train` as `dev`; else a
+tenth of the names each is `dev` and `test`. Of each
+picture, with its short side brought to size, the middle square is taken.
 """
 
 import os

@@ -26,7 +26,7 @@ def faults(paths: Sequence[str | Path]) -> list[Fault]:
     for one in sets[1:]:
         if (one.shape, list(one.classes)) != (sets[0].shape, list(sets[0].classes)):
             found.append(
-                Fault(str(one.path), 0, f"other shape or classes than {sets[0].path}", "prepare them together")
+                Fault(str(one.path), 0, f"not of the shape or classes of {sets[0].path}", "prepare both again")
             )
     seen: dict[bytes, tuple[int, str]] = {}
     for number, one in enumerate(sets):
