@@ -27,12 +27,8 @@ def sheet(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
 
 def pairs(originals: Tensor, others: Tensor, columns: int = 8, scale: int = 1) -> np.ndarray:
     """Images uint8 `(n, channels, height, width)`, in rows of `columns`, each row with that of the others under it."""
-    rows = [
-        one[start : start + columns].numpy()
-        for start in range(0, len(originals), columns)
-        for one in (originals, others)
-    ]
-    return sheet(rows, scale)
+    both = (originals.numpy(), others.numpy())
+    return sheet([one[i : i + columns] for i in range(0, len(originals), columns) for one in both], scale)
 
 
 def save(pixels: np.ndarray, path: str | Path) -> None:

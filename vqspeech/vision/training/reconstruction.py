@@ -78,9 +78,9 @@ class ImageTask:
 
 @torch.no_grad()
 def held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) -> dict[str, float]:
-    """Of at most `batches` times `size` held-out images: `bits` a dimension by the model's bound, an upper limit of what
-    is needed. With codes, the collapse numbers: `perplexity` and `used` of the codes, and `shuffle_gap`, the bits a
-    dimension that the decoder loses when it is given the codes of other images and places."""
+    """Of at most `batches` times `size` held-out images: `bits` a dimension by the model's bound, an upper limit of
+    what is needed. With codes, the collapse numbers: `perplexity` and `used` of the codes, and `shuffle_gap`, the bits
+    a dimension that the decoder loses when it is given the codes of other images and places."""
     training = model.training
     model.eval()
     torch.manual_seed(0)  # bounds that draw
