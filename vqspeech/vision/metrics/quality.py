@@ -1,0 +1,26 @@
+"""How near reconstructions are to the originals."""
+
+import numpy as np
+
+
+def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Peak signal to noise ratio of each image, uint8 `(n, channels, height, width)`, in dB: 10 log10(255² / mean square
+    error), float64 `(n,)`; infinite where nothing differs."""
+    errors = (originals.astype(np.float64) - others).reshape(len(originals), -1)
+    with np.errstate(divide="ignore"):
+        return 10 * np.log10(255.0**2 / (errors**2).mean(1))
+
+
+def ssim(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Structural similarity of each image (Wang et al. 2004: Gaussian window of deviation 1.5), the mean over channels;
+    uint8 `(n, channels, height, width)` → float64 `(n,)`, 1 where nothing differs."""
+    from vqspeech.extras import module
+
+    similarity = module("skimage.metrics", "vision").structural_similarity
+    options = {"data_range": 255, "channel_axis": 0, "gaussian_weights": True, "sigma": 1.5}
+    return np.array(
+        [
+            similarity(one, other, use_sample_covariance=False, **options)
+            for one, other in zip(originals, others, strict=True)
+        ]
+    )
