@@ -1,8 +1,8 @@
 """The gated PixelCNN (van den Oord et al., "Conditional image generation with PixelCNN decoders", 1606.05328).
 
 Two stacks of convolutions: the vertical one sees all rows above, the horizontal one the present row to the left, and at
-every layer the vertical one beside it, so that there is no blind spot. Both begin with codes that are shifted by one, so
-that no layer needs a mask.
+every layer the vertical one beside it, so that there is no blind spot. Both begin with codes shifted by one, so that no
+layer needs a mask.
 """
 
 from collections.abc import Sequence
@@ -62,9 +62,9 @@ class PixelCNN(nn.Module):
     """p(codes | class, condition) over grids of `shape` (channels, height, width) of `size` codes, in raster order.
 
     Codes of one place are drawn in the order of their channels, each given those before it, by a hidden layer of their
-    own above what both stacks know of the other places: p(c₁) p(c₂ | c₁) … (8×8×10 codes are ten to a place). Class 0 is
-    not known, the others are 1 to `classes`. `condition` is the number of channels of a condition that has a vector for
-    every place; 0: none. What a place is like by itself is learned as a vector for every place.
+    own above what both stacks know of the other places: p(c₁) p(c₂ | c₁) … (8×8×10 codes are ten to a place). Class 0
+    is not known, the others are 1 to `classes`. `condition` is the number of channels of a condition that has a vector
+    for every place; 0: none. What a place is like by itself is learned as a vector for every place.
 
     In training the network is not shown a share `hidden_codes` of the places: a decoder that sees all codes before can
     do without its latents. Raises `ConfigError` for a window that is not odd, or less than 3.
@@ -136,7 +136,7 @@ class PixelCNN(nn.Module):
         return self.hidden(F.relu(self.skip(torch.cat(activations, 1))))
 
     def _ahead(self, codes: Tensor) -> Tensor:
-        """What the channels of a place tell of the next: `(batch, channels, hidden, height, width)`, 0 for the first."""
+        """What channels of a place tell of the next: `(batch, channels, hidden, height, width)`, 0 for the first."""
         assert self.ahead is not None
         offsets = torch.arange(codes.shape[1] - 1, device=codes.device)[:, None, None] * self.size
         told = self.ahead(codes[:, :-1].long() + offsets).cumsum(1).permute(0, 1, 4, 2, 3)

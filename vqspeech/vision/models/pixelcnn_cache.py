@@ -1,7 +1,7 @@
 """Sampling a PixelCNN with every place computed once: rows of the vertical stack, columns of the horizontal one."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from vqspeech.generate.cached import draw
@@ -28,11 +28,8 @@ class Cache:
         self.activations = place.new_empty(batch, len(layers), channels)
         self.places = place.permute(1, 2, 0)  # (height, width, channels)
         self.gates = [layer.horizontal.weight[:, :, 0].permute(2, 1, 0).flatten(0, 1).contiguous() for layer in layers]
-        self.residuals = [
-            None if one is None else (one.bias, one.weight[:, :, 0, 0].T.contiguous())
-            for one in (layer.residual for layer in layers)
-        ]
-        self.outputs = [(one.bias, one.weight[:, :, 0, 0].T.contiguous()) for one in (network.skip, network.hidden)]
+        self.residuals = [None if layer.residual is None else _matrix(layer.residual) for layer in layers]
+        self.outputs = [_matrix(one) for one in (network.skip, network.hidden)]
 
     def row(self, i: int, before: Tensor) -> None:
         """Makes ready for row i, given the vectors of the row above `(batch, channels, width)`."""
@@ -43,7 +40,7 @@ class Cache:
             rows[:, :, -1:, reach : reach + v.shape[3]] = v
             found = layer.vertical(rows)  # (batch, 2 * channels, 1, width)
             vertical, horizontal = (_row(one, i) for one in self.conditions[n])
-            ready = layer.across(found) + horizontal + layer.horizontal.bias[:, None, None]
+            ready = layer.across(found) + horizontal + layer.horizontal.get_parameter("bias")[:, None, None]
             self.ready[n].copy_(ready[:, :, 0].permute(2, 0, 1))
             if layer.residual is not None:
                 v = v + gated(found + vertical, 1)
@@ -76,19 +73,22 @@ def sampled(
     logits: Tensor | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """Codes int64 `(batch, channels, height, width)`, drawn by uniforms float32 of that shape: each is the code at which
-    the cumulative distribution passes its uniform.
+    """Codes int64 `(batch, channels, height, width)`, drawn by uniforms float32 of that shape: each is the code at
+    which the cumulative distribution passes its uniform.
 
-    The distribution is that of logits / `temperature` (0: the likeliest), cut to the likeliest codes of `top_p` together.
-    The first rows are `given` int `(batch, channels, rows, width)`; the logits of all are kept in `logits` `(batch, size,
-    channels, height, width)`, where it is there. A lane's draws do not depend on the lanes beside it.
+    The distribution is that of logits / `temperature` (0: the likeliest), cut to the likeliest codes that make up
+    `top_p`. The first rows are `given` int `(batch, channels, rows, width)`; where there is `logits` `(batch, size,
+    channels, height, width)`, all logits are kept there. A lane's draws do not depend on the lanes beside it.
     """
     channels, height, width = network.shape
     batch, size = len(uniforms), network.size
     cache = Cache(network, classes, condition)
     padded = torch.full((batch, channels, 1 + height, 1 + width), size, dtype=torch.long, device=uniforms.device)
     codes, told = padded[:, :, 1:, 1:], 0 if given is None else given.shape[2]
-    weights, biases = network.logits.weight[:, :, 0, 0].chunk(channels), network.logits.bias.chunk(channels)
+    weights, biases = (
+        network.logits.weight[:, :, 0, 0].chunk(channels),
+        network.logits.get_parameter("bias").chunk(channels),
+    )
     for i in tqdm(range(height), "sampling", unit="row", disable=None if progress else True, leave=False):
         cache.row(i, network.embedded(padded[:, :, i : i + 1, 1:])[:, :, 0])
         for j in range(width):
@@ -105,6 +105,11 @@ def sampled(
                 if network.ahead is not None and c < channels - 1:
                     features = features + network.ahead(codes[:, c, i, j] + c * size)
     return codes.clone()
+
+
+def _matrix(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
+    """The bias `(outputs,)` and weight `(inputs, outputs)` of a convolution of window 1."""
+    return convolution.get_parameter("bias"), convolution.weight[:, :, 0, 0].T.contiguous()
 
 
 def _row(condition: Tensor, i: int) -> Tensor:
