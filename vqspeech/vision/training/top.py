@@ -1,0 +1,92 @@
+"""Training the second VQ-VAE, over codes of images."""
+
+import math
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+import torch
+from torch import nn
+
+from vqspeech.errors import ConfigError
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.training.log import Log
+from vqspeech.vision.data.code_batches import CodeBatches
+from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.models.prior import described
+from vqspeech.vision.models.top import TopVQVAE
+
+
+class TopTask:
+    """The second VQ-VAE of `config`, the codes `train` to learn from, and what is measured of it on `dev`.
+
+    Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where `dev` has other codes.
+    """
+
+    criterion, items, length = "bits", "images", 1
+
+    def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
+        if "top" not in config:
+            raise ConfigError("the configuration is of no VQ-VAE over codes; it has no group top")
+        self.options, self.train = config["training"], train
+        groups = {name: group for name, group in config.items() if name != "training"}
+        torch.manual_seed(self.options["seed"])
+        self.model = TopVQVAE(groups, described(train))
+        self.batches, self.held = self.model.batches(train), self.model.batches(dev)
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are for a latent."""
+        return self.model.size
+
+    @property
+    def network(self) -> nn.Module:
+        """The part that takes the time."""
+        return self.model.network
+
+    def begin(self) -> None:
+        """Sets what is known before the first step."""
+        self.model.fit(self.train)
+
+    def held_out(self, size: int, batches: int) -> dict[str, float]:
+        """As `used_latents`, the mean of every figure."""
+        bits, counts = used_latents(self.model, self.held, size * batches, size)
+        means = {name: float(one.mean()) for name, one in bits.items()}
+        figures = {"bits": means["true"], "shuffle_gap": means["shuffled"] - means["true"]}
+        figures |= {"spared": means["none"] - means["true"], "perplexity": perplexity(counts.numpy())}
+        return figures | {"used": float(used(counts.numpy()))}
+
+    def summary(self, figures: Mapping[str, float]) -> str:
+        """The figures of an evaluation in words."""
+        price = self.model.encoder.latents * math.log2(self.codes)
+        return (
+            f"held out {figures['bits']:.1f} bits a map given its latents, {figures['shuffle_gap']:+.1f} with those of "
+            f"others, {figures['spared']:+.1f} without any (they cost {price:.0f}), perplexity "
+            f"{figures['perplexity']:.0f}, {figures['used']:.0f} of {self.codes} codes used"
+        )
+
+    def speed(self, rate: float) -> str:
+        """Maps a second."""
+        return f"{rate:,.1f} images/s"
+
+    def show(self, log: Log, step: int) -> None:
+        """Codes are no picture."""
+
+
+@torch.no_grad()
+def used_latents(model: TopVQVAE, some: CodeBatches, maps: int, size: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+    """Bits of each of at most `maps` maps, spread evenly, float64 `(maps,)`: given its own latents ("true"), those of
+    the map half-way on ("shuffled"), and none ("none"); and how often each code is a latent `(size,)`."""
+    training = model.training
+    model.eval()
+    batch = some.even(maps)
+    parts = [batch.each(itemgetter(slice(i, i + size))).to(model.device) for i in range(0, len(batch.codes), size)]
+    latents = torch.cat([model.summarised(part.codes) for part in parts])
+    others = latents.roll(len(latents) // 2, 0)
+    bits: dict[str, list[torch.Tensor]] = {"true": [], "shuffled": [], "none": []}
+    for part, own, wrong in zip(parts, latents.split(size), others.split(size), strict=True):
+        for name, told in (("true", own), ("shuffled", wrong), ("none", None)):
+            bits[name].append(model.bits(part.codes, told).cpu())
+    model.train(training)
+    counts = latents.flatten().bincount(minlength=model.size).cpu().float()
+    return {name: torch.cat(one) for name, one in bits.items()}, counts
