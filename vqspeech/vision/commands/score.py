@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-KINDS = ("bits", "steps", "reconstructions", "approximation", "samples")
+KINDS = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples")
 """What can be scored; each is the module `vqspeech.vision.commands.score_KIND`, made like that of a verb."""
 
 

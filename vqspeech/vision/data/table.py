@@ -35,6 +35,11 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    def at(self, picks: np.ndarray) -> "ImageTable":
+        """The table of those images `(n,)`."""
+        frames = [None if one is None else one[picks] for one in (self.episodes, self.actions)]
+        return ImageTable([str(self.names[i]) for i in picks], self.labels[picks], *frames)
+
     def write(self, folder: Path) -> None:
         """Writes the table into a folder, in one piece. Raises `ImageError` for a name with a tab or a line break."""
         bad = next((name for name in self.names if not name or len(name.splitlines()) != 1 or "\t" in name), None)

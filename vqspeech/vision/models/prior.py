@@ -164,6 +164,8 @@ def uniforms(n: int, shape: Sequence[int], seed: int) -> Tensor:
 def start_at_unigram(network: PixelCNN, codes: ImageCodes) -> None:
     """Sets the biases of the logits to the unigram of the codes, latent by latent."""
     channels = network.shape[0]
-    counts = [np.bincount(np.ravel(codes.codes[:, :, c::channels]), minlength=network.size) + 1.0 for c in range(channels)]
+    counts = [
+        np.bincount(np.ravel(codes.codes[:, :, c::channels]), minlength=network.size) + 1.0 for c in range(channels)
+    ]
     logs = np.concatenate([np.log(one / one.sum()) for one in counts])
     network.logits.get_parameter("bias").copy_(torch.from_numpy(logs))

@@ -1,6 +1,6 @@
 """The second VQ-VAE (1711.00937, section 4.2): a few latents for a whole map of codes, with a PixelCNN as decoder.
 
-A decoder that is as good as a PixelCNN can do without its latents, and a VAE's then collapse. Here a code costs the same
+A decoder as good as a PixelCNN can do without its latents, and those of a VAE then collapse. Here a code costs the same
 whether it is used or not; and the decoder sees a limited part of the codes before, some of them hidden in training.
 """
 
@@ -30,11 +30,15 @@ HALVINGS = 2
 class Summary(nn.Module):
     """Vectors `(batch, dimension, latents)` of a whole map of codes int `(batch, channels, height, width)`."""
 
-    def __init__(self, size: int, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int):
+    def __init__(
+        self, size: int, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int
+    ):
         super().__init__()
         self.latents, self.size = latents, size
         self.embedding = nn.Embedding(shape[0] * size, channels)
-        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 4, stride=2, padding=1) for _ in range(HALVINGS))
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(channels, channels, 4, stride=2, padding=1) for _ in range(HALVINGS)
+        )
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         places = (shape[1] >> HALVINGS) * (shape[2] >> HALVINGS)
         self.projection = nn.Linear(channels * places, latents * dimension)

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from operator import itemgetter
 from typing import Any
 
 import torch
@@ -11,8 +10,8 @@ from torch import nn
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.training.log import Log
-from vqspeech.vision.data.code_batches import CodeBatches
 from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.metrics.latents import NONE, OTHERS, OWN, bits_given
 from vqspeech.vision.models.prior import described
 from vqspeech.vision.models.top import TopVQVAE
 
@@ -49,12 +48,12 @@ class TopTask:
         self.model.fit(self.train)
 
     def held_out(self, size: int, batches: int) -> dict[str, float]:
-        """As `used_latents`, the mean of every figure."""
-        bits, counts = used_latents(self.model, self.held, size * batches, size)
+        """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`) and
+        what is spared beside none (`spared`); `perplexity` and `used` of the latents' codes."""
+        bits, counts = bits_given(self.model, self.held.even(size * batches), size)
         means = {name: float(one.mean()) for name, one in bits.items()}
-        figures = {"bits": means["true"], "shuffle_gap": means["shuffled"] - means["true"]}
-        figures |= {"spared": means["none"] - means["true"], "perplexity": perplexity(counts.numpy())}
-        return figures | {"used": float(used(counts.numpy()))}
+        figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}
+        return figures | {"perplexity": perplexity(counts.numpy()), "used": float(used(counts.numpy()))}
 
     def summary(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
@@ -71,22 +70,3 @@ class TopTask:
 
     def show(self, log: Log, step: int) -> None:
         """Codes are no picture."""
-
-
-@torch.no_grad()
-def used_latents(model: TopVQVAE, some: CodeBatches, maps: int, size: int) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
-    """Bits of each of at most `maps` maps, spread evenly, float64 `(maps,)`: given its own latents ("true"), those of
-    the map half-way on ("shuffled"), and none ("none"); and how often each code is a latent `(size,)`."""
-    training = model.training
-    model.eval()
-    batch = some.even(maps)
-    parts = [batch.each(itemgetter(slice(i, i + size))).to(model.device) for i in range(0, len(batch.codes), size)]
-    latents = torch.cat([model.summarised(part.codes) for part in parts])
-    others = latents.roll(len(latents) // 2, 0)
-    bits: dict[str, list[torch.Tensor]] = {"true": [], "shuffled": [], "none": []}
-    for part, own, wrong in zip(parts, latents.split(size), others.split(size), strict=True):
-        for name, told in (("true", own), ("shuffled", wrong), ("none", None)):
-            bits[name].append(model.bits(part.codes, told).cpu())
-    model.train(training)
-    counts = latents.flatten().bincount(minlength=model.size).cpu().float()
-    return {name: torch.cat(one) for name, one in bits.items()}, counts
