@@ -72,11 +72,11 @@ def proposal(model: CodeModel, images: Tensor, even: float = 0.1) -> Tensor:
 
 
 @torch.inference_mode()
-def importance(model: CodeModel, images: Tensor, samples: int, seed: int = 0) -> Tensor:
+def importance(model: CodeModel, images: Tensor, samples: int, seed: int = 0, even: float = 0.1) -> Tensor:
     """log of the mean of p(x|z) p(z) / q(z) over z drawn from `proposal`, in nats `(n,)`: log p(x) at most in
     expectation, and ever nearer to it with more samples (Burda et al. 2016, arXiv 1509.00519)."""
     images = model.checked(images)
-    log_q = proposal(model, images)
+    log_q = proposal(model, images, even)
     generator = torch.Generator(model.device).manual_seed(seed)
     flat, terms = log_q.exp().flatten(0, 1), []
     for _ in range(samples):

@@ -4,8 +4,8 @@ import numpy as np
 
 
 def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Peak signal to noise ratio of each image, uint8 `(n, channels, height, width)`, in dB: 10 log10(255² / mean square
-    error), float64 `(n,)`; infinite where nothing differs."""
+    """Peak signal to noise ratio of each image, uint8 `(n, channels, height, width)`, in dB: float64 `(n,)`, 10 log10
+    of 255² over the mean square error; infinite where nothing differs."""
     errors = (originals.astype(np.float64) - others).reshape(len(originals), -1)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255.0**2 / (errors**2).mean(1))

@@ -67,8 +67,9 @@ class LogisticMixture(Likelihood):
     """A mixture of discretised logistics a channel (Salimans et al. 2017, PixelCNN++, arXiv 1701.05517, section 2.1),
     with the levels at -1 … 1 and the tails in the outermost two; channels are independent here."""
 
-    NARROWEST = -7.0
-    """Least log of a scale."""
+    NARROWEST, USUAL = -7.0, -2.5
+    """Least log of a scale, and the one that an output of 0 stands for, a deviation of 19 levels: to come there from a
+    scale of 1, where all levels are alike, would take hundreds of steps."""
 
     def __init__(self, channels: int, mixtures: int = 10):
         self.channels, self.mixtures, self.outputs = channels, mixtures, 3 * mixtures * channels
@@ -99,7 +100,7 @@ class LogisticMixture(Likelihood):
     def _parameters(self, outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Log weights, means and log scales `(batch, mixtures, channels, height, width)`."""
         logits, means, scales = outputs.float().unflatten(1, (3, self.mixtures, self.channels)).unbind(1)
-        return F.log_softmax(logits, 1), means, scales.clamp(min=self.NARROWEST)
+        return F.log_softmax(logits, 1), means, (scales + self.USUAL).clamp(min=self.NARROWEST)
 
 
 LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {"categorical": Categorical, "logistic": LogisticMixture}
