@@ -14,7 +14,7 @@ VERBS = (
     "models", "speakers",
     "encode", "reconstruct", "convert", "sample", "score", "draw", "results", "vision",
 )  # fmt: skip
-VISION_VERBS = ("prepare", "record", "validate", "train", "encode", "prior", "sample", "reconstruct", "score")
+VISION_VERBS = ("prepare", "record", "validate", "train", "encode", "prior", "sample", "reconstruct", "score", "draw")
 """Those of `vqspeech vision`."""
 
 

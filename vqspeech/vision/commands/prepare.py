@@ -22,6 +22,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus = corpora.add_parser(name, help=help_text, description=help_text)
         corpus.add_argument("--data", required=True, metavar="PATH", help="folder (or .npz file) of the corpus")
         corpus.add_argument("--out", required=True, metavar="DATA", help="folder for the sets")
+        if name == "cifar10":
+            corpus.add_argument(
+                "--shrink", type=int, default=1, metavar="N", help="average N by N pixels (default: %(default)s)"
+            )
         if name == "folder":
             corpus.add_argument(
                 "--size", type=int, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
@@ -32,8 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the sets and prints what they hold; exit status 3 where some images cannot be read."""
     module = import_module(f"vqspeech.vision.data.{_MODULES[args.corpus_name]}")
-    options = {"size": args.size, "nj": args.nj} if args.corpus_name == "folder" else {}
-    corpus = module.corpus(args.data, **options)
+    names = {"folder": ("size", "nj"), "cifar10": ("shrink",)}.get(args.corpus_name, ())
+    corpus = module.corpus(args.data, **{name: getattr(args, name) for name in names})
     written = corpus.write(args.out)
     print(corpus.told)
     for part, images in written.items():

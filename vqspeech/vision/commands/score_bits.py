@@ -3,16 +3,19 @@
 import argparse
 import math
 
+import numpy as np
 import torch
 
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.models import checkpoint
+from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics.bounds import bits, over
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, pretrained
 from vqspeech.vision.models.likelihood import LogisticMixture
+from vqspeech.vision.models.prior import ImagePrior, require_same
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=int, default=10000, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
     parser.add_argument("--seed", type=int, default=0, help="of bounds that draw (default: %(default)s)")
+    parser.add_argument(
+        "--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"
+    )
     parser.add_argument("--samples", type=int, metavar="N", help="of VIMCO's bound (default: as in training)")
     parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
 
@@ -34,15 +40,34 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(model, VIMCO) and args.samples:
         model.samples = args.samples
     torch.manual_seed(args.seed)
-    found = bits(over(ImageBatches(image_set(args.data)), args.limit, 64, model.bound), model)
-    row = {"row": what(model), "step": about["step"], "bits/dimension, at most": ratio(found)}
+    images = ImageBatches(image_set(args.data))
+    found = bits(over(images, args.limit, 64, model.bound), model)
+    rows = [{"row": what(model), "step": about["step"], "bits/dimension, at most": ratio(found)}]
+    notes = [f"{len(found)} images of {args.data}; intervals over images", *described(model)]
     if isinstance(model, VQVAE):
         latents = math.prod(model.code_shape) * math.log2(model.codes) / model.dimensions
-        row |= {"of it codes": latents, "of it pixels": ratio(found - latents)}
-    notes = [f"{len(found)} images of {args.data}; intervals over images", *described(model)]
-    scores.add_rows(args.out, "bits", [row], notes=notes, seed=args.seed)
+        pixels = found - latents
+        rows[0] |= {"of it codes": latents, "of it pixels": ratio(pixels)}
+        if args.prior:
+            rows.append(_with_prior(model, args, images, pixels))
+            notes.append(f"learned prior: {args.prior}, not told the class")
+    scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
     print(report.table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")
     return 0
+
+
+def _with_prior(model: VQVAE, args: argparse.Namespace, images: ImageBatches, pixels: np.ndarray) -> dict:
+    """The row of the learned prior; `pixels` are the bits a dimension of the pixels given the codes."""
+    prior = ImagePrior.from_pretrained(args.prior, str(model.device))
+    require_same(codes_of(model), prior.described, args.experiment)
+    codes = over(images, args.limit, 64, model.encode).numpy()
+    latents = prior.bits(codes, np.zeros(len(codes), np.int64)).reshape(len(codes), -1).sum(1) / model.dimensions
+    return {
+        "row": what(model).replace("uniform", "learned"),
+        "bits/dimension, at most": ratio(pixels + latents),
+        "of it codes": ratio(latents),
+        "of it pixels": ratio(pixels),
+    }
 
 
 def what(model: Autoencoder) -> str:

