@@ -13,11 +13,11 @@ from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
-from vqspeech.vision.metrics.latents import NONE, OWN, bits_given
 from vqspeech.vision.metrics.prior import groups_of, spread
 from vqspeech.vision.models import code_model
 from vqspeech.vision.models.prior import LANES, require_same
 from vqspeech.vision.models.top import TopVQVAE
+from vqspeech.vision.training.latents import NONE, OWN, bits_given
 
 SHOWN = 8
 
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
         + ("images" if groups is None else "episodes"),
         f"{latents} latents of {top.size} codes cost {price:.0f} bits, and spare {spared:.1f} beside none; the decoder "
         f"learned to do without on {100 * top.withheld:.0f} % of the images",
-        f"perplexity {perplexity(counts.numpy()):.0f}, {used(counts.numpy())} of {top.size} codes used; the decoder sees "
-        f"{top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden in training",
+        f"perplexity {perplexity(counts.numpy()):.0f}, {used(counts.numpy())} of {top.size} codes used; the decoder "
+        f"sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden in training",
     ]
     scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
     pictures.save(_sheet(args, top, model), args.picture)

@@ -41,6 +41,10 @@ class Summary(nn.Module):
         )
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         places = (shape[1] >> HALVINGS) * (shape[2] >> HALVINGS)
+        if not places:
+            raise ConfigError(
+                f"maps of {shape[1]}x{shape[2]} codes are too small to be summed up; they have 4x4 at least"
+            )
         self.projection = nn.Linear(channels * places, latents * dimension)
 
     def forward(self, codes: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.training.log import Log
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.metrics.latents import NONE, OTHERS, OWN, bits_given
 from vqspeech.vision.models.prior import described
 from vqspeech.vision.models.top import TopVQVAE
+from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
 
 
 class TopTask:
@@ -48,8 +48,8 @@ class TopTask:
         self.model.fit(self.train)
 
     def held_out(self, size: int, batches: int) -> dict[str, float]:
-        """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`) and
-        what is spared beside none (`spared`); `perplexity` and `used` of the latents' codes."""
+        """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`),
+        and what is spared beside none (`spared`); `perplexity` and `used` of the latents' codes."""
         bits, counts = bits_given(self.model, self.held.even(size * batches), size)
         means = {name: float(one.mean()) for name, one in bits.items()}
         figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}

@@ -1,4 +1,4 @@
-"""Whether a decoder that could do without its latents uses them: bits of a map with the right ones, wrong ones, none."""
+"""Whether a decoder that could do without its latents uses them: bits of maps with the right ones, wrong ones, none."""
 
 from operator import itemgetter
 
