@@ -46,13 +46,15 @@ class Summary(nn.Module):
                 f"maps of {shape[1]}x{shape[2]} codes are too small to be summed up; they have 4x4 at least"
             )
         self.projection = nn.Linear(channels * places, latents * dimension)
+        self.norm = nn.BatchNorm1d(dimension, affine=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         offsets = torch.arange(codes.shape[1], device=codes.device)[:, None, None] * self.size
         x = self.embedding(codes + offsets).sum(1).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             x = F.relu(convolution(x))
-        return self.projection(F.relu(self.blocks(x)).flatten(1)).unflatten(1, (self.latents, -1)).transpose(1, 2)
+        x = self.projection(F.relu(self.blocks(x)).flatten(1)).unflatten(1, (self.latents, -1))
+        return self.norm(x.transpose(1, 2))
 
 
 class Spread(nn.Module):
