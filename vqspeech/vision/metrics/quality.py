@@ -2,6 +2,11 @@
 
 import numpy as np
 
+from vqspeech.errors import ImageError
+
+WINDOW = 11
+"""Pixels that SSIM looks at, in each direction."""
+
 
 def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Peak signal to noise ratio of each image, uint8 `(n, channels, height, width)`, in dB: float64 `(n,)`, 10 log10
@@ -13,7 +18,14 @@ def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
 
 def ssim(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Structural similarity of each image (Wang et al. 2004: Gaussian window of deviation 1.5), the mean over channels;
-    uint8 `(n, channels, height, width)` → float64 `(n,)`, 1 where nothing differs."""
+    uint8 `(n, channels, height, width)` → float64 `(n,)`, 1 where nothing differs.
+
+    Raises `ImageError` where the images are smaller than the window, 11 pixels.
+    """
+    if min(originals.shape[2:]) < WINDOW:
+        raise ImageError(
+            f"images of {originals.shape[2]}x{originals.shape[3]} are too small for SSIM; take larger ones"
+        )
     from vqspeech.extras import module
 
     similarity = module("skimage.metrics", "vision").structural_similarity
