@@ -62,14 +62,16 @@ def test_resuming_after_a_kill_gives_the_same_losses(name, sets, tmp_path, monke
 
 @pytest.mark.parametrize("name", list(KINDS))
 def test_learning(name, sets, tmp_path):
-    longer = ("training.steps=100", "training.evaluate_every=50", "training.lr=1e-2", "training.batch=8")
-    trainer(name, sets, tmp_path, "likelihood=categorical", *longer).train()
+    steps = 200 if name == "cifar10_vqvae_small" else 60  # codes are ignored for a while at first
+    longer = (f"training.steps={steps}", f"training.evaluate_every={steps // 2}", "training.lr=3e-3")
+    larger = ("network.channels=16", "training.batch=16", "training.lr_end=3e-3")
+    trainer(name, sets, tmp_path, "likelihood=categorical", *longer, *larger).train()
     first, last = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
     assert last["bits"] < first["bits"] and last["bits"] < 7.5, "8 bits are what any image takes"
     if name == "cifar10_vqvae_small":
-        assert last["shuffle_gap"] > 0.2, "shuffled codes must cost something: the decoder looks at them"
+        assert last["shuffle_gap"] > 0.5, "shuffled codes must cost something: the decoder looks at them"
         assert 1 < last["perplexity"] <= last["used"] <= 16
-    assert last["images_seen"] == 100 * 8
+    assert last["images_seen"] == steps * 16
 
 
 def test_refusals(sets, tmp_path):
