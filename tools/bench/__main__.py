@@ -166,6 +166,32 @@ def priors(repeats: int) -> Iterator[Row]:
     process.close()
 
 
+def pixels(repeats: int) -> Iterator[Row]:
+    """Images a second that priors over 32x32 codes draw, every place computed once, and by full passes, in turns."""
+    process = Process("pixels:Pixels")
+    about = process.about
+    if not about["alike"]:
+        raise SystemExit("the full passes do not draw the codes that the cached sampler draws from the same numbers")
+    for name, parameters in about["parameters"].items():
+        for lanes in (1, 8) if name == "small_prior" else (1,):
+            times: dict[str, list[float]] = {way: [] for way in ("cached", "full passes")}
+            for _ in range(repeats):
+                for way, some in times.items():
+                    some.append(process(name, way, lanes))
+            ratios = [full / cached for cached, full in zip(*times.values(), strict=True)]
+            what = f"PixelCNN, {name}, {lanes} image{'s' * (lanes > 1)}"
+            for way, some in times.items():
+                note = (
+                    f"{parameters / 1e6:.1f} M parameters, 32x32 codes of 512"
+                    if way == "cached"
+                    else f"by {about['passes']} of 1,024 passes"
+                )
+                yield Row(f"{what}: {way}", 1 / median(some), "images/s", note)
+            note = f"{min(ratios):,.0f} to {max(ratios):,.0f}; bar 20 x"
+            yield Row(f"{what}: full passes : cached", median(ratios), "x", note)
+    process.close()
+
+
 def scoring() -> Iterator[Row]:
     """Scores of units: an hour without and with ABX, and ABX as plain loops."""
     times, peak = alone("scores:scoring", 3600.0, CORES)
@@ -187,6 +213,7 @@ def main() -> None:
         "encode": lambda args: encoding(args.rounds),
         "sample": lambda args: sampling(args.rounds),
         "prior": lambda args: priors(args.rounds),
+        "pixels": lambda args: pixels(args.rounds),
         "scores": lambda args: scoring(),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
