@@ -192,6 +192,32 @@ def pixels(repeats: int) -> Iterator[Row]:
     process.close()
 
 
+def images(batch: int, rounds: int) -> Iterator[Row]:
+    """Steps of the cifar10_vqvae model, ours and naive, by precision."""
+    (apart, largest), _ = alone("images:difference", batch)
+    if apart > TOLERANCE * max(1.0, largest):
+        raise SystemExit(f"the naive VQ-VAE is not ours: losses up to {largest:.2g} differ by {apart:.2g}")
+    auto, _ = alone("training:auto")
+    kinds = list(dict.fromkeys([("naive", "fp32"), ("ours", "fp32"), ("naive", auto), ("ours", auto)]))
+    steps = {kind: Process("images:Step", *kind, batch) for kind in kinds}
+    times: dict[tuple[str, str], list[float]] = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind, step in steps.items():
+            times[kind].append(step())
+    for kind, step in steps.items():
+        seconds, peak = median(times[kind]), step.close()
+        note = f"{seconds:.2f} s a step of {batch} images; peak memory {peak:,.0f} MiB, with torch"
+        yield Row(f"train cifar10_vqvae, {' '.join(kind)}", batch / seconds, "images/s", note)
+    for what, theirs, ours in (
+        ("ours by default : naive fp32", ("naive", "fp32"), ("ours", auto)),
+        ("fp32 : fp32", ("naive", "fp32"), ("ours", "fp32")),
+        (f"{auto} : {auto}", ("naive", auto), ("ours", auto)),
+    ):
+        ratios = [a / b for a, b in zip(times[theirs], times[ours], strict=True)]
+        note = f"training.precision=auto is {auto} here; {min(ratios):.2f} to {max(ratios):.2f}"
+        yield Row(f"train cifar10_vqvae, {what}", median(ratios), "x", note)
+
+
 def scoring() -> Iterator[Row]:
     """Scores of units: an hour without and with ABX, and ABX as plain loops."""
     times, peak = alone("scores:scoring", 3600.0, CORES)
@@ -215,6 +241,7 @@ def main() -> None:
         "prior": lambda args: priors(args.rounds),
         "pixels": lambda args: pixels(args.rounds),
         "scores": lambda args: scoring(),
+        "images": lambda args: images(4 * args.windows, args.rounds),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", metavar="FILE", help="write the figures there as JSON too")

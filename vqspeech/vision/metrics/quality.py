@@ -23,9 +23,7 @@ def ssim(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
     Raises `ImageError` where the images are smaller than the window, 11 pixels.
     """
     if min(originals.shape[2:]) < WINDOW:
-        raise ImageError(
-            f"images of {originals.shape[2]}x{originals.shape[3]} are too small for SSIM; take larger ones"
-        )
+        raise ImageError(f"images of {originals.shape[2:]} are too small for SSIM; take larger ones")
     from vqspeech.extras import module
 
     similarity = module("skimage.metrics", "vision").structural_similarity
