@@ -141,3 +141,12 @@ def test_install_refuses_what_it_does_not_know(tmp_path):
         install, capture_output=True, text=True, env={"PATH": "/usr/bin:/bin", "PYTHON": str(old)}, timeout=60
     )
     assert refused.returncode == 1 and "Python 3.8.0 is too old" in refused.stderr
+
+
+@pytest.mark.parametrize("corpus", ["cifar10", "imagenet"])
+def test_recipes_of_images_explain_themselves_without_installing(corpus):
+    run = ROOT / "egs" / corpus / "run.sh"
+    helped = subprocess.run(["bash", str(run), "--help"], capture_output=True, text=True, timeout=60)
+    assert helped.returncode == 0 and "6 encode" in helped.stdout and f"{corpus}" in helped.stdout
+    wrong = subprocess.run(["bash", str(run), "--stgae", "1"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "unknown option --stgae" in wrong.stderr

@@ -13,7 +13,8 @@ from vqspeech.vision.data.images import image_set
 
 TINY = [
     "network.channels=8", "network.blocks=1", "network.halvings=3", "likelihood.mixtures=2", "training.batch=8",
-    "training.steps=12", "training.warmup=2", "training.evaluate_every=6", "training.evaluate_batches=1", "training.precision=fp32",
+    "training.steps=12", "training.warmup=2", "training.evaluate_every=6", "training.evaluate_batches=1",
+    "training.precision=fp32",
 ]  # fmt: skip
 KINDS = {
     "cifar10_vqvae_small": ["model.latents=1", "model.dimension=4", "quantizer.codes=4"],

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
 from vqspeech.errors import ConfigError
 from vqspeech.vision.metrics import bounds
@@ -27,6 +28,13 @@ def every_image():
     return torch.tensor(list(itertools.product((0, 1), repeat=4)), dtype=torch.uint8).view(16, 1, 2, 2)
 
 
+class Stretched(nn.Module):
+    """Levels are 0 and 1 here: brought to where the encoder sees 0 and 255 otherwise."""
+
+    def forward(self, x):
+        return (x + 1) * 255 - 1
+
+
 def tiny(name, likelihood="categorical", seed=0, **model):
     """A model with random weights, larger than at first, so that its latents matter."""
     torch.manual_seed(seed)
@@ -40,11 +48,10 @@ def tiny(name, likelihood="categorical", seed=0, **model):
     made = image_model(groups, (1, 2, 2)).eval()
     with torch.no_grad():
         for parameter in made.parameters():
-            parameter.mul_(2.5)
-        # Levels are 0 and 1 here: brought to where the encoder sees 0 and 255 otherwise.
-        made.encoder.convolutions[0].weight.mul_(60)
+            parameter.add_(0.3 * torch.randn_like(parameter))
         if isinstance(made, VQVAE):
             made.quantizer.weight.copy_(torch.randn(2, 2))
+    made.encoder = nn.Sequential(Stretched(), made.encoder)  # pyright: ignore
     return made
 
 
