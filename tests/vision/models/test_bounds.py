@@ -108,7 +108,7 @@ def test_importance_sampling_comes_to_the_exact_value_from_below(name, options):
     proposal = bounds.proposal(model, images).double()  # pyright: ignore
     mean, mean_log = torch.zeros(16, dtype=torch.float64), torch.zeros(16, dtype=torch.float64)
     for codes in itertools.product(range(2), repeat=LATENTS):
-        chance = sum(proposal[:, place, code] for place, code in enumerate(codes))
+        chance = torch.stack([proposal[:, place, code] for place, code in enumerate(codes)]).sum(0)
         terms = model.log_likelihood(images, torch.tensor(codes).expand(16, 1, LATENTS))  # pyright: ignore
         weight = terms.double() - LATENTS * math.log(2) - chance
         mean, mean_log = mean + (chance + weight).exp(), mean_log + chance.exp() * weight

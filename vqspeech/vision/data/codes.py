@@ -73,7 +73,8 @@ def image_codes(path: str | Path) -> ImageCodes:
         raise ImageError(f"{path}: codes.npy, images.tsv and index.json do not belong together; encode again")
     if int(codes.max()) >= size:
         raise ImageError(f"{path}: code {codes.max()} is not below {size}; encode again")
-    return ImageCodes(path, codes, table, *names, size, latents, dimensions, *texts)
+    (classes, actions), (model, sha256) = names, texts
+    return ImageCodes(path, codes, table, classes, actions, size, latents, dimensions, model, sha256)
 
 
 def write_codes(

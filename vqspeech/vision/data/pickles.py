@@ -44,7 +44,7 @@ class _Array:
         match self.state:
             case (_, tuple(shape), _Type() as kind, fortran, bytes(data)) if kind.name in _NUMBERS:
                 if all(isinstance(n, int) and n >= 0 for n in shape):
-                    flat = np.frombuffer(data, np.dtype(kind.name).newbyteorder(kind.order))
+                    flat = np.frombuffer(data, np.dtype(kind.order + kind.name))
                     return flat.reshape(shape, order="F" if fortran else "C")
         raise PickleError("an array in it is not one of plain numbers")
 
