@@ -50,6 +50,10 @@ class UnitsError(VqspeechError):
     """A units file that is malformed or belongs to another model."""
 
 
+class ImageError(VqspeechError):
+    """An image, a set of images, or the codes of one, that cannot be read, is damaged, or does not fit the model."""
+
+
 class MissingExtra(VqspeechError):
     """A package of an optional extra that is not installed."""
 

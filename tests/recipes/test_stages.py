@@ -149,3 +149,12 @@ def test_the_studies_explain_themselves_without_installing():
     assert helped.returncode == 0 and "0 toy" in helped.stdout and "9 results" in helped.stdout
     wrong = subprocess.run(["bash", str(run), "training.steps=1"], capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 1 and "studies have no settings" in wrong.stderr
+
+
+@pytest.mark.parametrize("corpus", ["cifar10", "imagenet"])
+def test_recipes_of_images_explain_themselves_without_installing(corpus):
+    run = ROOT / "egs" / corpus / "run.sh"
+    helped = subprocess.run(["bash", str(run), "--help"], capture_output=True, text=True, timeout=60)
+    assert helped.returncode == 0 and "6 encode" in helped.stdout and f"{corpus}" in helped.stdout
+    wrong = subprocess.run(["bash", str(run), "--stgae", "1"], capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 1 and "unknown option --stgae" in wrong.stderr

@@ -12,7 +12,8 @@ from vqspeech.errors import ConfigError, SpeakerError, UnitsError
 from vqspeech.metrics.kneser_ney import KneserNey
 from vqspeech.models import checkpoint
 from vqspeech.models.prior import LatentPrior
-from vqspeech.training.prior import SpokenUnits
+from vqspeech.training.prior import PriorTask, SpokenUnits
+from vqspeech.training.speech import SpeechTask
 from vqspeech.training.trainer import Trainer
 
 TINY = [
@@ -41,7 +42,7 @@ def spoken(seed, utterances=12, sha256="0" * 64):
 
 def trainer(kind, out, *overrides, train=None, dev=None):
     resolved = config("mini_prior", [f"prior={kind}", *TINY, *KINDS[kind], *overrides])
-    return Trainer(resolved, train or spoken(0), dev or spoken(1), out)
+    return Trainer(PriorTask(resolved, train or spoken(0), dev or spoken(1)), out)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
@@ -108,8 +109,8 @@ def test_refusals(tmp_path):
     assert trainer("wavenet_small", tmp_path, train=spoken(0), dev=nobody).model.speakers == ["a", "b"]
 
 
-def test_the_kind_of_configuration_fits_the_data(small_shards, tmp_path):
+def test_the_kind_of_configuration_fits_the_data(small_shards):
     with pytest.raises(ConfigError, match="learns from units: vqspeech prior"):
-        Trainer(config("mini_prior"), small_shards, small_shards, tmp_path)
+        SpeechTask(config("mini_prior"), small_shards, small_shards)
     with pytest.raises(ConfigError, match="units train one of mini_prior, prior"):
-        Trainer(config("mini_world"), spoken(0), spoken(1), tmp_path)
+        PriorTask(config("mini_world"), spoken(0), spoken(1))

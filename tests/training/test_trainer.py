@@ -15,6 +15,7 @@ from vqspeech.models.quantize import QUANTIZERS, quantizer
 from vqspeech.models.quantize.replacement import POLICIES, ByBatches
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training import trainer as training
+from vqspeech.training.speech import SpeechTask
 from vqspeech.training.trainer import Trainer, learning_rate
 
 TINY = [
@@ -36,7 +37,7 @@ KINDS = {"librispeech_world": WORLD, "mini_wavenet": WAVENET, "vctk": WAVENET}
 
 
 def trainer(name, data, out, *overrides):
-    return Trainer(config(name, [*KINDS[name], *overrides]), data, data, out)
+    return Trainer(SpeechTask(config(name, [*KINDS[name], *overrides]), data, data), out)
 
 
 @pytest.mark.parametrize("name", list(KINDS))
@@ -129,7 +130,7 @@ def test_unknown_dev_speaker_is_refused(small_data, small_shards, tmp_path):
 
     high, _ = write_shards(small_data.subset(speakers=["high"]), tmp_path / "high", with_world=True)
     with pytest.raises(SpeakerError, match="low"):
-        Trainer(config("librispeech_world", WORLD), high, small_shards, tmp_path)
+        SpeechTask(config("librispeech_world", WORLD), high, small_shards)
 
 
 def test_world_decoder_needs_world_frames(small_data, tmp_path):

@@ -166,6 +166,58 @@ def priors(repeats: int) -> Iterator[Row]:
     process.close()
 
 
+def pixels(repeats: int) -> Iterator[Row]:
+    """Images a second that priors over 32x32 codes draw, every place computed once, and by full passes, in turns."""
+    process = Process("pixels:Pixels")
+    about = process.about
+    if not about["alike"]:
+        raise SystemExit("the full passes do not draw the codes that the cached sampler draws from the same numbers")
+    for name, parameters in about["parameters"].items():
+        for lanes in (1, 8) if name == "small_prior" else (1,):
+            times: dict[str, list[float]] = {way: [] for way in ("cached", "full passes")}
+            for _ in range(repeats):
+                for way, some in times.items():
+                    some.append(process(name, way, lanes))
+            ratios = [full / cached for cached, full in zip(*times.values(), strict=True)]
+            what = f"PixelCNN, {name}, {lanes} image{'s' * (lanes > 1)}"
+            for way, some in times.items():
+                note = (
+                    f"{parameters / 1e6:.1f} M parameters, 32x32 codes of 512"
+                    if way == "cached"
+                    else f"by {about['passes']} of 1,024 passes"
+                )
+                yield Row(f"{what}: {way}", 1 / median(some), "images/s", note)
+            note = f"{min(ratios):,.0f} to {max(ratios):,.0f}; bar 20 x"
+            yield Row(f"{what}: full passes : cached", median(ratios), "x", note)
+    process.close()
+
+
+def images(batch: int, rounds: int) -> Iterator[Row]:
+    """Steps of the cifar10_vqvae model, ours and naive, by precision."""
+    (apart, largest), _ = alone("images:difference", batch)
+    if apart > TOLERANCE * max(1.0, largest):
+        raise SystemExit(f"the naive VQ-VAE is not ours: losses up to {largest:.2g} differ by {apart:.2g}")
+    auto, _ = alone("training:auto")
+    kinds = list(dict.fromkeys([("naive", "fp32"), ("ours", "fp32"), ("naive", auto), ("ours", auto)]))
+    steps = {kind: Process("images:Step", *kind, batch) for kind in kinds}
+    times: dict[tuple[str, str], list[float]] = {kind: [] for kind in kinds}
+    for _ in range(rounds):
+        for kind, step in steps.items():
+            times[kind].append(step())
+    for kind, step in steps.items():
+        seconds, peak = median(times[kind]), step.close()
+        note = f"{seconds:.2f} s a step of {batch} images; peak memory {peak:,.0f} MiB, with torch"
+        yield Row(f"train cifar10_vqvae, {' '.join(kind)}", batch / seconds, "images/s", note)
+    for what, theirs, ours in (
+        ("ours by default : naive fp32", ("naive", "fp32"), ("ours", auto)),
+        ("fp32 : fp32", ("naive", "fp32"), ("ours", "fp32")),
+        (f"{auto} : {auto}", ("naive", auto), ("ours", auto)),
+    ):
+        ratios = [a / b for a, b in zip(times[theirs], times[ours], strict=True)]
+        note = f"training.precision=auto is {auto} here; {min(ratios):.2f} to {max(ratios):.2f}"
+        yield Row(f"train cifar10_vqvae, {what}", median(ratios), "x", note)
+
+
 def scoring() -> Iterator[Row]:
     """Scores of units: an hour without and with ABX, and ABX as plain loops."""
     times, peak = alone("scores:scoring", 3600.0, CORES)
@@ -220,8 +272,10 @@ def main() -> None:
         "encode": lambda args: encoding(args.rounds),
         "sample": lambda args: sampling(args.rounds),
         "prior": lambda args: priors(args.rounds),
+        "pixels": lambda args: pixels(args.rounds),
         "scores": lambda args: scoring(),
         "quantizers": lambda args: quantizers(args.rounds),
+        "images": lambda args: images(4 * args.windows, args.rounds),
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", metavar="FILE", help="write the figures there as JSON too")

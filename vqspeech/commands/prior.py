@@ -4,14 +4,13 @@ The units may be anybody's. Where data directories are given, the prior is told 
 """
 
 import argparse
-import sys
 
 from vqspeech.conf import config, priors
 from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units
-from vqspeech.training.prior import SpokenUnits
-from vqspeech.training.trainer import INTERRUPTED, Trainer
+from vqspeech.training.prior import PriorTask, SpokenUnits
+from vqspeech.training.trainer import Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,8 +39,4 @@ def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
     resolved, data = config(args.conf, args.overrides), [DataDir.read(path) for path in args.data]
     train, dev = (SpokenUnits(units, speakers_of(units, data)) for units in map(read_units, (args.units, args.dev)))
-    ended = Trainer(resolved, train, dev, args.out).train()
-    if ended.interrupted:
-        print(f"stopped at step {ended.step}, saved; the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    return Trainer(PriorTask(resolved, train, dev), args.out).train().status()

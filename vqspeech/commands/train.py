@@ -9,7 +9,8 @@ import sys
 from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
 from vqspeech.training.clustering import cluster
-from vqspeech.training.trainer import INTERRUPTED, Trainer
+from vqspeech.training.speech import SpeechTask
+from vqspeech.training.trainer import Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +33,4 @@ def run(args: argparse.Namespace) -> int:
         figures = cluster(options, train, dev, args.out)
         print(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), file=sys.stderr)
         return 0
-    trainer = Trainer(options, train, dev, args.out)
-    ended = trainer.train()
-    if ended.interrupted:
-        print(f"stopped at step {ended.step}, saved; the same command goes on from there", file=sys.stderr)
-        return INTERRUPTED
-    return 0
+    return Trainer(SpeechTask(options, train, dev), args.out).train().status()

@@ -7,35 +7,39 @@ from vqspeech.errors import ConfigError
 
 def experiments() -> list[str]:
     """Names of the experiments with models of speech that come with the toolkit."""
-    return [name for name in _names() if not name.endswith("prior")]
+    return [name for name in names() if not name.endswith("prior")]
 
 
 def priors() -> list[str]:
     """Names of those with priors over the codes of such a model."""
-    return [name for name in _names() if name.endswith("prior")]
+    return [name for name in names() if name.endswith("prior")]
 
 
-def _names() -> list[str]:
+def names(module: str = __name__) -> list[str]:
+    """Names of all configurations of a module, sorted."""
     from importlib.resources import files
 
-    return sorted(entry.name[:-5] for entry in files(__name__).iterdir() if entry.name.endswith(".yaml"))
+    return sorted(entry.name[:-5] for entry in files(module).iterdir() if entry.name.endswith(".yaml"))
 
 
-def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
+def config(name: str, overrides: list[str] | None = None, module: str = __name__) -> dict[str, Any]:
     """The resolved configuration of an experiment, with overrides such as `decoder.layers=20` or `quantizer=gradient`.
 
-    Raises `ConfigError` for an unknown experiment, group or key.
+    Groups that a `module` below this one lacks are taken from here. Raises `ConfigError` for an unknown
+    experiment, group or key.
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    if name not in _names():
-        raise ConfigError(f"no configuration '{name}'; there are {', '.join(_names())}")
+    if name not in names(module):
+        raise ConfigError(f"no configuration '{name}'; there are {', '.join(names(module))}")
+    shared = [f"hydra.searchpath=[pkg://{__name__}]"] if module != __name__ else []
     try:
-        with initialize_config_module("vqspeech.conf", version_base="1.3"):
-            resolved = OmegaConf.to_container(compose(name, overrides or []), resolve=True, throw_on_missing=True)
+        with initialize_config_module(module, version_base="1.3"):
+            composed = compose(name, [*shared, *(overrides or [])])
+            resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(f"configuration '{name}': {' '.join(str(error).split())}") from None
     return cast(dict[str, Any], resolved)

@@ -1,17 +1,15 @@
 """What training leaves behind beside checkpoints: TensorBoard, and `curves.jsonl`, one evaluation a line."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vqspeech import audio
-from vqspeech.data.dump import Shards
-from vqspeech.models.vqvae import VQVAE
-
 
 class Log:
-    """Figures, spectrograms and sounds of one experiment, by step."""
+    """Figures, pictures and sounds of one experiment, by step."""
 
     def __init__(self, out: Path):
         from torch.utils.tensorboard import SummaryWriter
@@ -27,21 +25,20 @@ class Log:
             self.board.add_scalar(name, value, step)
         self.board.flush()
 
-    def listen(self, step: int, model: VQVAE, shards: Shards, seconds: float) -> None:
-        """Adds a held-out utterance, its free-running reconstruction, and its conversion to another voice."""
-        from vqspeech.metrics.pictures import spectrograms
-
-        training = model.training
-        model.eval()
-        wave = audio.linear(shards.levels(0, 0, int(seconds * audio.RATE)))
-        own = shards.speakers[0]
-        other = next((name for name in model.speakers if name != own), own)
-        sounds = {"recording": wave, f"reconstruction {own}": model.reconstruct(wave, own)}
-        sounds[f"conversion {other}"] = model.convert(wave, other)
-        model.train(training)
+    def sounds(self, step: int, sounds: Mapping[str, np.ndarray], rate: int) -> None:
+        """Adds waveforms `(samples,)` by name, of so many samples a second."""
         for name, sound in sounds.items():
-            self.board.add_audio(name, np.clip(sound, -1, 1)[None], step, audio.RATE)
-        self.board.add_figure("spectrograms", spectrograms(sounds), step)
+            self.board.add_audio(name, np.clip(sound, -1, 1)[None], step, rate)
+        self.board.flush()
+
+    def figure(self, step: int, name: str, figure: Any) -> None:
+        """Adds a figure of matplotlib."""
+        self.board.add_figure(name, figure, step)
+        self.board.flush()
+
+    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
+        """Adds a picture, uint8 `(height, width, 3)`."""
+        self.board.add_image(name, picture, step, dataformats="HWC")
         self.board.flush()
 
     def _lines(self) -> list[str]:

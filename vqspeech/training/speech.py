@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
 
 from vqspeech import audio
@@ -16,18 +17,21 @@ from vqspeech.training.log import Log
 class SpeechTask:
     """The VQ-VAE of `config`, windows of the dump `train` to learn from, and what is measured of it on `dev`.
 
-    The best checkpoint has the least `criterion`; a window has `length` of `items`, of which speech has `rate` a
-    second. Raises `SpeakerError` where `dev` has a speaker that `train` has not.
+    A window has `length` samples. Raises `ConfigError` where `config` is of another kind of model, `SpeakerError` where
+    `dev` has a speaker that `train` has not.
     """
 
-    criterion, items, rate = "decoder", "samples", audio.RATE
+    criterion, items = "decoder", "samples"
 
     def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards):
+        if "prior" in config:
+            raise ConfigError("the configuration of a prior, which learns from units: vqspeech prior")
         self.options, self.train, self.dev = config["training"], train, dev
         groups = {name: group for name, group in config.items() if name != "training"}
+        torch.manual_seed(self.options["seed"])
         self.model = VQVAE(groups, speaker_names([train]), train.genders)
-        self.windows, self.held = (self.model.windows(shards, self.options["seconds"]) for shards in (train, dev))
-        self.length = self.windows.samples
+        self.batches, self.held = (self.model.windows(shards, self.options["seconds"]) for shards in (train, dev))
+        self.length = self.batches.samples
         if self.options["encoder"]:
             self.model.freeze_encoder()
 
@@ -58,10 +62,26 @@ class SpeechTask:
             f"perplexity {figures['perplexity']:.0f}, {figures['used']:.0f} of {self.codes} codes used"
         )
 
-    def listen(self, log: Log, step: int) -> None:
-        """Lets the log have sounds, every now and then."""
-        if step % self.options["listen_every"] == 0:
-            log.listen(step, self.model, self.dev, self.options["listen_seconds"])
+    def speed(self, rate: float) -> str:
+        """Samples a second, and how much faster than real time that is."""
+        return f"{rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time"
+
+    def show(self, log: Log, step: int) -> None:
+        """Lets the log have, every now and then, a held-out utterance, its free-running reconstruction, and its
+        conversion to another voice."""
+        if step % self.options["listen_every"]:
+            return
+        from vqspeech.metrics.pictures import spectrograms
+
+        self.model.eval()
+        wave = audio.linear(self.dev.levels(0, 0, int(self.options["listen_seconds"] * audio.RATE)))
+        own = self.dev.speakers[0]
+        other = next((name for name in self.model.speakers if name != own), own)
+        sounds = {"recording": wave, f"reconstruction {own}": self.model.reconstruct(wave, own)}
+        sounds[f"conversion {other}"] = self.model.convert(wave, other)
+        self.model.train()
+        log.sounds(step, sounds, audio.RATE)
+        log.figure(step, "spectrograms", spectrograms(sounds))
 
 
 def _take_encoder(model: VQVAE, path: str) -> None:

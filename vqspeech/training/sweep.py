@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vqspeech.conf import config
 from vqspeech.errors import ConfigError, VqspeechError
@@ -43,10 +43,11 @@ def swept(
         from omegaconf import OmegaConf
 
         from vqspeech.data.dump import shards
+        from vqspeech.training.speech import SpeechTask
         from vqspeech.training.trainer import Trainer
 
-        folder = HydraConfig.get().runtime.output_dir
-        Trainer(OmegaConf.to_container(resolved, resolve=True), *map(shards, paths), folder).train()  # pyright: ignore
+        options = cast(dict[str, Any], OmegaConf.to_container(resolved, resolve=True))
+        Trainer(SpeechTask(options, *map(shards, paths)), HydraConfig.get().runtime.output_dir).train()
 
     given = sys.argv
     sys.argv = [

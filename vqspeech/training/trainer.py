@@ -1,4 +1,4 @@
-"""The training loop, of a model of speech or of a prior over its codes.
+"""The training loop, of whatever a task has it train: a model of speech, a prior over its codes, a model of images.
 
 Every random draw of a step comes from (seed, step, process), so a run that was stopped and resumed makes the very
 losses of one that never was, and the only state to keep beside the weights is the optimiser's.
@@ -19,16 +19,13 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech.conf import priors
-from vqspeech.data.dump import Shards
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import summed
 from vqspeech.training.log import Log
-from vqspeech.training.prior import PriorTask, SpokenUnits
-from vqspeech.training.speech import SpeechTask
+from vqspeech.training.task import Task
 
 INTERRUPTED = 130
 """Exit status of a training that was stopped by a signal, after it saved."""
@@ -42,32 +39,29 @@ class Ended:
     interrupted: bool
     losses: list[float]
 
+    def status(self) -> int:
+        """Exit status: 0, or 130 where a signal stopped it, which is said."""
+        if self.interrupted:
+            print(f"stopped at step {self.step}, saved; the same command goes on from there", file=sys.stderr)
+        return INTERRUPTED if self.interrupted else 0
+
 
 class Trainer:
-    """Trains the model of `config` on `train`, watched on `dev`: a VQ-VAE on speech, a prior on units. Checkpoints and
-    logs go to `out`.
+    """Trains the model of `task`. Checkpoints and logs go to `out`.
 
     Where `out` holds `last.safetensors`, training goes on from there. Raises `ConfigError` where that is of another
-    configuration, or this one of another kind of model, `CheckpointError` where it is damaged.
+    configuration, `CheckpointError` where it is damaged.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        train: Shards | SpokenUnits,
-        dev: Shards | SpokenUnits,
-        out: str | Path,
-    ):
-        self.options, self.out = config["training"], Path(out)
+    def __init__(self, task: Task, out: str | Path):
+        self.task, self.options, self.out = task, task.options, Path(out)
         AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
             mixed_precision=_precision(self.options["precision"]),
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
-        torch.manual_seed(self.options["seed"])
-        self.task = _task(config, train, dev)
-        model = self.task.model
+        model = task.model
         self.last = self.out / f"last{checkpoint.SUFFIX}"
         self.step, self.best, kept = 0, math.inf, {}
         if self.last.is_file():
@@ -77,7 +71,7 @@ class Trainer:
             model.load_state_dict({k[6:]: v for k, v in kept.items() if k.startswith("model.")})
             self.step, self.best = about["step"], about["best"]
         else:
-            self.task.begin()
+            task.begin()
         optimizer = torch.optim.AdamW(
             [parameter for parameter in model.parameters() if parameter.requires_grad],
             betas=(0.9, 0.99),
@@ -87,7 +81,7 @@ class Trainer:
         if kept:
             _load_optimizer(optimizer, kept)
         if self.options["compile"]:
-            self.task.network.compile()
+            task.network.compile()
         self.model = model
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
         self.main = self.accelerator.is_main_process
@@ -123,13 +117,12 @@ class Trainer:
                     losses.append(loss)
                     bar.update()
                     rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                    speed = f"{rate:,.0f} {self.task.items}/s, {rate / self.task.rate:.0f}x real time"
-                    bar.set_postfix_str(f"loss {loss:.3f}, {speed}", False)
+                    bar.set_postfix_str(f"loss {loss:.3f}, {self.task.speed(rate)}", False)
                     if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
                         self._evaluate(log, loss, summed(counts), rate)
                         counts.zero_()
                     if log:
-                        self.task.listen(log, self.step)
+                        self.task.show(log, self.step)
             if self._stop and self.main:
                 self._save()
         finally:
@@ -147,7 +140,7 @@ class Trainer:
             draw = self.step * options["accumulate"] + part
             # One seed a step, and a process's own beside it: dropout differs between processes and survives a resume.
             torch.manual_seed(hash((options["seed"], draw, process)) & 0x7FFFFFFF)
-            batch = self.task.windows.random(options["batch"], options["seed"], draw, process).to(
+            batch = self.task.batches.random(options["batch"], options["seed"], draw, process).to(
                 self.accelerator.device
             )
             with self.accelerator.autocast():
@@ -213,16 +206,6 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             self._stop = bool(summed(torch.tensor(float(self._stop), device=self.accelerator.device)) > 0)
         return self._stop
-
-
-def _task(config: Mapping[str, Any], train: Shards | SpokenUnits, dev: Shards | SpokenUnits) -> SpeechTask | PriorTask:
-    if isinstance(train, SpokenUnits) and isinstance(dev, SpokenUnits):
-        if "prior" not in config:
-            raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(priors())}")
-        return PriorTask(config, train, dev)
-    if "prior" in config or not (isinstance(train, Shards) and isinstance(dev, Shards)):
-        raise ConfigError("the configuration of a prior, which learns from units: vqspeech prior")
-    return SpeechTask(config, train, dev)
 
 
 def learning_rate(step: int, options: Mapping[str, Any]) -> float:

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Photographs in folders, ImageNet or any others, as squares of 128: 32x32 codes. --corpus is needed: ImageNet wants a login.
+# shellcheck disable=SC2034 # the variables are for the pipeline
+set -euo pipefail
+confs=(imagenet_small)
+if [ -n "${FULL:-}" ]; then confs=(imagenet); fi # FULL=1: the paper's size, for a GPU
+extras=(vision)
+prepare=(prepare folder --size 128 --data "{corpus}")
+prior=${FULL:+prior}
+prior=${prior:-small_prior}
+classes=${CLASSES:-any} # CLASSES="tabby tench": those of a corpus with a folder for each class
+scale=1
+limit=16
+tiny=
+
+download() { die "ImageNet cannot be had without a login; name a folder of photographs by --corpus DIR (DIR/CLASS/*.jpg or DIR/*.jpg)"; }
+
+# shellcheck source=../../recipes/images.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/../../recipes/images.sh"

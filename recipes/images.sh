@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # what the recipe sets
+# Codes of images, a prior over them, and samples, from a corpus to RESULTS.md. To be sourced by egs/*/run.sh with its
+# arguments, after it has set what is special about its corpus:
+#   confs            configurations to train, in turn, where none is named by --conf; codes are those of the first
+#   extras           extras to install (see pyproject.toml)
+#   prepare          the command that makes data/, without --out; {corpus} in it is the folder of the corpus
+#   prior            configuration of the prior over the codes of the first model; empty: none
+#   classes          what is drawn: "any", "all" classes, or names of some
+#   scale            width of a pixel in pictures
+#   tiny             configuration of a model so small that its bound can be checked by counting; empty: none
+#   download         function that puts the corpus into the folder $corpus
+# and may define more_prior and more_score, functions for what only its corpus has.
+set -euo pipefail
+
+recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname -- "$recipes")
+recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[1]}")" && pwd) # the folder of run.sh
+stages=("-1 download" "0 prepare" "1 validate" "3 train" "4 reconstruct" "6 encode" "7 prior" "8 sample" "9 score")
+usage_more="Configurations of this recipe: ${confs[*]}"
+limit=${limit:-24}
+# shellcheck source=stages.sh
+. "$recipes/stages.sh"
+
+parse_options "$@"
+[ -n "$conf" ] && confs=("$conf")
+[ -z "$tag" ] || [ ${#confs[@]} = 1 ] || die "--tag names one experiment, but the recipe trains ${confs[*]}; choose one by --conf"
+corpus_given=$corpus
+corpus=${corpus:-downloads}
+
+bash "$root/tools/install.sh" "${extras[@]}"
+export PATH="$root/.venv/bin:$PATH"
+cd -- "$recipe"
+
+# Calls a function with each configuration and its experiment folder.
+each_experiment() {
+  local one
+  for one in "${confs[@]}"; do
+    "$1" "$one" "exp/${tag:-$one}"
+  done
+}
+first_experiment() { echo "exp/${tag:-${confs[0]}}"; }
+
+stage_download() {
+  if [ -n "$corpus_given" ]; then
+    log "--corpus is given, nothing to download"
+  else
+    mkdir -p "$corpus"
+    download
+  fi
+}
+
+stage_prepare() {
+  once data/train/index.json -- vqspeech vision "${prepare[@]//\{corpus\}/$corpus}" --out data
+  if [ -n "$tiny" ]; then
+    once data/tiny/train/index.json -- vqspeech vision "${prepare[@]//\{corpus\}/$corpus}" --shrink 4 --out data/tiny
+  fi
+}
+
+stage_validate() {
+  once "data#validate" data/train/index.json -- vqspeech vision validate data/train data/dev data/test
+}
+
+# The command that trains, on the GPUs that were asked for.
+trainer=(vqspeech)
+if [ "$ngpu" -gt 1 ]; then
+  trainer=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)
+elif [ "$ngpu" = 0 ]; then
+  export CUDA_VISIBLE_DEVICES=""
+fi
+
+stage_train() {
+  each_experiment train
+  if [ -n "$tiny" ]; then
+    once "exp/$tiny/best.safetensors" data/tiny/train/index.json -- \
+      "${trainer[@]}" vision train --conf "$tiny" --train data/tiny/train --dev data/tiny/dev --out "exp/$tiny"
+  fi
+}
+train() { # conf exp
+  once "$2/best.safetensors" data/train/index.json -- "${trainer[@]}" vision train --conf "$1" \
+    --train data/train --dev data/dev --out "$2" ${overrides[@]+"${overrides[@]}"}
+}
+
+stage_reconstruct() { each_experiment reconstruct; }
+reconstruct() { # conf exp
+  once "$2/pictures/reconstructions.png" "$2/best.safetensors" -- vqspeech vision reconstruct --model "$2" \
+    --data data/test --limit "$limit" --scale "$scale" --out "$2/pictures/reconstructions.png"
+}
+
+stage_encode() {
+  local part exp
+  exp=$(first_experiment)
+  for part in train dev test; do
+    once "$exp/codes/$part/index.json" "$exp/best.safetensors" "data/$part/index.json" -- \
+      vqspeech vision encode --model "$exp" --data "data/$part" --out "$exp/codes/$part"
+  done
+}
+
+stage_prior() {
+  local exp
+  exp=$(first_experiment)
+  if [ -z "$prior" ]; then
+    log "this recipe trains no prior"
+    return
+  fi
+  once "$exp/prior/best.safetensors" "$exp/codes/train/index.json" -- "${trainer[@]}" vision prior --conf "$prior" \
+    --codes "$exp/codes/train" --dev "$exp/codes/dev" --out "$exp/prior"
+  once "$exp/scores.json#prior" "$exp/prior/best.safetensors" "$exp/codes/test/index.json" -- vqspeech vision score prior \
+    --prior "$exp/prior" --codes "$exp/codes/test" --train "$exp/codes/train" --out "$exp/scores.json"
+  ! declare -F more_prior >/dev/null || more_prior "$exp"
+}
+
+stage_sample() {
+  local exp names
+  exp=$(first_experiment)
+  if [ -z "$prior" ]; then
+    log "this recipe trains no prior, so there is nothing to sample"
+    return
+  fi
+  read -ra names <<<"$classes"
+  once "$exp/samples/samples.npz" "$exp/prior/best.safetensors" -- vqspeech vision sample --model "$exp" \
+    --prior "$exp/prior" --class "${names[@]}" --n 8 --scale "$scale" --out "$exp/samples"
+  once "$exp/scores.json#samples" "$exp/samples/samples.npz" -- vqspeech vision score samples \
+    --samples "$exp/samples/samples.npz" --train data/train --data data/test --scale "$scale" \
+    --picture "$exp/pictures/samples-nearest.png" --out "$exp/scores.json"
+  mkdir -p "$exp/pictures"
+  cp -- "$exp/samples/samples.png" "$exp/pictures/samples.png"
+}
+
+stage_score() {
+  local one experiments=()
+  each_experiment score
+  for one in "${confs[@]}"; do
+    experiments+=("exp/${tag:-$one}")
+  done
+  if [ ${#experiments[@]} -gt 1 ]; then
+    run vqspeech vision score steps "${experiments[@]}" --out exp/comparison/scores.json
+    experiments=(exp/comparison "${experiments[@]}")
+  fi
+  if [ -n "$tiny" ]; then
+    once "exp/$tiny/scores.json#approximation" "exp/$tiny/best.safetensors" -- \
+      vqspeech vision score approximation "exp/$tiny" --data data/tiny/test --out "exp/$tiny/scores.json"
+    experiments+=("exp/$tiny")
+  fi
+  ! declare -F more_score >/dev/null || more_score
+  run vqspeech results "${experiments[@]}" --out RESULTS.md
+}
+score() { # conf exp
+  local with_prior=()
+  if [ "$2" = "$(first_experiment)" ] && [ -f "$2/prior/best.safetensors" ]; then
+    with_prior=(--prior "$2/prior")
+  fi
+  once "$2/scores.json#bits" "$2/best.safetensors" -- vqspeech vision score bits "$2" --data data/test \
+    ${with_prior[@]+"${with_prior[@]}"} --limit "${IMAGES:-2000}" --out "$2/scores.json"
+  once "$2/scores.json#reconstructions" "$2/best.safetensors" -- vqspeech vision score reconstructions "$2" \
+    --data data/test --train data/train --out "$2/scores.json"
+  run vqspeech vision draw "$2"
+}
+
+run_stages

@@ -1,0 +1,117 @@
+"""From images to samples by the command line: train, encode, prior, sample, score; what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.vision.code_maps import image_set
+from vqspeech.cli import main
+
+MODEL = [
+    "network.channels=6", "network.blocks=1", "model.dimension=3", "quantizer.codes=8", "training.steps=2",
+    "training.evaluate_every=2", "training.evaluate_batches=1", "training.batch=4", "training.precision=fp32",
+]  # fmt: skip
+PRIOR = [
+    "training.steps=2", "training.evaluate_every=2", "training.evaluate_batches=1", "training.batch=4",
+    "training.precision=fp32", "prior.layers=1", "prior.width=4", "prior.hidden=6",
+]  # fmt: skip
+TOP = ["top.dimension=2", "top.channels=4", "quantizer.codes=4"]
+
+
+def vision(*words) -> int:
+    return main(["vision", *map(str, words)])
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with two sets of frames of 16x16, a tiny VQ-VAE, their codes, a prior and a second VQ-VAE."""
+    at = tmp_path_factory.mktemp("priors")
+    for part, n in (("train", 24), ("test", 12)):
+        image_set(at / part, n, (3, 16, 16), seed=n, frames=4)
+    train = ("--train", at / "train", "--dev", at / "test")
+    assert vision("train", "--conf", "frames_small", *train, "--out", at / "exp", *MODEL) == 0
+    for part in ("train", "test"):
+        assert vision("encode", "--model", at / "exp", "--data", at / part, "--out", at / "codes" / part) == 0
+    codes = ("--codes", at / "codes" / "train", "--dev", at / "codes" / "test")
+    assert vision("prior", "--conf", "small_prior", *codes, "--out", at / "prior", *PRIOR) == 0
+    assert vision("prior", "--conf", "small_top_prior", *codes, "--out", at / "top", *PRIOR, *TOP) == 0
+    return at
+
+
+def test_samples_of_classes(made, tmp_path, capsys):
+    command = ("sample", "--model", made / "exp", "--prior", made / "prior", "--n", 2, "--class", "all", "--seed", 3)
+    assert vision(*command, "--out", tmp_path / "a") == 0
+    assert capsys.readouterr().out.strip() == str(tmp_path / "a" / "samples.png")
+    with np.load(tmp_path / "a" / "samples.npz") as file:
+        found = {key: file[key] for key in file}
+    assert found["images"].shape == (4, 16, 16, 3) and found["images"].dtype == np.uint8
+    assert found["codes"].shape == (4, 4, 4) and found["labels"].tolist() == [0, 0, 1, 1]
+    assert vision(*command, "--out", tmp_path / "b") == 0
+    with np.load(tmp_path / "b" / "samples.npz") as file:
+        assert all((file[key] == found[key]).all() for key in found), "a seed gives the same samples"
+
+
+def test_bits_of_a_prior_are_scored(made, tmp_path):
+    out = tmp_path / "scores.json"
+    codes = ("--codes", made / "codes" / "test", "--train", made / "codes" / "train")
+    assert vision("score", "prior", "--prior", made / "prior", *codes, "--out", out) == 0
+    section = json.loads(out.read_text())["sections"]["prior"]
+    rows = {row["row"]: row for row in section["rows"]}
+    assert rows["uniform"]["bits/code, held out"]["value"] == 3 and rows["uniform"]["bits/image, held out"]["n"] == 12
+    assert "intervals over episodes" in section["notes"][0] and {"prior", "unigram", "unigram of each place"} < set(
+        rows
+    )
+
+
+def test_the_latents_of_a_second_model_are_scored(made, tmp_path):
+    out, picture = tmp_path / "scores.json", tmp_path / "top.png"
+    data = ("--codes", made / "codes" / "test", "--data", made / "test", "--picture", picture, "--out", out)
+    assert vision("score", "top", "--top", made / "top", "--model", made / "exp", *data) == 0
+    rows = {row["row"]: row for row in json.loads(out.read_text())["sections"]["top"]["rows"]}
+    assert rows["given its own latents"]["more than with its own"]["value"] == 0
+    assert len(rows) == 6 and rows["given no latents"]["bits/image"]["value"] > 0 and picture.is_file()
+
+
+def test_codes_of_another_model_are_refused(made, tmp_path, capsys):
+    train = ("--train", made / "train", "--dev", made / "test")
+    assert vision("train", "--conf", "frames_small", *train, "--out", tmp_path, *MODEL, "training.seed=1") == 0
+    assert vision("encode", "--model", tmp_path, "--data", made / "test", "--out", tmp_path / "codes") == 0
+    capsys.readouterr()
+    score = ("score", "prior", "--prior", made / "prior", "--codes", tmp_path / "codes", "--out", tmp_path / "s.json")
+    sample = ("sample", "--model", tmp_path, "--prior", made / "prior", "--out", tmp_path / "samples")
+    prior = ("prior", "--codes", made / "codes" / "train", "--dev", tmp_path / "codes", "--out", tmp_path / "prior")
+    top = ("score", "top", "--top", made / "top", "--model", tmp_path, "--codes", tmp_path / "codes")
+    top += ("--data", made / "test", "--picture", tmp_path / "p.png", "--out", tmp_path / "s.json")
+    for command in (score, sample, prior, top):
+        assert vision(*command) == 1
+        assert "other codes than were learned from (sha256" in capsys.readouterr().err
+    assert not (tmp_path / "samples").exists() and not (tmp_path / "s.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--class", "c"), "no class 'c'; it has a, b"),
+        (("--n", 0), "--n and --scale 1 or more"),
+        (("--top-p", 0), "--top-p in (0, 1]"),
+        (("--seed", -1), "--seed and --temperature are 0 or more"),
+    ],
+)
+def test_what_cannot_be_drawn(made, tmp_path, capsys, words, message):
+    assert vision("sample", "--model", made / "exp", "--prior", made / "prior", "--out", tmp_path, *words) == 1
+    assert message in capsys.readouterr().err
+
+
+def test_a_model_is_no_prior(made, tmp_path, capsys):
+    assert vision("sample", "--model", made / "exp", "--prior", made / "exp", "--out", tmp_path) == 1
+    assert "is no prior over codes of images" in capsys.readouterr().err
+    codes = ("--codes", made / "codes" / "train", "--dev", made / "codes" / "test", "--out", tmp_path)
+    assert vision("prior", "--conf", "frames_small", *codes) == 1
+    assert "codes train one of" in capsys.readouterr().err
+
+
+def test_recording_needs_enough_to_split(tmp_path, capsys):
+    pytest.importorskip("vizdoom")
+    assert vision("record", "--episodes", 2, "--out", tmp_path / "d") == 1
+    assert "use 3 of 2 frames at least" in capsys.readouterr().err and not (tmp_path / "d").exists()

@@ -1,0 +1,110 @@
+"""The second VQ-VAE: latents, what is told the decoder, whether they are used."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.vision.code_maps import SIZE
+from vqspeech.errors import ConfigError
+from vqspeech.vision.data.code_batches import CodeBatch, grids
+from vqspeech.vision.models.top import TopVQVAE
+from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
+
+CODES = {"codes": SIZE, "shape": [1, 9, 5], "model": "exp/m", "sha256": "5" * 64}
+CONFIG = {
+    "prior": {"layers": 2, "width": 6, "window": 3, "hidden": 9, "dropout": 0.0, "hidden_codes": 0.0, "withheld": 0.0},
+    "top": {"latents": 3, "dimension": 4, "channels": 5, "blocks": 1},
+    "quantizer": {"name": "ema", "codes": 7},
+}
+
+
+def top(codes=CODES, withheld=0.0):
+    torch.manual_seed(0)
+    return TopVQVAE({**CONFIG, "prior": {**CONFIG["prior"], "withheld": withheld}}, codes).eval()
+
+
+def some(n=6, seed=0):
+    codes = grids(np.random.default_rng(seed).integers(0, SIZE, (n, 9, 5)), 1)
+    return CodeBatch(codes, torch.zeros(n, dtype=torch.long))
+
+
+def test_three_latents_of_a_whole_map_and_their_losses():
+    made, batch = top(), some()
+    losses, codes, mask = made.train()(batch)
+    assert codes.shape == mask.shape == (6, 3) and mask.all() and set(losses) == {"nll", "commitment"}
+    made.eval()
+    with torch.no_grad():
+        losses, codes, _ = made(batch)
+    assert (made.encode(batch.codes[:, 0].numpy()) == codes.numpy()).all()
+    bits = made.bits(batch.codes, codes)
+    assert losses["nll"].item() * 45 / np.log(2) == pytest.approx(bits.mean().item(), rel=1e-5)
+
+
+def test_the_encoder_learns_through_the_latents():
+    made = top().train()
+    losses, _, _ = made(some())
+    losses["nll"].backward()
+    assert made.encoder.embedding.weight.grad is not None and made.encoder.embedding.weight.grad.abs().sum() > 0
+
+
+def test_withheld_latents_are_no_latents():
+    made, batch = top(withheld=1.0), some()
+    with torch.no_grad():
+        made.train()(batch)  # the codebook is fitted
+    none = made.bits(batch.codes, None).mean().item()
+    made.quantizer.frozen = True
+    with torch.no_grad():
+        assert made(batch)[0]["nll"].item() * 45 / np.log(2) == pytest.approx(none, rel=1e-5), "all are withheld"
+        own = made.eval()(batch)[0]["nll"].item() * 45 / np.log(2)
+    assert own != pytest.approx(none, rel=1e-5), "none is when it is used"
+
+
+def test_a_collapsed_model_is_seen_to_be_one():
+    made, batch = top(), some(8)
+    with torch.no_grad():
+        made.train()(batch)
+        right, counts = bits_given(made, batch, 3, one_by_one=True)
+        assert counts.sum() == 24 and len(right) == 6
+        assert all((right[name] != right[OWN]).any() for name in right if name != OWN)
+        for layer in made.network.layers:  # the decoder turns a deaf ear
+            assert layer.condition is not None
+            layer.condition.weight.zero_()
+        deaf, _ = bits_given(made, batch, 3, one_by_one=True)
+    assert all(torch.equal(deaf[name], deaf[OWN]) for name in deaf)
+
+
+def test_bits_are_of_whole_maps_by_what_is_told():
+    made, batch = top(), some(4)
+    with torch.no_grad():
+        made.train()(batch)
+        made.eval()
+        found, _ = bits_given(made, batch, 3)
+        own = made.summarised(batch.codes)
+        for i in range(4):
+            one = batch.codes[i : i + 1]
+            for name, told in ((OWN, own[i : i + 1]), (OTHERS, own[(i + 2) % 4][None]), (NONE, None)):
+                assert made.bits(one, told).item() == pytest.approx(found[name][i].item(), rel=1e-5)
+
+
+def test_draws_hang_on_latents_and_seed():
+    made = top()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(torch.randn_like(weight) * 0.5)
+    latents = np.array([[0, 1, 2], [3, 4, 5]])
+    first = made.sample(latents, seed=1, progress=False)
+    assert first.shape == (2, 9, 5) and (made.sample(latents, seed=1, progress=False) == first).all()
+    assert (made.sample(latents, seed=2, progress=False) != first).any()
+    assert (made.sample(latents[::-1].copy(), seed=1, progress=False) != first).any()
+
+
+def test_checkpoints(tmp_path):
+    made = top()
+    made.save_pretrained(tmp_path / "best.safetensors", step=1)
+    again, codes = TopVQVAE.from_pretrained(tmp_path), np.random.default_rng(0).integers(0, SIZE, (3, 9, 5))
+    assert (again.encode(codes) == made.encode(codes)).all()
+
+
+def test_maps_that_are_too_small():
+    with pytest.raises(ConfigError, match="maps of 3x5 codes are too small"):
+        top({**CODES, "shape": [1, 3, 5]})

@@ -1,0 +1,92 @@
+"""What the trainer asks of a task: a model, what it learns from, and what is measured of it.
+
+A task draws its model's first weights from `options["seed"]`, so that a run is told by its configuration alone.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from vqspeech.training.log import Log
+
+
+class Batch(Protocol):
+    """What the model's forward takes."""
+
+    def to(self, device: torch.device | str, /) -> "Batch":
+        """The same batch on a device."""
+        ...
+
+
+class Batches(Protocol):
+    """Where batches come from."""
+
+    def random(self, size: int, seed: int, step: int, process: int = 0, /) -> Batch:
+        """`size` items drawn at random: a function of (seed, step, process) alone, so that a run can be resumed."""
+        ...
+
+
+class Model(Protocol):
+    """An `nn.Module`. Its forward takes a batch and gives losses by name, whose sum is minimised; codes, int64 of any
+    shape; and a mask of that shape, bool: the codes that count."""
+
+    @property
+    def about(self) -> Mapping[str, Any]:
+        """All it takes to build it again, beside the weights; a run goes on only where it is the same."""
+        ...
+
+    def save_pretrained(self, path: str | Path, /, **about: Any) -> None:
+        """Writes its checkpoint, which tells what is in `about` too."""
+        ...
+
+
+class Task(Protocol):
+    """What `Trainer` trains. The best checkpoint has the least `criterion` of `held_out`."""
+
+    options: Mapping[str, Any]
+    """The group `training` of the configuration."""
+    model: Any
+    """A `Model`, and an `nn.Module`."""
+    criterion: str
+    """Name of the figure that is to be small."""
+    items: str
+    """What is counted as seen: samples, codes, images."""
+    length: int
+    """How many of them are one of a batch."""
+
+    @property
+    def batches(self) -> Batches:
+        """What is learned from."""
+        ...
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are; 0 for a model without."""
+        ...
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The part that takes the time: what `training.compile` compiles."""
+        ...
+
+    def begin(self) -> None:
+        """Sets what is known before the first step."""
+        ...
+
+    def held_out(self, size: int, batches: int, /) -> dict[str, float]:
+        """Figures of `batches` times `size` held-out items."""
+        ...
+
+    def summary(self, figures: Mapping[str, float], /) -> str:
+        """The figures of an evaluation in words."""
+        ...
+
+    def speed(self, rate: float, /) -> str:
+        """A rate of items a second in words."""
+        ...
+
+    def show(self, log: Log, step: int, /) -> None:
+        """Lets the log have sounds or pictures, every now and then."""
+        ...

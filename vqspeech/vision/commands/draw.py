@@ -1,0 +1,22 @@
+"""Draw the training curves of an experiment, and of the prior in it."""
+
+import argparse
+from pathlib import Path
+
+from vqspeech.metrics.pictures import save
+from vqspeech.vision.metrics.curves import curves
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision draw`."""
+    parser.add_argument("experiment", metavar="EXP", help="experiment folder with curves.jsonl")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes EXP/pictures/curves.png, and prior.png where there is a prior, and prints their names."""
+    folder = Path(args.experiment)
+    for source, name in ((folder, "curves"), (folder / "prior", "prior"), (folder / "top", "top")):
+        if (source / "curves.jsonl").is_file():
+            save(curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
+            print(folder / "pictures" / f"{name}.png")
+    return 0

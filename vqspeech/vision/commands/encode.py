@@ -1,0 +1,37 @@
+"""Encode a set of images into codes: what a prior learns from."""
+
+import argparse
+import sys
+import time
+
+import torch
+
+from vqspeech.vision.data.codes import write_codes
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.models import code_model
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision encode`."""
+    parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder, with codes")
+    parser.add_argument("--data", required=True, metavar="SET", help="set of images")
+    parser.add_argument("--out", required=True, metavar="CODES", help="folder for the codes")
+    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images at once (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the codes and prints how fast."""
+    model = code_model(args.model, "cuda" if torch.cuda.is_available() else "cpu")
+    started = time.perf_counter()
+    described = {"codes": model.codes, "latents": model.latents, "model": args.model, "sha256": model.fingerprint()}
+    found = write_codes(
+        args.out,
+        image_set(args.data),
+        lambda pixels: model.encode(torch.from_numpy(pixels)).cpu().numpy(),
+        described,
+        args.batch,
+    )
+    rate = len(found) / (time.perf_counter() - started)
+    shape = "x".join(map(str, found.codes.shape))
+    print(f"{args.out}: {shape} codes of {found.size}, {rate:,.0f} images/s", file=sys.stderr)
+    return 0

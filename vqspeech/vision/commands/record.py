@@ -1,0 +1,55 @@
+"""Record first-person frames and actions: OUT/train, OUT/dev, OUT/test, split by episode.
+
+A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of DeepMind Lab where it can be imported.
+"""
+
+import argparse
+
+from vqspeech.vision.data import recording
+from vqspeech.vision.data.worlds import WORLDS, maps_of, world
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision record`."""
+    parser.add_argument("--world", choices=WORLDS, default="vizdoom", help="(default: %(default)s)")
+    parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of it (default: five of various kinds)")
+    parser.add_argument(
+        "--episodes", type=int, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
+    )
+    parser.add_argument("--frames", type=int, default=400, metavar="N", help="frames an episode (default: %(default)s)")
+    parser.add_argument(
+        "--skip", type=_at_least_one, default=4, metavar="N", help="ticks an action is held (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=_seed, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument("--out", required=True, metavar="DATA", help="folder for the sets")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the sets and prints what they hold."""
+    place = world(args.world, args.skip)
+    try:
+        maps = args.maps or maps_of(args.world)
+        corpus = recording.corpus(place, maps, args.episodes, args.frames, args.seed)
+        written = corpus.write(args.out)
+    finally:
+        place.close()
+    print(corpus.told)
+    for part, images in written.items():
+        print(f"{args.out}/{part}: {images.described}")
+    return 0
+
+
+def _at_least_one(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is less than 0")
+    return number

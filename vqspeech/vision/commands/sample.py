@@ -1,0 +1,71 @@
+"""Images from nothing: codes are drawn from a prior and decoded.
+
+Writes OUT/samples.npz (images, codes, labels) and a sheet of them, OUT/samples.png, a row a class.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vqspeech.errors import ConfigError
+from vqspeech.files import replaced
+from vqspeech.vision.metrics import pictures
+from vqspeech.vision.models import CodeModel, code_model
+from vqspeech.vision.models.prior import ImagePrior, require_same
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision sample`."""
+    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
+    parser.add_argument(
+        "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
+    )
+    parser.add_argument("--n", type=int, default=8, metavar="N", help="samples of each class (default: %(default)s)")
+    parser.add_argument(
+        "--class", dest="classes", nargs="+", metavar="NAME",
+        help="classes, 'all', or 'any' for one that is not told (default: any)", default=["any"],
+    )  # fmt: skip
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="(default: %(default)s)")
+    parser.add_argument(
+        "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
+    parser.add_argument("--scale", type=int, default=2, metavar="N", help="width of a pixel (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for what is made")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the samples and prints the name of the sheet."""
+    if args.seed < 0 or args.n < 1 or args.temperature < 0 or not 0 < args.top_p <= 1 or args.scale < 1:
+        raise ConfigError("--seed and --temperature are 0 or more, --n and --scale 1 or more, --top-p in (0, 1]")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, prior, out = code_model(args.model, device), ImagePrior.from_pretrained(args.prior, device), Path(args.out)
+    require_same(codes_of(model), prior.described, args.model)
+    names = list(prior.classes) if args.classes == ["all"] else [None if c == "any" else c for c in args.classes]
+    if not names:
+        raise ConfigError(f"{args.prior}: knows no classes; leave out --class all")
+    started = time.perf_counter()
+    each = [name for name in names for _ in range(args.n)]
+    codes = prior.sample(each, temperature=args.temperature, top_p=args.top_p, seed=args.seed)
+    rate = len(codes) / (time.perf_counter() - started)
+    images = torch.cat([model.decode(part).cpu() for part in torch.from_numpy(codes).split(32)]).numpy()
+    labels = np.array([prior.label(name) - 1 for name in each])
+    with replaced(out / "samples.npz") as temporary:
+        np.savez_compressed(
+            temporary, images=images.transpose(0, 2, 3, 1), codes=codes.astype(np.uint16), labels=labels
+        )
+    sheet = [images[i : i + args.n] for i in range(0, len(images), args.n)]
+    pictures.save(pictures.sheet(sheet, args.scale), out / "samples.png")
+    print(out / "samples.png")
+    print(f"{out}: {len(images)} samples, {rate:,.2f} images/s of codes", file=sys.stderr)
+    return 0
+
+
+def codes_of(model: CodeModel) -> dict:
+    """A model's codes as a prior describes those it learned from, but for the name of the model."""
+    shape = [model.latents, *model.places]
+    return {"codes": model.codes, "shape": shape, "sha256": model.fingerprint()}

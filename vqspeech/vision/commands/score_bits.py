@@ -1,0 +1,97 @@
+"""Measure bits a dimension of held-out images: what is needed at most, by the model's lower bound of log p(x)."""
+
+import argparse
+import math
+
+import numpy as np
+import torch
+
+from vqspeech.metrics import report, scores
+from vqspeech.metrics.bootstrap import ratio
+from vqspeech.models import checkpoint
+from vqspeech.vision.commands.sample import codes_of
+from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics.bounds import bits, over
+from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, pretrained
+from vqspeech.vision.models.likelihood import LogisticMixture
+from vqspeech.vision.models.prior import ImagePrior, require_same
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score bits`."""
+    parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
+    parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
+    parser.add_argument(
+        "--limit", type=int, default=10000, metavar="N", help="images, spread over the set (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of bounds that draw (default: %(default)s)")
+    parser.add_argument(
+        "--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"
+    )
+    parser.add_argument("--samples", type=int, metavar="N", help="of VIMCO's bound (default: as in training)")
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "bits" and prints it."""
+    model = pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
+    about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
+    if isinstance(model, VIMCO) and args.samples:
+        model.samples = args.samples
+    torch.manual_seed(args.seed)
+    images = ImageBatches(image_set(args.data))
+    found = bits(over(images, args.limit, 64, model.bound), model)
+    rows = [{"row": what(model), "step": about["step"], "bits/dimension, at most": ratio(found)}]
+    notes = [f"{len(found)} images of {args.data}; intervals over images", *described(model)]
+    if isinstance(model, VQVAE):
+        latents = math.prod(model.code_shape) * math.log2(model.codes) / model.dimensions
+        pixels = found - latents
+        rows[0] |= {"of it codes": latents, "of it pixels": ratio(pixels)}
+        if args.prior:
+            rows.append(_with_prior(model, args, images, pixels))
+            notes.append(f"learned prior: {args.prior}, not told the class")
+    scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
+    print(report.table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")
+    return 0
+
+
+def _with_prior(model: VQVAE, args: argparse.Namespace, images: ImageBatches, pixels: np.ndarray) -> dict:
+    """The row of the learned prior; `pixels` are the bits a dimension of the pixels given the codes."""
+    prior = ImagePrior.from_pretrained(args.prior, str(model.device))
+    require_same(codes_of(model), prior.described, args.experiment)
+    codes = over(images, args.limit, 64, model.encode).numpy()
+    latents = prior.bits(codes, np.zeros(len(codes), np.int64)).reshape(len(codes), -1).sum(1) / model.dimensions
+    return {
+        "row": what(model).replace("uniform", "learned"),
+        "bits/dimension, at most": ratio(pixels + latents),
+        "of it codes": ratio(latents),
+        "of it pixels": ratio(pixels),
+    }
+
+
+def what(model: Autoencoder) -> str:
+    """The model and its bound, in a few words."""
+    name = model.config["model"]["name"]
+    if isinstance(model, VIMCO):
+        return f"{name}, bound of {model.samples} samples, uniform prior"
+    if isinstance(model, VQVAE):
+        return f"{name}, log p(x|z_q) p(z_q), uniform prior"
+    return f"{name}, bound of one sample, Gaussian prior"
+
+
+def described(model: Autoencoder) -> list[str]:
+    """What must stand beside a figure for it to be compared: likelihood, latents, codebooks, size."""
+    mixture = model.likelihood
+    likelihood = "softmax over 256 levels"
+    if isinstance(mixture, LogisticMixture):
+        likelihood = f"mixture of {mixture.mixtures} discretised logistics"
+    shape = f"{model.places[0]}x{model.places[1]}x{model.latents} latents"
+    if model.codes:
+        books = "one codebook" if isinstance(model, VQVAE) else "one embedding"
+        shape += f" of {model.codes} codes, {books} for all"
+    parameters = sum(one.numel() for one in model.parameters())
+    return [
+        f"likelihood: {likelihood} for each channel, independent given the latents",
+        f"{shape}; {parameters:,} parameters",
+    ]

@@ -1,0 +1,46 @@
+"""Measure a prior on codes of images: bits a code and an image, beside uniform and unigrams."""
+
+import argparse
+
+import torch
+
+from vqspeech.metrics import report, scores
+from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.metrics import prior as measures
+from vqspeech.vision.models.prior import ImagePrior, described, require_same
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score prior`."""
+    parser.add_argument(
+        "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
+    )
+    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
+    parser.add_argument("--train", metavar="CODES", help="what was learned from: counts the unigrams, shows the gap")
+    parser.add_argument(
+        "--limit", type=int, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
+    )
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument("--section", default="prior", metavar="NAME", help="section in it (default: %(default)s)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section and prints it."""
+    prior = ImagePrior.from_pretrained(args.prior, "cuda" if torch.cuda.is_available() else "cpu")
+    codes, train = image_codes(args.codes), image_codes(args.train) if args.train else None
+    for one in (codes, train):
+        if one is not None:
+            require_same(described(one), prior.described, str(one.path))
+    some = measures.spread(codes, args.limit)
+    held = measures.held_out_bits(prior, some, train)
+    learned = {} if train is None else measures.held_out_bits(prior, measures.spread(train, len(some)), train)
+    rows = measures.rows(held, learned, measures.groups_of(some))
+    latents, height, width = prior.network.shape
+    notes = [
+        f"{len(some)} images of {args.codes}, {height}x{width}x{latents} codes of {prior.size}; intervals over "
+        + ("images" if some.table.episodes is None else "episodes"),
+        f"{sum(p.numel() for p in prior.parameters()):,} parameters; unigrams are counted in {args.train}",
+    ]
+    scores.add_rows(args.out, args.section, rows, notes=notes)
+    print(report.table(scores.read(args.out)["sections"][args.section]["rows"]), *notes, sep="\n")
+    return 0

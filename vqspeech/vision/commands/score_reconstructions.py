@@ -1,0 +1,52 @@
+"""Measure reconstructions of held-out images: PSNR, SSIM, and how the codes are used."""
+
+import argparse
+
+import numpy as np
+import torch
+
+from vqspeech.metrics import report, scores
+from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.models import checkpoint
+from vqspeech.vision.commands.score_bits import described
+from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics.quality import psnr, ssim
+from vqspeech.vision.models import CodeModel, pretrained
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score reconstructions`."""
+    parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
+    parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
+    parser.add_argument("--train", required=True, metavar="SET", help="its training images: their mean is a baseline")
+    parser.add_argument(
+        "--limit", type=int, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
+    )
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "reconstructions" and prints it."""
+    model = pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
+    about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
+    images = ImageBatches(image_set(args.data)).even(args.limit).images
+    made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)]).numpy()
+    some = ImageBatches(image_set(args.train)).even(1000).images.numpy()
+    mean = np.broadcast_to(some.mean(0).round().astype(np.uint8), made.shape)
+    rows = [
+        {"row": name, "PSNR, dB": ratio(psnr(images.numpy(), other)), "SSIM": ratio(ssim(images.numpy(), other))}
+        for name, other in (("reconstructions", made), ("the mean training image for all", mean))
+    ]
+    rows[0] |= {"step": about["step"]}
+    notes = [f"{len(images)} images of {args.data}; intervals over images", *described(model)]
+    if isinstance(model, CodeModel):
+        codes = torch.cat([model.encode(part).cpu() for part in images.split(32)])
+        counts = codes.flatten().bincount(minlength=model.codes).numpy()
+        size = codes[0].numel() * np.log2(model.codes)
+        rows[0] |= {"perplexity": perplexity(counts), "codes used": f"{used(counts)} of {model.codes}"}
+        notes.append(f"{size:,.0f} bits an image, {8 * model.dimensions / size:.1f} times less than its pixels")
+    scores.add_rows(args.out, "reconstructions", rows, notes=notes, packages=["scikit-image"])
+    print(report.table(scores.read(args.out)["sections"]["reconstructions"]["rows"]), *notes, sep="\n")
+    return 0

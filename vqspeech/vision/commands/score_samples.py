@@ -1,0 +1,64 @@
+"""Hold samples against the training images that are nearest to them, so that copying would show."""
+
+import argparse
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vqspeech.errors import ImageError
+from vqspeech.metrics import report, scores
+from vqspeech.metrics.bootstrap import ratio
+from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics import pictures
+from vqspeech.vision.metrics.nearest import nearest
+
+SHOWN = 16
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score samples`."""
+    parser.add_argument(
+        "--samples", required=True, metavar="NPZ", help="of `vqspeech vision sample`: images (n, height, width, 3)"
+    )
+    parser.add_argument("--train", required=True, metavar="SET", help="what was learned from")
+    parser.add_argument("--data", required=True, metavar="SET", help="held-out images, which are no copies")
+    parser.add_argument("--scale", type=int, default=2, metavar="N", help="width of a pixel (default: %(default)s)")
+    parser.add_argument("--picture", required=True, metavar="PNG", help="samples with the nearest ones under them")
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "samples" and the picture."""
+    train, held = image_set(args.train), image_set(args.data)
+    samples = _images(Path(args.samples))
+    if samples.shape[1:] != train.shape:
+        raise ImageError(f"{args.samples}: images of {samples.shape[1:]}, {train.shape} in {args.train}")
+    found, real = nearest(samples, train), nearest(ImageBatches(held).even(len(samples)).images.numpy(), train)
+    copies = train.pixels(found.index)
+    rows = [
+        {"row": name, "distance to the nearest training image": ratio(one.distance), "least": one.distance.min()}
+        for name, one in (("samples", found), ("held-out images", real))
+    ]
+    notes = [
+        f"root mean square difference of a level, of {len(train)} images of {args.train}; a copy has 0",
+        "smooth images are near to many: samples that are much nearer than held-out images are blurred, or copied",
+    ]
+    scores.add_rows(args.out, "samples", rows, notes=notes)
+    sheet = pictures.pairs(torch.from_numpy(samples[:SHOWN]), torch.from_numpy(copies[:SHOWN]), scale=args.scale)
+    pictures.save(sheet, args.picture)
+    print(report.table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
+    return 0
+
+
+def _images(path: Path) -> np.ndarray:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images = file["images"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ImageError(f"{path}: no samples ({error}); make them with: vqspeech vision sample") from None
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+        raise ImageError(f"{path}: no uint8 images (n, height, width, channels); sample again")
+    return images.transpose(0, 3, 1, 2)

@@ -1,0 +1,44 @@
+"""Hold experiments against each other at the same steps of training, from what was measured while they trained."""
+
+import argparse
+import json
+from pathlib import Path
+
+from vqspeech.errors import ConfigError
+from vqspeech.metrics import report, scores
+from vqspeech.vision.commands.score_bits import described, what
+from vqspeech.vision.models import pretrained
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score steps`."""
+    parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folders with curves.jsonl")
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "steps": bits a dimension at some steps that all have reached."""
+    curves = {Path(one): bits_by_step(Path(one) / "curves.jsonl") for one in args.experiments}
+    common = sorted(set.intersection(*(set(one) for one in curves.values())))
+    if not common:
+        raise ConfigError("the experiments were measured at no step in common; train them with one evaluate_every")
+    picked = common if len(common) <= 5 else [common[round(i * (len(common) - 1) / 4)] for i in range(5)]
+    rows = [
+        {"row": folder.name, **{f"step {step}": curve[step] for step in picked}} for folder, curve in curves.items()
+    ]
+    notes = ["bits/dimension, at most, of the held-out images that each was watched on; the same images and batches"]
+    for folder in curves:
+        model = pretrained(folder)
+        notes.append(f"{folder.name}: {what(model)}; {'; '.join(described(model))}")
+    scores.add_rows(args.out, "steps", rows, notes=notes)
+    print(report.table(rows), *notes, sep="\n")
+    return 0
+
+
+def bits_by_step(path: Path) -> dict[int, float]:
+    """Held-out bits a dimension by step. Raises `ConfigError` where there is no such file, or it lacks them."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return {int(line["step"]): float(line["bits"]) for line in lines}
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(f"{path}: no curves of a model of images ({error}); train it first") from None

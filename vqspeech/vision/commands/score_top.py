@@ -1,0 +1,88 @@
+"""Measure a second VQ-VAE: whether its few latents are used, by bits an image with them, with wrong ones, without."""
+
+import argparse
+
+import numpy as np
+import torch
+
+from vqspeech.errors import ImageError
+from vqspeech.metrics import report, scores
+from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.vision.commands.sample import codes_of
+from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics import pictures
+from vqspeech.vision.metrics.prior import groups_of, spread
+from vqspeech.vision.models import code_model
+from vqspeech.vision.models.prior import LANES, require_same
+from vqspeech.vision.models.top import TopVQVAE
+from vqspeech.vision.training.latents import NONE, OWN, bits_given
+
+SHOWN = 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score top`."""
+    parser.add_argument("--top", required=True, metavar="FILE", help="checkpoint or folder of the second VQ-VAE")
+    parser.add_argument("--model", required=True, metavar="FILE", help="the first one, which made the codes")
+    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
+    parser.add_argument("--data", required=True, metavar="SET", help="those images")
+    parser.add_argument(
+        "--limit", type=int, default=512, metavar="N", help="images, spread over the set (default: %(default)s)"
+    )
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of the picture")
+    parser.add_argument(
+        "--picture", required=True, metavar="PNG", help="images, first level, two draws from the latents"
+    )
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the section "top" and the picture."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    top, model, codes = (
+        TopVQVAE.from_pretrained(args.top, device),
+        code_model(args.model, device),
+        image_codes(args.codes),
+    )
+    require_same(codes_of(model), top.described, args.model)
+    some = spread(codes, args.limit)
+    batch = top.batches(some).at(np.arange(len(some)))
+    bits, counts = bits_given(top, batch, LANES, one_by_one=True)
+    groups = groups_of(some)
+    rows = [
+        {
+            "row": f"given {name}",
+            "bits/image": ratio(one.numpy(), groups=groups),
+            "more than with its own": ratio((one - bits[OWN]).numpy(), groups=groups),
+        }
+        for name, one in bits.items()
+    ]
+    latents, price = top.encoder.latents, top.encoder.latents * np.log2(top.size)
+    spared = float((bits[NONE] - bits[OWN]).mean())
+    notes = [
+        f"{len(some)} images of {args.codes}, {batch.codes[0].numel()} codes each; intervals over "
+        + ("images" if groups is None else "episodes"),
+        f"{latents} latents of {top.size} codes cost {price:.0f} bits, and spare {spared:.1f} beside none; the decoder "
+        f"learned to do without on {100 * top.withheld:.0f} % of the images",
+        f"perplexity {perplexity(counts.numpy()):.0f}, {used(counts.numpy())} of {top.size} codes used; the decoder "
+        f"sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden in training",
+    ]
+    scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
+    pictures.save(_sheet(args, top, model), args.picture)
+    print(report.table(scores.read(args.out)["sections"]["top"]["rows"]), *notes, args.picture, sep="\n")
+    return 0
+
+
+def _sheet(args: argparse.Namespace, top: TopVQVAE, model) -> np.ndarray:
+    """Columns of an image, what the first level makes of it, and two maps drawn from its latents alone."""
+    images, codes = image_set(args.data), image_codes(args.codes)
+    if len(images) != len(codes):
+        raise ImageError(f"{args.codes}: has {len(codes)} images, {args.data} {len(images)}; name the images it is of")
+    picks = np.linspace(0, len(codes) - 1, min(SHOWN, len(codes))).astype(np.int64)
+    first = np.asarray(codes.codes[picks]).astype(np.int64)
+    latents = top.encode(first)
+    draws = [top.sample(latents, seed, args.temperature) for seed in (0, 1)]
+    decoded = [model.decode(torch.from_numpy(one)).cpu().numpy() for one in (first, *draws)]
+    return pictures.sheet([images.pixels(picks), *decoded], scale=2)

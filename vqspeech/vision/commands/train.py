@@ -1,0 +1,30 @@
+"""Train a model of images, or go on training the one in --out.
+
+Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …`.
+"""
+
+import argparse
+
+from vqspeech.conf.vision import config, experiments
+from vqspeech.training.trainer import Trainer
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.training.reconstruction import ImageTask
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision train`."""
+    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(experiments())}")
+    parser.add_argument("--train", required=True, metavar="SET", help="images to learn from")
+    parser.add_argument("--dev", required=True, metavar="SET", help="images to watch")
+    parser.add_argument(
+        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 likelihood=logistic"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; exit status 130 where a signal stopped it, after saving."""
+    task = ImageTask(config(args.conf, args.overrides), image_set(args.train), image_set(args.dev))
+    return Trainer(task, args.out).train().status()

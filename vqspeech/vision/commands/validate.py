@@ -1,0 +1,28 @@
+"""Find every fault of sets of images that belong together, such as train, dev and test.
+
+Prints one line a fault, `file:line: what; fix`, and exits with 1 where there is any.
+"""
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options."""
+    parser.add_argument("data", nargs="+", metavar="SET", help="folder of a set of images")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints all faults, or what the sets hold; exit status 1 where there are faults."""
+    from vqspeech.errors import FAILED
+    from vqspeech.vision.data.images import image_set
+    from vqspeech.vision.data.validate import faults
+
+    found = faults(args.data)
+    for fault in found:
+        print(fault)
+    if found:
+        print(f"{len(found)} fault{'s' * (len(found) > 1)}")
+        return FAILED
+    for path in args.data:
+        print(f"{path}: no fault in {image_set(path).described}")
+    return 0

@@ -1,0 +1,56 @@
+"""Images in an .npz file: `images` uint8 (n, height, width[, 3]), and where there are such `labels`, or of frames
+`episodes` and `actions`, (n,) each.
+
+Images are split by number, frames by episode: a tenth each is `dev` and `test`. Nothing pickled is read.
+"""
+
+import zipfile
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech.errors import CorpusError
+from vqspeech.vision.data.corpus import PARTS, Corpus, part_of
+from vqspeech.vision.data.images import Image
+
+
+def corpus(path: str | Path) -> Corpus:
+    """The images of an .npz file. Raises `CorpusError` where it cannot be read, or has other arrays."""
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in ("images", "labels", "episodes", "actions") if name in file}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise CorpusError(f"{path}: no .npz file of plain arrays ({error})") from None
+    images = found.get("images")
+    if images is None or images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images):
+        raise CorpusError(f"{path}: has no array 'images', uint8 (n, height, width, channels); save it under that name")
+    images = images[..., None] if images.ndim == 3 else images
+    for name, array in found.items():
+        if name != "images" and (array.shape != images.shape[:1] or not np.issubdtype(array.dtype, np.integer)):
+            raise CorpusError(f"{path}: '{name}' is not an integer for each of {len(images)} images")
+        if name in ("labels", "actions") and array.min() < 0:
+            raise CorpusError(f"{path}: '{name}' has numbers below 0; count from 0")
+    if ("episodes" in found) != ("actions" in found):
+        raise CorpusError(f"{path}: frames need both 'episodes' and 'actions'; add the other, or leave both out")
+    unit = found.get("episodes", np.arange(len(images)))
+    parts = np.array([part_of(str(one)) for one in unit])
+    names = {key: [str(i) for i in range(int(found[key].max()) + 1)] if key in found else [] for key in _NAMED}
+    present = [part for part in PARTS if (parts == part).any()]
+    if "train" not in present:
+        raise CorpusError(f"{path}: too few images or episodes to split; give more")
+    told = f"{path}: {'episodes' if 'episodes' in found else 'images'} are split by number, a tenth each dev and test"
+    made = {part: partial(_images, found, images, np.flatnonzero(parts == part)) for part in present}
+    return Corpus(made, names["labels"], names["actions"], told)
+
+
+_NAMED = ("labels", "actions")
+
+
+def _images(found: dict[str, np.ndarray], images: np.ndarray, picks: np.ndarray) -> Iterator[Image]:
+    for i in picks:
+        frame = (int(found["episodes"][i]), int(found["actions"][i])) if "episodes" in found else (None, None)
+        label = int(found["labels"][i]) if "labels" in found else -1
+        yield Image(f"{i:06d}", images[i].transpose(2, 0, 1), label, *frame)

@@ -1,0 +1,52 @@
+"""Random images of a set as batches of tensors: a function of (seed, step, process) alone, so that runs resume."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqspeech.vision.data.images import ImageSet
+
+
+@dataclass
+class ImageBatch:
+    """`images` uint8 `(batch, channels, height, width)`; `labels` int64 `(batch,)`, -1 where there is no class."""
+
+    images: Tensor
+    labels: Tensor
+
+    def to(self, device: torch.device | str) -> "ImageBatch":
+        """The same batch on a device."""
+        return self.each(lambda tensor: tensor.to(device))
+
+    def each(self, function: Callable[[Tensor], Tensor]) -> "ImageBatch":
+        """The batch of what `function` makes of every tensor."""
+        return ImageBatch(function(self.images), function(self.labels))
+
+
+class ImageBatches:
+    """Batches of a set of images; with `flip`, half of the random ones are mirrored."""
+
+    def __init__(self, images: ImageSet, flip: bool = False):
+        self.images, self.flip = images, flip
+
+    def random(self, size: int, seed: int, step: int, process: int = 0) -> ImageBatch:
+        """`size` images drawn at random."""
+        generator = np.random.default_rng([seed, step, process])
+        batch = self._batch(generator.integers(len(self.images), size=size))
+        if self.flip:
+            mirrored = torch.from_numpy(generator.random(size) < 0.5)
+            batch.images[mirrored] = batch.images[mirrored].flip(3)
+        return batch
+
+    def even(self, size: int) -> ImageBatch:
+        """At most `size` images spread evenly over the set: the same ones at every call, for evaluation."""
+        size = min(size, len(self.images))
+        return self._batch(np.linspace(0, len(self.images) - 1, size).astype(np.int64))
+
+    def _batch(self, picks: np.ndarray) -> ImageBatch:
+        return ImageBatch(
+            torch.from_numpy(self.images.pixels(picks)), torch.from_numpy(self.images.table.labels[picks])
+        )

@@ -1,0 +1,111 @@
+"""Codes of a set of images, memory-mapped: what a prior over codes learns from.
+
+    CODES/index.json    version, number of images, rows and columns of codes, how many codes there can be, latents a
+                        place, names of classes and actions, model, and what its encoder and codebook hash to
+    CODES/images.tsv    the table of the set of images
+    CODES/codes.npy     uint16 (images, height, width)
+
+Where a place has several latents, they stand side by side in its row: place (i, j) has the codes (i, j * latents + l).
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vqspeech.errors import ImageError
+from vqspeech.files import replaced, write_text
+from vqspeech.vision.data.images import ImageSet
+from vqspeech.vision.data.table import ImageTable, read_table
+
+FORMAT, VERSION = "vqspeech-image-codes", 1
+
+
+@dataclass(frozen=True)
+class ImageCodes:
+    """Codes uint16 `(images, height, width)` from 0 to `size` - 1, with `latents` of them a place, as made by `model`,
+    whose encoder and codebook hash to `sha256`; `table`, `classes`, `actions` are those of the images, each of
+    `dimensions` numbers (pixels times channels)."""
+
+    path: Path
+    codes: np.ndarray
+    table: ImageTable
+    classes: Sequence[str]
+    actions: Sequence[str]
+    size: int
+    latents: int
+    dimensions: int
+    model: str
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What a prior must know of the codes: {"codes", "latents", "model", "sha256"}."""
+        return {"codes": self.size, "latents": self.latents, "model": self.model, "sha256": self.sha256}
+
+
+def image_codes(path: str | Path) -> ImageCodes:
+    """The codes in a folder. Raises `ImageError` where they are missing, incomplete, damaged, or of another version."""
+    path = Path(path)
+    try:
+        index = json.loads((path / "index.json").read_text(encoding="utf-8"))
+        if index["format"] != FORMAT or index["version"] != VERSION:
+            raise ImageError(f"{path}: not codes of version {VERSION}; make them with: vqspeech vision encode")
+        codes = np.load(path / "codes.npy", mmap_mode="r", allow_pickle=False)
+        numbers = [int(index[key]) for key in ("codes", "latents", "dimensions", "images")]
+        texts = [str(index[key]) for key in ("model", "sha256")]
+        names = [list(index[key]) for key in ("classes", "actions")]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError(
+            f"{path}: no complete codes ({Path(error.filename).name} is missing); make them: vqspeech vision encode"
+        ) from None
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise ImageError(f"{path}: the codes are damaged ({error}); encode again") from None
+    size, latents, dimensions, images = numbers
+    table = read_table(path)
+    if codes.dtype != np.uint16 or codes.ndim != 3 or not images or {len(codes), len(table)} != {images}:
+        raise ImageError(f"{path}: codes.npy, images.tsv and index.json do not belong together; encode again")
+    if int(codes.max()) >= size:
+        raise ImageError(f"{path}: code {codes.max()} is not below {size}; encode again")
+    (classes, actions), (model, sha256) = names, texts
+    return ImageCodes(path, codes, table, classes, actions, size, latents, dimensions, model, sha256)
+
+
+def write_codes(
+    path: str | Path,
+    images: ImageSet,
+    encoded: Callable[[np.ndarray], np.ndarray],
+    described: dict[str, Any],
+    batch: int = 256,
+) -> ImageCodes:
+    """The codes of a set of images, written to a folder batch by batch, with progress.
+
+    `encoded` gives the codes `(n, height, width)` of pixels uint8 `(n, channels, height, width)`; `described` says what
+    they are: {"codes", "latents", "model", "sha256"}.
+    """
+    from tqdm import tqdm
+
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "index.json").unlink(missing_ok=True)
+    with replaced(path / "codes.npy") as temporary:
+        written = None
+        for start in tqdm(range(0, len(images), batch), desc="encode", unit="batch", disable=None, leave=False):
+            found = encoded(images.pixels(slice(start, start + batch)))
+            if written is None:
+                shape = (len(images), *found.shape[1:])
+                written = np.lib.format.open_memmap(temporary, "w+", np.uint16, shape)
+            written[start : start + batch] = found
+        assert written is not None, "a set has at least one image"
+        written.flush()
+    images.table.write(path)
+    index = {"format": FORMAT, "version": VERSION, "images": len(images), "dimensions": int(np.prod(images.shape))}
+    index |= {"classes": list(images.classes), "actions": list(images.actions), **described}
+    write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
+    return image_codes(path)

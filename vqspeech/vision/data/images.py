@@ -1,0 +1,157 @@
+"""Sets of images: what training reads. uint8 pixels, memory-mapped, with an index and a table beside them.
+
+    DATA/index.json       version, number and shape of the images, names of classes and actions, the files
+    DATA/images.tsv       a line an image, see `table`
+    DATA/images.000.u8    pixels, uint8 (images, channels, height, width)
+
+The index is written last: a set that was cut short is not a set, and is said to be so.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from vqspeech.errors import ImageError
+from vqspeech.files import replaced, write_text
+from vqspeech.vision.data.table import ImageTable, read_table
+
+FORMAT, VERSION = "vqspeech-images", 1
+SHARD_BYTES = 1 << 30
+"""Bytes in a shard at most."""
+
+
+class Image(NamedTuple):
+    """One image: `pixels` uint8 `(channels, height, width)`, its name, its class (-1: none is known), and of a frame
+    its episode and the action taken in it."""
+
+    name: str
+    pixels: np.ndarray
+    label: int = -1
+    episode: int | None = None
+    action: int | None = None
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A set of images, mapped into memory and not read. `shape` is (channels, height, width); `table` names them;
+    `classes` and `actions` are the names of those numbers."""
+
+    path: Path
+    shape: tuple[int, int, int]
+    table: ImageTable
+    classes: Sequence[str]
+    actions: Sequence[str]
+    maps: Sequence[np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def pixels(self, indices: np.ndarray | Sequence[int] | slice) -> np.ndarray:
+        """Images of those indices `(n,)`: uint8 `(n, channels, height, width)`."""
+        wanted = np.arange(len(self))[indices]
+        ends = np.cumsum([len(one) for one in self.maps])
+        found = np.empty((len(wanted), *self.shape), np.uint8)
+        for i, end in enumerate(ends):
+            here = (wanted >= end - len(self.maps[i])) & (wanted < end)
+            found[here] = self.maps[i][wanted[here] - (end - len(self.maps[i]))]
+        return found
+
+    @property
+    def described(self) -> str:
+        """The set in a line."""
+        channels, height, width = self.shape
+        kinds = f", {len(self.classes)} classes" if self.classes else ""
+        if self.table.episodes is not None:
+            kinds += f", {len(np.unique(self.table.episodes))} episodes, {len(self.actions)} actions"
+        return f"{len(self):,} images of {height}x{width}x{channels}{kinds}"
+
+
+def image_set(path: str | Path) -> ImageSet:
+    """The set of images in a folder.
+
+    Raises `ImageError` where it is missing, incomplete, damaged, or of another version.
+    """
+    path = Path(path)
+    try:
+        index = json.loads((path / "index.json").read_text(encoding="utf-8"))
+        if index["format"] != FORMAT or index["version"] != VERSION:
+            raise ImageError(f"{path}: not a set of images of version {VERSION}; make it with: vqspeech vision prepare")
+        shape = (int(index["channels"]), int(index["height"]), int(index["width"]))
+        maps = []
+        for file in index["shards"]:
+            size = int(file["count"]) * int(np.prod(shape))
+            if (path / file["images"]).stat().st_size != size:
+                raise ImageError(f"{path}: {file['images']} has not the {size:,} bytes of its index; prepare it again")
+            maps.append(np.memmap(path / file["images"], np.uint8, "r", shape=(int(file["count"]), *shape)))
+        classes, actions, images = list(index["classes"]), list(index["actions"]), int(index["images"])
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageError(
+            f"{path}: no complete set of images ({Path(error.filename).name} is missing); "
+            "make it with: vqspeech vision prepare"
+        ) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ImageError(f"{path}: the set of images is damaged ({error}); prepare it again") from None
+    table = read_table(path)
+    if not images or len(table) != images or sum(map(len, maps)) != images:
+        raise ImageError(f"{path}: the table has {len(table)} images, the index {images}; prepare it again")
+    for what, numbers, names in (("class", table.labels, classes), ("action", table.actions, actions)):
+        if numbers is not None and (numbers.min() < -1 or numbers.max() >= len(names)):
+            raise ImageError(f"{path}: there are {len(names)} names of a {what}, and other numbers; prepare it again")
+    return ImageSet(path, shape, table, classes, actions, maps)
+
+
+def write_images(
+    path: str | Path,
+    images: Iterable[Image],
+    classes: Sequence[str] = (),
+    actions: Sequence[str] = (),
+    shard_bytes: int = SHARD_BYTES,
+) -> ImageSet:
+    """The set of `images`, written to a folder as they come; frames where the first has an episode.
+
+    Raises `ImageError` where there are none, or one has another shape than the first.
+    """
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "index.json").unlink(missing_ok=True)
+    for old in [*path.glob("images.*.u8"), *path.glob(".images.*.tmp.*")]:
+        old.unlink()
+    pending, rows, files, shape = iter(images), [], [], ()
+    image = next(pending, None)
+    if image is None:
+        raise ImageError(f"{path}: no images to write; see what was said above")
+    shape = image.pixels.shape
+    a_shard = max(1, shard_bytes // max(1, image.pixels.size))
+    while image is not None:
+        name, count = f"images.{len(files):03d}.u8", 0
+        with replaced(path / name) as temporary, open(temporary, "wb") as file:
+            while image is not None and count < a_shard:
+                if image.pixels.shape != shape or image.pixels.dtype != np.uint8 or len(shape) != 3:
+                    raise ImageError(
+                        f"{image.name}: {image.pixels.dtype} {image.pixels.shape}, the first was uint8 {shape}; "
+                        "bring all images to one shape"
+                    )
+                file.write(image.pixels.tobytes())
+                rows.append((image.name, image.label, image.episode, image.action))
+                count += 1
+                image = next(pending, None)
+        files.append({"images": name, "count": count})
+    names, labels, episodes, acted = zip(*rows, strict=True)
+    frames = [np.array(one, np.int64) for one in (episodes, acted)] if episodes[0] is not None else [None, None]
+    ImageTable(names, np.array(labels, np.int64), *frames).write(path)
+    index = {"format": FORMAT, "version": VERSION, "images": len(rows)}
+    index |= dict(zip(("channels", "height", "width"), map(int, shape), strict=True))
+    index |= {"classes": list(classes), "actions": list(actions), "shards": files}
+    write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
+    return image_set(path)
+
+
+def removed(path: str | Path) -> None:
+    """Makes a folder no set of images any longer, so that nothing reads an old one while a new one is made."""
+    with suppress(FileNotFoundError):
+        (Path(path) / "index.json").unlink()

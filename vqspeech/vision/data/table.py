@@ -1,0 +1,70 @@
+"""The table beside images or their codes: a line an image, with its name, its class, and where frames are, of which
+episode it is and which action was taken in it.
+
+    image<TAB>class[<TAB>episode<TAB>action]      the head
+    0000<TAB>3[<TAB>0<TAB>2]                      numbers; class -1: none is known
+
+Frames of an episode follow each other, in the order of time; the action is what was done at the frame, and leads from
+it to the next one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech.errors import ImageError
+from vqspeech.files import write_text
+
+NAME = "images.tsv"
+"""The table's file, in a folder of images or codes."""
+_HEADS = (["image", "class"], ["image", "class", "episode", "action"])
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """Names of n images; `labels` int64 `(n,)`, -1 where there is no class; `episodes` and `actions` int64 `(n,)` of
+    frames, else None."""
+
+    names: Sequence[str]
+    labels: np.ndarray
+    episodes: np.ndarray | None = None
+    actions: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def at(self, picks: np.ndarray) -> "ImageTable":
+        """The table of those images `(n,)`."""
+        frames = [None if one is None else one[picks] for one in (self.episodes, self.actions)]
+        return ImageTable([str(self.names[i]) for i in picks], self.labels[picks], *frames)
+
+    def write(self, folder: Path) -> None:
+        """Writes the table into a folder, in one piece. Raises `ImageError` for a name with a tab or a line break."""
+        bad = next((name for name in self.names if not name or len(name.splitlines()) != 1 or "\t" in name), None)
+        if bad is not None:
+            raise ImageError(f"{bad!r} is no name of an image; use names without tabs and line breaks")
+        columns = [self.names, self.labels.tolist()]
+        if self.episodes is not None and self.actions is not None:
+            columns += [self.episodes.tolist(), self.actions.tolist()]
+        lines = ["\t".join(_HEADS[len(columns) > 2]), *("\t".join(map(str, row)) for row in zip(*columns, strict=True))]
+        write_text(folder / NAME, "\n".join(lines) + "\n")
+
+
+def read_table(folder: Path) -> ImageTable:
+    """The table in a folder. Raises `ImageError`, naming the line, where it is missing or malformed."""
+    path = folder / NAME
+    try:
+        head, *lines = path.read_text(encoding="utf-8").splitlines()
+        fields = head.split("\t")
+    except (OSError, ValueError) as error:
+        raise ImageError(f"{path}: cannot be read ({error}); make the folder again") from None
+    if fields not in _HEADS:
+        raise ImageError(f"{path}:1: the head is {head!r}, not {' '.join(_HEADS[0])}; make the folder again")
+    rows = [line.split("\t") for line in lines]
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(fields) or not all(one.removeprefix("-").isdecimal() for one in row[1:]):
+            raise ImageError(f"{path}:{number}: not a name and {len(fields) - 1} numbers; make the folder again")
+    numbers = np.array([[int(one) for one in row[1:]] for row in rows], np.int64).reshape(-1, len(fields) - 1).T
+    return ImageTable([row[0] for row in rows], *numbers)

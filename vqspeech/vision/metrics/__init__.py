@@ -1,0 +1,1 @@
+"""What is measured on images: bits a dimension, reconstructions, pictures."""

@@ -1,0 +1,31 @@
+"""The training images that samples are nearest to: whoever copies, shows it here."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from vqspeech.vision.data.images import ImageSet
+
+
+class Nearest(NamedTuple):
+    """Of each image: `index` of the nearest one of a set, int64 `(n,)`, and how far it is: `distance`, the root mean
+    square difference of a level, float64 `(n,)`."""
+
+    index: np.ndarray
+    distance: np.ndarray
+
+
+def nearest(images: np.ndarray, among: ImageSet, batch: int = 4096) -> Nearest:
+    """The nearest of a set, pixel by pixel, for each of uint8 `(n, channels, height, width)`."""
+    wanted = images.reshape(len(images), -1).astype(np.float32) / 255
+    index, least = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
+    for start in range(0, len(among), batch):
+        known = among.pixels(slice(start, start + batch))
+        flat = known.reshape(len(known), -1).astype(np.float32) / 255
+        squares = (wanted**2).sum(1)[:, None] + (flat**2).sum(1) - 2 * wanted @ flat.T  # (n, batch)
+        best = squares.argmin(1)
+        # Once more without the cancellation of large terms, so that a copy has the distance 0.
+        exact = ((wanted - flat[best]).astype(np.float64) ** 2).mean(1)
+        better = exact < least
+        index[better], least[better] = best[better] + start, exact[better]
+    return Nearest(index, 255 * np.sqrt(least))

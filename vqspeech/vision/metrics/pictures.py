@@ -1,0 +1,39 @@
+"""Pictures of images: sheets of them, as arrays of pixels, written as PNG."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from vqspeech.files import replaced
+
+GAP = 2
+"""Pixels between images."""
+
+
+def sheet(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
+    """Rows of images uint8 `(n, channels, height, width)` under each other: uint8 `(height, width, 3)`; every pixel
+    `scale` pixels wide. Grey images are shown as such."""
+    longest = max(map(len, rows))
+    lines = []
+    for row in rows:
+        images = np.repeat(np.repeat(row, scale, 2), scale, 3)
+        images = np.repeat(images, 3, 1) if images.shape[1] == 1 else images
+        padded = np.pad(images, ((0, longest - len(row)), (0, 0), (0, GAP), (0, GAP)), constant_values=255)
+        lines.append(padded.transpose(2, 0, 3, 1).reshape(padded.shape[2], -1, 3))
+    return np.concatenate(lines)
+
+
+def pairs(originals: Tensor, others: Tensor, columns: int = 8, scale: int = 1) -> np.ndarray:
+    """Images uint8 `(n, channels, height, width)`, in rows of `columns`, each row with that of the others under it."""
+    both = (originals.numpy(), others.numpy())
+    return sheet([one[i : i + columns] for i in range(0, len(originals), columns) for one in both], scale)
+
+
+def save(pixels: np.ndarray, path: str | Path) -> None:
+    """Writes uint8 `(height, width, 3)` as PNG, as it is."""
+    from PIL import Image
+
+    with replaced(path) as temporary:
+        Image.fromarray(pixels).save(temporary, optimize=True)

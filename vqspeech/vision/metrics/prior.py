@@ -1,0 +1,83 @@
+"""How well a prior knows the codes of images: bits a code of held-out ones, beside what is known without one."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from vqspeech.metrics.bootstrap import ratio
+from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.models.prior import ImagePrior
+
+PRIOR, PLACES = "prior", "unigram of each place"
+"""Rows of the table."""
+STRENGTH = 16.0
+"""Codes of the unigram of all places that the counts of a place are filled up with."""
+
+Bits = dict[str, np.ndarray]
+"""-log2 p of every code of every image, float64 `(n, height, width)`, by what it is known by."""
+
+
+def unigram_bits(codes: np.ndarray, train: np.ndarray, size: int, places: bool) -> np.ndarray:
+    """-log2 p of each code of maps `(n, height, width)` by how often it is in the maps `train`, anywhere, or with
+    `places` at its place: float64 of that shape.
+
+    So that no code is impossible, each is counted once more than it is there; the counts of a place are filled up with
+    `STRENGTH` codes of the unigram of all places.
+    """
+    everywhere = np.bincount(np.ravel(train), minlength=size) + 1.0
+    everywhere /= everywhere.sum()
+    if not places:
+        return -np.log2(everywhere)[codes]
+    found = np.empty(codes.shape)
+    for i, j in np.ndindex(codes.shape[1:]):
+        counts = np.bincount(train[:, i, j], minlength=size) + STRENGTH * everywhere
+        found[:, i, j] = -np.log2(counts / counts.sum())[codes[:, i, j]]
+    return found
+
+
+def held_out_bits(prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None = None) -> Bits:
+    """Bits of the codes of each image by model, float64 `(n, height, width)`: uniform, then unigrams where there is
+    `train` to count, then the prior, told the class where it knows classes, and not told."""
+    some = np.asarray(codes.codes)
+    found = {"uniform": np.full(some.shape, np.log2(codes.size))}
+    if train is not None:
+        for name, places in (("unigram", False), (PLACES, True)):
+            found[name] = unigram_bits(some, np.asarray(train.codes), codes.size, places)
+    nobody = np.zeros(len(some), np.int64)
+    if prior.classes:
+        found[PRIOR] = prior.bits(some, codes.table.labels + 1)
+    found[f"{PRIOR}, class not told" if prior.classes else PRIOR] = prior.bits(some, nobody)
+    return found
+
+
+def rows(held: Bits, learned: Bits, groups: list[str] | None) -> list[dict]:
+    """The table: bits a code and an image with interval over images (over `groups` of them, such as episodes, whose
+    frames depend on each other), bits a code of images that were `learned` from, and the gap between, what is known by
+    heart; last, what the prior spares beside the unigram of each place, image by image."""
+    table = []
+    for name, bits in held.items():
+        row = _row(name, bits, groups)
+        if name in learned:
+            row |= {"bits/code, learned from": learned[name].mean(), "gap": bits.mean() - learned[name].mean()}
+        table.append(row)
+    if PLACES in held:
+        table.append(_row(f"spared by the prior beside the {PLACES}", held[PLACES] - held[PRIOR], groups))
+    return table
+
+
+def spread(codes: ImageCodes, count: int) -> ImageCodes:
+    """At most `count` images of them, spread evenly."""
+    picks = np.linspace(0, len(codes) - 1, min(count, len(codes))).astype(np.int64)
+    return replace(codes, codes=np.asarray(codes.codes[picks]), table=codes.table.at(picks))
+
+
+def groups_of(codes: ImageCodes) -> list[str] | None:
+    """What images depend on each other: those of one episode; None where they are no frames."""
+    return None if codes.table.episodes is None else [str(one) for one in codes.table.episodes]
+
+
+def _row(name: str, bits: np.ndarray, groups: list[str] | None) -> dict:
+    whole = ratio(bits.reshape(len(bits), -1).sum(1), groups=groups)
+    a_code = 1 / bits[0].size
+    code = replace(whole, value=whole.value * a_code, low=whole.low * a_code, high=whole.high * a_code)
+    return {"row": name, "bits/code, held out": code, "bits/image, held out": whole}

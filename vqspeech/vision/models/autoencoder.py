@@ -1,0 +1,144 @@
+"""What the image models share: convolutions both ways, a likelihood, codes as maps, and how they are kept."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vqspeech.errors import ConfigError, ImageError
+from vqspeech.models import checkpoint
+from vqspeech.vision.data.batches import ImageBatch
+from vqspeech.vision.models.likelihood import likelihood
+from vqspeech.vision.models.network import Decoder, Encoder
+
+Losses = tuple[dict[str, Tensor], Tensor, Tensor]
+"""Losses by name, whose sum is minimised, in nats a dimension; the codes; the mask of those that count."""
+
+
+class Autoencoder(nn.Module):
+    """A model as its configuration describes it (groups `model`, `network`, `likelihood`, for codes `quantizer`), for
+    images of `shape` (channels, height, width).
+
+    `model.latents` of `model.dimension` numbers each stand at every place of the map; the encoder gives `outputs`
+    numbers for each of them. Raises `ConfigError` where the configuration names something unknown or does not fit.
+    """
+
+    def __init__(self, config: Mapping[str, Any], shape: Sequence[int], outputs: int):
+        super().__init__()
+        self.config, self.shape = dict(config), (int(shape[0]), int(shape[1]), int(shape[2]))
+        try:
+            self.latents, self.dimension = int(config["model"]["latents"]), int(config["model"]["dimension"])
+            self.likelihood = likelihood(channels=self.shape[0], **config["likelihood"])
+            self.encoder = Encoder(self.shape[0], self.latents * outputs, **config["network"])
+            self.decoder = Decoder(self.latents * self.dimension, self.likelihood.outputs, **config["network"])
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"the configuration does not describe a model of images: {error}") from None
+        factor = 2 ** int(config["network"]["halvings"])
+        if self.shape[1] % factor or self.shape[2] % factor:
+            raise ConfigError(
+                f"images of {self.shape[1]}x{self.shape[2]} cannot be made {factor} times smaller; "
+                "choose another size, or network.halvings"
+            )
+        self.places = (self.shape[1] // factor, self.shape[2] // factor)
+
+    codes = 0
+    """How many codes there are; 0 for a model without."""
+
+    @property
+    def dimensions(self) -> int:
+        """Numbers an image has: pixels times channels."""
+        return self.shape[0] * self.shape[1] * self.shape[2]
+
+    @property
+    def code_shape(self) -> tuple[int, int]:
+        """Rows and columns of the map of codes: the latents of a place stand side by side in its row."""
+        return self.places[0], self.places[1] * self.latents
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All it takes to build it again, beside the weights."""
+        return {"config": self.config, "shape": list(self.shape)}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def encoded(self, images: Tensor) -> Tensor:
+        """Encoder output `(batch, outputs, time)` of images uint8: time counts the latents of all places, row by row,
+        the latents of a place after each other."""
+        x = self.encoder(images.float() / 127.5 - 1)
+        return x.unflatten(1, (self.latents, -1)).permute(0, 2, 3, 4, 1).flatten(2)
+
+    def decoded(self, vectors: Tensor) -> Tensor:
+        """What the likelihood needs `(batch, outputs, height, width)`, of vectors `(batch, dimension, time)`."""
+        x = vectors.unflatten(2, (*self.places, self.latents)).permute(0, 4, 1, 2, 3)
+        return self.decoder(x.flatten(1, 2))
+
+    def forward(self, batch: ImageBatch) -> Losses:
+        """Losses, codes and mask of a batch."""
+        raise NotImplementedError
+
+    def bound(self, images: Tensor) -> Tensor:
+        """A lower bound of log p(x) of images uint8 `(batch, channels, height, width)`, in nats: `(batch,)`."""
+        raise NotImplementedError
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images through the latents and back: uint8, as they were."""
+        raise NotImplementedError
+
+    def checked(self, images: Tensor) -> Tensor:
+        """The images on the model's device. Raises `ImageError` where they are not uint8, or of another shape."""
+        if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
+            raise ImageError(
+                f"{images.dtype} images of {tuple(images.shape[1:])}, the model has uint8 of {self.shape}; "
+                "prepare them as those it was trained on"
+            )
+        return images.to(self.device)
+
+    def save_pretrained(self, path: str | Path, **about: Any) -> None:
+        """Writes a checkpoint; `about` is told in it too."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
+        checkpoint.write(path, tensors, {**self.about, **about})
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what makes codes: configuration and weights, but for those of the decoder."""
+        found = hashlib.sha256(json.dumps(self.config["model"], sort_keys=True).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            if not name.startswith("decoder."):
+                found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+
+class CodeModel(Autoencoder):
+    """An image model with codes: maps int64 `(batch, height, width)`, see `code_shape`."""
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Vectors `(batch, dimension, time)` of codes `(batch, time)`."""
+        raise NotImplementedError
+
+    def chosen(self, images: Tensor) -> Tensor:
+        """The codes of images `(batch, time)`, int64."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes int64 `(batch, height, width)` of images uint8. Raises `ImageError` for another shape."""
+        return self.chosen(self.checked(images)).view(-1, *self.code_shape)
+
+    @torch.inference_mode()
+    def decode(self, codes: Tensor) -> Tensor:
+        """The mean images of codes `(batch, height, width)`: uint8 `(batch, channels, height, width)`."""
+        return self.likelihood.best(self.decoded(self.lookup(codes.to(self.device).flatten(1))))
+
+    @torch.inference_mode()
+    def log_likelihood(self, images: Tensor, codes: Tensor) -> Tensor:
+        """log p(x|z) of images uint8 given codes `(batch, height, width)`, in nats: `(batch,)`."""
+        outputs = self.decoded(self.lookup(codes.to(self.device).flatten(1)))
+        return self.likelihood.log_prob(outputs, self.checked(images))
+
+    def reconstruct(self, images: Tensor) -> Tensor:
+        return self.decode(self.encode(images))

@@ -1,0 +1,148 @@
+"""The gated PixelCNN (van den Oord et al., "Conditional image generation with PixelCNN decoders", 1606.05328).
+
+Two stacks of convolutions: the vertical one sees all rows above, the horizontal one the present row to the left, and at
+every layer the vertical one beside it, so that there is no blind spot. Both begin with codes shifted by one, so that no
+layer needs a mask.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech.errors import ConfigError
+
+
+def gated(z: Tensor, dim: int) -> Tensor:
+    """tanh of the first half of the channels times the logistic function of the second (1606.05328, eq. 2)."""
+    filters, gates = z.chunk(2, dim)
+    return filters.tanh() * gates.sigmoid()
+
+
+class Layer(nn.Module):
+    """One gated layer of both stacks, of `width` channels each; `window` is odd, its reach (window - 1) / 2.
+
+    The vertical stack looks `reach` rows up, and as far to both sides, the horizontal one `reach` columns to the left.
+    The `last` layer has no residual paths: nothing would read them.
+    """
+
+    def __init__(self, width: int, window: int, condition: int, last: bool, dropout: float):
+        super().__init__()
+        self.reach = window // 2
+        self.vertical = nn.Conv2d(width, 2 * width, (self.reach + 1, window))
+        self.horizontal = nn.Conv2d(width, 2 * width, (1, self.reach + 1))
+        self.across = nn.Conv2d(2 * width, 2 * width, 1, bias=False)
+        self.condition = nn.Conv2d(condition, 4 * width, 1, bias=False) if condition else None
+        self.residual = None if last else nn.Conv2d(width, width, 1)
+        self.dropout = nn.Dropout(dropout)
+
+    def conditions(self, told: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What is added in each stack: told `(batch, 4 * width)` everywhere, condition `(batch, channels, height,
+        width)` where it is: two tensors `(batch, 2 * width, height or 1, width or 1)`."""
+        added = told[:, :, None, None]
+        if self.condition is not None:
+            added = added + self.condition(condition)
+        vertical, horizontal = added.chunk(2, 1)
+        return vertical, horizontal
+
+    def forward(self, v: Tensor, h: Tensor, conditions: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """v and h `(batch, width, height, width)` → those of the next layer, and the horizontal stack's activations."""
+        r = self.reach
+        rows = self.vertical(F.pad(v, (r, r, r, 0)))
+        z = self.horizontal(F.pad(h, (r, 0))) + self.across(rows) + conditions[1]
+        activations = self.dropout(gated(z, 1))
+        if self.residual is None:
+            return v, h, activations
+        return v + gated(rows + conditions[0], 1), h + self.residual(activations), activations
+
+
+class PixelCNN(nn.Module):
+    """p(codes | class, condition) over grids of `shape` (channels, height, width) of `size` codes, in raster order.
+
+    Codes of one place are drawn in the order of their channels, each given those before it, by a hidden layer of their
+    own above what both stacks know of the other places: p(c₁) p(c₂ | c₁) … (8×8×10 codes are ten to a place). Class 0
+    is not known, the others are 1 to `classes`. `condition` is the number of channels of a condition that has a vector
+    for every place; 0: none. What a place is like by itself is learned as a vector for every place.
+
+    In training the network is not shown a share `hidden_codes` of the places: a decoder that sees all codes before can
+    do without its latents. Raises `ConfigError` for a window that is not odd, or less than 3.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        shape: Sequence[int],
+        classes: int = 0,
+        condition: int = 0,
+        layers: int = 12,
+        width: int = 128,
+        window: int = 5,
+        hidden: int = 512,
+        dropout: float = 0.1,
+        hidden_codes: float = 0.0,
+    ):
+        super().__init__()
+        if window < 3 or window % 2 == 0:
+            raise ConfigError(f"prior.window={window}; it is odd and at least 3")
+        self.size, self.shape, self.hidden_codes = size, (shape[0], shape[1], shape[2]), hidden_codes
+        channels = self.shape[0]
+        self.embedding = nn.Embedding(channels * (size + 1), width)
+        self.places = nn.Parameter(torch.zeros(width, *self.shape[1:]))
+        self.told = nn.Embedding(classes + 1, layers * 4 * width)
+        stack = nn.ModuleList(Layer(width, window, condition, i == layers - 1, dropout) for i in range(layers))
+        self.layers = cast(Sequence[Layer], stack)
+        self.skip = nn.Conv2d(layers * width, hidden, 1)
+        self.hidden = nn.Conv2d(hidden, hidden, 1)
+        self.ahead = nn.Embedding((channels - 1) * size, hidden) if channels > 1 else None
+        self.logits = nn.Conv2d(channels * hidden, channels * size, 1, groups=channels)
+        nn.init.zeros_(self.told.weight)
+        with torch.no_grad():
+            # The skip convolution sums over all layers; this start gives the sum the deviation of one of them.
+            self.skip.weight.mul_(layers**-0.5)
+
+    @property
+    def reach(self) -> int:
+        """Rows above, and columns to either side, that a prediction sees of the places before it."""
+        return len(self.layers) * self.layers[0].reach + 1
+
+    def embedded(self, codes: Tensor) -> Tensor:
+        """Vectors `(batch, width, height, width)` of codes int `(batch, channels, height, width)`, those of all
+        channels of a place added up; code `size` is a place outside."""
+        offsets = torch.arange(codes.shape[1], device=codes.device)[:, None, None] * (self.size + 1)
+        return self.embedding(codes.long() + offsets).sum(1).permute(0, 3, 1, 2)
+
+    def forward(self, codes: Tensor, classes: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Logits `(batch, size, channels, height, width)` of codes int `(batch, channels, height, width)`, each given
+        the codes before it; classes int `(batch,)`; condition `(batch, condition, height, width)`."""
+        features = self.features(self.embedded(F.pad(codes, (1, 0, 1, 0), value=self.size)), classes, condition)
+        if self.ahead is not None:
+            features = features[:, None] + self._ahead(codes)  # (batch, channels, hidden, height, width)
+            features = features.flatten(1, 2)
+        return self.logits(F.relu(features)).unflatten(1, (self.shape[0], self.size)).transpose(1, 2)
+
+    def features(self, vectors: Tensor, classes: Tensor, condition: Tensor | None) -> Tensor:
+        """What both stacks know of each place `(batch, hidden, height, width)` of vectors `(batch, width, 1 + height,
+        1 + width)`, which have a row above and a column to the left of the grid."""
+        if self.training and self.hidden_codes:
+            shown = torch.rand_like(vectors[:, :1]) >= self.hidden_codes
+            vectors = vectors * shown
+        v, h = vectors[:, :, :-1, 1:], vectors[:, :, 1:, :-1] + self.places
+        activations = []
+        for layer, told in zip(self.layers, self.told(classes).chunk(len(self.layers), 1), strict=True):
+            v, h, found = layer(v, h, layer.conditions(told, condition))
+            activations.append(found)
+        return self.hidden(F.relu(self.skip(torch.cat(activations, 1))))
+
+    def _ahead(self, codes: Tensor) -> Tensor:
+        """What channels of a place tell of the next: `(batch, channels, hidden, height, width)`, 0 for the first."""
+        assert self.ahead is not None
+        offsets = torch.arange(codes.shape[1] - 1, device=codes.device)[:, None, None] * self.size
+        told = self.ahead(codes[:, :-1].long() + offsets).cumsum(1).permute(0, 1, 4, 2, 3)
+        return F.pad(told, (0, 0, 0, 0, 0, 0, 1, 0))
+
+    def loss(self, codes: Tensor, classes: Tensor, condition: Tensor | None = None) -> Tensor:
+        """-ln p of every code `(batch, channels, height, width)` given those before it: what adds up to -ln p of a
+        grid."""
+        return F.cross_entropy(self(codes, classes, condition).float(), codes.long(), reduction="none")

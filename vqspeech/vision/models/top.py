@@ -1,0 +1,197 @@
+"""The second VQ-VAE (1711.00937, section 4.2): a few latents for a whole map of codes, with a PixelCNN as decoder.
+
+A decoder as good as a PixelCNN can do without its latents, and those of a VAE then collapse. Here a code costs the same
+whether it is used or not; and the decoder sees a limited part of the codes before, some of them hidden in training.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech.errors import CheckpointError, ConfigError
+from vqspeech.models import checkpoint
+from vqspeech.models.quantize import quantizer
+from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
+from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.models.network import ResidualBlock
+from vqspeech.vision.models.pixelcnn import PixelCNN
+from vqspeech.vision.models.pixelcnn_cache import sampled
+from vqspeech.vision.models.prior import LANES, described, require_same, start_at_unigram, uniforms
+
+HALVINGS = 2
+"""Strided convolutions from the map of codes to what the latents are made of."""
+
+
+class Summary(nn.Module):
+    """Vectors `(batch, dimension, latents)` of a whole map of codes int `(batch, channels, height, width)`."""
+
+    def __init__(
+        self, size: int, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int
+    ):
+        super().__init__()
+        self.latents, self.size = latents, size
+        self.embedding = nn.Embedding(shape[0] * size, channels)
+        self.convolutions = nn.ModuleList(
+            nn.Conv2d(channels, channels, 4, stride=2, padding=1) for _ in range(HALVINGS)
+        )
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        places = (shape[1] >> HALVINGS) * (shape[2] >> HALVINGS)
+        if not places:
+            raise ConfigError(
+                f"maps of {shape[1]}x{shape[2]} codes are too small to be summed up; they have 4x4 at least"
+            )
+        self.projection = nn.Linear(channels * places, latents * dimension)
+        self.norm = nn.BatchNorm1d(dimension, affine=False)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        offsets = torch.arange(codes.shape[1], device=codes.device)[:, None, None] * self.size
+        x = self.embedding(codes + offsets).sum(1).permute(0, 3, 1, 2)
+        for convolution in self.convolutions:
+            x = F.relu(convolution(x))
+        x = self.projection(F.relu(self.blocks(x)).flatten(1)).unflatten(1, (self.latents, -1))
+        return self.norm(x.transpose(1, 2))
+
+
+class Spread(nn.Module):
+    """The way back: of vectors `(batch, dimension, latents)` a condition `(batch, channels, height, width)`."""
+
+    def __init__(self, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int):
+        super().__init__()
+        self.shape, self.small = shape, [-(-side // 2**HALVINGS) for side in shape[1:]]
+        self.projection = nn.Linear(latents * dimension, channels * self.small[0] * self.small[1])
+        self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
+        self.convolutions = nn.ModuleList(
+            nn.ConvTranspose2d(channels, channels, 4, stride=2, padding=1) for _ in range(HALVINGS)
+        )
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        x = self.projection(vectors.flatten(1)).unflatten(1, (-1, *self.small))
+        x = F.relu(self.blocks(x))
+        for convolution in self.convolutions:
+            x = F.relu(convolution(x))
+        return x[:, :, : self.shape[1], : self.shape[2]]
+
+
+class TopVQVAE(nn.Module):
+    """The model of a configuration (groups `top`, `quantizer`, `prior`) over codes as `described`.
+
+    `top.latents` vectors of `top.dimension` numbers share one codebook. The latents of a share `prior.withheld` of the
+    maps are not told in training (the condition is 0), so that it is known what the decoder can do without. Raises
+    `ConfigError` where the configuration names something unknown.
+    """
+
+    def __init__(self, config: Mapping[str, Any], codes: Mapping[str, Any]):
+        super().__init__()
+        self.config, self.described = dict(config), dict(codes)
+        try:
+            options, top = dict(config["prior"]), dict(config["top"])
+            self.withheld, channels = float(options.pop("withheld")), int(top["channels"])
+            self.network = PixelCNN(int(codes["codes"]), codes["shape"], 0, channels, **options)
+            self.encoder = Summary(self.network.size, self.network.shape, **top)
+            self.spread = Spread(self.network.shape, **top)
+            self.quantizer = quantizer(dimension=int(top["dimension"]), **config["quantizer"])
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"the configuration does not describe a VQ-VAE over codes: {error}") from None
+
+    @property
+    def size(self) -> int:
+        """Codes there are for a latent."""
+        return self.quantizer.size
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All it takes to build it again, beside the weights."""
+        return {"config": self.config, "codes": self.described}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # Training
+
+    @torch.no_grad()
+    def fit(self, codes: ImageCodes) -> None:
+        """Starts the decoder at the unigram of the codes."""
+        start_at_unigram(self.network, codes)
+
+    def batches(self, codes: ImageCodes) -> CodeBatches:
+        """Batches of codes. Raises `UnitsError` for codes of another model."""
+        require_same(described(codes), self.described, str(codes.path))
+        return CodeBatches(codes, [])
+
+    def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """{"nll": nats a code of the map} and the codebook's losses; the latents' codes `(batch, latents)`, a mask."""
+        vectors = self.encoder(batch.codes)
+        mask = torch.ones(len(vectors), vectors.shape[2], dtype=torch.bool, device=vectors.device)
+        quantised = self.quantizer(vectors, mask)
+        told = torch.rand(len(vectors), 1, 1, 1, device=vectors.device) >= self.withheld * self.training
+        nll = self.network.loss(batch.codes, torch.zeros_like(batch.classes), self.spread(quantised.vectors) * told)
+        return {"nll": nll.mean()} | quantised.losses, quantised.codes, mask
+
+    # Inference
+
+    @torch.no_grad()
+    def summarised(self, codes: Tensor) -> Tensor:
+        """The latents int64 `(batch, latents)` of maps `(batch, channels, height, width)`."""
+        vectors = self.encoder(codes)
+        return self.quantizer.nearest(vectors.transpose(1, 2).flatten(0, 1)).view(len(codes), -1)
+
+    @torch.no_grad()
+    def bits(self, codes: Tensor, latents: Tensor | None) -> Tensor:
+        """-log2 p of each whole map `(batch, channels, height, width)` given `latents` `(batch, latents)`, or without
+        any: float64 `(batch,)`."""
+        nobody = torch.zeros(len(codes), dtype=torch.long, device=codes.device)
+        nats = self.network.loss(codes, nobody, self._condition(latents, len(codes)))
+        return nats.double().flatten(1).sum(1) / np.log(2)
+
+    @torch.no_grad()
+    def sample(self, latents: np.ndarray, seed: int = 0, temperature: float = 1.0, progress: bool = True) -> np.ndarray:
+        """A map drawn for the latents `(n, latents)` of each: int64 `(n, height, width * channels)`."""
+        numbers, drawn = uniforms(len(latents), self.network.shape, seed).to(self.device), []
+        for start in range(0, len(latents), LANES):
+            part = slice(start, start + LANES)
+            told = torch.from_numpy(np.asarray(latents[part])).to(self.device)
+            nobody = torch.zeros(len(told), dtype=torch.long, device=self.device)
+            condition = self._condition(told, len(told))
+            drawn.append(
+                sampled(self.network, numbers[part], nobody, condition, temperature=temperature, progress=progress)
+            )
+        return maps(torch.cat(drawn))
+
+    def encode(self, codes: np.ndarray) -> np.ndarray:
+        """The latents int64 `(n, latents)` of maps as they are kept `(n, height, width * channels)`."""
+        parts = [codes[start : start + LANES] for start in range(0, len(codes), LANES)]
+        found = [self.summarised(grids(part, self.network.shape[0]).to(self.device)) for part in parts]
+        return torch.cat(found).cpu().numpy()
+
+    def _condition(self, latents: Tensor | None, batch: int) -> Tensor:
+        if latents is None:
+            channels, (_, height, width) = int(self.config["top"]["channels"]), self.network.shape
+            return torch.zeros(batch, channels, height, width, device=self.device)
+        return self.spread(self.quantizer.lookup(latents))
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "TopVQVAE":
+        """The model of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
+        read or is none."""
+        path = Path(path)
+        path = path / f"best{checkpoint.SUFFIX}" if path.is_dir() else path
+        tensors, about = checkpoint.read(path, "model.", device)
+        if "top" not in about.get("config", {}) or "codes" not in about:
+            raise CheckpointError(f"{path}: is no VQ-VAE over codes; train one with a configuration that has `top`")
+        try:
+            model = cls(about["config"], about["codes"]).to(device)
+            model.load_state_dict(tensors)
+        except (ConfigError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
+        return model.eval()
+
+    def save_pretrained(self, path: str | Path, **about: Any) -> None:
+        """Writes weights, configuration and codes (and what else is said `about` it) to one file."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
+        checkpoint.write(path, tensors, {**self.about, **about})

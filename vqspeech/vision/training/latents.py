@@ -1,0 +1,44 @@
+"""Whether a decoder that could do without its latents uses them: bits of maps with the right ones, wrong ones, none."""
+
+from operator import itemgetter
+
+import torch
+from torch import Tensor
+
+from vqspeech.vision.data.code_batches import CodeBatch
+from vqspeech.vision.models.top import TopVQVAE
+
+OWN, OTHERS, NONE = "its own latents", "those of another image", "no latents"
+"""What a map is told."""
+
+
+@torch.no_grad()
+def bits_given(
+    model: TopVQVAE, batch: CodeBatch, size: int, one_by_one: bool = False
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Bits of each whole map, float64 `(maps,)`, by what it is told: its own latents, those of the map half a batch on,
+    and none; with `one_by_one` also its own but for one of them. And how often each code is a latent, `(codes,)`.
+
+    `size` maps are scored at once.
+    """
+    training = model.training
+    model.eval()
+    parts = [
+        batch.each(itemgetter(slice(i, i + size))).codes.to(model.device) for i in range(0, len(batch.codes), size)
+    ]
+    own = torch.cat([model.summarised(part) for part in parts])  # (maps, latents)
+    others = own.roll(len(own) // 2, 0)
+    told: dict[str, Tensor | None] = {OWN: own, OTHERS: others, NONE: None}
+    for i in range(own.shape[1] if one_by_one else 0):
+        told[f"its own latents, but the {_ORDINALS[i]} of another image"] = own.index_copy(
+            1, torch.tensor([i], device=own.device), others[:, i : i + 1]
+        )
+    bits = {}
+    for name, latents in told.items():
+        split = [None] * len(parts) if latents is None else latents.split(size)
+        bits[name] = torch.cat([model.bits(part, some).cpu() for part, some in zip(parts, split, strict=True)])
+    model.train(training)
+    return bits, own.flatten().bincount(minlength=model.size).cpu()
+
+
+_ORDINALS = ("first", "second", "third", *(f"{i}th" for i in range(4, 100)))

@@ -1,0 +1,110 @@
+"""Training a model of images: a VAE, a VQ-VAE or VIMCO."""
+
+import math
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vqspeech.errors import ImageError
+from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.training.log import Log
+from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.images import ImageSet
+from vqspeech.vision.metrics.pictures import pairs
+from vqspeech.vision.models import Autoencoder, CodeModel, image_model
+
+SHOWN = 8
+"""Images that the log gets with their reconstructions."""
+
+
+class ImageTask:
+    """The model of `config`, images of `train` to learn from, and what is measured of it on `dev`.
+
+    Raises `ConfigError` where `config` is of something else, `ImageError` where the images of `dev` have another shape.
+    """
+
+    criterion, items, length = "bits", "images", 1
+
+    def __init__(self, config: Mapping[str, Any], train: ImageSet, dev: ImageSet):
+        self.options = config["training"]
+        if train.shape != dev.shape:
+            raise ImageError(f"{dev.path}: images of {dev.shape}, {train.shape} in {train.path}; prepare both together")
+        torch.manual_seed(self.options["seed"])
+        self.model = image_model({name: group for name, group in config.items() if name != "training"}, train.shape)
+        self.batches, self.held = ImageBatches(train, self.options["flip"]), ImageBatches(dev)
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are."""
+        return self.model.codes
+
+    @property
+    def network(self) -> nn.Module:
+        """The part that takes the time."""
+        return self.model.decoder
+
+    def begin(self) -> None:
+        """Nothing is known before the first step."""
+
+    def held_out(self, size: int, batches: int) -> dict[str, float]:
+        """As `held_out`."""
+        return held_out(self.model, self.held, size, batches)
+
+    def summary(self, figures: Mapping[str, float]) -> str:
+        """The figures of an evaluation in words."""
+        text = f"held out at most {figures['bits']:.3f} bits a dimension"
+        if self.codes:
+            text += (
+                f", {figures['shuffle_gap']:+.3f} with shuffled codes, perplexity {figures['perplexity']:.0f}, "
+                f"{figures['used']:.0f} of {self.codes} codes used"
+            )
+        return text
+
+    def speed(self, rate: float) -> str:
+        """Images a second."""
+        return f"{rate:,.1f} images/s"
+
+    def show(self, log: Log, step: int) -> None:
+        """Lets the log have held-out images beside their reconstructions, every now and then."""
+        if step % self.options["show_every"] == 0:
+            self.model.eval()
+            images = self.held.even(SHOWN).images
+            log.picture(step, "reconstructions", pairs(images, self.model.reconstruct(images).cpu()))
+            self.model.train()
+
+
+@torch.no_grad()
+def held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) -> dict[str, float]:
+    """Of at most `batches` times `size` held-out images: `bits` a dimension by the model's bound, an upper limit of
+    what is needed. With codes, the collapse numbers: `perplexity` and `used` of the codes, and `shuffle_gap`, the bits
+    a dimension that the decoder loses when it is given the codes of other images and places."""
+    training = model.training
+    model.eval()
+    torch.manual_seed(0)  # bounds that draw
+    batch = images.even(size * batches)
+    total, gap, counts = 0.0, 0.0, torch.zeros(model.codes)
+    parts = range(0, len(batch.images), size)
+    for part in (slice(start, start + size) for start in parts):
+        one = batch.each(itemgetter(part)).to(model.device)
+        total += float(model.bound(one.images).sum())
+        if isinstance(model, CodeModel):
+            codes = model.encode(one.images)
+            right, wrong = (model.log_likelihood(one.images, some) for some in (codes, shuffled(codes)))
+            gap += float((right - wrong).sum())
+            counts += codes.flatten().bincount(minlength=model.codes).cpu()
+    model.train(training)
+    scale = len(batch.images) * model.dimensions * math.log(2)
+    figures = {"bits": -total / scale}
+    if isinstance(model, CodeModel):
+        figures |= {"shuffle_gap": gap / scale, "perplexity": perplexity(counts.numpy())}
+        figures["used"] = float(used(counts.numpy()))
+    return figures
+
+
+def shuffled(codes: Tensor) -> Tensor:
+    """Codes of any shape in an order drawn at random, the same at every call."""
+    order = torch.randperm(codes.numel(), generator=torch.Generator().manual_seed(0)).to(codes.device)
+    return codes.flatten()[order].view(codes.shape)
