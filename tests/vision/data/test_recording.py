@@ -91,6 +91,18 @@ def test_episodes_that_end_early_are_short_and_never_empty(tmp_path):
         assert 0 < len(images) <= 20
 
 
+def test_episodes_that_show_frames_of_another_set_are_walked_anew(tmp_path):
+    class Dark(Room):
+        """Looks alike in every episode whose seed is even."""
+
+        def frame(self):
+            return np.full((3, 84, 84), 7, np.uint8) if self.seed % 2 == 0 else super().frame()
+
+    written = recording.corpus(Dark(), ["m"], 10, 5, seed=0).write(tmp_path)
+    shown = {part: {one.tobytes() for one in images.pixels(slice(None))} for part, images in written.items()}
+    assert not shown["train"] & shown["test"] and not shown["train"] & shown["dev"] and not shown["dev"] & shown["test"]
+
+
 @pytest.mark.parametrize(("episodes", "frames"), [(2, 9), (3, 1)])
 def test_too_little_to_split(episodes, frames):
     with pytest.raises(CorpusError, match="use 3 of 2 frames at least"):
