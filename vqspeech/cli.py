@@ -14,7 +14,10 @@ VERBS = (
     "models", "speakers", "study", "sweep",
     "encode", "reconstruct", "convert", "sample", "score", "draw", "results", "vision",
 )  # fmt: skip
-VISION_VERBS = ("prepare", "record", "validate", "train", "encode", "prior", "sample", "reconstruct", "score", "draw")
+VISION_VERBS = (
+    "prepare", "record", "validate", "train", "encode", "prior", "prior-video", "sample", "sample-video", "reconstruct",
+    "score", "draw",
+)  # fmt: skip
 """Those of `vqspeech vision`."""
 
 
@@ -61,7 +64,7 @@ def _add_verbs(parser: argparse.ArgumentParser, names: Sequence[str], package: s
         if verb == "vision":  # its own verbs are asked for by their name only
             verbs.add_parser(verb, help="Images: `vqspeech vision --help`.")
             continue
-        module = import_module(f"{package}.{verb}")
+        module = import_module(f"{package}.{verb.replace('-', '_')}")
         about = (module.__doc__ or verb).strip().splitlines()[0]
         one = verbs.add_parser(verb, help=about, description=module.__doc__)
         module.add_arguments(one)

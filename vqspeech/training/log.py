@@ -41,5 +41,14 @@ class Log:
         self.board.add_image(name, picture, step, dataformats="HWC")
         self.board.flush()
 
+    def video(self, step: int, name: str, gif: bytes) -> None:
+        """Adds a moving picture, the bytes of a GIF: TensorBoard shows it moving, among the pictures."""
+        from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+
+        width, height = (int.from_bytes(gif[i : i + 2], "little") for i in (6, 8))
+        image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
+        self.board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), step)
+        self.board.flush()
+
     def _lines(self) -> list[str]:
         return self.curves.read_text(encoding="utf-8").splitlines() if self.curves.is_file() else []

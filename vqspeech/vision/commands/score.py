@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-KINDS = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples")
+KINDS = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples", "video")
 """What can be scored; each is the module `vqspeech.vision.commands.score_KIND`, made like that of a verb."""
 
 

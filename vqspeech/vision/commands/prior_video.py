@@ -1,0 +1,39 @@
+"""Train a prior over video on the codes of episodes, or go on training the one in --out.
+
+It is told what is done at each frame, as far as the codes' table knows it. With --model, TensorBoard shows what it
+imagines.
+"""
+
+import argparse
+
+from vqspeech.conf.vision import config
+from vqspeech.training.trainer import Trainer
+from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.models import code_model
+from vqspeech.vision.training.video import VideoTask
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision prior-video`."""
+    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of episodes to learn from")
+    parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: other episodes")
+    parser.add_argument("--model", metavar="FILE", help="the model they were made by, to show frames")
+    parser.add_argument(
+        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+    )
+    parser.add_argument(
+        "--conf",
+        default="video_prior",
+        metavar="NAME",
+        help="video_prior, or mini_video_prior for ten minutes of one core (default: %(default)s)",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 video=transformer"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains; exit status 130 where a signal stopped it, after saving."""
+    train, dev = image_codes(args.codes), image_codes(args.dev)
+    decoder = None if args.model is None else code_model(args.model)
+    return Trainer(VideoTask(config(args.conf, args.overrides), train, dev, decoder), args.out).train().status()

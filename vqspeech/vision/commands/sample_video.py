@@ -1,0 +1,156 @@
+"""Imagine video: from some real frames, what comes when this or that is done, without a pixel until the end.
+
+Writes OUT/video-000.gif (and .mp4) and so on, the rows of --actions side by side; OUT/sheet.png, each row of actions a
+row, time from left to right; OUT/videos.npz: images, episodes, actions (1 + the number, 0 where none is told), codes.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vqspeech.errors import ConfigError, MissingExtra
+from vqspeech.files import replaced
+from vqspeech.vision.commands.sample import codes_of
+from vqspeech.vision.data.clips import episodes, told
+from vqspeech.vision.data.images import ImageSet, image_set
+from vqspeech.vision.metrics import moving, pictures
+from vqspeech.vision.models import code_model
+from vqspeech.vision.models.prior import require_same
+from vqspeech.vision.models.video import VideoPrior
+
+NOT_TOLD, RECORDED = "any", "recorded"
+"""Words in the place of actions: none is told; what was done in truth."""
+SHOWN = 4
+"""Starts on the sheet at most."""
+COLUMNS = 10
+"""Imagined frames on the sheet at most, spread evenly."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision sample-video`."""
+    parser.add_argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`")
+    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
+    parser.add_argument("--data", required=True, metavar="SET", help="set of frames to go on from")
+    parser.add_argument(
+        "--actions", nargs="+", default=[RECORDED], metavar="A,B,…",
+        help=f"a row each: what is done, at the last given frame and after, the last of it over and over; "
+        f"'{RECORDED}': what was done in truth; '{NOT_TOLD}': it is not told (default: {RECORDED})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--n", type=int, default=4, metavar="N", help="starts, spread over the set (default: %(default)s)"
+    )
+    parser.add_argument("--given", type=int, default=6, metavar="N", help="frames given (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=10, metavar="N", help="frames imagined (default: %(default)s)")
+    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="(default: %(default)s)")
+    parser.add_argument(
+        "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
+    parser.add_argument(
+        "--rate", type=float, default=moving.RATE, metavar="HZ", help="frames a second shown (default: %(default)s)"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="folder for what is made")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the videos and prints the name of the sheet."""
+    if min(args.seed, args.temperature, args.given) < 0 or min(args.n, args.frames) < 1 or not 0 < args.top_p <= 1:
+        raise ConfigError(
+            "--seed, --temperature and --given are 0 or more, --n and --frames 1 or more, --top-p in (0, 1]"
+        )
+    if not 0.1 <= args.rate <= 100:
+        raise ConfigError(f"--rate {args.rate:g}; it is between 0.1 and 100 frames a second")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model, prior, out = code_model(args.model, device), VideoPrior.from_pretrained(args.prior, device), Path(args.out)
+    require_same(codes_of(model), prior.described, args.model)
+    images, rows = image_set(args.data), args.actions
+    length = args.given + (args.frames if RECORDED in rows else 0)
+    starts = _starts(images, max(1, length), args.n)
+    frames = starts[:, None] + np.arange(max(1, args.given))
+    known = [model.encode(part).cpu() for part in torch.from_numpy(images.pixels(frames.ravel())).split(64)]
+    given = torch.cat(known).view(*frames.shape, *prior.shape)[:, : args.given]
+    done = [_done(prior, images, starts, row, args.given, args.frames) for row in rows]
+    started = time.perf_counter()
+    drawn = [  # all rows of a start by the same numbers
+        prior.sample(given, torch.from_numpy(one), temperature=args.temperature, top_p=args.top_p, seed=args.seed)
+        for one in done
+    ]
+    took = time.perf_counter() - started
+    codes = torch.stack([torch.cat([given, one], 1) for one in drawn], 1)  # (starts, rows, time, height, width)
+    decoded = torch.cat([model.decode(part).cpu() for part in codes.flatten(0, 2).split(32)]).numpy()
+    videos = decoded.reshape(*codes.shape[:3], *decoded.shape[1:])
+    _write(out, videos, codes.numpy(), np.stack(done, 1), args)
+    count = len(rows) * len(starts) * args.frames
+    print(out / "sheet.png")
+    print(f"{out}: {count} frames imagined, {count / took:,.2f} frames/s of codes", file=sys.stderr)
+    return 0
+
+
+def _starts(images: ImageSet, length: int, count: int) -> np.ndarray:
+    """Where `count` clips of so many frames start in a set, spread evenly over its episodes: int64 `(count,)`."""
+    found = episodes(images.table, images.path).of_length(length, images.path)
+    picks = (np.arange(count) + 0.5) * len(found.starts) / count  # the whole part is the episode, the rest the place
+    which = picks.astype(np.int64)
+    return found.starts[which] + ((picks - which) * (found.lengths[which] - length + 1)).astype(np.int64)
+
+
+def _done(prior: VideoPrior, images: ImageSet, starts: np.ndarray, row: str, given: int, frames: int) -> np.ndarray:
+    """What is done at every frame but the last, int64 `(starts, given + frames - 1)`, as the prior is told it."""
+    if row == NOT_TOLD:
+        return np.zeros((len(starts), given + frames - 1), np.int64)
+    known = told(images.table, images.actions, prior.actions, images.path)
+    if row == RECORDED:
+        return known[starts[:, None] + np.arange(given + frames - 1)]
+    names = row.split(",")
+    if len(names) > frames:
+        raise ConfigError(f"--actions {row}: {len(names)} actions for {frames} frames; raise --frames")
+    steps = [prior.action(name) for name in names + names[-1:] * (frames - len(names))]
+    if not given:  # nothing is done before the first frame
+        return np.tile(steps[1:], (len(starts), 1)).astype(np.int64)
+    before = known[starts[:, None] + np.arange(given - 1)]
+    return np.concatenate([before, np.tile(steps, (len(starts), 1))], 1)
+
+
+def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, args: argparse.Namespace) -> None:
+    """Writes moving pictures, sheet and arrays of videos uint8 `(starts, rows, time, channels, height, width)`."""
+    starts, rows, time_ = videos.shape[:3]
+    missing = None
+    for i, shown in enumerate(videos):
+        moving.write_gif(out / f"video-{i:03d}.gif", list(shown), args.rate, rows)
+        try:
+            moving.write_mp4(out / f"video-{i:03d}.mp4", list(shown), args.rate, rows)
+        except MissingExtra as error:
+            missing = error
+    if missing is not None:
+        print(f"GIF only, no MP4: {missing}", file=sys.stderr)
+    pictures.save(sheet(videos[:SHOWN], args.given), out / "sheet.png")
+    episode = np.repeat(np.arange(starts * rows), time_)
+    actions = np.concatenate([done, np.zeros_like(done, shape=(starts, rows, 1))], 2)
+    with replaced(out / "videos.npz") as temporary:
+        np.savez_compressed(
+            temporary,
+            images=videos.reshape(-1, *videos.shape[3:]).transpose(0, 2, 3, 1),
+            codes=codes.reshape(-1, *codes.shape[3:]).astype(np.uint16),
+            episodes=episode,
+            actions=actions.ravel(),
+        )
+
+
+def sheet(videos: np.ndarray, given: int, columns: int = COLUMNS) -> np.ndarray:
+    """A picture, uint8 `(height, width, 3)`, of videos uint8 `(starts, rows, time, channels, height, width)` as in
+    figure 7 of 1711.00937: time from left to right, the frames given, a gap, at most so many of the others, spread
+    evenly; the rows of a start under each other."""
+    imagined = videos.shape[2] - given
+    picks = given + np.unique(np.linspace(0, imagined - 1, min(columns, imagined)).round().astype(np.int64))
+    gap = max(2, videos.shape[5] // 8)
+    lines = []
+    for start in videos:
+        left, right = (pictures.sheet([row[some] for row in start]) for some in (np.arange(given), picks))
+        bar = np.full((len(right), gap, 3), 255, np.uint8)
+        lines += [np.concatenate([left, bar, right] if given else [right], 1)]
+        lines.append(np.full((gap, lines[-1].shape[1], 3), 255, np.uint8))
+    return np.concatenate(lines[:-1])

@@ -1,0 +1,91 @@
+"""Measure a prior over video: bits and codes by horizon, frames, whether it obeys, whether it drifts.
+
+Everything is of held-out episodes: from some given frames on, told what was done in truth.
+"""
+
+import argparse
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from vqspeech.metrics import report, scores
+from vqspeech.vision.commands.sample import codes_of
+from vqspeech.vision.data.codes import ImageCodes, image_codes
+from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics import conduct, foresight
+from vqspeech.vision.metrics.held_clips import HeldClips, Section, held_clips
+from vqspeech.vision.metrics.obedience import inverse_model
+from vqspeech.vision.metrics.video import foretold
+from vqspeech.vision.models import code_model
+from vqspeech.vision.models.prior import require_same
+from vqspeech.vision.models.video import VideoPrior
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech vision score video`."""
+    parser.add_argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`")
+    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
+    parser.add_argument("--data", required=True, metavar="SET", help="frames of held-out episodes")
+    parser.add_argument("--codes", required=True, metavar="CODES", help="their codes")
+    parser.add_argument(
+        "--train", required=True, metavar="SET", help="frames it was learned from: for what reads actions"
+    )
+    parser.add_argument("--train-codes", required=True, metavar="CODES", help="their codes: for unigram and copying")
+    parser.add_argument(
+        "--clips", type=_count, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
+    )
+    parser.add_argument("--given", type=_count, default=6, metavar="N", help="frames given (default: %(default)s)")
+    parser.add_argument("--frames", type=_count, default=10, metavar="N", help="frames imagined (default: %(default)s)")
+    parser.add_argument(
+        "--far", type=int, default=100, metavar="N", help="frames to drift in; 0: no drift (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--far-clips", type=_count, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--apart", nargs=2, default=["forward", "right"], metavar=("A", "B"),
+        help="actions that should part ways (default: forward right)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--inverse-steps", type=_count, default=1000, metavar="N",
+        help="steps that the network learns to read actions (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
+    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the sections "video: …" and prints each as soon as it is there."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    prior, model = VideoPrior.from_pretrained(args.prior, device), code_model(args.model, device)
+    require_same(codes_of(model), prior.described, args.model)
+    images, codes = image_set(args.data), image_codes(args.codes)
+    learned = image_codes(args.train_codes)
+    held = held_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)
+    for section in _sections(args, held, codes):
+        notes, packages = section.notes, ["scikit-image"]
+        scores.add_rows(args.out, section.name, section.rows, notes=notes, seed=args.seed, packages=packages)
+        print(section.name, report.table(scores.read(args.out)["sections"][section.name]["rows"]), sep="\n", flush=True)
+    return 0
+
+
+def _sections(args: argparse.Namespace, held: HeldClips, codes: ImageCodes) -> Iterator[Section]:
+    apart = [name for name in args.apart if name in held.prior.actions and name in held.images.actions]
+    told = foretold(held.prior, held.clips, held.given, held.seed)
+    yield from foresight.of_codes(held, told)
+    yield from foresight.of_frames(held, told)
+    if held.prior.actions:
+        inverse = inverse_model(image_set(args.train), args.inverse_steps, seed=args.seed)
+        yield conduct.obeying(held, torch.from_numpy(np.asarray(codes.codes, np.int64)), inverse)
+        if len(apart) == 2:
+            yield conduct.parting(held, inverse, *apart)
+    if args.far:
+        yield conduct.drifting(held, args.far, args.far_clips)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return number

@@ -1,0 +1,115 @@
+"""Tables of how imagined video behaves: whether it obeys, whether two actions part ways, whether it drifts."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqspeech.metrics.bootstrap import ratio
+from vqspeech.vision.data.clips import Clips
+from vqspeech.vision.metrics import drift, obedience, video
+from vqspeech.vision.metrics.held_clips import HeldClips, Section
+from vqspeech.vision.metrics.obedience import InverseModel
+
+PAIRS = 2000
+"""Pairs of real frames that the inverse model is tried on."""
+STRETCH = 10
+"""Frames of a row of drift."""
+
+
+def obeying(held: HeldClips, codes: Tensor, inverse: InverseModel) -> Section:
+    """How much of what was done is read off imagined frames, beside real ones; `codes` int `(images, height, width)`
+    are those of all images of the set."""
+    real = obedience.pairs(held.images, PAIRS, held.seed)
+    both = np.stack([real.frames, real.frames + 1], 1)
+    pixels = held.images.pixels(both.ravel()).reshape(*both.shape, *held.images.shape)
+    table = [
+        _recovered(held, name, inverse.logits(frames[:, 0], frames[:, 1]).argmax(1), real.actions, real.groups)
+        for name, frames in (("real held-out frames", pixels), ("the same, reconstructed", held.decoded(codes[both])))
+    ]
+    for name, told, done in [
+        ("imagined, told what was done", held.clips.actions, held.clips.actions),
+        ("imagined, told what was done in other clips", held.exchanged(), held.exchanged()),
+        ("imagined, told nothing (what was done in other clips)", held.clips.actions * 0, held.exchanged()),
+    ]:
+        said = _said(held, inverse, held.continued(told)).argmax(2)
+        wanted = _numbers(held)[done[:, held.given - 1 : -1].numpy()]
+        known, groups = wanted >= 0, np.repeat(np.array(held.groups)[:, None], held.frames, 1)
+        table.append(_recovered(held, name, said[known], wanted[known], groups[known]))
+    table.append({"row": "chance", "actions recovered": 1 / len(set(real.actions.tolist()))})
+    note = (
+        "a network that has learned from pairs of real training frames reads the action off two consecutive frames; "
+        "the mean over actions, all of which weigh the same"
+    )
+    return Section("video: does it obey", table, [*held.notes, note])
+
+
+def parting(held: HeldClips, inverse: InverseModel, one: str, other: str) -> Section:
+    """How far two actions lead away from each other, kept up from the same frames.
+
+    Raises `ImageError` where the prior knows no such action.
+    """
+    (a, a_again), (b, b_again) = (
+        [held.continued(held.kept(action), turn) for turn in (0, 1)] for action in (one, other)
+    )
+    differing = {
+        f"{one} beside {other}": a != b_again,
+        f"{one} beside {one}, drawn again": a != a_again,
+        f"{other} beside {other}, drawn again": b != b_again,
+    }
+    shares = {name: found.double().numpy() for name, found in differing.items()}
+    table = video.rows(shares, held.groups, held.horizons, "differ at")
+    names = list(held.images.actions)
+    first, second = (names.index(action) for action in (one, other))
+    more = [(said[..., first] - said[..., second]).sum(1) for said in (_said(held, inverse, codes) for codes in (a, b))]
+    apart = (more[0] > more[1]) + 0.5 * (more[0] == more[1])
+    table[0]["told apart"] = ratio(apart, groups=held.groups)
+    notes = [
+        f"share of codes that differ where {one}, or {other}, is kept up from the same frames, drawn by different "
+        "numbers; the same action drawn twice: what chance alone makes of it",
+        f"told apart: how often the network that reads actions finds more of {one} in its video than in the other; "
+        "chance: 0.5",
+    ]
+    return Section(f"video: {one} and {other} part ways", table, [*held.notes, *notes])
+
+
+def drifting(held: HeldClips, far: int, count: int) -> Section:
+    """What `far` frames are like that are imagined after about `count` of the clips."""
+    part = np.unique(np.linspace(0, len(held.groups) - 1, count).astype(np.int64))
+    groups, given = [held.groups[i] for i in part], held.clips.codes[part, : held.given]
+    learned = Clips(held.train, held.clips.codes.shape[1], held.prior.actions)
+    pieces = [learned.random(len(part), held.seed, i).actions for i in range(-(-far // learned.length))]
+    done = torch.cat([held.clips.actions[part, : held.given - 1], torch.cat(pieces, 1)[:, :far]], 1)
+    codes = held.prior.sample(given, done, seed=held.seed)
+    world, stretch = np.asarray(held.train.codes), min(STRETCH, far)
+    real = held.clips.codes[part, -stretch:]
+    stretches = {f"real frames, reconstructed ({real.shape[1]})": real}
+    for start in sorted({0, (far - stretch) // 2, far - stretch}):
+        stretches[f"imagined, horizon {start + 1} to {start + stretch}"] = codes[:, start : start + stretch]
+    table = [
+        drift.row(name, some.numpy(), held.decoded(some), world, held.model, groups) for name, some in stretches.items()
+    ]
+    notes = [
+        f"{len(part)} of the clips, {far} frames imagined, told pieces of what was done in {held.train.path}",
+        "divergence (Jensen-Shannon) from the codes of all frames there, which falls with the number of frames; codes "
+        "found again when frames are encoded as decoded; contrast: deviation of levels within a frame",
+    ]
+    return Section(f"video: after {far} frames", table, [*held.notes, *notes])
+
+
+def _said(held: HeldClips, inverse: InverseModel, codes: Tensor) -> np.ndarray:
+    """Logits `(clips, frames, actions)` of what leads to each of imagined codes `(clips, frames, height, width)`."""
+    frames = held.decoded(torch.cat([held.clips.codes[:, held.given - 1 : held.given], codes], 1))
+    before, after = (frames[:, some].reshape(-1, *held.images.shape) for some in (slice(-1), slice(1, None)))
+    return inverse.logits(before, after).reshape(*codes.shape[:2], -1)
+
+
+def _numbers(held: HeldClips) -> np.ndarray:
+    """The number in the set of each action as the prior is told it; -1 of what is not told, or not in the set."""
+    names = list(held.images.actions)
+    return np.array([-1] + [names.index(name) if name in names else -1 for name in held.prior.actions])
+
+
+def _recovered(held: HeldClips, name: str, said: np.ndarray, done: np.ndarray, groups: np.ndarray) -> dict:
+    names = list(held.images.actions)
+    row: dict = {"row": name, "actions recovered": obedience.recovered(said, done, groups, len(names))}
+    return row | {f"of {names[i]}": float((said[done == i] == i).mean()) for i in sorted(set(done.tolist()))}

@@ -1,0 +1,57 @@
+"""Moving pictures: GIF by Pillow, MP4 by ffmpeg where it is at hand (extra `video`)."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from vqspeech import extras
+from vqspeech.files import replaced
+from vqspeech.vision.metrics.pictures import sheet
+
+RATE = 8.0
+"""Frames a second, unless told otherwise: about that of the world, where an action is held for four of its 35."""
+
+
+def side_by_side(videos: Sequence[np.ndarray], columns: int = 0, scale: int = 2) -> list[np.ndarray]:
+    """The frames of videos uint8 `(time, channels, height, width)` of one length in a grid of `columns` (0: as many
+    rows as columns): uint8 `(height, width, 3)` each."""
+    columns = columns or math.ceil(math.sqrt(len(videos)))
+    rows = [np.stack(videos[start : start + columns]) for start in range(0, len(videos), columns)]
+    return [sheet([row[:, i] for row in rows], scale) for i in range(len(videos[0]))]
+
+
+def animation(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0, scale: int = 2) -> bytes:
+    """A GIF that shows videos uint8 `(time, channels, height, width)` side by side over and over, at `rate` frames a
+    second."""
+    from PIL import Image
+
+    first, *others = [Image.fromarray(frame) for frame in side_by_side(videos, columns, scale)]
+    file = io.BytesIO()
+    first.save(file, "GIF", save_all=True, append_images=others, duration=round(1000 / rate), loop=0)
+    return file.getvalue()
+
+
+def write_gif(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
+    """Writes `animation` to a file."""
+    with replaced(path) as temporary:
+        temporary.write_bytes(animation(videos, rate, columns))
+
+
+def write_mp4(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
+    """Writes videos uint8 `(time, channels, height, width)` side by side as MP4 (H.264).
+
+    Raises `MissingExtra` without the extra `video`.
+    """
+    ffmpeg = extras.module("imageio_ffmpeg", "video")
+    frames = side_by_side(videos, columns)
+    height, width = (side + side % 2 for side in frames[0].shape[:2])  # of half as much colour: even sides
+    with replaced(path) as temporary:
+        writer = ffmpeg.write_frames(str(temporary), (width, height), fps=rate, quality=8, macro_block_size=1)
+        writer.send(None)
+        for frame in frames:
+            padding = [(0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)]
+            writer.send(np.ascontiguousarray(np.pad(frame, padding, constant_values=255)))
+        writer.close()

@@ -1,0 +1,107 @@
+"""Whether video obeys: what was done is read off pairs of frames by a network that knows real ones only."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from vqspeech.errors import ImageError
+from vqspeech.metrics.bootstrap import Estimate, statistic
+from vqspeech.vision.data.images import ImageSet
+
+LEARNED, BATCH = 20_000, 64
+"""Pairs of frames that are learned from at most, and at once."""
+
+
+class Pairs(NamedTuple):
+    """Pairs of consecutive frames: `frames` int64 `(n,)`, where the first of each stands in its set; `actions` `(n,)`,
+    what was done at it; `groups` `(n,)`, its episode."""
+
+    frames: np.ndarray
+    actions: np.ndarray
+    groups: np.ndarray
+
+
+def pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
+    """At most `limit` pairs of a set of frames, drawn at random. Raises `ImageError` where nothing is done in it."""
+    table = images.table
+    if table.episodes is None or table.actions is None or table.actions.max() < 0:
+        raise ImageError(f"{images.path}: not told what was done in it; prepare frames with actions")
+    found = np.flatnonzero((table.episodes[1:] == table.episodes[:-1]) & (table.actions[:-1] >= 0))
+    if not len(found):
+        raise ImageError(f"{images.path}: no two frames follow each other in an episode; record longer ones")
+    found = np.random.default_rng(seed).permutation(found)[:limit]
+    return Pairs(found, table.actions[found], table.episodes[found])
+
+
+class InverseModel(nn.Module):
+    """p(action | a frame, the next one) of frames of `channels` channels: five convolutions over both and what differs
+    between them, and one hidden layer."""
+
+    def __init__(self, channels: int, actions: int, width: int = 16):
+        super().__init__()
+        widths = [3 * channels, width, 2 * width, 4 * width, 4 * width]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(before, after, 5, 2, 2), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(5), nn.Flatten())
+        self.output = nn.Sequential(nn.Linear(100 * width, 128), nn.ReLU(), nn.Linear(128, actions))
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        """Logits `(batch, actions)` of frames uint8 `(batch, channels, height, width)` and those that follow."""
+        one, other = (frames.float() / 127.5 - 1 for frames in (before, after))
+        return self.output(self.layers(torch.cat([one, other, other - one], 1)))
+
+    @torch.inference_mode()
+    def logits(self, before: np.ndarray, after: np.ndarray, size: int = 256) -> np.ndarray:
+        """As `forward`, of arrays, `size` at once: float32 `(n, actions)`."""
+        parts = range(0, len(before), size)
+        some = [(torch.from_numpy(one[i : i + size]) for one in (before, after)) for i in parts]
+        return torch.cat([self(*one) for one in some]).numpy()
+
+
+def inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> InverseModel:
+    """The inverse model of the pairs of a set of real frames; all actions weigh the same, however often they are done.
+
+    Raises `ImageError` where nothing is done in the set.
+    """
+    learned = pairs(images, LEARNED, seed)
+    counts = np.bincount(learned.actions, minlength=len(images.actions))
+    weights = torch.from_numpy(np.where(counts > 0, 1 / np.maximum(counts, 1), 0.0)).float()
+    weights *= len(learned.actions) / (counts > 0).sum()
+    torch.manual_seed(seed)
+    model = InverseModel(images.shape[0], len(images.actions)).train()
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
+    draw = np.random.default_rng(seed)
+    for _ in tqdm(range(steps), "inverse model", disable=None, leave=False):
+        picks = draw.integers(len(learned.frames), size=BATCH)
+        frames = learned.frames[picks]
+        before, after = (torch.from_numpy(images.pixels(one)) for one in (frames, frames + 1))
+        loss = F.cross_entropy(model(before, after), torch.from_numpy(learned.actions[picks]), weights)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    return model.eval()
+
+
+def recovered(said: np.ndarray, done: np.ndarray, groups: Sequence[int] | np.ndarray, actions: int) -> Estimate:
+    """The share of what was `done` int `(n,)` that is `said` int `(n,)`, action by action, and the mean over those that
+    were done (chance: 1 / their number), with the interval that redrawing `groups` gives; its n is that of pairs."""
+    _, group = np.unique(np.asarray(groups), return_inverse=True)
+    hits, counts = (np.zeros((group.max() + 1, actions)) for _ in range(2))
+    np.add.at(counts, (group, done), 1)
+    np.add.at(hits, (group, done), said == done)
+
+    def balanced(weights: np.ndarray) -> float:
+        of_all = weights @ counts
+        seen = of_all > 0
+        return float(((weights @ hits)[seen] / of_all[seen]).mean())
+
+    found = statistic(balanced, len(counts))
+    return Estimate(found.value, found.low, found.high, len(done))

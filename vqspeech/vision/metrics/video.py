@@ -1,0 +1,138 @@
+"""How well a prior over video foretells frames: bits and codes by horizon, beside what is known without one.
+
+The horizon of a frame is how many frames after the last given one it comes. A frame at horizon h is foretold from the
+given frames and all actions up to it alone: what lies between is imagined. Its bits, -log2 p(frame | given, imagined),
+are on average at least those of p(frame | given), the mean over all that may be imagined, by Jensen's inequality.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vqspeech.metrics.bootstrap import Estimate, ratio
+from vqspeech.vision.data.clips import ClipBatch
+from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.models.prior import uniforms
+from vqspeech.vision.models.video import VideoPrior
+
+HORIZONS = (1, 2, 3, 5, 10)
+"""Horizons that have a column."""
+LANES = 32
+"""Clips that are imagined side by side."""
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """Of clips: frames imagined after the given ones, int64 `(clips, frames, height, width)`, and the bits of the codes
+    that came in truth, float64 of that shape."""
+
+    codes: Tensor
+    bits: np.ndarray
+
+
+@torch.inference_mode()
+def foretold(prior: VideoPrior, clips: ClipBatch, given: int, seed: int = 0, temperature: float = 1.0) -> Foretold:
+    """What the prior makes of the first `given` frames of clips and of what is done in them."""
+    count, frames = len(clips.codes), clips.codes.shape[1] - given
+    numbers = uniforms(count, (frames, *prior.shape), seed)
+    codes, bits = torch.empty(numbers.shape, dtype=torch.long), np.empty(numbers.shape)
+    for start in tqdm(range(0, count, LANES), "imagining", disable=None, leave=False):
+        part = slice(start, start + LANES)
+        one = clips.each(lambda tensor, part=part: tensor[part]).to(prior.device)
+        past, condition = prior.network.begun(one.codes[:, :given], one.actions[:, :given])
+        for i in range(frames):
+            bits[part, i] = prior.frame_bits(one.codes[:, given + i], condition)
+            drawn = prior.network.drawn(numbers[part, i].to(prior.device), condition, temperature, 1.0)
+            codes[part, i] = drawn.cpu()
+            condition = past(drawn, one.actions[:, given + i])
+    return Foretold(codes, bits)
+
+
+class Unigram:
+    """How often every code stands at every place: float64 `(size, height, width)`, each place backed by a share of the
+    frequencies over all places that weighs as much as `backing` frames."""
+
+    def __init__(self, codes: ImageCodes, backing: float = 10.0):
+        frames, height, width = codes.codes.shape
+        every = np.bincount(codes.codes.ravel(), minlength=codes.size) + 1.0
+        places = np.arange(height * width)
+        counts = np.zeros((codes.size, height * width))
+        for one in codes.codes:
+            counts[one.ravel(), places] += 1
+        self.odds = (counts + backing * (every / every.sum())[:, None]) / (frames + backing)
+        self.odds = self.odds.reshape(codes.size, height, width)
+
+    @property
+    def likeliest(self) -> np.ndarray:
+        """The most frequent code of every place, `(height, width)`."""
+        return self.odds.argmax(0)
+
+    def of(self, codes: np.ndarray) -> np.ndarray:
+        """p of codes `(…, height, width)`: float64 of that shape."""
+        rows, columns = np.indices(codes.shape[-2:])
+        return self.odds[codes, rows, columns]
+
+
+class Copying:
+    """The last given frame, code by code, with a probability for each horizon, and else the unigram.
+
+    The probabilities are those that are the best for `clips` that are learned from, found by expectation-maximisation.
+    """
+
+    def __init__(self, unigram: Unigram, clips: Tensor, given: int):
+        self.unigram = unigram
+        same, other = _kept(clips.numpy(), given), unigram.of(clips.numpy()[:, given:])
+        self.shares = np.full(same.shape[1], 0.5)
+        for _ in range(100):
+            copied = self.shares[:, None, None] * same
+            responsible = copied / (copied + (1 - self.shares)[:, None, None] * other)
+            self.shares = responsible.mean((0, 2, 3))
+
+    def bits(self, clips: Tensor, given: int) -> np.ndarray:
+        """-log2 p of the codes after the given ones: float64 `(clips, frames, height, width)`."""
+        codes = clips.numpy()
+        shares = self.shares[:, None, None]
+        return -np.log2(shares * _kept(codes, given) + (1 - shares) * self.unigram.of(codes[:, given:]))
+
+
+def rows(
+    bits: dict[str, np.ndarray], groups: Sequence[str], horizons: Sequence[int], prefix: str = "horizon"
+) -> list[dict]:
+    """A table with a row for each of several measurements `(clips, frames, …)` of the same clips, and a column for each
+    horizon, with intervals over `groups`, the episodes of the clips; last, the mean over all horizons."""
+    table = []
+    for name, found in bits.items():
+        flat = found.reshape(*found.shape[:2], -1).mean(2)
+        row = {f"{prefix} {h}": ratio(flat[:, h - 1], groups=groups) for h in horizons if h <= flat.shape[1]}
+        table.append({"row": name, **row, f"all {flat.shape[1]}": ratio(flat.mean(1), groups=groups)})
+    return table
+
+
+def changed(table: Sequence[dict], function: Callable[[float], float]) -> list[dict]:
+    """A table whose estimates are sent through a falling function, such as square errors to PSNR."""
+    return [
+        {key: _sent(one, function) if isinstance(one, Estimate) else one for key, one in row.items()} for row in table
+    ]
+
+
+def decibels(error: float) -> float:
+    """PSNR in dB of a mean square error of 8-bit images; 99 where there is none."""
+    return min(99.0, float(10 * np.log10(255.0**2 / error))) if error > 0 else 99.0
+
+
+def square_errors(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Mean square error of images uint8 `(…, channels, height, width)`: float64 `(…,)`."""
+    return ((originals.astype(np.float32) - others.astype(np.float32)) ** 2).mean((-3, -2, -1), dtype=np.float64)
+
+
+def _kept(codes: np.ndarray, given: int) -> np.ndarray:
+    """Where frames after the given ones have the code of the last given one: float64 0 or 1."""
+    return (codes[:, given:] == codes[:, given - 1 : given]).astype(np.float64)
+
+
+def _sent(one: Estimate, function: Callable[[float], float]) -> Estimate:
+    return Estimate(function(one.value), function(one.high), function(one.low), one.n)

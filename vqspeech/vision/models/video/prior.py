@@ -1,0 +1,162 @@
+"""The prior over the codes of video, whichever network it has: learning from clips, scoring, imagining."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from vqspeech.errors import CheckpointError, ConfigError, ImageError
+from vqspeech.models import checkpoint
+from vqspeech.vision.data.clips import ClipBatch, Clips
+from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.models.prior import described, require_same, uniforms
+from vqspeech.vision.models.video.network import VideoNetwork
+from vqspeech.vision.models.video.pixelcnn import PixelCNNVideo
+from vqspeech.vision.models.video.transformer import TransformerVideo
+
+NETWORKS: dict[str, type[VideoNetwork]] = {"pixelcnn": PixelCNNVideo, "transformer": TransformerVideo}
+"""Networks by name: in the paper's spirit, and another."""
+LANES = 8
+"""Clips that are scored side by side."""
+
+
+class VideoPrior(nn.Module):
+    """A prior as its configuration (group `video`) describes it, for what is called `actions` and for codes as
+    `vision.models.prior.described` says.
+
+    Of a share `withheld` of the clips it is not told in training what was done, so that it can also do without. Raises
+    `ConfigError` where the configuration names something unknown.
+    """
+
+    def __init__(self, config: Mapping[str, Any], actions: Sequence[str], codes: Mapping[str, Any]):
+        super().__init__()
+        self.config, self.actions, self.described = dict(config), list(actions), dict(codes)
+        latents, height, width = codes["shape"]
+        self.size, self.shape = int(codes["codes"]), (height, width * latents)
+        try:
+            options = dict(config["video"])
+            name, self.withheld = options.pop("name"), float(options.pop("withheld"))
+            if name not in NETWORKS:
+                raise ConfigError(f"no prior over video '{name}'; there are {', '.join(NETWORKS)}")
+            self.network = NETWORKS[name](self.size, self.shape, len(self.actions), **options)
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"the configuration does not describe a prior over video: {error}") from None
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """All it takes to build it again, beside the weights."""
+        return {"config": self.config, "actions": self.actions, "codes": self.described}
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # Training
+
+    @torch.no_grad()
+    def fit(self, codes: ImageCodes) -> None:
+        """Starts it at the unigram of the codes: what no network need learn."""
+        counts = np.bincount(codes.codes.ravel(), minlength=self.size) + 1.0
+        self.network.bias().copy_(torch.from_numpy(np.log(counts / counts.sum())))
+
+    def clips(self, codes: ImageCodes, length: int) -> Clips:
+        """Clips of `length` frames. Raises `UnitsError` for codes of another codebook or of frames of another size,
+        `ImageError` for actions that it does not know, and for episodes that are all shorter."""
+        require_same(described(codes), self.described, str(codes.path))
+        return Clips(codes, length, self.actions)
+
+    def forward(self, batch: ClipBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+        """{"nll": cross-entropy in nats a code}; the codes; the mask of those that count, which is all of them."""
+        actions = batch.actions
+        if self.training:
+            actions = actions * (torch.rand(len(actions), 1, device=actions.device) >= self.withheld)
+        logits = self.network(batch.codes, actions).float()
+        return (
+            {"nll": F.cross_entropy(logits, batch.codes)},
+            batch.codes,
+            torch.ones_like(batch.codes, dtype=torch.bool),
+        )
+
+    # Inference
+
+    @classmethod
+    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "VideoPrior":
+        """The prior of a checkpoint, or of an experiment folder, ready for use. Raises `CheckpointError` where it
+        cannot be read or is none."""
+        path = Path(path)
+        path = path / f"best{checkpoint.SUFFIX}" if path.is_dir() else path
+        tensors, about = checkpoint.read(path, "model.", device)
+        if "video" not in about.get("config", {}):
+            raise CheckpointError(f"{path}: is no prior over video; name one that `vqspeech vision prior-video` made")
+        try:
+            prior = cls(about["config"], about["actions"], about["codes"]).to(device)
+            prior.load_state_dict(tensors)
+        except (ConfigError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
+        return prior.eval()
+
+    def save_pretrained(self, path: str | Path, **about: Any) -> None:
+        """Writes weights, configuration, actions and codes (and what else is said `about` it) to one file."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
+        checkpoint.write(path, tensors, {**self.about, **about})
+
+    def action(self, name: str | None) -> int:
+        """The number the prior is told for an action; 0 where it is None. Raises `ImageError` where it is unknown."""
+        if name is not None and name not in self.actions:
+            raise ImageError(
+                f"the prior knows no action '{name}'; it knows {', '.join(self.actions) or 'none: leave them out'}"
+            )
+        return 0 if name is None else 1 + self.actions.index(name)
+
+    @torch.inference_mode()
+    def bits(self, codes: Tensor, actions: Tensor) -> np.ndarray:
+        """-log2 p of each code of clips `(clips, time, height, width)` given all before it and actions `(clips, time)`:
+        float64 of the codes' shape."""
+        found = np.empty(codes.shape)
+        for start in tqdm(range(0, len(codes), LANES), "scoring", disable=None, leave=False):
+            some = slice(start, start + LANES)
+            clips = codes[some].to(self.device)
+            found[some] = _bits(self.network(clips, actions[some].to(self.device)), clips)
+        return found
+
+    @torch.inference_mode()
+    def frame_bits(self, codes: Tensor, condition: Tensor) -> np.ndarray:
+        """-log2 p of each code of frames `(batch, height, width)` given a condition each, as `imagined` has it."""
+        return _bits(self.network.logits(codes, condition), codes)
+
+    @torch.inference_mode()
+    def sample(
+        self,
+        given: Tensor,
+        actions: Tensor,
+        *,
+        temperature: float = 1.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        progress: bool = True,
+    ) -> Tensor:
+        """Frames int64 `(lanes, frames, height, width)` that go on from those `given` `(lanes, past, height, width)`;
+        actions `(lanes, past + frames - 1)` are what is done at each frame but the last: 1 + its number, or 0.
+
+        There may be no frames given. A lane's draws do not depend on the lanes beside it.
+        """
+        (lanes, past), frames = given.shape[:2], actions.shape[1] + 1 - given.shape[1]
+        numbers = uniforms(lanes, (frames, *self.shape), seed).to(self.device)
+        actions = actions.to(self.device)
+        remembered, condition = self.network.begun(given.to(self.device), actions[:, :past])
+        codes = torch.empty(lanes, frames, *self.shape, dtype=torch.long, device=self.device)
+        for i in tqdm(range(frames), "imagining", unit="frame", disable=None if progress else True, leave=False):
+            codes[:, i] = self.network.drawn(numbers[:, i], condition, temperature, top_p)
+            if i + 1 < frames:
+                condition = remembered(codes[:, i], actions[:, past + i])
+        return codes.cpu()
+
+
+def _bits(logits: Tensor, codes: Tensor) -> np.ndarray:
+    """-log2 p of codes `(batch, …)` of logits `(batch, size, …)`."""
+    return F.cross_entropy(logits.float(), codes, reduction="none").cpu().double().numpy() / np.log(2)

@@ -1,0 +1,141 @@
+"""A Transformer over frames: attention within each past frame, then over time at each place, and one over the present
+frame in raster order whose keys and values are kept while sampling."""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from vqspeech.errors import ConfigError
+from vqspeech.generate.cached import draw
+from vqspeech.models.prior.transformer import Block
+from vqspeech.vision.models.video.network import Past, VideoNetwork
+
+
+class TransformerVideo(VideoNetwork):
+    """Grids of `shape` (height, width) of `size` codes. `layers` pairs of blocks look at the past, the second of a pair
+    at the last `window` frames, `frame_layers` blocks at the frame at hand.
+
+    How far back a frame lies is told by slopes (Press, Smith, Lewis, 2108.12409), so there is no longest video.
+    """
+
+    slopes: Tensor
+
+    def __init__(
+        self,
+        size: int,
+        shape: Sequence[int],
+        actions: int,
+        layers: int = 4,
+        frame_layers: int = 6,
+        width: int = 256,
+        heads: int = 4,
+        window: int = 16,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if width % heads:
+            raise ConfigError(f"video.width={width} is no multiple of video.heads={heads}")
+        self.size, self.grid, self.window = size, (shape[0], shape[1]), window
+        self.embedding = nn.Embedding(size + 1, width)
+        self.before = nn.Embedding(size + 1, width)
+        self.told = nn.Embedding(actions + 1, width)
+        self.places = nn.Parameter(torch.zeros(2, shape[0] * shape[1], width))
+        stacks = [nn.ModuleList(Block(width, heads, dropout) for _ in range(n)) for n in (layers, layers, frame_layers)]
+        self.space, self.time, self.frame = (cast(Sequence[Block], stack) for stack in stacks)
+        self.norms = cast(Sequence[nn.LayerNorm], nn.ModuleList(nn.LayerNorm(width) for _ in range(2)))
+        self.output = nn.Linear(width, size)
+        self.dropout = nn.Dropout(dropout)
+        self.register_buffer("slopes", 2.0 ** (-8 * torch.arange(1, heads + 1) / heads), persistent=False)
+        for module in self.modules():
+            if isinstance(module, (nn.Linear, nn.Embedding)):
+                nn.init.normal_(module.weight, std=0.02)
+        nn.init.normal_(self.places, std=0.02)
+
+    @property
+    def reach(self) -> int:
+        return 1 + len(self.time) * (self.window - 1)
+
+    def embedded(self, codes: Tensor, actions: Tensor) -> Tensor:
+        """Vectors `(batch, places, width)` of frames `(batch, height, width)` and actions `(batch,)`."""
+        return self.dropout(self.embedding(codes.flatten(1)) + self.places[0] + self.told(actions)[:, None])
+
+    def conditions(self, codes: Tensor, actions: Tensor) -> Tensor:
+        batch, time = actions.shape
+        x = self.embedded(codes.flatten(0, 1), actions.flatten())
+        now = torch.arange(time, device=x.device)
+        bias, open_ = self._bias(now[:, None] - now).to(x.dtype), x.new_zeros(1, 1, 1)
+        for space, over in zip(self.space, self.time, strict=True):
+            x = space.attended(x, *space.projected(x), open_)
+            x = x.unflatten(0, (batch, time)).transpose(1, 2).flatten(0, 1)  # (batch * places, time, width)
+            x = over.attended(x, *over.projected(x), bias)
+            x = x.unflatten(0, (batch, -1)).transpose(1, 2).flatten(0, 1)
+        return self._condition(x).unflatten(0, (batch, time))
+
+    def past(self, batch: int) -> Past:
+        return _Keys(self, batch)
+
+    def logits(self, codes: Tensor, condition: Tensor) -> Tensor:
+        flat = codes.flatten(1)
+        before = torch.cat([flat.new_full((len(flat), 1), self.size), flat[:, :-1]], 1)
+        x = self.dropout(self.before(before) + self.places[1]) + condition.flatten(2).transpose(1, 2)
+        places = torch.arange(x.shape[1], device=x.device)
+        bias = x.new_zeros(1, len(places), len(places)).masked_fill(places > places[:, None], float("-inf"))
+        for block in self.frame:
+            x = block.attended(x, *block.projected(x), bias)
+        return self.output(self.norms[1](x)).transpose(1, 2).unflatten(2, self.grid)
+
+    @torch.inference_mode()
+    def drawn(self, uniforms: Tensor, condition: Tensor, temperature: float, top_p: float) -> Tensor:
+        flat, told = uniforms.flatten(1), condition.flatten(2).permute(2, 0, 1)
+        batch, places = flat.shape
+        heads = len(self.slopes)
+        kept = [told.new_empty(2, batch, heads, places, told.shape[2] // heads) for _ in self.frame]
+        codes = torch.empty(batch, places, dtype=torch.long, device=flat.device)
+        found, open_ = codes.new_full((batch,), self.size), told.new_zeros(1, 1, 1)
+        for i in range(places):
+            x = (self.before(found) + self.places[1, i] + told[i])[:, None]
+            for block, one in zip(self.frame, kept, strict=True):
+                query, one[0, :, :, i : i + 1], one[1, :, :, i : i + 1] = block.projected(x)
+                x = block.attended(x, query, one[0, :, :, : i + 1], one[1, :, :, : i + 1], open_)
+            found = draw(self.output(self.norms[1](x))[:, 0], flat[:, i], temperature, top_p)
+            codes[:, i] = found
+        return codes.unflatten(1, self.grid)
+
+    def bias(self) -> nn.Parameter:
+        return self.output.get_parameter("bias")
+
+    def _condition(self, x: Tensor) -> Tensor:
+        return self.norms[0](x).transpose(1, 2).unflatten(2, self.grid)
+
+    def _bias(self, back: Tensor) -> Tensor:
+        """What is added to scores of frames that lie `back` int `(queries, keys)` frames behind: `(heads, …)`."""
+        bias = -self.slopes[:, None, None] * back
+        return bias.masked_fill((back < 0) | (back >= self.window), float("-inf"))
+
+
+class _Keys:
+    """A `Past`: keys and values of the last `window` frames at every place, in rings, one a layer."""
+
+    def __init__(self, network: TransformerVideo, batch: int):
+        self.network, self.calls = network, 0
+        places, width = network.places.shape[1:]
+        heads = len(network.slopes)
+        shape = (2, batch * places, heads, network.window, width // heads)
+        self.rings = [network.places.new_zeros(shape) for _ in network.time]
+
+    def __call__(self, codes: Tensor, actions: Tensor) -> Tensor:
+        network = self.network
+        x = network.embedded(codes, actions)
+        slot, filled = self.calls % network.window, min(self.calls + 1, network.window)
+        # What lies in slot j was put there (now - j) mod window calls ago.
+        back = (self.calls - torch.arange(filled, device=x.device)) % network.window
+        bias, open_ = network._bias(back[None]).to(x.dtype), x.new_zeros(1, 1, 1)
+        for space, over, ring in zip(network.space, network.time, self.rings, strict=True):
+            x = space.attended(x, *space.projected(x), open_)
+            lanes, x = x.shape, x.flatten(0, 1)[:, None]  # (batch * places, 1, width)
+            query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = over.projected(x)
+            x = over.attended(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias).view(lanes)
+        self.calls += 1
+        return network._condition(x)

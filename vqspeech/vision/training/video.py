@@ -1,0 +1,113 @@
+"""Training a prior over video on the codes of episodes."""
+
+import math
+from collections.abc import Mapping
+from operator import itemgetter
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from vqspeech.errors import ConfigError, UnitsError
+from vqspeech.training.log import Log
+from vqspeech.vision.data.clips import Clips
+from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.metrics.moving import animation
+from vqspeech.vision.models import CodeModel
+from vqspeech.vision.models.prior import described
+from vqspeech.vision.models.video import VideoPrior
+
+SHOWN = 2
+"""Clips that the log gets, each beside the one it goes on from."""
+
+
+class VideoTask:
+    """The prior over video of `config`, codes of episodes to learn from, and what is measured of it on those of `dev`,
+    which are other episodes. With the `decoder` they were made by, the log gets frames.
+
+    Raises `ConfigError` where `config` is of something else, `UnitsError` where the codes of `dev`, or of the
+    decoder, are others, `ImageError` where the episodes of either are all shorter than a clip, or an action in `dev`
+    has no name in `train`.
+    """
+
+    criterion, items = "bits", "codes"
+
+    def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes, decoder: CodeModel | None = None):
+        if "video" not in config:
+            raise ConfigError("the configuration is of no prior over video; use video_prior, or one that builds on it")
+        self.options, self.train, self.decoder = config["training"], train, decoder
+        frames, self.given = int(self.options["length"]), int(self.options["given"])
+        if not 0 <= self.given < frames:
+            raise ConfigError(f"training.given={self.given}; it is less than training.length={frames}")
+        groups = {name: group for name, group in config.items() if name != "training"}
+        torch.manual_seed(self.options["seed"])
+        self.model = VideoPrior(groups, train.actions, described(train))
+        if decoder is not None and decoder.fingerprint() != train.sha256:
+            raise UnitsError(f"{train.path}: the codes are not those of the model to show them by; encode again")
+        self.batches, self.held = (self.model.clips(codes, frames) for codes in (train, dev))
+        self.length = frames * math.prod(self.model.shape)
+
+    @property
+    def codes(self) -> int:
+        """How many codes there are."""
+        return self.model.size
+
+    @property
+    def network(self) -> nn.Module:
+        """The part that takes the time."""
+        return self.model.network
+
+    def begin(self) -> None:
+        """Sets what is known before the first step."""
+        self.model.fit(self.train)
+
+    def held_out(self, size: int, batches: int) -> dict[str, float]:
+        """`bits` a code of the frames after those `given`, of `batches` times `size` held-out clips; `train_bits` of as
+        many clips that are learned from, in the same way (without dropout), and the `gap` between: what is known by
+        heart; `action_gap`, what is lost when it is told what was done in other clips. A prior that ignores what is
+        done loses nothing."""
+        bits, train_bits, misled = (
+            self._bits(clips, size, batches, roll)
+            for clips, roll in ((self.held, 0), (self.batches, 0), (self.held, 1))
+        )
+        return {"bits": bits, "train_bits": train_bits, "gap": bits - train_bits, "action_gap": misled - bits}
+
+    def summary(self, figures: Mapping[str, float]) -> str:
+        """The figures of an evaluation in words."""
+        return (
+            f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data, "
+            f"{figures['action_gap']:+.3f} when told other actions"
+        )
+
+    def speed(self, rate: float) -> str:
+        """Frames a second."""
+        return f"{rate / math.prod(self.model.shape):,.1f} frames/s"
+
+    def show(self, log: Log, step: int) -> None:
+        """Lets the log have what is imagined beside what came, every now and then."""
+        if self.decoder is None or step % self.options["show_every"]:
+            return
+        self.model.eval()
+        batch = self.held.even(SHOWN)
+        imagined = self.model.sample(batch.codes[:, : self.given], batch.actions[:, :-1], progress=False)
+        both = [torch.cat([batch.codes[:, : self.given], imagined], 1), batch.codes]
+        videos = [decoded(self.decoder, one) for codes in both for one in codes]
+        log.video(step, "imagined, then reconstructed", animation(videos))
+        self.model.train()
+
+    def _bits(self, clips: Clips, size: int, batches: int, roll: int) -> float:
+        training = self.model.training
+        self.model.eval()
+        batch, total = clips.even(size * batches), 0.0
+        actions = batch.actions.roll(roll * max(1, size * batches // 2), 0)  # of a clip far away
+        for part in (slice(i * size, (i + 1) * size) for i in range(batches)):
+            one = batch.each(itemgetter(part))
+            total += float(self.model.bits(one.codes, actions[part])[:, self.given :].mean()) / batches
+        self.model.train(training)
+        return total
+
+
+def decoded(model: CodeModel, codes: torch.Tensor) -> np.ndarray:
+    """The frames of codes `(time, height, width)`: uint8 `(time, channels, height, width)`."""
+    return model.decode(codes).cpu().numpy()
