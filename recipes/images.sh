@@ -10,7 +10,7 @@
 #   scale            width of a pixel in pictures
 #   tiny             configuration of a model so small that its bound can be checked by counting; empty: none
 #   download         function that puts the corpus into the folder $corpus
-# and may define more_prior and more_score, functions for what only its corpus has.
+# and may define more_prior, more_sample and more_score, functions for what only its corpus has.
 set -euo pipefail
 
 recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -125,6 +125,7 @@ stage_sample() {
     --picture "$exp/pictures/samples-nearest.png" --out "$exp/scores.json"
   mkdir -p "$exp/pictures"
   cp -- "$exp/samples/samples.png" "$exp/pictures/samples.png"
+  ! declare -F more_sample >/dev/null || more_sample "$exp"
 }
 
 stage_score() {

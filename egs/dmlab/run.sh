@@ -1,24 +1,30 @@
 #!/usr/bin/env bash
 # First-person frames of 84x84: recorded on the spot in ViZDoom (or DeepMind Lab, where it can be imported), 21x21 codes, a
-# prior over them, and a second VQ-VAE that has three latents for a frame. About 20 minutes on one core.
+# prior over them, a second VQ-VAE that has three latents for a frame, and a prior over video, told what is done.
+# About 40 minutes on one core.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 confs=(frames_small)
 prior=frames_small_prior
 top=small_top_prior
+video=mini_video_prior
+clips=32
 episodes=20
 frames=120
 if [ -n "${FULL:-}" ]; then # FULL=1: the paper's size, for a GPU
   confs=(frames)
   prior=prior
   top=top_prior
+  video=video_prior
+  clips=256
   episodes=200
   frames=500
 fi
-extras=(vision vizdoom)
+extras=(vision video vizdoom)
 prepare=(record --world "${WORLD:-vizdoom}" --episodes "$episodes" --frames "$frames")
 if [ -n "${FRAMES:-}" ]; then prepare=(prepare npz --data "$FRAMES"); fi # FRAMES=my.npz: images, episodes, actions
 classes=${CLASSES:-any} # CLASSES=all: of each map
+read -ra actions <<<"${ACTIONS:-forward right}" # two that should part ways
 scale=2
 limit=16
 tiny=
@@ -32,6 +38,27 @@ more_prior() { # exp
   once "$1/scores.json#top" "$1/top/best.safetensors" "$1/codes/test/index.json" -- vqspeech vision score top \
     --top "$1/top" --model "$1" --codes "$1/codes/test" --data data/test --picture "$1/pictures/top.png" \
     --out "$1/scores.json"
+  once "$1/video/best.safetensors" "$1/codes/train/index.json" -- "${trainer[@]}" vision prior-video --conf "$video" \
+    --codes "$1/codes/train" --dev "$1/codes/dev" --model "$1" --out "$1/video"
+}
+
+# What comes when one thing is done over and over: soon, and far away.
+more_sample() { # exp
+  local frames
+  for frames in 10 100; do
+    once "$1/video/imagined-$frames/videos.npz" "$1/video/best.safetensors" data/test/index.json -- \
+      vqspeech vision sample-video --prior "$1/video" --model "$1" --data data/test --actions "${actions[@]}" \
+      --n 4 --frames "$frames" --out "$1/video/imagined-$frames"
+    cp -- "$1/video/imagined-$frames/sheet.png" "$1/pictures/imagined-$frames.png"
+  done
+}
+
+more_score() {
+  local exp
+  exp=$(first_experiment)
+  once "$exp/scores.json#video" "$exp/video/best.safetensors" "$exp/codes/test/index.json" -- vqspeech vision score video \
+    --prior "$exp/video" --model "$exp" --data data/test --codes "$exp/codes/test" \
+    --train data/train --train-codes "$exp/codes/train" --apart "${actions[@]}" --clips "$clips" --out "$exp/scores.json"
 }
 
 # shellcheck source=../../recipes/images.sh

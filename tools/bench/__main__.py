@@ -218,6 +218,28 @@ def images(batch: int, rounds: int) -> Iterator[Row]:
         yield Row(f"train cifar10_vqvae, {what}", median(ratios), "x", note)
 
 
+def videos(repeats: int) -> Iterator[Row]:
+    """Frames a second that priors over video draw, beside a plain loop over their codes."""
+    process = Process("video:Videos")
+    about = process.about
+    if not about["alike"]:
+        raise SystemExit("a prior over video and the plain loop do not draw the same codes from the same numbers")
+    for name, parameters in about["parameters"].items():
+        for lanes in (1, 8):
+            seconds: dict[str, list[float]] = {"cached": [], "plain": []}
+            for _ in range(repeats):
+                for way, found in seconds.items():
+                    found.append(process(name, way, lanes, 2))
+            rates = {way: lanes / median(found) for way, found in seconds.items()}
+            note = f"{parameters / 1e6:.1f} M parameters, 21x21 codes; after 6 frames"
+            for way, rate in rates.items():
+                yield Row(f"video, {name}, {lanes} lane{'s' * (lanes > 1)}, {way}", rate, "frames/s", note)
+            ratios = [a / b for a, b in zip(seconds["plain"], seconds["cached"], strict=True)]
+            span = f"{min(ratios):.0f} to {max(ratios):.0f}"
+            yield Row(f"video, {name}, {lanes} lane{'s' * (lanes > 1)}, cached : plain", median(ratios), "x", span)
+    process.close()
+
+
 def scoring() -> Iterator[Row]:
     """Scores of units: an hour without and with ABX, and ABX as plain loops."""
     times, peak = alone("scores:scoring", 3600.0, CORES)
@@ -273,6 +295,7 @@ def main() -> None:
         "sample": lambda args: sampling(args.rounds),
         "prior": lambda args: priors(args.rounds),
         "pixels": lambda args: pixels(args.rounds),
+        "video": lambda args: videos(args.rounds),
         "scores": lambda args: scoring(),
         "quantizers": lambda args: quantizers(args.rounds),
         "images": lambda args: images(4 * args.windows, args.rounds),

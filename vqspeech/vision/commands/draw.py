@@ -1,4 +1,4 @@
-"""Draw the training curves of an experiment, and of the prior in it."""
+"""Draw the training curves of an experiment, and of the priors in it."""
 
 import argparse
 from pathlib import Path
@@ -13,9 +13,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes EXP/pictures/curves.png, and prior.png where there is a prior, and prints their names."""
+    """Writes EXP/pictures/curves.png, and prior.png, top.png, video.png where there are such priors, and prints their names."""
     folder = Path(args.experiment)
-    for source, name in ((folder, "curves"), (folder / "prior", "prior"), (folder / "top", "top")):
+    for source, name in ((folder, "curves"), (folder / "prior", "prior"), (folder / "top", "top"), (folder / "video", "video")):
         if (source / "curves.jsonl").is_file():
             save(curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
             print(folder / "pictures" / f"{name}.png")

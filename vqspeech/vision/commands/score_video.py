@@ -16,7 +16,6 @@ from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import conduct, foresight
 from vqspeech.vision.metrics.held_clips import HeldClips, Section, held_clips
 from vqspeech.vision.metrics.obedience import inverse_model
-from vqspeech.vision.metrics.video import foretold
 from vqspeech.vision.models import code_model
 from vqspeech.vision.models.prior import require_same
 from vqspeech.vision.models.video import VideoPrior
@@ -72,12 +71,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _sections(args: argparse.Namespace, held: HeldClips, codes: ImageCodes) -> Iterator[Section]:
     apart = [name for name in args.apart if name in held.prior.actions and name in held.images.actions]
-    told = foretold(held.prior, held.clips, held.given, held.seed)
+    told = foresight.all_foretold(held)
     yield from foresight.of_codes(held, told)
     yield from foresight.of_frames(held, told)
     if held.prior.actions:
         inverse = inverse_model(image_set(args.train), args.inverse_steps, seed=args.seed)
-        yield conduct.obeying(held, torch.from_numpy(np.asarray(codes.codes, np.int64)), inverse)
+        yield conduct.obeying(held, told, torch.from_numpy(np.asarray(codes.codes, np.int64)), inverse)
         if len(apart) == 2:
             yield conduct.parting(held, inverse, *apart)
     if args.far:

@@ -7,6 +7,7 @@ from torch import Tensor
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.metrics import drift, obedience, video
+from vqspeech.vision.metrics.foresight import Told
 from vqspeech.vision.metrics.held_clips import HeldClips, Section
 from vqspeech.vision.metrics.obedience import InverseModel
 
@@ -16,7 +17,7 @@ STRETCH = 10
 """Frames of a row of drift."""
 
 
-def obeying(held: HeldClips, codes: Tensor, inverse: InverseModel) -> Section:
+def obeying(held: HeldClips, told: Told, codes: Tensor, inverse: InverseModel) -> Section:
     """How much of what was done is read off imagined frames, beside real ones; `codes` int `(images, height, width)`
     are those of all images of the set."""
     real = obedience.pairs(held.images, PAIRS, held.seed)
@@ -26,12 +27,12 @@ def obeying(held: HeldClips, codes: Tensor, inverse: InverseModel) -> Section:
         _recovered(held, name, inverse.logits(frames[:, 0], frames[:, 1]).argmax(1), real.actions, real.groups)
         for name, frames in (("real held-out frames", pixels), ("the same, reconstructed", held.decoded(codes[both])))
     ]
-    for name, told, done in [
-        ("imagined, told what was done", held.clips.actions, held.clips.actions),
-        ("imagined, told what was done in other clips", held.exchanged(), held.exchanged()),
-        ("imagined, told nothing (what was done in other clips)", held.clips.actions * 0, held.exchanged()),
+    for name, imagined, done in [
+        ("imagined, told what was done", told.right, held.clips.actions),
+        ("imagined, told what was done in other clips", told.misled, held.exchanged()),
+        ("imagined, told nothing (what was done in other clips)", told.blind, held.exchanged()),
     ]:
-        said = _said(held, inverse, held.continued(told)).argmax(2)
+        said = _said(held, inverse, imagined.codes).argmax(2)
         wanted = _numbers(held)[done[:, held.given - 1 : -1].numpy()]
         known, groups = wanted >= 0, np.repeat(np.array(held.groups)[:, None], held.frames, 1)
         table.append(_recovered(held, name, said[known], wanted[known], groups[known]))

@@ -1,5 +1,7 @@
 """Tables of what a prior over video foretells: bits and codes, PSNR and SSIM, by horizon."""
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 
@@ -13,22 +15,36 @@ LEARNED = 512
 """Clips that copying is fitted to."""
 
 
-def of_codes(held: HeldClips, told: Foretold) -> list[Section]:
-    """Bits of the codes, and codes that are right; `told` is what the prior makes of the clips, told what was done."""
-    given, prior, clips = held.given, held.prior, held.clips
-    blind, misled = (
-        video.foretold(prior, ClipBatch(clips.codes, actions), given, held.seed)
-        for actions in (clips.actions * 0, held.exchanged())
+class Told(NamedTuple):
+    """What is foretold when the prior is told what was done, what was done in other clips, and nothing."""
+
+    right: Foretold
+    misled: Foretold
+    blind: Foretold
+
+
+def all_foretold(held: HeldClips) -> Told:
+    """What the prior makes of the clips in three ways."""
+    clips = held.clips
+    right, misled, blind = (
+        video.foretold(held.prior, ClipBatch(clips.codes, actions), held.given, held.seed)
+        for actions in (clips.actions, held.exchanged(), clips.actions * 0)
     )
+    return Told(right, misled, blind)
+
+
+def of_codes(held: HeldClips, told: Told) -> list[Section]:
+    """Bits of the codes, and codes that are right."""
+    given, prior, clips = held.given, held.prior, held.clips
     likeliest = video.foretold(prior, clips, given, held.seed, temperature=0.0)
     learned = Clips(held.train, clips.codes.shape[1], prior.actions).even(LEARNED).codes
     unigram = video.Unigram(held.train)
     copying = video.Copying(unigram, learned, given)
     after, last = clips.codes[:, given:], clips.codes[:, given - 1 : given]
     bits = {
-        "prior": told.bits,
-        "prior, actions not told": blind.bits,
-        "prior, told the actions of other clips": misled.bits,
+        "prior": told.right.bits,
+        "prior, actions not told": told.blind.bits,
+        "prior, told the actions of other clips": told.misled.bits,
         "prior, given all frames before": prior.bits(clips.codes, clips.actions)[:, given:],
         "copying the last given frame": copying.bits(clips.codes, given),
         "unigram of each place": -np.log2(unigram.of(after.numpy())),
@@ -42,9 +58,9 @@ def of_codes(held: HeldClips, told: Foretold) -> list[Section]:
         "drawn from the unigram",
     ]
     right = {
-        "prior": told.codes == after,
+        "prior": told.right.codes == after,
         "prior, the likeliest codes": likeliest.codes == after,
-        "prior, actions not told": blind.codes == after,
+        "prior, actions not told": told.blind.codes == after,
         "copying the last given frame": last == after,
         "the most frequent code of each place": torch.from_numpy(unigram.likeliest) == after,
     }
@@ -55,12 +71,12 @@ def of_codes(held: HeldClips, told: Foretold) -> list[Section]:
     ]
 
 
-def of_frames(held: HeldClips, told: Foretold) -> list[Section]:
+def of_frames(held: HeldClips, told: Told) -> list[Section]:
     """PSNR and SSIM of frames."""
     real, shape = held.real(), held.images.shape
     after = real[:, held.given :]
     made = {
-        "prior": held.decoded(told.codes),
+        "prior": held.decoded(told.right.codes),
         "copying the last given frame": np.broadcast_to(real[:, held.given - 1 : held.given], after.shape),
         "reconstruction (ceiling)": held.decoded(held.clips.codes[:, held.given :]),
     }
