@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.vision.episodes import codes_of
@@ -12,6 +12,8 @@ from vqspeech.vision.data.clips import Clips, episodes
 KNOWN = ["left", "forward"]
 
 
+@example([3, 7], 4, 0)
+@example([3], 4, 0)
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=5), st.integers(1, 6), st.integers(0, 50))
 def test_clips_lie_within_an_episode(lengths, length, seed):
