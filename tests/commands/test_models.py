@@ -132,7 +132,7 @@ def test_what_comes_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     assert pretrained.DEFAULT in found, "`vqspeech convert` works out of the box"
     assert sum(path.stat().st_size for path in found.values()) <= 12e6
     audio.write("a.wav", buzz(1.0, 130))
-    for name, path in found.items():
+    for path in found.values():
         card = path.with_suffix(".md").read_text(encoding="utf-8")
         model = coder_of(path)
         assert model.fingerprint() in card, "the card is of this very model"

@@ -32,8 +32,8 @@ def test_copying_finds_the_chance_that_a_code_stays():
     other = draw.integers(0, 64, (300, 2, 4, 5))
     stay = draw.random(other.shape) < np.array([0.9, 0.4])[:, None, None]
     clips = torch.from_numpy(np.concatenate([first, np.where(stay, first, other)], 1))
-    even = codes_of([2])
-    unigram = video.Unigram(replace(even, codes=np.arange(64, dtype=np.uint16).reshape(64, 1, 1).repeat(4, 1).repeat(5, 2)))
+    even = np.arange(64, dtype=np.uint16)[:, None, None].repeat(4, 1).repeat(5, 2)
+    unigram = video.Unigram(replace(codes_of([2]), codes=even))
     copying = video.Copying(unigram, clips, 1)
     np.testing.assert_allclose(copying.shares, [0.9, 0.4], atol=0.02)
     bits = copying.bits(clips, 1)

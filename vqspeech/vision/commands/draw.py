@@ -13,9 +13,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes EXP/pictures/curves.png, and prior.png, top.png, video.png where there are such priors, and prints their names."""
+    """Writes EXP/pictures/curves.png, and prior.png, top.png, video.png where there are such priors, and prints their
+    names."""
     folder = Path(args.experiment)
-    for source, name in ((folder, "curves"), (folder / "prior", "prior"), (folder / "top", "top"), (folder / "video", "video")):
+    sources = {"curves": folder, **{name: folder / name for name in ("prior", "top", "video")}}
+    for name, source in sources.items():
         if (source / "curves.jsonl").is_file():
             save(curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
             print(folder / "pictures" / f"{name}.png")
