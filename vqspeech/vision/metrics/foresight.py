@@ -11,7 +11,7 @@ from vqspeech.vision.metrics.held_clips import HeldClips, Section
 from vqspeech.vision.metrics.quality import ssim
 from vqspeech.vision.metrics.video import Foretold
 
-LEARNED = 512
+LEARNED = 128
 """Clips that copying is fitted to."""
 
 
