@@ -86,6 +86,7 @@ def test_the_inverse_model_reads_actions(tmp_path):
     before, after = held.pixels(pairs.frames), held.pixels(pairs.frames + 1)
     right = obedience.recovered(model.logits(before, after).argmax(1), pairs.actions, pairs.groups, 2)
     assert right.value > 0.9
+    np.testing.assert_allclose(model.logits(before, after, size=7), model.logits(before, after), atol=1e-4)
     still = model.logits(before, before[::-1].copy()).argmax(1)
     assert obedience.recovered(still, pairs.actions, pairs.groups, 2).value < 0.75, "other frames tell nothing"
 

@@ -59,9 +59,11 @@ class InverseModel(nn.Module):
     @torch.inference_mode()
     def logits(self, before: np.ndarray, after: np.ndarray, size: int = 256) -> np.ndarray:
         """As `forward`, of arrays, `size` at once: float32 `(n, actions)`."""
-        parts = range(0, len(before), size)
-        some = [(torch.from_numpy(one[i : i + size]) for one in (before, after)) for i in parts]
-        return torch.cat([self(*one) for one in some]).numpy()
+        found = []
+        for start in range(0, len(before), size):
+            one, other = (torch.from_numpy(frames[start : start + size]) for frames in (before, after))
+            found.append(self(one, other))
+        return torch.cat(found).numpy()
 
 
 def inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> InverseModel:
