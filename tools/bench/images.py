@@ -33,7 +33,7 @@ class NaiveVQVAE(nn.Module):
         assert all(isinstance(block, ResidualBlock) for block in (*encoder.blocks, *decoder.blocks))
         self.codebook = ours.quantizer.weight.detach().clone()
         self.numbers, self.sums = torch.ones(len(self.codebook)), self.codebook.clone()
-        self.beta = ours.quantizer.beta
+        self.beta = float(ours.config["quantizer"]["beta"])
 
     def forward(self, batch: ImageBatch) -> dict[str, Tensor]:
         """Losses by name, in nats a dimension."""

@@ -74,7 +74,7 @@ def test_actions_lead_from_a_frame_to_the_next():
 def test_sets_are_split_by_episode_and_hold_every_map(tmp_path):
     written = recording.corpus(Room(), ["m", "n"], 10, 7, seed=3).write(tmp_path)
     assert {part: len(images) for part, images in written.items()} == {"train": 112, "dev": 14, "test": 14}
-    episodes = {part: set(images.table.episodes.tolist()) for part, images in written.items()}
+    episodes = {part: set(np.asarray(images.table.episodes).tolist()) for part, images in written.items()}
     assert len(set.union(*episodes.values())) == 20 == sum(map(len, episodes.values())), "no episode is in two sets"
     for images in written.values():
         assert images.classes == ["m", "n"] and set(images.table.labels.tolist()) == {0, 1}

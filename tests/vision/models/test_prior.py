@@ -1,6 +1,7 @@
 """The prior over codes of images: scoring, sampling, what it refuses."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,7 +98,8 @@ def test_what_is_no_prior(tmp_path):
     for kind, message in ((ImagePrior, "is no prior over codes of images"), (TopVQVAE, "is no VQ-VAE over codes")):
         with pytest.raises(CheckpointError, match=message):
             kind.from_pretrained(tmp_path / "m.safetensors")
-    for options in ({"heads": 3}, {"layers": "many"}):
+    cases: list[dict[str, Any]] = [{"heads": 3}, {"layers": "many"}]
+    for options in cases:
         with pytest.raises(ConfigError, match="does not describe a prior"):
             prior(**options)
     with pytest.raises(ConfigError, match="no class 'c'; it has a, b"):
