@@ -3,7 +3,8 @@ import json
 import pytest
 
 from vqspeech.cli import main
-from vqspeech.metrics import beta_study, toy_study
+from vqspeech.studies import beta as beta_study
+from vqspeech.studies import toy as toy_study
 
 
 @pytest.mark.parametrize("kind", ["toy", "beta"])

@@ -4,7 +4,9 @@ import pytest
 
 from vqspeech.cli import main
 from vqspeech.commands.study_speech import rate
-from vqspeech.metrics import scores, speech_pictures, speech_study
+from vqspeech.metrics import scores
+from vqspeech.studies import speech as speech_study
+from vqspeech.studies import speech_pictures
 
 
 @pytest.fixture

@@ -4,8 +4,10 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.numbers import positive
-from vqspeech.metrics import findings, pictures, report, scores, study_pictures
-from vqspeech.metrics.beta_study import CODES, SIZES, TOLERANCE, BetaStudy
+from vqspeech.metrics import pictures, report, scores
+from vqspeech.studies import findings
+from vqspeech.studies import pictures as study_pictures
+from vqspeech.studies.beta import CODES, SIZES, TOLERANCE, BetaStudy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,10 +8,11 @@ import torch
 from vqspeech.commands.numbers import positive
 from vqspeech.data.dump import shards
 from vqspeech.errors import ConfigError
-from vqspeech.metrics import findings, pictures, report, scores, speech_pictures
+from vqspeech.metrics import pictures, report, scores
 from vqspeech.metrics.quality import PACKAGES, require_judges
-from vqspeech.metrics.quantised_speech import speech
-from vqspeech.metrics.speech_study import SpeechStudy, called
+from vqspeech.studies import findings, speech_pictures
+from vqspeech.studies.quantised_speech import speech
+from vqspeech.studies.speech import SpeechStudy, called
 
 RATES = ("8", "9", "10", "11", "12", "8+8", "10+10")
 

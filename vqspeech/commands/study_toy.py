@@ -5,8 +5,10 @@ from pathlib import Path
 
 from vqspeech.commands.numbers import positive
 from vqspeech.data.toys import TOYS
-from vqspeech.metrics import findings, pictures, report, scores, study_pictures
-from vqspeech.metrics.toy_study import CODES, HELD_OUT, METHODS, POINTS, REPLACEMENTS, ToyStudy
+from vqspeech.metrics import pictures, report, scores
+from vqspeech.studies import findings
+from vqspeech.studies import pictures as study_pictures
+from vqspeech.studies.toy import CODES, HELD_OUT, METHODS, POINTS, REPLACEMENTS, ToyStudy
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

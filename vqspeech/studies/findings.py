@@ -8,7 +8,7 @@ import numpy as np
 
 from vqspeech.metrics.bootstrap import Estimate
 from vqspeech.metrics.report import number
-from vqspeech.metrics.seeds import over_seeds
+from vqspeech.studies.seeds import over_seeds
 
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "undecided"
 

@@ -11,9 +11,9 @@ from tqdm import tqdm
 from vqspeech.data.digits import digits
 from vqspeech.metrics.bootstrap import Estimate
 from vqspeech.metrics.codebook import perplexity
-from vqspeech.metrics.findings import Finding
-from vqspeech.metrics.seeds import Runs, over_seeds
 from vqspeech.models.autoencoder import Autoencoder
+from vqspeech.studies.findings import Finding
+from vqspeech.studies.seeds import Runs, over_seeds
 from vqspeech.training.fitting import trained
 
 BETAS = (0.1, 0.25, 0.5, 1.0, 2.0)

@@ -12,9 +12,9 @@ from tqdm import tqdm
 from vqspeech.data.toys import TOYS
 from vqspeech.files import replaced
 from vqspeech.metrics.distortion import distortion
-from vqspeech.metrics.findings import Finding
-from vqspeech.metrics.seeds import Runs, over_seeds
 from vqspeech.models.quantize import quantizer
+from vqspeech.studies.findings import Finding
+from vqspeech.studies.seeds import Runs, over_seeds
 from vqspeech.training.fitting import fitted
 
 CODES, POINTS, HELD_OUT = 256, 20_000, 20_000

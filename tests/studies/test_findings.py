@@ -1,6 +1,6 @@
 import pytest
 
-from vqspeech.metrics.findings import Finding
+from vqspeech.studies.findings import Finding
 
 LESS = Finding("A is below B", "the paper, figure 1", "a", "b")
 SAME = Finding("A is as B", "the paper, table 2", "a", "b", tolerance=0.1)

@@ -4,8 +4,8 @@ import numpy as np
 
 from vqspeech import world
 from vqspeech.metrics import pictures
-from vqspeech.metrics.quantised_speech import again
-from vqspeech.metrics.speech_study import METHODS, REPLACEMENTS, SpeechStudy, called
+from vqspeech.studies.quantised_speech import again
+from vqspeech.studies.speech import METHODS, REPLACEMENTS, SpeechStudy, called
 
 SHOWN = "EMA, by batches"
 """The row whose resyntheses are drawn."""

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from vqspeech.metrics import speech_study
-from vqspeech.metrics.seeds import over_seeds
 from vqspeech.models.quantize import quantizer
+from vqspeech.studies import speech as speech_study
+from vqspeech.studies.seeds import over_seeds
 from vqspeech.training.fitting import fitted
 
 

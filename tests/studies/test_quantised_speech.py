@@ -4,9 +4,9 @@ import torch
 
 from tests import reference
 from vqspeech.audio import RATE
-from vqspeech.metrics.quantised_speech import distances, distortions, qualities, quantised, speech
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook
+from vqspeech.studies.quantised_speech import distances, distortions, qualities, quantised, speech
 
 
 @pytest.fixture(scope="module")

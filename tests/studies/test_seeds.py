@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from vqspeech.metrics.seeds import Runs, over_seeds
+from vqspeech.studies.seeds import Runs, over_seeds
 
 
 def test_interval_is_students():

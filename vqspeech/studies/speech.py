@@ -13,16 +13,16 @@ from tqdm import tqdm
 
 from vqspeech.data.envelopes import DIMENSION
 from vqspeech.files import replaced
-from vqspeech.metrics import toy_study
 from vqspeech.metrics.bootstrap import Estimate
-from vqspeech.metrics.findings import Finding
-from vqspeech.metrics.quantised_speech import Speech, distortions, qualities
-from vqspeech.metrics.seeds import Runs, over_seeds
 from vqspeech.models.quantize import Codebook, quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook
+from vqspeech.studies import toy
+from vqspeech.studies.findings import Finding
+from vqspeech.studies.quantised_speech import Speech, distortions, qualities
+from vqspeech.studies.seeds import Runs, over_seeds
 from vqspeech.training.fitting import fitted_stages
 
-METHODS = {name: toy_study.METHODS[name] for name in ("gradient", "EMA", "NSVQ", "soft EM, τ = 1", "k-means")}
+METHODS = {name: toy.METHODS[name] for name in ("gradient", "EMA", "NSVQ", "soft EM, τ = 1", "k-means")}
 """Quantisers by what they are called in tables. EMA is hard EM."""
 REPLACEMENTS: dict[str, dict[str, Any]] = {
     "never": {"revive_below": 0.0},
