@@ -77,7 +77,7 @@ def test_latents_tell_the_decoder_what_it_cannot_see(tmp_path):
 
     train, dev = (image_codes(tmp_path / str(i), maps(n, i)) for i, n in enumerate((300, 60)))
     longer = ("training.steps=150", "training.evaluate_every=75", "training.batch=16", "training.lr=1e-2")
-    made = trainer("small_top_prior", tmp_path / "exp", train, dev, *longer, "prior.layers=1", "quantizer.beta=0.002")
+    made = trainer("small_top_prior", tmp_path / "exp", train, dev, *longer, "prior.layers=1")
     made.train()
     assert isinstance(made.task, TopTask)
     bits, counts = bits_given(made.task.model, made.task.held.even(60), 20)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.vision.episodes import codes_of
-from vqspeech.conf.vision import config, priors
+from vqspeech.conf.vision import config, videos
 from vqspeech.errors import ConfigError, ImageError, UnitsError
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.models.video import VideoPrior
@@ -97,7 +97,7 @@ def test_refusals():
 
 
 def test_configurations():
-    assert {"video_prior", "mini_video_prior"} <= set(priors())
+    assert set(videos()) == {"video_prior", "mini_video_prior"}
     codes = {"codes": 512, "shape": [1, 21, 21], "model": "m", "sha256": "5" * 64}
     for name in ("video_prior", "mini_video_prior"):
         settings = config(name)

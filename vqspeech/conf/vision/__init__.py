@@ -12,7 +12,12 @@ def experiments() -> list[str]:
 
 def priors() -> list[str]:
     """Names of those with priors over the codes of such a model."""
-    return [name for name in conf.names(__name__) if name.endswith("prior")]
+    return [name for name in conf.names(__name__) if name.endswith("prior") and name not in videos()]
+
+
+def videos() -> list[str]:
+    """Names of those with priors over the codes of video."""
+    return [name for name in conf.names(__name__) if name.endswith("video_prior")]
 
 
 def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ imagines.
 
 import argparse
 
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import config, videos
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.models import code_model
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conf",
         default="video_prior",
         metavar="NAME",
-        help="video_prior, or mini_video_prior for ten minutes of one core (default: %(default)s)",
+        help=f"one of {', '.join(videos())} (default: %(default)s)",
     )
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 video=transformer"

@@ -28,7 +28,11 @@ HALVINGS = 2
 
 
 class Summary(nn.Module):
-    """Vectors `(batch, dimension, latents)` of a whole map of codes int `(batch, channels, height, width)`."""
+    """Vectors `(batch, dimension, latents)` of a whole map of codes int `(batch, channels, height, width)`.
+
+    Every number of every latent has mean 0 and deviation 1 over the batch. Otherwise a latent may lie at one place for
+    all maps, only far from the other latents: one code each, and a collapse that the commitment loss makes final.
+    """
 
     def __init__(
         self, size: int, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int
@@ -46,15 +50,15 @@ class Summary(nn.Module):
                 f"maps of {shape[1]}x{shape[2]} codes are too small to be summed up; they have 4x4 at least"
             )
         self.projection = nn.Linear(channels * places, latents * dimension)
-        self.norm = nn.BatchNorm1d(dimension, affine=False)
+        self.norm = nn.BatchNorm1d(latents * dimension, affine=False)
 
     def forward(self, codes: Tensor) -> Tensor:
         offsets = torch.arange(codes.shape[1], device=codes.device)[:, None, None] * self.size
         x = self.embedding(codes + offsets).sum(1).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
             x = F.relu(convolution(x))
-        x = self.projection(F.relu(self.blocks(x)).flatten(1)).unflatten(1, (self.latents, -1))
-        return self.norm(x.transpose(1, 2))
+        x = self.norm(self.projection(F.relu(self.blocks(x)).flatten(1)))
+        return x.unflatten(1, (self.latents, -1)).transpose(1, 2)
 
 
 class Spread(nn.Module):

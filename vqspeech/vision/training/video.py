@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from vqspeech.conf.vision import videos
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.training.log import Log
 from vqspeech.vision.data.clips import Clips
@@ -35,7 +36,7 @@ class VideoTask:
 
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes, decoder: CodeModel | None = None):
         if "video" not in config:
-            raise ConfigError("the configuration is of no prior over video; use video_prior, or one that builds on it")
+            raise ConfigError(f"the configuration is of no prior over video; use one of {', '.join(videos())}")
         self.options, self.train, self.decoder = config["training"], train, decoder
         frames, self.given = int(self.options["length"]), int(self.options["given"])
         if not 0 <= self.given < frames:
