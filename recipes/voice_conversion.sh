@@ -11,7 +11,6 @@
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   babble           configuration of a WaveNet without codes to compare samples with; empty: none
 #   download         function that puts the corpus into the folder $corpus
-#   prepare          function that makes the parts of data/ in another way than by `vqspeech prepare` and `split`; by choice
 set -euo pipefail
 
 recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -79,14 +78,9 @@ stage_prepare() {
   if [ ! -d "$corpus" ] && [ "$corpus_name" != mini ]; then
     die "no corpus in $recipe/$corpus; name its folder by --corpus DIR, or get it by --stage download"
   fi
-  prepare
+  once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
 }
-if ! declare -F prepare >/dev/null; then
-  prepare() {
-    once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
-    once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
-  }
-fi
 
 stage_validate() {
   once "data/all#validate" data/all/wav.scp -- vqspeech validate data/all --nj "$nj"
@@ -114,9 +108,11 @@ align() {
   done
 }
 
-# The data directory of a part with phone times: its own ones, or the aligner's.
+# The data directory of a part with phone times: its own ones, or the aligner's where it lacks some.
 with_phones() {
-  if [ -f "data/$1/utt2ali" ] || [ ! -d "data/$1_aligned" ]; then echo "data/$1"; else echo "data/$1_aligned"; fi
+  local own
+  own=$({ cat "data/$1/utt2ali" 2>/dev/null || true; } | wc -l)
+  if [ -d "data/$1_aligned" ] && [ "$own" -lt "$(wc -l <"data/$1/utt2spk")" ]; then echo "data/$1_aligned"; else echo "data/$1"; fi
 }
 
 stage_dump() {
