@@ -22,7 +22,7 @@ BATCH, TIME, CODES, DIMENSION = 16, 128, 512, 64
 def theirs(codes: int, dimension: int):
     """Their codebook by EMA, with their defaults but for the constants of ours."""
     try:
-        from vector_quantize_pytorch import VectorQuantize
+        from vector_quantize_pytorch import VectorQuantize  # pyright: ignore[reportMissingImports]
     except ImportError:
         raise SystemExit(f"the bench measures {THEIRS} too: pip install -c constraints.txt {THEIRS}") from None
     return VectorQuantize(dim=dimension, codebook_size=codes, decay=0.99, commitment_weight=0.25)
