@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Codes against phones at 25 Hz with 128 codes: models beside each other, on speakers none of them has heard; UNITS.md.
+# Codes against phones at 25 Hz with 128 codes: models beside each other, on speakers none of them has heard; RESULTS.md.
 # shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -77,7 +77,7 @@ stage_score() {
   once "exp/units/scores.json#$best" "exp/$best/units/unseen.txt" data/unseen_aligned/utt2ali -- \
     vqspeech score units --units "exp/$best/units/unseen.txt" --data data/unseen_aligned \
     --model "exp/$best/best.safetensors" --abx --section "$best" --report exp/units --out exp/units/scores.json --nj "$nj"
-  run vqspeech results exp/units --out UNITS.md
+  run vqspeech results exp/*/ --out RESULTS.md
 }
 
 run_stages
