@@ -10,7 +10,7 @@ prior=${FULL:+prior}
 prior=${prior:-small_prior}
 classes=${CLASSES:-any} # CLASSES="tabby tench": those of a corpus with a folder for each class
 scale=1
-limit=16
+limit=12
 tiny=
 
 download() { die "ImageNet cannot be had without a login; name a folder of photographs by --corpus DIR (DIR/CLASS/*.jpg or DIR/*.jpg)"; }

@@ -6,18 +6,20 @@ holds the optimiser's tensors under `training.`. Reading one parses numbers and 
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
-from vqspeech.errors import CheckpointError
+from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.files import replaced
 
 FORMAT, VERSION = "vqspeech-checkpoint", 1
 SUFFIX = ".safetensors"
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def write(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
@@ -53,3 +55,27 @@ def read(path: str | Path, prefix: str = "", device: str = "cpu") -> tuple[dict[
         raise CheckpointError(
             f"{path}: truncated or not a safetensors file ({error}); copy it again, or use an older one"
         ) from None
+
+
+def best(path: str | Path) -> Path:
+    """The checkpoint at `path`: the file itself, or the best one of an experiment folder."""
+    path = Path(path)
+    return path / f"best{SUFFIX}" if path.is_dir() else path
+
+
+def restored(path: str | Path, tensors: dict[str, Tensor], made: Callable[[], Model], device: str) -> Model:
+    """The model that `made` builds, with the weights `tensors` that were read from `path`, ready for use.
+
+    Raises `CheckpointError` where weights and configuration do not fit together.
+    """
+    try:
+        model = made().to(device)
+        model.load_state_dict(tensors)
+    except (ConfigError, KeyError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
+    return model.eval()
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a model as its checkpoints name them."""
+    return {f"model.{name}": tensor for name, tensor in model.state_dict().items()}

@@ -83,13 +83,10 @@ class Coder(nn.Module):
     def from_pretrained(cls: type[Kind], path: str | Path | None = None, device: str = "cpu") -> Kind:
         """The model of a checkpoint, an experiment folder, or the name of a shipped model (None: the default one),
         ready for use. A coder takes its half of a whole model. Raises `CheckpointError` where it cannot be read."""
-        tensors, about = checkpoint.read(pretrained.located(path), "model.", device)
-        try:
-            model = cls._described(about).to(device)
-            model.load_state_dict({name: tensor for name, tensor in tensors.items() if name.startswith(model.halves)})
-        except (ConfigError, KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
-        return model.eval()
+        file = pretrained.located(path)
+        tensors, about = checkpoint.read(file, "model.", device)
+        kept = {name: tensor for name, tensor in tensors.items() if name.startswith(cls.halves)}
+        return checkpoint.restored(file, kept, lambda: cls._described(about), device)
 
     halves = ("frontend.", "encoder.", "quantizer.")
     """What the names of its tensors start with."""
@@ -105,7 +102,7 @@ class Coder(nn.Module):
         Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room; those
         of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one is too large.
         """
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
+        tensors = checkpoint.weights(self)
         tensors |= {f"model.{name}": parameter.to(dtype) for name, parameter in self.named_parameters()}
         if any(tensor.isinf().any() for tensor in tensors.values()):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")

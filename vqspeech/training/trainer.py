@@ -184,7 +184,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _save(self) -> None:
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        tensors = checkpoint.weights(self.model)
         for parameter, state in self.optimizer.state_dict()["state"].items():
             tensors |= {f"training.{parameter}.{name}": torch.as_tensor(value) for name, value in state.items()}
         about = {**self.model.about, "step": self.step, "best": self.best, "training": self.options}

@@ -88,17 +88,13 @@ class LatentPrior(nn.Module):
         tensors, about = checkpoint.read(path, "model.", device)
         if "prior" not in about.get("config", {}):
             raise CheckpointError(f"{path}: is no prior; name the best{checkpoint.SUFFIX} of `vqspeech prior`")
-        try:
-            prior = cls(about["config"], about["speakers"], about["units"]).to(device)
-            prior.load_state_dict(tensors)
-        except (ConfigError, KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
-        return prior.eval()
+        return checkpoint.restored(
+            path, tensors, lambda: cls(about["config"], about["speakers"], about["units"]), device
+        )
 
     def save_pretrained(self, path: str | Path, **about: Any) -> None:
         """Writes weights, configuration, speakers and units (and what else is said `about` it) to one file."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        checkpoint.write(path, tensors, {**self.about, **about})
+        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def speaker(self, name: str | None) -> int:
         """Index of a voice; 0 where it is None, not told. Raises `SpeakerError` for a voice that is none of its own."""

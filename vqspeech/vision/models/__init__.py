@@ -33,8 +33,7 @@ def pretrained(path: str | Path, device: str = "cpu") -> Autoencoder:
 
     Raises `CheckpointError` where there is none, or it is of something else.
     """
-    path = Path(path)
-    path = path / f"best{checkpoint.SUFFIX}" if path.is_dir() else path
+    path = checkpoint.best(path)
     tensors, about = checkpoint.read(path, "model.", device)
     if "shape" not in about or "config" not in about:
         raise CheckpointError(f"{path}: not a model of images; name one that `vqspeech vision train` made")

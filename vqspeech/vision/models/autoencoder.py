@@ -101,8 +101,7 @@ class Autoencoder(nn.Module):
 
     def save_pretrained(self, path: str | Path, **about: Any) -> None:
         """Writes a checkpoint; `about` is told in it too."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        checkpoint.write(path, tensors, {**self.about, **about})
+        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def fingerprint(self) -> str:
         """SHA-256 of what makes codes: configuration and weights, but for those of the decoder."""

@@ -91,22 +91,17 @@ class ImagePrior(nn.Module):
     def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "ImagePrior":
         """The prior of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
         read or is none."""
-        path = Path(path)
-        path = path / f"best{checkpoint.SUFFIX}" if path.is_dir() else path
+        path = checkpoint.best(path)
         tensors, about = checkpoint.read(path, "model.", device)
         if "prior" not in about.get("config", {}) or "codes" not in about or "top" in about["config"]:
             raise CheckpointError(f"{path}: is no prior over codes of images; name one of `vqspeech vision prior`")
-        try:
-            prior = cls(about["config"], about["classes"], about["codes"]).to(device)
-            prior.load_state_dict(tensors)
-        except (ConfigError, KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
-        return prior.eval()
+        return checkpoint.restored(
+            path, tensors, lambda: cls(about["config"], about["classes"], about["codes"]), device
+        )
 
     def save_pretrained(self, path: str | Path, **about: Any) -> None:
         """Writes weights, configuration, classes and codes (and what else is said `about` it) to one file."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        checkpoint.write(path, tensors, {**self.about, **about})
+        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def label(self, name: str | None) -> int:
         """Index of a class; 0 where it is None, not told. Raises `ConfigError` for a class that it does not know."""

@@ -183,19 +183,12 @@ class TopVQVAE(nn.Module):
     def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "TopVQVAE":
         """The model of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
         read or is none."""
-        path = Path(path)
-        path = path / f"best{checkpoint.SUFFIX}" if path.is_dir() else path
+        path = checkpoint.best(path)
         tensors, about = checkpoint.read(path, "model.", device)
         if "top" not in about.get("config", {}) or "codes" not in about:
             raise CheckpointError(f"{path}: is no VQ-VAE over codes; train one with a configuration that has `top`")
-        try:
-            model = cls(about["config"], about["codes"]).to(device)
-            model.load_state_dict(tensors)
-        except (ConfigError, KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
-        return model.eval()
+        return checkpoint.restored(path, tensors, lambda: cls(about["config"], about["codes"]), device)
 
     def save_pretrained(self, path: str | Path, **about: Any) -> None:
         """Writes weights, configuration and codes (and what else is said `about` it) to one file."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        checkpoint.write(path, tensors, {**self.about, **about})
+        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})

@@ -88,22 +88,17 @@ class VideoPrior(nn.Module):
     def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "VideoPrior":
         """The prior of a checkpoint, or of an experiment folder, ready for use. Raises `CheckpointError` where it
         cannot be read or is none."""
-        path = Path(path)
-        path = path / f"best{checkpoint.SUFFIX}" if path.is_dir() else path
+        path = checkpoint.best(path)
         tensors, about = checkpoint.read(path, "model.", device)
         if "video" not in about.get("config", {}):
             raise CheckpointError(f"{path}: is no prior over video; name one that `vqspeech vision prior-video` made")
-        try:
-            prior = cls(about["config"], about["actions"], about["codes"]).to(device)
-            prior.load_state_dict(tensors)
-        except (ConfigError, KeyError, RuntimeError) as error:
-            raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
-        return prior.eval()
+        return checkpoint.restored(
+            path, tensors, lambda: cls(about["config"], about["actions"], about["codes"]), device
+        )
 
     def save_pretrained(self, path: str | Path, **about: Any) -> None:
         """Writes weights, configuration, actions and codes (and what else is said `about` it) to one file."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.state_dict().items()}
-        checkpoint.write(path, tensors, {**self.about, **about})
+        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def action(self, name: str | None) -> int:
         """The number the prior is told for an action; 0 where it is None. Raises `ImageError` where it is unknown."""
