@@ -77,6 +77,8 @@ def test_a_collapsed_model_is_seen_to_be_one():
         for layer in made.network.layers:  # the decoder turns a deaf ear
             assert layer.condition is not None
             layer.condition.weight.zero_()
+        assert made.network.above is not None
+        made.network.above.weight.zero_()
         deaf, _ = bits_given(made, batch, 3, one_by_one=True)
     assert all(torch.equal(deaf[name], deaf[OWN]) for name in deaf)
 

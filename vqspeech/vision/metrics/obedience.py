@@ -13,8 +13,10 @@ from vqspeech.errors import ImageError
 from vqspeech.metrics.bootstrap import Estimate, statistic
 from vqspeech.vision.data.images import ImageSet
 
-LEARNED, BATCH = 20_000, 64
+LEARNED, BATCH = 20_000, 32
 """Pairs of frames that are learned from at most, and at once."""
+SHIFT = 5
+"""Places, of four pixels each, that things are followed to either side."""
 
 
 class Pairs(NamedTuple):
@@ -39,22 +41,31 @@ def pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
 
 
 class InverseModel(nn.Module):
-    """p(action | a frame, the next one) of frames of `channels` channels: five convolutions over both and what differs
-    between them, and one hidden layer."""
+    """p(action | a frame, the next one) of frames of `channels` channels: what is seen at a quarter of the resolution is
+    compared with what is seen up to `SHIFT` places away in the next frame, and convolutions read how all has moved (the
+    cost volume of optical flow: Dosovitskiy et al., FlowNet, 1504.06852)."""
 
     def __init__(self, channels: int, actions: int, width: int = 16):
         super().__init__()
-        widths = [3 * channels, width, 2 * width, 4 * width, 4 * width]
-        layers: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
-            layers += [nn.Conv2d(before, after, 5, 2, 2), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(5), nn.Flatten())
-        self.output = nn.Sequential(nn.Linear(100 * width, 128), nn.ReLU(), nn.Linear(128, actions))
+        self.seen = nn.Sequential(
+            nn.Conv2d(channels, width, 5, 2, 2), nn.ReLU(), nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU(),
+            nn.Conv2d(2 * width, 2 * width, 3, 1, 1),
+        )  # fmt: skip
+        self.moved = nn.Sequential(
+            nn.Conv2d((2 * SHIFT + 1) * 3, 2 * width, 3, 2, 1), nn.ReLU(), nn.Conv2d(2 * width, 2 * width, 3, 2, 1),
+            nn.ReLU(), nn.AdaptiveAvgPool2d(5), nn.Flatten(),
+        )  # fmt: skip
+        self.output = nn.Sequential(nn.Linear(50 * width, 64), nn.ReLU(), nn.Linear(64, actions))
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
         """Logits `(batch, actions)` of frames uint8 `(batch, channels, height, width)` and those that follow."""
-        one, other = (frames.float() / 127.5 - 1 for frames in (before, after))
-        return self.output(self.layers(torch.cat([one, other, other - one], 1)))
+        # Without the mean over the frame, all would be alike at the start, and nothing learned for a thousand steps.
+        one, other = (F.instance_norm(self.seen(frames.float() / 127.5 - 1)) for frames in (before, after))
+        height, width = one.shape[2:]
+        other = F.pad(other, (SHIFT, SHIFT, 1, 1))
+        shifts = [(y, x) for y in range(3) for x in range(2 * SHIFT + 1)]
+        alike = [(one * other[:, :, y : y + height, x : x + width]).mean(1) for y, x in shifts]
+        return self.output(self.moved(torch.stack(alike, 1)))
 
     @torch.inference_mode()
     def logits(self, before: np.ndarray, after: np.ndarray, size: int = 256) -> np.ndarray:

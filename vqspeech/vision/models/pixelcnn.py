@@ -95,6 +95,8 @@ class PixelCNN(nn.Module):
         self.layers = cast(Sequence[Layer], stack)
         self.skip = nn.Conv2d(layers * width, hidden, 1)
         self.hidden = nn.Conv2d(hidden, hidden, 1)
+        # A condition has a short way too: through all gates, it takes hundreds of steps until it is heard.
+        self.above = nn.Conv2d(condition, hidden, 1, bias=False) if condition else None
         self.ahead = nn.Embedding((channels - 1) * size, hidden) if channels > 1 else None
         self.logits = nn.Conv2d(channels * hidden, channels * size, 1, groups=channels)
         nn.init.zeros_(self.told.weight)
@@ -133,7 +135,8 @@ class PixelCNN(nn.Module):
         for layer, told in zip(self.layers, self.told(classes).chunk(len(self.layers), 1), strict=True):
             v, h, found = layer(v, h, layer.conditions(told, condition))
             activations.append(found)
-        return self.hidden(F.relu(self.skip(torch.cat(activations, 1))))
+        found = self.hidden(F.relu(self.skip(torch.cat(activations, 1))))
+        return found if self.above is None else found + self.above(condition)
 
     def _ahead(self, codes: Tensor) -> Tensor:
         """What channels of a place tell of the next: `(batch, channels, hidden, height, width)`, 0 for the first."""

@@ -21,6 +21,8 @@ class Cache:
         place = network.places
         told = network.told(classes).chunk(len(layers), 1)
         self.conditions = [layer.conditions(one, condition) for layer, one in zip(layers, told, strict=True)]
+        above = torch.zeros(()) if network.above is None else network.above(condition)
+        self.above = above.to(place).expand(batch, network.hidden.out_channels, height, width)
         # What comes into each layer, with the margins that the convolutions look into.
         self.rows = [place.new_zeros(batch, channels, reach + 1, width + 2 * reach) for _ in layers]
         self.columns = [place.new_zeros(batch, reach + width, channels) for _ in layers]
@@ -57,7 +59,7 @@ class Cache:
             if residual is not None:
                 h = h + torch.addmm(residual[0], found, residual[1])
         x = torch.addmm(self.outputs[0][0], self.activations.flatten(1), self.outputs[0][1])
-        return torch.addmm(self.outputs[1][0], x.relu_(), self.outputs[1][1])
+        return torch.addmm(self.outputs[1][0], x.relu_(), self.outputs[1][1]) + self.above[:, :, self.i, j]
 
 
 @torch.inference_mode()

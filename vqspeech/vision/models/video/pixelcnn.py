@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from vqspeech.vision.models.pixelcnn import PixelCNN, gated
 from vqspeech.vision.models.pixelcnn_cache import sampled
+from vqspeech.vision.models.video.motion import Motion
 from vqspeech.vision.models.video.network import Past, VideoNetwork
 
 
@@ -44,6 +45,7 @@ class PixelCNNVideo(VideoNetwork):
         actions: int,
         dilations: Sequence[int] = (1, 2, 4, 8),
         past: int = 128,
+        heads: int = 2,
         dropout: float = 0.1,
         **options,
     ):
@@ -53,7 +55,8 @@ class PixelCNNVideo(VideoNetwork):
         self.places = nn.Parameter(torch.zeros(past, *self.grid))
         layers = nn.ModuleList(TimeLayer(past, dilation, dropout) for dilation in dilations)
         self.layers = cast(Sequence[TimeLayer], layers)
-        self.skip = nn.Conv2d((1 + len(dilations)) * past, past, 1)
+        self.motion = Motion(past, self.grid, actions, heads)
+        self.skip = nn.Conv2d((2 + len(dilations)) * past, past, 3, padding=1)
         self.frame = PixelCNN(size, (1, *self.grid), 0, past, dropout=dropout, **options)
         # The usual start lets so little of the past through that it takes hundreds of steps until it is heard.
         nn.init.kaiming_normal_(self.skip.weight, nonlinearity="relu")
@@ -72,7 +75,7 @@ class PixelCNNVideo(VideoNetwork):
     def conditions(self, codes: Tensor, actions: Tensor) -> Tensor:
         batch, time = actions.shape
         x = self.embedded(codes.flatten(0, 1), actions.flatten())
-        activations = [x]
+        activations = [x, self.motion(x, actions.flatten())]
         for layer in self.layers:
             frames = x.unflatten(0, (batch, time))
             ago = F.pad(frames, (0, 0, 0, 0, 0, 0, layer.dilation, 0))[:, :time]
@@ -105,7 +108,7 @@ class _Rings:
 
     def __call__(self, codes: Tensor, actions: Tensor) -> Tensor:
         x = self.network.embedded(codes, actions)
-        activations = [x]
+        activations = [x, self.network.motion(x, actions)]
         for layer, ring in zip(self.network.layers, self.rings, strict=True):
             slot = self.calls % layer.dilation
             ago = ring[slot].clone()
