@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # First-person frames of 84x84: recorded on the spot in ViZDoom (or DeepMind Lab, where it can be imported), 21x21 codes, a
 # prior over them, a second VQ-VAE that has three latents for a frame, and a prior over video, told what is done.
-# About 40 minutes on one core.
+# About an hour of one core, most of it for the prior over video.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 confs=(frames_small)
@@ -36,7 +36,7 @@ more_prior() { # exp
   once "$1/top/best.safetensors" "$1/codes/train/index.json" -- "${trainer[@]}" vision prior --conf "$top" \
     --codes "$1/codes/train" --dev "$1/codes/dev" --out "$1/top"
   once "$1/scores.json#top" "$1/top/best.safetensors" "$1/codes/test/index.json" -- vqspeech vision score top \
-    --top "$1/top" --model "$1" --codes "$1/codes/test" --data data/test --picture "$1/pictures/top.png" \
+    --top "$1/top" --model "$1" --codes "$1/codes/test" --data data/test --picture "$1/pictures/top-frames.png" \
     --out "$1/scores.json"
   once "$1/video/best.safetensors" "$1/codes/train/index.json" -- "${trainer[@]}" vision prior-video --conf "$video" \
     --codes "$1/codes/train" --dev "$1/codes/dev" --model "$1" --out "$1/video"
@@ -48,7 +48,7 @@ more_sample() { # exp
   for frames in 10 100; do
     once "$1/video/imagined-$frames/videos.npz" "$1/video/best.safetensors" data/test/index.json -- \
       vqspeech vision sample-video --prior "$1/video" --model "$1" --data data/test --actions "${actions[@]}" \
-      --n 4 --frames "$frames" --out "$1/video/imagined-$frames"
+      --n 3 --frames "$frames" --out "$1/video/imagined-$frames"
     cp -- "$1/video/imagined-$frames/sheet.png" "$1/pictures/imagined-$frames.png"
   done
 }

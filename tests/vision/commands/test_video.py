@@ -14,7 +14,8 @@ from vqspeech.vision.data.images import image_set, write_images
 from vqspeech.vision.metrics import moving
 
 TINY = [
-    "video.past=6", "video.heads=2", "video.layers=2", "video.width=6", "video.hidden=6", "video.dilations=[1]", "video.window=3",
+    "video.past=6", "video.heads=2", "video.layers=2", "video.width=6", "video.hidden=6", "video.dilations=[1]",
+    "video.window=3",
     "training.batch=2", "training.length=5", "training.given=2", "training.steps=2", "training.evaluate_every=2",
     "training.evaluate_batches=1", "training.precision=fp32",
 ]  # fmt: skip

@@ -15,7 +15,8 @@ from vqspeech.vision.models.video import VideoPrior
 from vqspeech.vision.training.video import VideoTask
 
 SMALL = [
-    "video.past=16", "video.heads=2", "video.layers=2", "video.width=16", "video.hidden=16", "video.dilations=[1]", "video.window=3",
+    "video.past=16", "video.heads=2", "video.layers=2", "video.width=16", "video.hidden=16", "video.dilations=[1]",
+    "video.window=3",
     "training.batch=4", "training.length=4", "training.given=1", "training.precision=fp32", "training.warmup=1",
     "training.evaluate_batches=2",
 ]  # fmt: skip

@@ -5,8 +5,8 @@ from pathlib import Path
 
 PANELS = (
     ("bits", ("bits", "train_bits")),
-    ("bits a dimension that shuffled codes cost", ("shuffle_gap",)),
-    ("bits a code that other actions cost", ("action_gap",)),
+    ("bits that shuffled codes cost", ("shuffle_gap",)),
+    ("bits that other actions cost", ("action_gap",)),
     ("codes", ("perplexity", "used")),
 )
 """Title and figures of each panel."""

@@ -41,9 +41,9 @@ def pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
 
 
 class InverseModel(nn.Module):
-    """p(action | a frame, the next one) of frames of `channels` channels: what is seen at a quarter of the resolution is
-    compared with what is seen up to `SHIFT` places away in the next frame, and convolutions read how all has moved (the
-    cost volume of optical flow: Dosovitskiy et al., FlowNet, 1504.06852)."""
+    """p(action | a frame, the next one) of frames of `channels` channels: what is seen at a quarter of the resolution
+    is compared with what is seen up to `SHIFT` places away in the next frame, and convolutions read how all has moved
+    (the cost volume of optical flow: Dosovitskiy et al., FlowNet, 1504.06852)."""
 
     def __init__(self, channels: int, actions: int, width: int = 16):
         super().__init__()

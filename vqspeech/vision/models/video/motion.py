@@ -82,9 +82,9 @@ def _shares(grids: np.ndarray, frames: np.ndarray, unigram: np.ndarray) -> np.nd
     odds = unigram[after]
     ways = [(y, x) for y in range(2 * rows + 1) for x in range(2 * columns + 1)]
     same = np.empty((len(ways), *after.shape), np.float32)
-    for one, (y, x) in zip(same, ways, strict=True):
+    for i, (y, x) in enumerate(ways):
         moved = before[:, y : y + height, x : x + width]
-        one[:] = np.where(moved < 0, odds, moved == after)  # what comes into view may be anything
+        same[i] = np.where(moved < 0, odds, moved == after)  # what comes into view may be anything
     shares, other = np.full(len(ways), 0.5 / len(ways)), 0.5
     for _ in range(ROUNDS):
         whole = np.tensordot(shares, same, 1) + other * odds
