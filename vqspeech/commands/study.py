@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-KINDS = ("toy", "beta", "speech")
+KINDS = ("toy", "beta", "speech", "images")
 """What can be studied; each is the module `vqspeech.commands.study_KIND`, made like that of a verb."""
 
 

@@ -3,16 +3,15 @@
 import argparse
 from pathlib import Path
 
-import torch
-
+from vqspeech.commands.devices import device
 from vqspeech.commands.numbers import positive
 from vqspeech.data.dump import shards
-from vqspeech.errors import ConfigError
 from vqspeech.metrics import pictures, report, scores
 from vqspeech.metrics.quality import PACKAGES, require_judges
-from vqspeech.studies import findings, speech_pictures
+from vqspeech.studies import findings, rate_pictures, speech_pictures
 from vqspeech.studies.quantised_speech import speech
-from vqspeech.studies.speech import SpeechStudy, called
+from vqspeech.studies.rates import POLICY, called
+from vqspeech.studies.speech import LOST, SpeechStudy
 
 RATES = ("8", "9", "10", "11", "12", "8+8", "10+10")
 
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     require_judges()
     out, rates = Path(args.out), list(dict.fromkeys(args.bits))
     train, test = shards(args.train), shards(args.test)
-    heard = speech(train, test, args.vectors, args.recordings, _device(args.device))
+    heard = speech(train, test, args.vectors, args.recordings, device(args.device))
     study = SpeechStudy(out, heard, rates, args.seeds, args.steps, args.batch)
     study.run()
 
@@ -79,25 +78,23 @@ def run(args: argparse.Namespace) -> int:
             f"speech: {called(bits)}",
             study.table(bits),
             f"all methods set out from the same normal noise; {args.steps} steps of {args.batch} vectors; mean and "
-            f"95 % interval (Student) over {args.seeds} seeds; EMA is hard EM; by batches: codes with fewer uses than "
-            "0.05 of the last 100 batches go beside those that live, NSVQ's way; dead codes and perplexity: on the "
-            "training vectors",
+            f"95 % interval (Student) over {args.seeds} seeds; {POLICY}; dead codes and perplexity: on the training "
+            "vectors",
         )
-    middle = rates[(len(rates) - 1) // 2]
     add(
-        f"speech: convergence at {called(middle)}",
-        study.convergence(middle),
+        f"speech: convergence at {called(study.middle)}",
+        study.convergence(study.middle),
         "spectral distortion, seed 0; each column is a fit of its own, whose learning rate falls to its end",
     )
     add(
         "speech: findings",
-        study.findings(),
+        study.findings(LOST),
         *findings.NOTES,
         "dB: spectral distortion; PESQ lost: 4.64, that of no difference, less PESQ against the WORLD copy",
         "errs: is further off in dB or loses more PESQ; figures count to four places",
         "encoder and decoder are the identity, so the gradient of NSVQ's loss is that of the codebook loss of eq. 3",
     )
-    pictures.save(speech_pictures.rates(study), out / "pictures" / "speech.png")
+    pictures.save(rate_pictures.rates(study, speech_pictures.DRAWN), out / "pictures" / "speech.png")
     pictures.save(speech_pictures.resyntheses(study), out / "pictures" / "speech-spectrograms.png")
     for section in scores.read(out / "scores.json")["sections"].values():
         print(report.table(section["rows"]))
@@ -117,13 +114,3 @@ def rate(text: str) -> tuple[int, ...]:
 
 def _apart(some: list[str], others: list[str]) -> str:
     return "some of them trained on" if set(some) & set(others) else "none of them trained on"
-
-
-def _device(name: str | None) -> torch.device:
-    if name is None:
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        torch.zeros(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(f"--device {name}: {str(error).splitlines()[0]}; leave it out, or name another") from None
-    return torch.device(name)

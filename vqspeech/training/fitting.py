@@ -1,4 +1,4 @@
-"""Quantisers fitted to vectors, alone or between a small encoder and decoder.
+"""Quantisers fitted to vectors, alone or between a small encoder and decoder; whatever else is small enough for a study.
 
 Alone, encoder and decoder are the identity, and the loss is the mean squared error.
 """
@@ -44,7 +44,7 @@ def fitted(
         found = quantizer(z, mask)
         return nn.functional.mse_loss(found.vectors, z) + sum(found.losses.values())
 
-    _minimised(quantizer, loss, vectors, steps, batch, lr, seed, progress)
+    minimised(quantizer, loss, vectors, steps, batch, lr, seed, progress)
     return quantizer.eval()
 
 
@@ -79,32 +79,36 @@ def trained(
     def loss(rows: Tensor) -> Tensor:
         return torch.stack([*model(rows)[0].values()]).sum()
 
-    _minimised(model, loss, vectors, steps, batch, lr, seed, progress)
+    minimised(model, loss, vectors, steps, batch, lr, seed, progress)
     return model.eval()
 
 
-def _minimised(
+def minimised(
     module: nn.Module,
     loss: Callable[[Tensor], Tensor],
-    vectors: Tensor,
+    items: Tensor,
     steps: int,
     batch: int,
     lr: float,
     seed: int,
-    progress: bool,
+    progress: bool = False,
+    watch: Callable[[int], None] | None = None,
 ) -> None:
-    """Takes the steps; a module without anything to learn by gradient is only shown the vectors."""
+    """Takes the steps, each on the `loss` of `batch` rows of `items`, drawn by the seed alone; a module without anything
+    to learn by gradient is only shown them. `watch` is called after each with the number of steps taken."""
     draws = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # noise, samples, replacements
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr, fused=True) if learned else None
     module.train()
     for step in tqdm(range(steps), desc="fit", unit="step", disable=None if progress else True, leave=False):
-        rows = torch.randint(len(vectors), (batch,), generator=draws).to(vectors.device)
-        value = loss(vectors[rows])
+        rows = torch.randint(len(items), (batch,), generator=draws).to(items.device)
+        value = loss(items[rows])
         if optimizer:
             for group in optimizer.param_groups:
                 group["lr"] = lr * (1 - (1 - LR_END) * step / max(1, steps - 1))
             optimizer.zero_grad()
             value.backward()
             optimizer.step()
+        if watch:
+            watch(step + 1)

@@ -58,7 +58,7 @@ class Trainer:
         AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
-            mixed_precision=_precision(self.options["precision"]),
+            mixed_precision=precision(self.options["precision"]),
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         model = task.model
@@ -216,7 +216,9 @@ def learning_rate(step: int, options: Mapping[str, Any]) -> float:
     return options["lr_end"] + (options["lr"] - options["lr_end"]) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def _precision(name: str) -> str:
+def precision(name: str = "auto") -> str:
+    """"bf16", or "no" for float32: what `training.precision` asks for; "auto" is bf16 where the processor multiplies it
+    fast. Raises `ConfigError` for another name."""
     if name == "auto":
         fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
         name = "bf16" if fast else "fp32"
