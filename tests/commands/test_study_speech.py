@@ -5,17 +5,15 @@ import pytest
 from vqspeech.cli import main
 from vqspeech.commands.study_speech import rate
 from vqspeech.metrics import scores
-from vqspeech.studies import speech as speech_study
-from vqspeech.studies import speech_pictures
+from vqspeech.studies.rates import METHODS
+from vqspeech.studies.speech import SpeechStudy
 
 
 @pytest.fixture
 def command(small_shards, tmp_path, monkeypatch):
     for package in ("pyworld", "pesq", "pystoi"):
         pytest.importorskip(package)
-    methods = {name: speech_study.METHODS[name] for name in ("gradient", "EMA")}
-    for module in (speech_study, speech_pictures):
-        monkeypatch.setattr(module, "METHODS", methods)
+    monkeypatch.setattr(SpeechStudy, "methods", {name: METHODS[name] for name in ("gradient", "EMA")})
     dump = str(small_shards.path)
     return ["study", "speech", "--train", dump, "--test", dump, "--out", str(tmp_path), "--seeds", "2", "--steps", "4",
             "--batch", "32", "--recordings", "1"]  # fmt: skip
@@ -24,10 +22,8 @@ def command(small_shards, tmp_path, monkeypatch):
 def test_the_study_and_that_it_goes_on_where_it_was(command, tmp_path, monkeypatch, capsys):
     assert main([*command, "--bits", "2"]) == 0
     made = []
-    figures = speech_study.SpeechStudy._figures
-    monkeypatch.setattr(
-        speech_study.SpeechStudy, "_figures", lambda self, *run: (made.append(run), figures(self, *run))[1]
-    )
+    figures = SpeechStudy._figures
+    monkeypatch.setattr(SpeechStudy, "_figures", lambda self, *run: (made.append(run), figures(self, *run))[1])
     assert main([*command, "--bits", "2"]) == 0 and not made
     assert main([*command, "--bits", "2", "1+1"]) == 0
     assert {run[0] for run in made} == {(1, 1)} and len(made) == 4 * 2, "2 seeds of 4 rows"

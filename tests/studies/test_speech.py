@@ -1,21 +1,9 @@
-import pytest
 import torch
 
 from vqspeech.models.quantize import quantizer
-from vqspeech.studies import speech as speech_study
 from vqspeech.studies.seeds import over_seeds
+from vqspeech.studies.speech import LOST, SpeechStudy
 from vqspeech.training.fitting import fitted
-
-
-def test_every_finding_names_rows_that_there_are():
-    for finding in speech_study.FINDINGS:
-        assert {finding.first, finding.second} <= speech_study.rows().keys(), finding.claim
-    assert len({finding.claim for finding in speech_study.FINDINGS}) == len(speech_study.FINDINGS)
-
-
-def test_every_method_is_crossed_with_every_policy():
-    assert len(speech_study.rows()) == len(speech_study.METHODS) * len(speech_study.REPLACEMENTS)
-    assert {row["revive_below"] for row in speech_study.rows().values()} == {0.0, 0.05}
 
 
 def test_alone_nsvq_learns_as_the_codebook_loss_does():
@@ -29,24 +17,16 @@ def test_alone_nsvq_learns_as_the_codebook_loss_does():
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize(("bits", "name"), [((8,), "8 bits"), ((10, 10), "10+10 bits")])
-def test_names_of_rates(bits, name):
-    assert speech_study.called(bits) == name
-
-
 def test_pesq_lost_and_distortion_are_both_held_against_the_papers():
-    study = speech_study.SpeechStudy.__new__(speech_study.SpeechStudy)
+    study = SpeechStudy.__new__(SpeechStudy)
     better, worse = ({"sd": 1.0 + x, "pesq_copy": 4.0 - x} for x in (0.0, 0.5))
-    rows = {
-        row: [better] * 3 if row == "NSVQ, by batches" else [dict(worse) for _ in range(3)]
-        for row in speech_study.rows()
-    }
+    rows = {row: [better] * 3 if row == "NSVQ, by batches" else [dict(worse) for _ in range(3)] for row in study.rows}
     study.found = {"8 bits": rows}
-    first = study.findings()[0]
+    first = study.findings(LOST)[0]
     assert first["8 bits: dB"].startswith("agrees: -0.5") and first["8 bits: PESQ lost"].startswith("agrees: -0.5")
     for one in rows["NSVQ, never"]:
         one["sd"] = 1.5 - 1e-9  # rounding: the very same method
-    [same] = [row for row in study.findings() if row["row"] == "replaced in neither: NSVQ errs less than gradient"]
+    [same] = [row for row in study.findings(LOST) if row["row"] == "replaced in neither: NSVQ errs less than gradient"]
     assert same["8 bits: dB"] == "disagrees: 0 [0, 0]"
     [estimate] = study.estimates("sd", "EMA, never")
     assert estimate == over_seeds([1.5] * 3)

@@ -50,11 +50,12 @@ class Finding:
         for case, rows in figures.items():
             if self.first in rows and self.second in rows:
                 verdict, difference = self.verdict(rows[self.first], rows[self.second])
-                cells[case] = f"{verdict}: {_signed(difference)}"
+                cells[case] = f"{verdict}: {signed(difference)}"
         return cells
 
 
-def _signed(difference: Estimate) -> str:
+def signed(difference: Estimate) -> str:
+    """A difference with its interval, as text."""
     value, low, high = (
         f"{'+' if figure > 0 else ''}{number(figure)}" if np.isfinite(figure) else "?"
         for figure in (difference.value, difference.low, difference.high)

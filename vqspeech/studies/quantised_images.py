@@ -71,40 +71,35 @@ def trained(
     return made.eval()
 
 
-class Reconstructed(NamedTuple):
-    """Images uint8 `(images, channels, height, width)` through their codes and back, and from the encoder's output as
-    it is; how often each code was chosen, `(codes,)`."""
-
-    quantised: np.ndarray
-    unquantised: np.ndarray
-    counts: np.ndarray
+@torch.no_grad()
+def reconstructed(made: VQVAE, some: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 `(images, channels, height, width)` through their codes and back, in float32, and how often each
+    code was chosen, `(codes,)`."""
+    training = made.training
+    made.eval()
+    codes = torch.cat([made.encode(part).cpu() for part in some.split(_BLOCK)])
+    again = torch.cat([made.decode(part).cpu() for part in codes.split(_BLOCK)])
+    made.train(training)
+    return again.numpy(), codes.flatten().bincount(minlength=made.codes).numpy()
 
 
 @torch.no_grad()
-def reconstructed(made: VQVAE, some: Tensor) -> Reconstructed:
-    """Images uint8 `(images, channels, height, width)`, in float32."""
-    training = made.training
-    made.eval()
-    again, without, counts = [], [], torch.zeros(made.codes, dtype=torch.long)
-    for part in some.split(_BLOCK):
-        codes = made.encode(part)
-        again.append(made.decode(codes).cpu())
-        without.append(made.likelihood.best(made.decoded(made.encoded(part.to(made.device)))).cpu())
-        counts += codes.flatten().bincount(minlength=made.codes).cpu()
-    made.train(training)
-    return Reconstructed(torch.cat(again).numpy(), torch.cat(without).numpy(), counts.numpy())
+def unquantised(made: VQVAE, some: Tensor) -> np.ndarray:
+    """Images through encoder and decoder alone, likewise."""
+    parts = (part.to(made.device) for part in some.split(_BLOCK))
+    return torch.cat([made.likelihood.best(made.decoded(made.encoded(part))).cpu() for part in parts]).numpy()
 
 
 def qualities(made: VQVAE, held_out: Tensor) -> dict[str, float]:
     """`psnr` (dB) and `ssim`, means over held-out images, and `psnr_unquantised`; of the codes of all of them
     `perplexity`, and `dead`, the number that none chooses. Raises `MissingExtra` without scikit-image."""
-    found, originals = reconstructed(made, held_out), held_out.numpy()
+    (again, counts), originals = reconstructed(made, held_out), held_out.numpy()
     return {
-        "psnr": float(psnr(originals, found.quantised).mean()),
-        "ssim": float(ssim(originals, found.quantised).mean()),
-        "psnr_unquantised": float(psnr(originals, found.unquantised).mean()),
-        "perplexity": perplexity(found.counts),
-        "dead": float(made.codes - used(found.counts)),
+        "psnr": float(psnr(originals, again).mean()),
+        "ssim": float(ssim(originals, again).mean()),
+        "psnr_unquantised": float(psnr(originals, unquantised(made, held_out)).mean()),
+        "perplexity": perplexity(counts),
+        "dead": float(made.codes - used(counts)),
     }
 
 

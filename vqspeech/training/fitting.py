@@ -1,4 +1,4 @@
-"""Quantisers fitted to vectors, alone or between a small encoder and decoder; whatever else is small enough for a study.
+"""Quantisers fitted to vectors, alone or between a small encoder and decoder.
 
 Alone, encoder and decoder are the identity, and the loss is the mean squared error.
 """
@@ -94,8 +94,8 @@ def minimised(
     progress: bool = False,
     watch: Callable[[int], None] | None = None,
 ) -> None:
-    """Takes the steps, each on the `loss` of `batch` rows of `items`, drawn by the seed alone; a module without anything
-    to learn by gradient is only shown them. `watch` is called after each with the number of steps taken."""
+    """Takes the steps, each on the `loss` of `batch` rows of `items`, which the seed alone draws; a module without
+    anything to learn by gradient is only shown them. `watch` is called after each with the number of steps taken."""
     draws = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # noise, samples, replacements
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]

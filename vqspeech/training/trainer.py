@@ -217,7 +217,7 @@ def learning_rate(step: int, options: Mapping[str, Any]) -> float:
 
 
 def precision(name: str = "auto") -> str:
-    """"bf16", or "no" for float32: what `training.precision` asks for; "auto" is bf16 where the processor multiplies it
+    """What `training.precision` asks for, bf16 or "no" for float32: "auto" is bf16 where the processor multiplies it
     fast. Raises `ConfigError` for another name."""
     if name == "auto":
         fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()

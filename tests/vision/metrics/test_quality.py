@@ -42,6 +42,15 @@ def test_ssim_against_its_definition():
     assert ssim(one, one) == pytest.approx([1, 1])
 
 
+def test_ssim_of_many_is_that_of_each():
+    one, other = blobs(150, 16, seed=0), blobs(150, 16, seed=1)
+    found = ssim(one, other)
+    alone = [ssim(one[i : i + 1], other[i : i + 1])[0] for i in (0, 63, 64, 127, 128, 149)]
+    assert found.shape == (150,) and found[[0, 63, 64, 127, 128, 149]] == pytest.approx(alone, abs=1e-12)
+    grey = ssim(one[:2, :1, :, :12], other[:2, :1, :, :12])  # neither square nor of three channels
+    assert grey.shape == (2,) and ssim(one[:2, :1, :, :12], one[:2, :1, :, :12]) == pytest.approx([1, 1])
+
+
 def test_the_nearest_image(tmp_path):
     known = image_files(tmp_path, 30, seed=0)
     images = np.concatenate([blobs(5, seed=2), known.pixels([17])])

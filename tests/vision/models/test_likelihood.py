@@ -9,9 +9,11 @@ import torch
 
 from vqspeech.errors import ConfigError
 from vqspeech.vision.models import likelihood as module
-from vqspeech.vision.models.likelihood import LIKELIHOODS, likelihood
+from vqspeech.vision.models.likelihood import likelihood
 
-OPTIONS = {"categorical": {}, "logistic": {"mixtures": 3}}
+OPTIONS = {"categorical": {}, "logistic": {"mixtures": 3}, "normal": {"deviation": 8}}
+OF_LEVELS = ("categorical", "logistic")
+"""Those that give nothing to what is no level."""
 
 
 def made(name, channels=3):
@@ -22,7 +24,7 @@ def outputs_of(one, batch, size, scale=1.0, seed=0):
     return scale * torch.randn(batch, one.outputs, size, size, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("name", list(LIKELIHOODS))
+@pytest.mark.parametrize("name", OF_LEVELS)
 def test_the_levels_of_one_pixel_sum_to_one(name):
     one = made(name, 1)
     for scale in (0.3, 1.0, 4.0):
@@ -31,7 +33,7 @@ def test_the_levels_of_one_pixel_sum_to_one(name):
         assert float(one.log_prob(outputs, images).double().exp().sum()) == pytest.approx(1, abs=1e-5)
 
 
-@pytest.mark.parametrize("name", list(LIKELIHOODS))
+@pytest.mark.parametrize("name", OF_LEVELS)
 def test_all_images_of_two_by_two_binary_pixels_sum_to_one(name, monkeypatch):
     monkeypatch.setattr(module, "LEVELS", 2)
     one = made(name, 1)
@@ -85,7 +87,7 @@ def test_logistic_mixture_far_from_its_means_is_finite_and_has_a_gradient():
     assert torch.isfinite(found).all() and outputs.grad is not None and torch.isfinite(outputs.grad).all()
 
 
-@pytest.mark.parametrize("name", list(LIKELIHOODS))
+@pytest.mark.parametrize("name", OF_LEVELS)
 def test_what_is_drawn_follows_the_odds(name):
     one = made(name, 1)
     outputs = outputs_of(one, 1, 1, 2.0, seed=3)
@@ -117,8 +119,39 @@ def test_mean_of_a_narrow_logistic_is_where_it_lies():
     assert one.sample(outputs).item() == 100
 
 
+@pytest.mark.parametrize("deviation", [1.0, 3.7, 8.0])
+def test_a_normal_adds_up_to_one_but_for_what_lies_outside(deviation):
+    one = likelihood("normal", 1, deviation=deviation)
+    images = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
+
+    def total(mean):
+        outputs = torch.full((256, 1, 1, 1), mean / 127.5 - 1)
+        return float(one.log_prob(outputs, images).double().exp().sum())
+
+    assert total(100.3) == pytest.approx(1, abs=1e-5)
+    assert 0.5 < total(0.3) < 1 and total(-60.0) < 1e-9, "an upper limit of the bits, never less"
+
+
+def test_what_a_normal_draws_has_its_mean_and_deviation():
+    one = likelihood("normal", 1, deviation=9)
+    drawn = one.sample(torch.full((20000, 1, 1, 1), 120 / 127.5 - 1), torch.Generator().manual_seed(0)).float()
+    assert float(drawn.mean()) == pytest.approx(120, abs=0.3) and float(drawn.std()) == pytest.approx(9, abs=0.2)
+
+
+def test_a_normal_is_the_squared_error():
+    one = likelihood("normal", 3, deviation=45)
+    outputs = outputs_of(one, 2, 4).requires_grad_()
+    images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
+    one.log_prob(outputs, images).sum().backward()
+    errors = images.float() - (outputs.detach() + 1) * 127.5
+    torch.testing.assert_close(outputs.grad, errors * 127.5 / 45**2)
+    torch.testing.assert_close(one.mean(outputs.detach()), images - errors)
+
+
 def test_unknown_ones_are_refused():
-    with pytest.raises(ConfigError, match="no likelihood 'normal'; there are categorical, logistic"):
-        likelihood("normal", 3)
+    with pytest.raises(ConfigError, match="no likelihood 'laplace'; there are categorical, logistic, normal"):
+        likelihood("laplace", 3)
+    with pytest.raises(ConfigError, match="deviation 0.5; give 1 level or more"):
+        likelihood("normal", 3, deviation=0.5)
     with pytest.raises(ConfigError, match="likelihood 'categorical'"):
         likelihood("categorical", 3, mixtures=2)

@@ -8,7 +8,7 @@ from vqspeech.models.quantize.codebook import Codebook
 
 class NsvqCodebook(Codebook):
     """In training the error of quantisation is replaced by noise of the same size (Vali and Bäckström 2022, "NSVQ:
-    Noise Substitution in Vector Quantization for Machine Learning", IEEE Access 10, section III):
+    Noise Substitution in Vector Quantization for Machine Learning", IEEE Access 10):
 
         ẑ = z + ‖z − e‖ · v / ‖v‖, v ~ N(0, I)
 

@@ -34,8 +34,8 @@ class Moved(NamedTuple):
 
 class ByVectors(nn.Module):
     """`below`, a share of vectors: a code is dead whose running share of the vectors is below that share of the uniform
-    share 1/K. It goes to a random vector of the batch (Dhariwal et al. 2020, arXiv 2005.00341, section 3: random
-    restarts). Independent of the batch size and of the number of codes."""
+    share 1/K. It goes to a random vector of the batch (Dhariwal et al. 2020, arXiv 2005.00341: random restarts for
+    embeddings). Independent of the batch size and of the number of codes."""
 
     def __init__(self, codes: int, below: float):
         super().__init__()

@@ -10,10 +10,11 @@ from vqspeech.models.quantize.ema import EmaCodebook
 
 class SoftEmCodebook(EmaCodebook):
     """Each vector chooses `samples` codes at random, near ones more often (Roy, Vaswani, Neelakantan and Parmar 2018,
-    arXiv 1805.11063, section on Monte-Carlo EM):
+    arXiv 1805.11063; section 3.2 of the version submitted to ICLR 2019, "Towards a better understanding of vector
+    quantized autoencoders", whose equations are counted here):
 
         E step: k₁ … k_m ~ softmax(−‖z − e‖² / τ), m samples
-        decoder: (e_{k₁} + … + e_{k_m}) / m, straight through
+        decoder: (e_{k₁} + … + e_{k_m}) / m, straight through (eq. 12)
         M step: as EMA, each sample counting 1/m
 
     The paper's temperature τ is 1, so the scale of the vectors says how soft a choice is. In evaluation the choice is

@@ -1,7 +1,11 @@
 """How near reconstructions are to the originals."""
 
+from collections.abc import Sequence
+from types import ModuleType
+
 import numpy as np
 
+from vqspeech import extras
 from vqspeech.errors import ImageError
 
 WINDOW = 11
@@ -17,17 +21,21 @@ def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
         return 10 * np.log10(255.0**2 / (errors**2).mean(1))
 
 
+def require_ssim(size: Sequence[int]) -> ModuleType:
+    """The package that SSIM comes from. Raises `MissingExtra` where it is not installed, `ImageError` for images of a
+    `size` (height, width) below 11 pixels: better before long work than after."""
+    if min(size) < WINDOW:
+        raise ImageError(f"images of {tuple(size)} are too small for SSIM; take larger ones")
+    return extras.module("skimage.metrics", "vision")
+
+
 def ssim(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Structural similarity of each image (Wang et al. 2004: Gaussian window of deviation 1.5), the mean over channels;
     uint8 `(n, channels, height, width)` → float64 `(n,)`, 1 where nothing differs.
 
-    Raises `ImageError` where the images are smaller than the window, 11 pixels.
+    Raises as `require_ssim`.
     """
-    if min(originals.shape[2:]) < WINDOW:
-        raise ImageError(f"images of {originals.shape[2:]} are too small for SSIM; take larger ones")
-    from vqspeech.extras import module
-
-    similarity = module("skimage.metrics", "vision").structural_similarity
+    similarity = require_ssim(originals.shape[2:]).structural_similarity
     options = {"data_range": 255, "channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "full": True}
     images, channels, height, width = originals.shape
     found = np.empty(images)

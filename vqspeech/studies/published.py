@@ -1,0 +1,63 @@
+"""Figures that a paper printed, and by how much ours differ between the same rows: the same direction or another."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from vqspeech.metrics.report import number
+from vqspeech.studies.findings import AGREES, DISAGREES, UNDECIDED, signed
+from vqspeech.studies.seeds import over_seeds
+
+NSVQ_IMAGES: Mapping[str, Mapping[str, Sequence[float]]] = {
+    "psnr": {
+        "gradient, never": (23.15, 23.50, 23.68, 23.70, 23.74, 23.67),
+        "EMA, never": (23.03, 23.47, 23.88, 23.96, 24.28, 24.26),
+        "NSVQ, never": (22.86, 23.34, 23.67, 23.78, 24.03, 24.02),
+        "NSVQ, by batches": (22.95, 23.57, 24.16, 24.60, 24.96, 25.22),
+    },
+    "ssim": {
+        "gradient, never": (0.7794, 0.7982, 0.8098, 0.8114, 0.8120, 0.8081),
+        "EMA, never": (0.7766, 0.8027, 0.8220, 0.8295, 0.8434, 0.8437),
+        "NSVQ, never": (0.7694, 0.7910, 0.8036, 0.8085, 0.8189, 0.8186),
+        "NSVQ, by batches": (0.7742, 0.7985, 0.8222, 0.8396, 0.8542, 0.8647),
+    },
+}
+"""PSNR (dB) and SSIM of VQ-VAEs of CIFAR-10 at `NSVQ_BITS`, by the names of our rows (Vali and Bäckström 2022, figure
+3; as github.com/MHVali/Noise-Substitution-in-Vector-Quantization lists its means under results/). STE is our gradient;
+replacement, where there is any, is NSVQ's own."""
+NSVQ_BITS = (6, 7, 8, 9, 10, 11)
+PAIRS = (
+    ("NSVQ, by batches", "gradient, never"),
+    ("NSVQ, by batches", "EMA, never"),
+    ("NSVQ, by batches", "NSVQ, never"),
+    ("NSVQ, never", "gradient, never"),
+    ("NSVQ, never", "EMA, never"),
+    ("EMA, never", "gradient, never"),
+)
+"""Rows that are compared: by how much the first is above the second."""
+
+
+def beside(first: Sequence[float], second: Sequence[float], printed: float) -> str:
+    """Our differences first - second, one a seed, beside the one that was `printed`: agrees where the 95 % interval of
+    their mean lies on its side of 0 alone, disagrees where on the other alone, else undecided."""
+    difference = over_seeds(np.asarray(first, np.float64) - np.asarray(second, np.float64))
+    ends = np.sign(printed) * np.array([difference.low, difference.high])
+    verdict = AGREES if (ends > 0).all() else DISAGREES if (ends < 0).all() else UNDECIDED
+    return f"{verdict}: {signed(difference)}, published {'+' if printed > 0 else ''}{number(printed)}"
+
+
+def rows(figure: str, ours: Mapping[int, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:
+    """A row a pair for scores.json, on "psnr" or "ssim"; `ours` has by bits and by row one figure a seed. Bits that the
+    paper has not stay out."""
+    printed = NSVQ_IMAGES[figure]
+    places = {bits: NSVQ_BITS.index(bits) for bits in ours if bits in NSVQ_BITS}
+    return [
+        {"row": f"{first}: above {second}"}
+        | {
+            f"{bits} bits": beside(ours[bits][first], ours[bits][second], printed[first][i] - printed[second][i])
+            for bits, i in places.items()
+            if first in ours[bits] and second in ours[bits]
+        }
+        for first, second in PAIRS
+    ]
