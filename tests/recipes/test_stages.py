@@ -1,5 +1,6 @@
 """The stage runner, with stages that only say that they ran."""
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -146,9 +147,12 @@ def test_install_refuses_what_it_does_not_know(tmp_path):
 def test_the_studies_explain_themselves_without_installing():
     run = ROOT / "egs" / "quantizers" / "run.sh"
     helped = subprocess.run(["bash", str(run), "--help"], capture_output=True, text=True, timeout=60)
-    assert helped.returncode == 0 and "0 toy" in helped.stdout and "9 results" in helped.stdout
+    assert helped.returncode == 0 and "0 toy" in helped.stdout and "3 images, 9 results" in helped.stdout
     wrong = subprocess.run(["bash", str(run), "training.steps=1"], capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 1 and "studies have no settings" in wrong.stderr
+    environment = {**os.environ, "CIFAR10": "/no/such/folder"}
+    lost = subprocess.run(["bash", str(run)], capture_output=True, text=True, env=environment, timeout=60)
+    assert lost.returncode == 1 and "CIFAR10=/no/such/folder: no such folder" in lost.stderr
 
 
 @pytest.mark.parametrize("corpus", ["cifar10", "imagenet"])
