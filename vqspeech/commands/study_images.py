@@ -7,7 +7,7 @@ from vqspeech.commands.devices import device
 from vqspeech.commands.numbers import positive
 from vqspeech.errors import ImageError
 from vqspeech.metrics import pictures, report, scores
-from vqspeech.studies import findings, image_pictures, rate_pictures
+from vqspeech.studies import findings, image_pictures
 from vqspeech.studies.images import LOST, WATCHED, ImageStudy
 from vqspeech.studies.quantised_images import GROUPS, images
 from vqspeech.studies.rates import POLICY, called
@@ -99,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
         )
     for what, lost in LOST.items():
         add(f"images: findings, {what}", study.findings(lost), *findings.NOTES, f"errs: {ERRS[what]}", AT_LARGE)
-    pictures.save(rate_pictures.rates(study, image_pictures.DRAWN), out / "pictures" / "images.png")
+    pictures.save(image_pictures.rates(study), out / "pictures" / "images.png")
     pictures.save(image_pictures.convergence(study, study.middle), out / "pictures" / "images-convergence.png")
     for section in scores.read(out / "scores.json")["sections"].values():
         print(report.table(section["rows"]))
