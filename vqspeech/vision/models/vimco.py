@@ -42,7 +42,7 @@ class VIMCO(CodeModel):
 
     def log_weights(self, images: Tensor, posterior: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """log f(z) and log q(z|x) of codes `(samples, batch, time)`, in nats: `(samples, batch)` each."""
-        log_q = posterior.expand(len(codes), *posterior.shape).gather(3, codes[..., None])[..., 0].sum(2)
+        log_q = posterior.gather(2, codes.permute(1, 2, 0)).sum(1).T  # (samples, batch)
         outputs = self.decoded(self.lookup(codes.flatten(0, 1)))
         log_p = self.likelihood.log_prob(outputs, images.repeat(len(codes), 1, 1, 1)).view(codes.shape[:2])
         return log_p - codes.shape[2] * math.log(self.codes) - log_q, log_q
