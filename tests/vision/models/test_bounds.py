@@ -266,6 +266,21 @@ def test_the_surrogate_has_the_value_of_the_bound():
     torch.testing.assert_close(surrogate(weights, log_q), torch.logsumexp(weights, 0) - math.log(4))
 
 
+def test_reconstructions_are_decoded_from_codes_drawn_of_the_posterior(monkeypatch):
+    model = tiny("vimco", codes=2, samples=2)
+    assert isinstance(model, VIMCO)
+    images = every_image()[6:7].expand(8000, -1, -1, -1)
+    monkeypatch.setattr(model, "decode", lambda codes: codes)
+    codes = model.reconstruct(images)
+    assert codes.shape == (8000, 1, LATENTS) and torch.equal(codes, model.reconstruct(images)), "the same at every call"
+    with torch.no_grad():
+        posterior = model.posterior(images[:1])[0]  # (time, codes)
+    for one in itertools.product(range(2), repeat=LATENTS):
+        chance = math.exp(sum(float(posterior[place, code]) for place, code in enumerate(one)))
+        share = (codes[:, 0] == torch.tensor(one)).all(1).double().mean()
+        assert float(share) == pytest.approx(chance, abs=0.03)
+
+
 def test_draws_follow_the_posterior():
     posterior = torch.log_softmax(torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1)), 2)
     torch.manual_seed(0)

@@ -66,11 +66,20 @@ class VIMCO(CodeModel):
         ]  # one by one: the decodings of 50 samples are large
         return torch.logsumexp(torch.stack(parts), 0) - math.log(self.samples)
 
+    @torch.inference_mode()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images through codes drawn from the posterior, the same at every call, and back: the decoder has learned from
+        such, and rarely sees the likeliest ones while the posterior is broad."""
+        generator = torch.Generator(self.device).manual_seed(0)
+        codes = drawn(self.posterior(self.checked(images)), 1, generator)[0]
+        return self.decode(codes.view(-1, *self.code_shape))
 
-def drawn(posterior: Tensor, samples: int) -> Tensor:
+
+def drawn(posterior: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
     """Codes int64 `(samples, batch, time)` from log probabilities `(batch, time, codes)`, independent of each other."""
     odds = posterior.exp().flatten(0, 1)
-    return torch.multinomial(odds, samples, replacement=True).T.reshape(samples, *posterior.shape[:2])
+    codes = torch.multinomial(odds, samples, replacement=True, generator=generator)
+    return codes.T.reshape(samples, *posterior.shape[:2])
 
 
 def surrogate(weights: Tensor, log_q: Tensor) -> Tensor:
