@@ -7,6 +7,7 @@
 #   prepare          the command that makes data/, without --out; {corpus} in it is the folder of the corpus
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   classes          what is drawn: "any", "all" classes, or names of some
+#   each             samples of each class; by default 8
 #   scale            width of a pixel in pictures
 #   tiny             configuration of a model so small that its bound can be checked by counting; empty: none
 #   download         function that puts the corpus into the folder $corpus
@@ -16,6 +17,7 @@ set -euo pipefail
 stages=("-1 download" "0 prepare" "1 validate" "3 train" "4 reconstruct" "6 encode" "7 prior" "8 sample" "9 score")
 usage_more="Configurations of this recipe: ${confs[*]}"
 limit=${limit:-24}
+each=${each:-8}
 # shellcheck source=experiments.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/experiments.sh"
 
@@ -80,7 +82,7 @@ stage_sample() {
   fi
   read -ra names <<<"$classes"
   once "$exp/samples/samples.npz" "$exp/prior/best.safetensors" -- vqspeech vision sample --model "$exp" \
-    --prior "$exp/prior" --class "${names[@]}" --n 8 --scale "$scale" --out "$exp/samples"
+    --prior "$exp/prior" --class "${names[@]}" --n "$each" --scale "$scale" --out "$exp/samples"
   once "$exp/scores.json#samples" "$exp/samples/samples.npz" -- vqspeech vision score samples \
     --samples "$exp/samples/samples.npz" --train data/train --data data/test --scale "$scale" \
     --picture "$exp/pictures/samples-nearest.png" --out "$exp/scores.json"

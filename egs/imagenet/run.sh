@@ -10,7 +10,8 @@ prior=${FULL:+prior}
 prior=${prior:-small_prior}
 classes=${CLASSES:-any} # CLASSES="tabby tench": those of a corpus with a folder for each class
 scale=1
-limit=12
+limit=8
+each=4 # pictures of 128x128 are large
 tiny=
 
 download() { die "ImageNet cannot be had without a login; name a folder of photographs by --corpus DIR (DIR/CLASS/*.jpg or DIR/*.jpg)"; }
