@@ -68,7 +68,9 @@ def test_scores_and_pictures(experiment, capsys):
     assert vision("score", "steps", *names, "--out", exp / "comparison" / "scores.json") == 0
     rows = json.loads((exp / "comparison" / "scores.json").read_text())["sections"]["steps"]["rows"]
     curve = [json.loads(line) for line in (exp / "cifar10_vae_small" / "curves.jsonl").read_text().splitlines()]
-    assert rows[1] == {"row": "cifar10_vae_small", "step 6": curve[0]["bits"], "step 12": curve[1]["bits"]}
+    whole = json.loads((exp / "cifar10_vae_small" / "scores.json").read_text())["sections"]["bits"]["rows"][0]
+    wanted = {"step 6": curve[0]["bits"], "step 12": curve[1]["bits"], "test images": whole["bits/dimension, at most"]}
+    assert rows[1] == {"row": "cifar10_vae_small"} | wanted
 
     out = ("--out", exp / "cifar10_vqvae_small" / "scores.json")
     assert vision("score", "approximation", exp / "cifar10_vqvae_small", "--data", data / "test", *out) == 0
