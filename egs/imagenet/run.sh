@@ -10,7 +10,7 @@ prior=${FULL:+prior}
 prior=${prior:-imagenet_small_prior}
 classes=${CLASSES:-any} # CLASSES="tabby tench": those of a corpus with a folder for each class
 scale=1
-limit=8
+limit=6
 each=4 # pictures of 128x128 are large
 tiny=
 

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         model = pretrained(folder)
         notes.append(f"{folder.name}: {what(model)}; {'; '.join(described(model))}")
     if any(WHOLE in row for row in rows):
-        notes.append(f"{WHOLE}: as in the table 'bits' of each")
+        notes.append(f"{WHOLE}, whose number n is: as in the table 'bits' of each")
     scores.add_rows(args.out, "steps", rows, notes=notes)
     print(report.table(rows), *notes, sep="\n")
     return 0
