@@ -7,48 +7,19 @@
 #   prepare          the command that makes data/, without --out; {corpus} in it is the folder of the corpus
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   classes          what is drawn: "any", "all" classes, or names of some
+#   each             samples of each class; by default 8
 #   scale            width of a pixel in pictures
 #   tiny             configuration of a model so small that its bound can be checked by counting; empty: none
 #   download         function that puts the corpus into the folder $corpus
 # and may define more_prior, more_sample and more_score, functions for what only its corpus has.
 set -euo pipefail
 
-recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-root=$(dirname -- "$recipes")
-recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[1]}")" && pwd) # the folder of run.sh
 stages=("-1 download" "0 prepare" "1 validate" "3 train" "4 reconstruct" "6 encode" "7 prior" "8 sample" "9 score")
 usage_more="Configurations of this recipe: ${confs[*]}"
 limit=${limit:-24}
-# shellcheck source=stages.sh
-. "$recipes/stages.sh"
-
-parse_options "$@"
-[ -n "$conf" ] && confs=("$conf")
-[ -z "$tag" ] || [ ${#confs[@]} = 1 ] || die "--tag names one experiment, but the recipe trains ${confs[*]}; choose one by --conf"
-corpus_given=$corpus
-corpus=${corpus:-downloads}
-
-bash "$root/tools/install.sh" "${extras[@]}"
-export PATH="$root/.venv/bin:$PATH"
-cd -- "$recipe"
-
-# Calls a function with each configuration and its experiment folder.
-each_experiment() {
-  local one
-  for one in "${confs[@]}"; do
-    "$1" "$one" "exp/${tag:-$one}"
-  done
-}
-first_experiment() { echo "exp/${tag:-${confs[0]}}"; }
-
-stage_download() {
-  if [ -n "$corpus_given" ]; then
-    log "--corpus is given, nothing to download"
-  else
-    mkdir -p "$corpus"
-    download
-  fi
-}
+each=${each:-8}
+# shellcheck source=experiments.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/experiments.sh"
 
 stage_prepare() {
   once data/train/index.json -- vqspeech vision "${prepare[@]//\{corpus\}/$corpus}" --out data
@@ -60,14 +31,6 @@ stage_prepare() {
 stage_validate() {
   once "data#validate" data/train/index.json -- vqspeech vision validate data/train data/dev data/test
 }
-
-# The command that trains, on the GPUs that were asked for.
-trainer=(vqspeech)
-if [ "$ngpu" -gt 1 ]; then
-  trainer=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)
-elif [ "$ngpu" = 0 ]; then
-  export CUDA_VISIBLE_DEVICES=""
-fi
 
 stage_train() {
   each_experiment train
@@ -119,7 +82,7 @@ stage_sample() {
   fi
   read -ra names <<<"$classes"
   once "$exp/samples/samples.npz" "$exp/prior/best.safetensors" -- vqspeech vision sample --model "$exp" \
-    --prior "$exp/prior" --class "${names[@]}" --n 8 --scale "$scale" --out "$exp/samples"
+    --prior "$exp/prior" --class "${names[@]}" --n "$each" --scale "$scale" --out "$exp/samples"
   once "$exp/scores.json#samples" "$exp/samples/samples.npz" -- vqspeech vision score samples \
     --samples "$exp/samples/samples.npz" --train data/train --data data/test --scale "$scale" \
     --picture "$exp/pictures/samples-nearest.png" --out "$exp/scores.json"

@@ -13,32 +13,11 @@
 #   download         function that puts the corpus into the folder $corpus
 set -euo pipefail
 
-recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-root=$(dirname -- "$recipes")
-recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[1]}")" && pwd) # the folder of run.sh
 stages=("-1 download" "0 prepare" "1 validate" "2 dump" "3 train" "4 reconstruct" "5 convert" "6 units" "7 prior" "8 sample" "9 score")
 usage_more="Configurations of this recipe: ${confs[*]}
 Parts to align, by default only test and unseen: ALIGN=\"train dev test unseen\" bash $0"
-# shellcheck source=stages.sh
-. "$recipes/stages.sh"
-
-parse_options "$@"
-[ -n "$conf" ] && confs=("$conf")
-[ -z "$tag" ] || [ ${#confs[@]} = 1 ] || die "--tag names one experiment, but the recipe trains ${confs[*]}; choose one by --conf"
-corpus_given=$corpus
-corpus=${corpus:-downloads}
-
-bash "$root/tools/install.sh" "${extras[@]}"
-export PATH="$root/.venv/bin:$PATH"
-cd -- "$recipe"
-
-# Calls a function with each configuration and its experiment folder.
-each_experiment() {
-  local one
-  for one in "${confs[@]}"; do
-    "$1" "$one" "exp/${tag:-$one}"
-  done
-}
+# shellcheck source=experiments.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/experiments.sh"
 
 # Utterances to convert: of speakers the model has never heard, where the recipe holds some out.
 sources() { if [ "$unseen" -gt 0 ]; then echo data/unseen; else echo data/test; fi; }
@@ -63,15 +42,6 @@ fetch() {
   curl --fail --location --continue-at - --retry 3 --connect-timeout 20 --output "$2.part" "$1" ||
     die "could not get $1 (is there a network?); get it by hand, unpack it, and name its folder by --corpus DIR"
   mv -- "$2.part" "$2"
-}
-
-stage_download() {
-  if [ -n "$corpus_given" ]; then
-    log "--corpus is given, nothing to download"
-  else
-    mkdir -p "$corpus"
-    download
-  fi
 }
 
 stage_prepare() {
@@ -122,14 +92,6 @@ stage_dump() {
   done
 }
 
-# The command that trains, on the GPUs that were asked for.
-trainer=(vqspeech)
-if [ "$ngpu" -gt 1 ]; then
-  trainer=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)
-elif [ "$ngpu" = 0 ]; then
-  export CUDA_VISIBLE_DEVICES=""
-fi
-
 stage_train() { each_experiment train; }
 train() { # conf exp
   once "$2/best.safetensors" dump/train/index.json dump/dev/index.json -- \
@@ -168,10 +130,7 @@ units() { # conf exp
   fi
 }
 
-# The prior, and the WaveNet that samples are compared with, lie within the experiment whose codes they are for: they are
-# no models to convert with.
-first_experiment() { echo "exp/${tag:-${confs[0]}}"; }
-
+# The prior, and the WaveNet that samples are compared with, lie within the first experiment.
 stage_prior() {
   if [ -z "$prior" ]; then
     log "this recipe trains no prior"

@@ -7,10 +7,11 @@ if [ -n "${FULL:-}" ]; then confs=(imagenet); fi # FULL=1: the paper's size, for
 extras=(vision)
 prepare=(prepare folder --size 128 --data "{corpus}")
 prior=${FULL:+prior}
-prior=${prior:-small_prior}
+prior=${prior:-imagenet_small_prior}
 classes=${CLASSES:-any} # CLASSES="tabby tench": those of a corpus with a folder for each class
 scale=1
-limit=12
+limit=6
+each=4 # pictures of 128x128 are large
 tiny=
 
 download() { die "ImageNet cannot be had without a login; name a folder of photographs by --corpus DIR (DIR/CLASS/*.jpg or DIR/*.jpg)"; }

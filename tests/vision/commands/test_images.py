@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.test_imports import HEAVY, imported
 from tests.vision.images import blobs
@@ -67,7 +68,9 @@ def test_scores_and_pictures(experiment, capsys):
     assert vision("score", "steps", *names, "--out", exp / "comparison" / "scores.json") == 0
     rows = json.loads((exp / "comparison" / "scores.json").read_text())["sections"]["steps"]["rows"]
     curve = [json.loads(line) for line in (exp / "cifar10_vae_small" / "curves.jsonl").read_text().splitlines()]
-    assert rows[1] == {"row": "cifar10_vae_small", "step 6": curve[0]["bits"], "step 12": curve[1]["bits"]}
+    whole = json.loads((exp / "cifar10_vae_small" / "scores.json").read_text())["sections"]["bits"]["rows"][0]
+    wanted = {"step 6": curve[0]["bits"], "step 12": curve[1]["bits"], "test images": whole["bits/dimension, at most"]}
+    assert rows[1] == {"row": "cifar10_vae_small"} | wanted
 
     out = ("--out", exp / "cifar10_vqvae_small" / "scores.json")
     assert vision("score", "approximation", exp / "cifar10_vqvae_small", "--data", data / "test", *out) == 0
@@ -100,6 +103,13 @@ def test_samples_beside_the_nearest(experiment, capsys):
     assert vision("score", "samples", "--samples", experiment / "s.npz", *words, *out) == 0
     rows = json.loads((experiment / "near.json").read_text())["sections"]["samples"]["rows"]
     assert rows[0]["least"] == 0 and rows[1]["least"] > 0, "a copy shows"
+    many = np.repeat(np.arange(33, dtype=np.uint8), 16 * 16 * 3).reshape(33, 16, 16, 3)
+    np.savez(experiment / "s.npz", images=many)
+    assert vision("score", "samples", "--samples", experiment / "s.npz", *words, *out, "--scale", 1) == 0
+    with Image.open(experiment / "near.png") as file:
+        shown = np.asarray(file)[::36, :-2:18, 0]
+    spread = [0, 2, 4, 6, 8, 10, 12, 14, 17, 19, 21, 23, 25, 27, 29, 32]
+    assert shown.flatten().tolist() == spread, "of all samples, each above its nearest"
     np.savez(experiment / "s.npz", images=copies[:, :4])
     assert vision("score", "samples", "--samples", experiment / "s.npz", *words, *out) == 1
     np.savez(experiment / "s.npz", other=copies)

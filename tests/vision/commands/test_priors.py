@@ -1,12 +1,18 @@
 """From images to samples by the command line: train, encode, prior, sample, score; what is refused."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from tests.vision.code_maps import image_set
 from vqspeech.cli import main
+from vqspeech.vision.commands.score_bits import BITS
+from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.images import image_set as image_sets
+from vqspeech.vision.models import code_model
+from vqspeech.vision.models.prior import ImagePrior
 
 MODEL = [
     "network.channels=6", "network.blocks=1", "model.dimension=3", "quantizer.codes=8", "training.steps=2",
@@ -64,6 +70,50 @@ def test_bits_of_a_prior_are_scored(made, tmp_path):
     )
 
 
+def test_bits_a_dimension_with_the_learned_prior(made, tmp_path):
+    exp, out = tmp_path / "exp", tmp_path / "exp" / "scores.json"
+    shutil.copytree(made / "exp", exp)
+    words = ("--data", made / "test", "--prior", made / "prior", "--out", out, "--limit", 7)
+    assert vision("score", "bits", exp, *words) == 0
+    section = json.loads(out.read_text())["sections"]["bits"]
+    uniform, learned = section["rows"]
+    images = ImageBatches(image_sets(made / "test")).even(7).images
+    model, prior = code_model(exp), ImagePrior.from_pretrained(made / "prior")
+    codes = model.encode(images)
+    pixels = -model.log_likelihood(images, codes).double().numpy() / np.log(2)
+    latents = prior.bits(codes.numpy(), np.zeros(7, np.int64)).sum((1, 2))
+    for row, bits in ((uniform, np.full(7, 3.0 * 16)), (learned, latents)):
+        for column, wanted in ((BITS, pixels + bits), ("of it codes", bits), ("of it pixels", pixels)):
+            cell = row[column]["value"] if isinstance(row[column], dict) else row[column]
+            assert cell == pytest.approx(wanted.mean() / 768, rel=1e-5), (row["row"], column)
+    assert learned["row"] == "vqvae, log p(x|z_q) p(z_q), learned prior" and learned[BITS]["n"] == 7
+    assert f"learned prior: {made / 'prior'}, step 2, not told the class" in section["notes"]
+
+    assert vision("score", "steps", exp, made / "exp", "--out", tmp_path / "steps.json") == 0
+    rows = json.loads((tmp_path / "steps.json").read_text())["sections"]["steps"]["rows"]
+    assert [row["row"] for row in rows] == ["exp", "exp, learned prior", "exp"]
+    assert [row.get("test images") for row in rows] == [uniform[BITS], learned[BITS], None]
+
+
+def test_a_prior_is_for_the_codes_of_a_vqvae(made, tmp_path, capsys):
+    train = ("--train", made / "train", "--dev", made / "test")
+    words = [*MODEL[:2], *MODEL[4:]]
+    assert vision("train", "--conf", "cifar10_vae_small", *train, "--out", tmp_path, *words) == 0
+    score = (
+        "score",
+        "bits",
+        tmp_path,
+        "--data",
+        made / "test",
+        "--prior",
+        made / "prior",
+        "--out",
+        tmp_path / "s.json",
+    )
+    assert vision(*score) == 1
+    assert "it is for the codes of a VQ-VAE" in capsys.readouterr().err and not (tmp_path / "s.json").exists()
+
+
 def test_the_latents_of_a_second_model_are_scored(made, tmp_path):
     out, picture = tmp_path / "scores.json", tmp_path / "top.png"
     data = ("--codes", made / "codes" / "test", "--data", made / "test", "--picture", picture, "--out", out)
@@ -83,7 +133,8 @@ def test_codes_of_another_model_are_refused(made, tmp_path, capsys):
     prior = ("prior", "--codes", made / "codes" / "train", "--dev", tmp_path / "codes", "--out", tmp_path / "prior")
     top = ("score", "top", "--top", made / "top", "--model", tmp_path, "--codes", tmp_path / "codes")
     top += ("--data", made / "test", "--picture", tmp_path / "p.png", "--out", tmp_path / "s.json")
-    for command in (score, sample, prior, top):
+    bits = ("score", "bits", tmp_path, "--data", made / "test", "--prior", made / "prior", "--out", tmp_path / "s.json")
+    for command in (score, sample, prior, top, bits):
         assert vision(*command) == 1
         assert "other codes than were learned from (sha256" in capsys.readouterr().err
     assert not (tmp_path / "samples").exists() and not (tmp_path / "s.json").exists()

@@ -80,7 +80,8 @@ def test_codes_do_not_depend_on_the_batch(name):
     assert whole.shape == (5, 4, 9) and whole.dtype == torch.long
     for i in range(5):
         assert torch.equal(model.encode(images[i : i + 1])[0], whole[i])
-    assert torch.equal(model.reconstruct(images), model.decode(whole))
+    if name == "vqvae":  # VIMCO draws
+        assert torch.equal(model.reconstruct(images), model.decode(whole))
     likelihoods = model.log_likelihood(images, whole)
     torch.testing.assert_close(model.log_likelihood(images[2:3], whole[2:3])[0], likelihoods[2])
 

@@ -11,6 +11,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.vision.metrics import bounds
 from vqspeech.vision.models import image_model
 from vqspeech.vision.models import likelihood as levels
+from vqspeech.vision.models.prior import ImagePrior
 from vqspeech.vision.models.vae import VAE
 from vqspeech.vision.models.vimco import VIMCO, drawn, surrogate
 from vqspeech.vision.models.vqvae import VQVAE
@@ -35,17 +36,17 @@ class Stretched(nn.Module):
         return (x + 1) * 255 - 1
 
 
-def tiny(name, likelihood="categorical", seed=0, **model):
+def tiny(name, likelihood="categorical", seed=0, shape=(1, 2, 2), **model):
     """A model with random weights, larger than at first, so that its latents matter."""
     torch.manual_seed(seed)
     groups = {
-        "model": {"name": name, "latents": LATENTS, "dimension": 2, **model},
+        "model": {"name": name, "latents": LATENTS, "dimension": 2} | model,
         "network": NETWORK,
         "likelihood": {"name": likelihood},
     }
     if name == "vqvae":
         groups["quantizer"] = {"name": "ema", "codes": 2}
-    made = image_model(groups, (1, 2, 2)).eval()
+    made = image_model(groups, shape).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -114,6 +115,57 @@ def test_importance_sampling_comes_to_the_exact_value_from_below(name, options):
         mean, mean_log = mean + (chance + weight).exp(), mean_log + chance.exp() * weight
     torch.testing.assert_close(mean.log(), exact, atol=1e-4, rtol=1e-4)
     assert (mean_log < exact).all()
+
+
+def test_the_bound_with_a_learned_prior_against_the_definition():
+    """Binary images of 2x4 have 16 maps of two places with two codes each: all of them and all 256 images are counted,
+    the prior as a product of conditionals, code by code."""
+    model = tiny("vqvae", shape=(1, 2, 4), latents=2)
+    assert isinstance(model, VQVAE)
+    prior = learned([2, 1, 2])
+    maps = torch.tensor(list(itertools.product(range(2), repeat=4))).view(16, 1, 4)
+    found = bounds.log_prior(prior, maps)
+    torch.testing.assert_close(found, torch.tensor([slow_log_prior(prior, one) for one in maps], dtype=torch.float64))
+    assert float(found.exp().sum()) == pytest.approx(1, abs=1e-6) and float(found.std()) > 0.3, "far from uniform"
+
+    images = torch.tensor(list(itertools.product((0, 1), repeat=8)), dtype=torch.uint8).view(256, 1, 2, 4)
+    terms = torch.stack([model.log_likelihood(images, one.expand(256, 1, 4)).double() for one in maps])
+    exact = torch.logsumexp(terms + found[:, None], 0)
+    assert float(exact.exp().sum()) == pytest.approx(1, abs=1e-5)
+    codes = model.encode(images)
+    one_term = model.log_likelihood(images, codes) + bounds.log_prior(prior, codes)
+    assert (one_term < exact + 1e-6).all() and len(codes.flatten(1).unique(dim=0)) > 4
+    # It is that term of the sum, and differs from the bound with the uniform prior by the prior alone.
+    places = (codes.flatten(1) * torch.tensor([8, 4, 2, 1])).sum(1)
+    torch.testing.assert_close(one_term, (terms + found[:, None]).gather(0, places[None])[0])
+    torch.testing.assert_close(
+        one_term - model.bound(images), bounds.log_prior(prior, codes) + 4 * math.log(2), atol=1e-5, rtol=0
+    )
+
+
+def learned(shape) -> ImagePrior:
+    """A prior over codes of two, far from the uniform one."""
+    torch.manual_seed(5)
+    sizes = {"layers": 1, "width": 4, "window": 3, "hidden": 6, "withheld": 0.1, "dropout": 0.1}
+    made = ImagePrior({"prior": sizes}, ["a", "b"], {"codes": 2, "shape": shape, "model": "m", "sha256": "0"}).eval()
+    with torch.no_grad():
+        for weight in made.parameters():
+            weight.add_(0.5 * torch.randn_like(weight))
+    return made
+
+
+def slow_log_prior(prior, codes) -> float:
+    """log p of one map `(height, width * latents)`: code after code by rows, columns, latents, each by the softmax of a
+    pass that has been shown neither it nor those after it."""
+    latents, height, width = prior.network.shape
+    grid, total = torch.zeros(1, latents, height, width, dtype=torch.long), 0.0
+    for row, column, latent in itertools.product(range(height), range(width), range(latents)):
+        with torch.no_grad():
+            logits = prior.network(grid, torch.tensor([0]))[0, :, latent, row, column].double()
+        code = int(codes[row, column * latents + latent])
+        total += float(logits[code]) - math.log(float(logits.exp().sum()))
+        grid[0, latent, row, column] = code
+    return total
 
 
 def test_too_many_maps_are_not_counted():
@@ -212,6 +264,21 @@ def test_the_gradient_of_vimco_is_unbiased(samples):
 def test_the_surrogate_has_the_value_of_the_bound():
     weights, log_q = torch.randn(4, 3), torch.randn(4, 3)
     torch.testing.assert_close(surrogate(weights, log_q), torch.logsumexp(weights, 0) - math.log(4))
+
+
+def test_reconstructions_are_decoded_from_codes_drawn_of_the_posterior(monkeypatch):
+    model = tiny("vimco", codes=2, samples=2)
+    assert isinstance(model, VIMCO)
+    images = every_image()[6:7].expand(8000, -1, -1, -1)
+    monkeypatch.setattr(model, "decode", lambda codes: codes)
+    codes = model.reconstruct(images)
+    assert codes.shape == (8000, 1, LATENTS) and torch.equal(codes, model.reconstruct(images)), "the same at every call"
+    with torch.no_grad():
+        posterior = model.posterior(images[:1])[0]  # (time, codes)
+    for one in itertools.product(range(2), repeat=LATENTS):
+        chance = math.exp(sum(float(posterior[place, code]) for place, code in enumerate(one)))
+        share = (codes[:, 0] == torch.tensor(one)).all(1).double().mean()
+        assert float(share) == pytest.approx(chance, abs=0.03)
 
 
 def test_draws_follow_the_posterior():

@@ -93,7 +93,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
             trainer(conf, tmp_path / "exp", codes, other)
     with pytest.raises(ImageError, match="other classes"):
         trainer("small_prior", tmp_path / "exp", codes, strange)
-    with pytest.raises(ConfigError, match="codes train one of frames_small_prior, prior"):
+    with pytest.raises(ConfigError, match="codes train one of frames_small_prior, imagenet_small_prior, prior"):
         ImagePriorTask(config("cifar10_vqvae"), codes, codes)
     with pytest.raises(ConfigError, match="has no group top"):
         TopTask(config("small_prior"), codes, codes)

@@ -3,19 +3,22 @@
 import argparse
 import math
 
-import numpy as np
 import torch
 
+from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.models import checkpoint
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
-from vqspeech.vision.metrics.bounds import bits, over
+from vqspeech.vision.metrics.bounds import bits, log_prior, over
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, pretrained
 from vqspeech.vision.models.likelihood import LogisticMixture
 from vqspeech.vision.models.prior import ImagePrior, require_same
+
+BITS, LEARNED = "bits/dimension, at most", "learned"
+"""The column, and what a prior is called in a row that was."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,38 +39,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the section "bits" and prints it."""
     model = pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
-    about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
+    if args.prior and not isinstance(model, VQVAE):
+        raise ConfigError(f"--prior: {what(model)} has no use for one; it is for the codes of a VQ-VAE")
+    prior = ImagePrior.from_pretrained(args.prior, str(model.device)) if args.prior else None
+    if isinstance(model, VQVAE) and prior:
+        require_same(codes_of(model), prior.described, args.experiment)
     if isinstance(model, VIMCO) and args.samples:
         model.samples = args.samples
     torch.manual_seed(args.seed)
     images = ImageBatches(image_set(args.data))
     found = bits(over(images, args.limit, 64, model.bound), model)
-    rows = [{"row": what(model), "step": about["step"], "bits/dimension, at most": ratio(found)}]
+    rows = [{"row": what(model), "step": _step(args.experiment), BITS: ratio(found)}]
     notes = [f"{len(found)} images of {args.data}; intervals over images", *described(model)]
     if isinstance(model, VQVAE):
         latents = math.prod(model.code_shape) * math.log2(model.codes) / model.dimensions
         pixels = found - latents
         rows[0] |= {"of it codes": latents, "of it pixels": ratio(pixels)}
-        if args.prior:
-            rows.append(_with_prior(model, args, images, pixels))
-            notes.append(f"learned prior: {args.prior}, not told the class")
+        if prior:
+            learned = bits(log_prior(prior, over(images, args.limit, 64, model.encode)), model)
+            row = {"row": what(model).replace("uniform", LEARNED), BITS: ratio(pixels + learned)}
+            rows.append(rows[0] | row | {"of it codes": ratio(learned)})
+            notes.append(f"learned prior: {args.prior}, step {_step(args.prior)}, not told the class")
     scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
     print(report.table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")
     return 0
 
 
-def _with_prior(model: VQVAE, args: argparse.Namespace, images: ImageBatches, pixels: np.ndarray) -> dict:
-    """The row of the learned prior; `pixels` are the bits a dimension of the pixels given the codes."""
-    prior = ImagePrior.from_pretrained(args.prior, str(model.device))
-    require_same(codes_of(model), prior.described, args.experiment)
-    codes = over(images, args.limit, 64, model.encode).numpy()
-    latents = prior.bits(codes, np.zeros(len(codes), np.int64)).reshape(len(codes), -1).sum(1) / model.dimensions
-    return {
-        "row": what(model).replace("uniform", "learned"),
-        "bits/dimension, at most": ratio(pixels + latents),
-        "of it codes": ratio(latents),
-        "of it pixels": ratio(pixels),
-    }
+def _step(path: str) -> int:
+    return checkpoint.read(checkpoint.best(path), "none.")[1]["step"]
 
 
 def what(model: Autoencoder) -> str:

@@ -13,7 +13,7 @@ from vqspeech.vision.commands.score_bits import described
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics.quality import psnr, ssim
-from vqspeech.vision.models import CodeModel, pretrained
+from vqspeech.vision.models import VIMCO, CodeModel, pretrained
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
         size = codes[0].numel() * np.log2(model.codes)
         rows[0] |= {"perplexity": perplexity(counts), "codes used": f"{used(counts)} of {model.codes}"}
         notes.append(f"{size:,.0f} bits an image, {8 * model.dimensions / size:.1f} times less than its pixels")
+    if isinstance(model, VIMCO):
+        notes.append("decoded from codes drawn from the posterior; perplexity and codes used are of the likeliest ones")
     scores.add_rows(args.out, "reconstructions", rows, notes=notes, packages=["scikit-image"])
     print(report.table(scores.read(args.out)["sections"]["reconstructions"]["rows"]), *notes, sep="\n")
     return 0

@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
         "smooth images are near to many: samples that are much nearer than held-out images are blurred, or copied",
     ]
     scores.add_rows(args.out, "samples", rows, notes=notes)
-    sheet = pictures.pairs(torch.from_numpy(samples[:SHOWN]), torch.from_numpy(copies[:SHOWN]), scale=args.scale)
+    shown = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).astype(np.int64)  # of all classes
+    sheet = pictures.pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)
     pictures.save(sheet, args.picture)
     print(report.table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
     return 0

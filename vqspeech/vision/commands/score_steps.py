@@ -6,8 +6,11 @@ from pathlib import Path
 
 from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
-from vqspeech.vision.commands.score_bits import described, what
+from vqspeech.vision.commands.score_bits import BITS, LEARNED, described, what
 from vqspeech.vision.models import pretrained
+
+WHOLE = "test images"
+"""Column of the figures that were scored at the end."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,19 +20,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the section "steps": bits a dimension at some steps that all have reached."""
+    """Writes the section "steps": bits a dimension at some steps that all have reached, and of test images where those
+    have been scored."""
     curves = {Path(one): bits_by_step(Path(one) / "curves.jsonl") for one in args.experiments}
     common = sorted(set.intersection(*(set(one) for one in curves.values())))
     if not common:
         raise ConfigError("the experiments were measured at no step in common; train them with one evaluate_every")
     picked = common if len(common) <= 5 else [common[round(i * (len(common) - 1) / 4)] for i in range(5)]
-    rows = [
-        {"row": folder.name, **{f"step {step}": curve[step] for step in picked}} for folder, curve in curves.items()
-    ]
+    rows: list[dict] = []
     notes = ["bits/dimension, at most, of the held-out images that each was watched on; the same images and batches"]
-    for folder in curves:
+    for folder, curve in curves.items():
+        first, *learned = whole_bits(folder / "scores.json") or [{}]
+        rows.append({"row": folder.name, **{f"step {step}": curve[step] for step in picked}} | first)
+        rows += [{"row": f"{folder.name}, {LEARNED} prior"} | one for one in learned]
         model = pretrained(folder)
         notes.append(f"{folder.name}: {what(model)}; {'; '.join(described(model))}")
+    if any(WHOLE in row for row in rows):
+        notes.append(f"{WHOLE}, whose number n is: as in the table 'bits' of each")
     scores.add_rows(args.out, "steps", rows, notes=notes)
     print(report.table(rows), *notes, sep="\n")
     return 0
@@ -42,3 +49,10 @@ def bits_by_step(path: Path) -> dict[int, float]:
         return {int(line["step"]): float(line["bits"]) for line in lines}
     except (OSError, ValueError, KeyError) as error:
         raise ConfigError(f"{path}: no curves of a model of images ({error}); train it first") from None
+
+
+def whole_bits(path: Path) -> list[dict]:
+    """Bits a dimension of test images in a scores.json, {`WHOLE`: estimate}: of the model, then with a learned prior,
+    where these have been scored."""
+    section = scores.read(path)["sections"].get("bits", {"rows": []}) if path.is_file() else {"rows": []}
+    return [{WHOLE: row[BITS]} for row in section["rows"]]

@@ -1,7 +1,8 @@
 """Bits a dimension of images, by bounds, by importance sampling, and exactly where all codes can be counted.
 
 For a model with codes, p(x) = Σ_z p(x|z) p(z), with the uniform prior here unless told otherwise. The VQ-VAE is scored
-by one term of the sum, p(x|z_q) p(z_q) (1711.00937, section 3.2), so that log p(x) is at least what is reported.
+by one term of the sum, p(x|z_q) p(z_q) (1711.00937, section 3.2), so that log p(x) is at least what is reported; with
+any prior over codes, the learned one too.
 """
 
 import itertools
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from vqspeech.errors import ConfigError
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, CodeModel
+from vqspeech.vision.models.prior import ImagePrior
 
 MOST = 1 << 16
 """Maps of codes that are enumerated at most."""
@@ -32,6 +34,13 @@ def over(images: ImageBatches, count: int, size: int, function: Callable[[Tensor
     batch = images.even(count).images
     parts = tqdm(range(0, len(batch), size), desc="score", unit="batch", disable=None, leave=False)
     return torch.cat([function(batch[start : start + size]).cpu() for start in parts])
+
+
+def log_prior(prior: ImagePrior, codes: Tensor) -> Tensor:
+    """log p(z) of maps of codes `(n, height, width * latents)` by a learned prior that is not told the class, in nats:
+    float64 `(n,)`."""
+    nobody = np.zeros(len(codes), np.int64)
+    return -math.log(2) * torch.from_numpy(prior.bits(codes.cpu().numpy(), nobody)).flatten(1).sum(1)
 
 
 @torch.inference_mode()

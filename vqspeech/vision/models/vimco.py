@@ -42,7 +42,7 @@ class VIMCO(CodeModel):
 
     def log_weights(self, images: Tensor, posterior: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """log f(z) and log q(z|x) of codes `(samples, batch, time)`, in nats: `(samples, batch)` each."""
-        log_q = posterior.expand(len(codes), *posterior.shape).gather(3, codes[..., None])[..., 0].sum(2)
+        log_q = posterior.gather(2, codes.permute(1, 2, 0)).sum(1).T  # (samples, batch)
         outputs = self.decoded(self.lookup(codes.flatten(0, 1)))
         log_p = self.likelihood.log_prob(outputs, images.repeat(len(codes), 1, 1, 1)).view(codes.shape[:2])
         return log_p - codes.shape[2] * math.log(self.codes) - log_q, log_q
@@ -66,11 +66,20 @@ class VIMCO(CodeModel):
         ]  # one by one: the decodings of 50 samples are large
         return torch.logsumexp(torch.stack(parts), 0) - math.log(self.samples)
 
+    @torch.inference_mode()
+    def reconstruct(self, images: Tensor) -> Tensor:
+        """Images through codes drawn from the posterior, the same at every call, and back: the decoder has learned from
+        such, and rarely sees the likeliest ones while the posterior is broad."""
+        generator = torch.Generator(self.device).manual_seed(0)
+        codes = drawn(self.posterior(self.checked(images)), 1, generator)[0]
+        return self.decode(codes.view(-1, *self.code_shape))
 
-def drawn(posterior: Tensor, samples: int) -> Tensor:
+
+def drawn(posterior: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
     """Codes int64 `(samples, batch, time)` from log probabilities `(batch, time, codes)`, independent of each other."""
     odds = posterior.exp().flatten(0, 1)
-    return torch.multinomial(odds, samples, replacement=True).T.reshape(samples, *posterior.shape[:2])
+    codes = torch.multinomial(odds, samples, replacement=True, generator=generator)
+    return codes.T.reshape(samples, *posterior.shape[:2])
 
 
 def surrogate(weights: Tensor, log_q: Tensor) -> Tensor:

@@ -1,0 +1,51 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2034,SC2154 # what recipes and pipelines set and use
+# What the pipelines from a corpus to RESULTS.md have in common: configurations, the corpus, the command that trains. To be
+# sourced by a pipeline, which egs/*/run.sh has sourced with its arguments, after `stages` and `usage_more` are set.
+#
+# Of the recipe it wants `confs`, `extras` and the function `download`, as the pipelines say.
+set -euo pipefail
+
+recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname -- "$recipes")
+recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[2]}")" && pwd) # the folder of run.sh
+# shellcheck source=stages.sh
+. "$recipes/stages.sh"
+
+parse_options "$@"
+[ -n "$conf" ] && confs=("$conf")
+[ -z "$tag" ] || [ ${#confs[@]} = 1 ] || die "--tag names one experiment, but the recipe trains ${confs[*]}; choose one by --conf"
+corpus_given=$corpus
+corpus=${corpus:-downloads}
+
+bash "$root/tools/install.sh" "${extras[@]}"
+export PATH="$root/.venv/bin:$PATH"
+cd -- "$recipe"
+
+# Calls a function with each configuration and its experiment folder.
+each_experiment() {
+  local one
+  for one in "${confs[@]}"; do
+    "$1" "$one" "exp/${tag:-$one}"
+  done
+}
+
+# The experiment whose codes priors are for. These lie within it: they are no models to encode or to convert with.
+first_experiment() { echo "exp/${tag:-${confs[0]}}"; }
+
+stage_download() {
+  if [ -n "$corpus_given" ]; then
+    log "--corpus is given, nothing to download"
+  else
+    mkdir -p "$corpus"
+    download
+  fi
+}
+
+# The command that trains, on the GPUs that were asked for.
+trainer=(vqspeech)
+if [ "$ngpu" -gt 1 ]; then
+  trainer=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)
+elif [ "$ngpu" = 0 ]; then
+  export CUDA_VISIBLE_DEVICES=""
+fi
