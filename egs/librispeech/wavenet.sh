@@ -9,7 +9,7 @@ unseen=4
 limit=16
 first=librispeech_world # whose codes and frames it is for
 conf=librispeech_wavenet
-windows=${WINDOWS:-64}  # of held-out speech that the loss is measured on
+windows=${WINDOWS:-32}  # of held-out speech that the loss is measured on
 usage_more="Sentences of 3 to 6 s of the unseen speakers (--limit) are said by a woman and a man of the training speakers.
 Settings KEY=VALUE go to the WaveNet, for example training.steps=50000; the model of $first is made by run.sh"
 # shellcheck source=../../recipes/stages.sh
@@ -60,6 +60,8 @@ stage_score() {
   once "$exp/scores.json#curve" "${judged[@]}" -- \
     vqspeech score curve "${kept[@]}" --beside "fast decoder=$exp/fast" --out "$exp/scores.json"
   run vqspeech draw "$exp" --data data/curve
+  run vqspeech draw "${kept[${#kept[@]} - 1]}" --data data/curve
+  cp "${kept[${#kept[@]} - 1]}"/pictures/*.png "$exp/pictures/"
   run vqspeech results exp/*/ --out RESULTS.md
 }
 

@@ -17,6 +17,13 @@ from vqspeech.models.vqvae import VQVAE
 NAME = "librispeech_wavenet"
 
 
+def small() -> tuple[VQVAE, WorldWaveNet]:
+    """A small model and its decoder."""
+    made = model(NAME)
+    assert isinstance(made.decoder, WorldWaveNet)
+    return made, made.decoder
+
+
 def told(made, codes=12, pitch=5.0):
     """What the decoder is given of `codes` codes: latents, speaker, samples, pitch."""
     vectors = made.quantizer.lookup(torch.arange(codes)[None] % made.quantizer.size)
@@ -26,85 +33,85 @@ def told(made, codes=12, pitch=5.0):
 
 @pytest.mark.parametrize("engine", ["cached", "kernel"])
 def test_sampling_is_the_full_pass(engine):
-    made = model(NAME).decoder
+    made, decoder = small()
     with torch.no_grad():
-        for layer in made.layers:  # that hangs on its past
+        for layer in decoder.layers:  # that hangs on its past
             layer.gated.weight.mul_(3)
-        conditioning = made.conditioning(*told(model(NAME)))
+        conditioning = decoder.conditioning(*told(made))
         uniforms = torch.rand(1, 12 * 160, generator=torch.Generator().manual_seed(0))
-        drawn = generate(made.cell(), conditioning, uniforms, engine=engine, progress=False)
-        full = made(drawn.to(torch.uint8), conditioning).transpose(1, 2)
-    torch.testing.assert_close(logits(made.cell(), conditioning, drawn, engine), full, atol=1e-4, rtol=0)
+        drawn = generate(decoder.cell(), conditioning, uniforms, engine=engine, progress=False)
+        full = decoder(drawn.to(torch.uint8), conditioning).transpose(1, 2)
+    torch.testing.assert_close(logits(decoder.cell(), conditioning, drawn, engine), full, atol=1e-4, rtol=0)
 
 
 def test_speech_is_drawn_with_that_conditioning():
-    made = model(NAME)
+    made, decoder = small()
     vectors, speakers, samples, pitch = told(made)
     lanes = Lanes(samples, pitch, [7], [0])
     with torch.no_grad():
-        conditioning = made.decoder.conditioning(vectors, speakers, samples, pitch)
-        drawn = generate(made.decoder.cell(), conditioning, lanes.uniforms(12 * 160), progress=False)
-    sound = made.decoder.waveforms(vectors, speakers, lanes).numpy()
+        conditioning = decoder.conditioning(vectors, speakers, samples, pitch)
+        drawn = generate(decoder.cell(), conditioning, lanes.uniforms(12 * 160), progress=False)
+    sound = decoder.waveforms(vectors, speakers, lanes).numpy()
     np.testing.assert_allclose(sound, audio.linear(drawn.numpy().astype(np.uint8)), atol=1e-6)
 
 
 @torch.no_grad()
 def test_it_is_told_pitch_voice_and_codes():
-    made = model(NAME)
+    made, decoder = small()
     vectors, speakers, samples, pitch = told(made)
     with torch.no_grad():
-        made.decoder.frames.output.bias[0] = 9.0  # all is voiced
-    first = made.decoder.conditioning(vectors, speakers, samples, pitch)
+        decoder.frames.output.get_parameter("bias")[0] = 9.0  # all is voiced
+    first = decoder.conditioning(vectors, speakers, samples, pitch)
     for other in (
         (vectors, speakers, samples, pitch + 0.2),
         (vectors, speakers, samples, 0 * pitch),
         (vectors, 1 - speakers, samples, pitch),
         (vectors.flip(2), speakers, samples, pitch),
     ):
-        assert (made.decoder.conditioning(*other) - first).abs().max() > 1e-3
-    made.decoder.frames.output.bias[0] = -99.0  # and now nothing
-    silent = made.decoder.conditioning(vectors, speakers, samples, 0 * pitch)
-    assert torch.equal(made.decoder.conditioning(vectors, speakers, samples, pitch), silent)
+        assert (decoder.conditioning(*other) - first).abs().max() > 1e-3
+    decoder.frames.output.get_parameter("bias")[0] = -99.0  # and now nothing
+    silent = decoder.conditioning(vectors, speakers, samples, 0 * pitch)
+    assert torch.equal(decoder.conditioning(vectors, speakers, samples, pitch), silent)
 
 
 def test_the_context_is_what_gradients_reach():
-    made = model(NAME)
+    made, decoder = small()
     vectors, speakers, samples, pitch = told(made, codes=80)
     vectors.requires_grad_()
-    found = made.decoder.conditioning(vectors, speakers, samples, pitch)[0, :, 40].sum()
+    found = decoder.conditioning(vectors, speakers, samples, pitch)[0, :, 40].sum()
     (gradient,) = torch.autograd.grad(found, vectors)
     touched = gradient[0].abs().sum(0).nonzero()[:, 0]
-    assert 40 - touched.min() <= made.decoder.context and touched.max() - 40 <= made.decoder.context
-    assert made.decoder.context <= 40 - touched.min() + 2, "and hardly more"
+    assert 40 - touched.min() <= decoder.context and touched.max() - 40 <= decoder.context
+    assert decoder.context <= 40 - touched.min() + 2, "and hardly more"
 
 
 def test_losses_are_of_samples_and_frames():
-    made, generator = model(NAME), torch.Generator().manual_seed(0)
+    (made, decoder), generator = small(), torch.Generator().manual_seed(0)
     vectors, speakers, samples, pitch = told(made)
     levels = torch.randint(0, 256, (1, 12 * 160), generator=generator, dtype=torch.uint8)
     frames = torch.zeros(1, world.CHANNELS, 12)
     frames[:, 0] = pitch
     batch = Batch(levels, samples, speakers, None, frames)
-    losses = made.decoder.loss(vectors, speakers, batch)
+    losses = decoder.loss(vectors, speakers, batch)
     assert set(losses) == {"nll", "envelope", "aperiodicity", "voicing"}
     with torch.no_grad():
-        predicted = made.decoder(levels, made.decoder.conditioning(vectors, speakers, samples, pitch))
+        predicted = decoder(levels, decoder.conditioning(vectors, speakers, samples, pitch))
     expected = -predicted[0].log_softmax(0)[levels[0].long(), torch.arange(levels.shape[1])].mean()
     torch.testing.assert_close(losses["nll"], expected)
     with pytest.raises(ConfigError, match="dump --world"):
-        made.decoder.loss(vectors, speakers, Batch(levels, samples, speakers, None, None))
+        decoder.loss(vectors, speakers, Batch(levels, samples, speakers, None, None))
 
 
 def test_frames_that_are_kept_are_predicted_without_dropout():
-    made = model(NAME)
+    made, decoder = small()
     given = told(made)
     made.train()
-    assert isinstance(made.decoder, WorldWaveNet) and made.decoder.frames.training
+    assert decoder.frames.training
     made.freeze_encoder()
     made.train()
-    assert made.decoder.training and not made.decoder.frames.training
+    assert decoder.training and not decoder.frames.training
     with torch.no_grad():
-        assert torch.equal(made.decoder.conditioning(*given), made.decoder.conditioning(*given))
+        assert torch.equal(decoder.conditioning(*given), decoder.conditioning(*given))
 
 
 @pytest.mark.parametrize("encoder", ["frames50", "paper64"])

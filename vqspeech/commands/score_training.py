@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SHARDS", help="dump of held-out speech of its speakers")
     parser.add_argument("--seconds", type=float, default=1.28, help="length of a window (default: %(default)s)")
     parser.add_argument(
-        "--windows", type=int, default=256, metavar="N", help=f"rounded up to a multiple of {LANES} (default: %(default)s)"
+        "--windows", type=int, default=256, metavar="N", help=f"in multiples of {LANES} (default: %(default)s)"
     )
     parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
 

@@ -73,9 +73,7 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     return scores
 
 
-def cell(
-    folder: str | os.PathLike, sections: Mapping[str, Any], section: str, row: str, column: str
-) -> dict[str, Any]:
+def cell(folder: str | os.PathLike, sections: Mapping[str, Any], section: str, row: str, column: str) -> dict[str, Any]:
     """A figure of the sections of an experiment `folder`: at least its {"value"}. Raises `ScoresError` where there is
     none, with the command that makes it."""
     for found in sections.get(section, {"rows": []})["rows"]:

@@ -103,8 +103,8 @@ class WorldDecoder(nn.Module):
         return {name: (part * valid).sum() / valid.sum() for name, part in parts.items()}
 
     def frames(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
-        """WORLD frames `(batch, CHANNELS, frames)`. A frame that has a pitch, log F0 `(batch, frames)`, 0 where there is
-        none, is sounded where the decoder hears voicing; the other arguments are those of `forward`."""
+        """WORLD frames `(batch, CHANNELS, frames)`. A frame that has a pitch, log F0 `(batch, frames)`, 0 where there
+        is none, is sounded where the decoder hears voicing; the other arguments are those of `forward`."""
         predicted = self(latents, speakers, samples).float()
         frames = predicted * self.deviation[:, None] + self.mean[:, None]
         frames[:, 0] = pitch.to(frames) * (predicted[:, 0] > 0)
