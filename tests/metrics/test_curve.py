@@ -52,7 +52,7 @@ def test_picture(models):
     assert bars[0].get_xdata().tolist() == [20_480, 81_920, 40_960_001]
     lows = [segment[0][1] for segment in bars[2][0].get_segments()]
     assert lows == pytest.approx([0.8, 0.4, 0.0]), "an interval may end at 0"
-    assert [line.get_label() for line in axes.get_lines() if "_" not in line.get_label()][-2:] == [
+    assert [line.get_label() for line in axes.get_lines() if "_" not in str(line.get_label())][-2:] == [
         "recordings", "fast decoder",
     ]  # fmt: skip
 

@@ -34,6 +34,14 @@ def test_a_voice_more(name):
     assert wider.fingerprint() == made.fingerprint()
     assert width(wider.config["decoder"]) == width(made.config["decoder"]) + 1
 
+    multiplied = {
+        name
+        for name, value in made.decoder.named_parameters()
+        if "speaker" not in name and value.ndim > 1 and value.shape[1] < wider.decoder.get_parameter(name).shape[1]
+    }
+    weights = {id(weight) for weight in wider.decoder.voice_weights}
+    assert multiplied and weights == {id(wider.decoder.get_parameter(name)) for name in multiplied}
+
     np.testing.assert_allclose(told(wider, "new"), told(made, "low"), atol=1e-5)
     with torch.no_grad():  # whatever is learned for the new voice
         for weight in wider.decoder.voice_weights:
