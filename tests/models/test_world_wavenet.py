@@ -126,3 +126,13 @@ def test_codes_at_other_rates(encoder):
     for samples in (1, 640, 1001):
         sound = made.convert(buzz(1.0, 150)[:samples], "b")
         assert sound.shape == (samples,) and np.isfinite(sound).all()
+
+
+@torch.no_grad()
+def test_what_it_is_told_cannot_die():
+    """A rectifier whose input has become negative once and for all would tell nothing any more, and learn nothing."""
+    made, decoder = small()
+    for convolution in (decoder.smooth, decoder.mix):
+        convolution.get_parameter("bias").sub_(2)
+    spread = decoder._features(*told(made, codes=40))[0].std(1)
+    assert (spread > 1e-4).all()

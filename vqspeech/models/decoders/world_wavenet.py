@@ -85,7 +85,8 @@ class WorldWaveNet(SampleDecoder):
         logs = torch.where(voiced, (frames[:, :1] - _LOG_F0) * _SCALE, 0.0)
         rest = (frames[:, 1:] - self.frames.mean[1:, None]) / self.frames.deviation[1:, None]
         told = self.smooth(torch.cat([voiced.float(), logs, rest], 1))
-        return F.relu(self.mix(F.relu(told + self.voice(self.speaker(speakers))[:, :, None])))
+        # No rectifiers: at the rates that a WaveNet is trained with, all but a few of them die, and it hears nothing.
+        return self.mix(F.silu(told + self.voice(self.speaker(speakers))[:, :, None]))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}, and the losses of the frames, as of `WorldDecoder`."""
