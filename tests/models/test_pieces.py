@@ -10,7 +10,8 @@ from tests.conftest import buzz
 from tests.models.test_vqvae import model
 from vqspeech import audio
 from vqspeech.models import pieces
-from vqspeech.models.decoders import Sampling, WaveNet
+from vqspeech.models.decoders import Sampling
+from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.pieces import Cutting, joined
 
 CPU = torch.device("cpu")
@@ -54,8 +55,9 @@ def test_no_step_is_larger_than_within_the_pieces(seed, f0, other):
     assert np.abs(np.diff(whole)).max() <= within
 
 
-def test_a_wavenet_is_warmed_up_before_pieces_meet():
-    made = model("mini_wavenet")
+@pytest.mark.parametrize("name", ["mini_wavenet", "librispeech_wavenet"])
+def test_a_wavenet_is_warmed_up_before_pieces_meet(name):
+    made = model(name)
     cutting = Cutting.of(made.decoder, [1000], Sampling(), CPU)
     assert cutting.before * made.hop >= made.decoder.receptive_field
     assert (cutting.overlap - cutting.before - cutting.behind) * made.hop >= pieces.MEETING * audio.RATE
@@ -64,11 +66,12 @@ def test_a_wavenet_is_warmed_up_before_pieces_meet():
     assert exact.pieces([1000, 7]) == [(0, 0, 1000), (1, 0, 7)]
 
 
-def test_a_piece_that_knew_the_past_would_be_the_whole(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("name", ["mini_wavenet", "librispeech_wavenet"])
+def test_a_piece_that_knew_the_past_would_be_the_whole(name, monkeypatch: pytest.MonkeyPatch):
     """Pieces draw with the numbers of their place: once they agree they stay the same. At temperature 0 and with the
     decoder deaf to its past they agree as soon as they are warmed up, but for the codes at their ends."""
-    made = model("mini_wavenet")
-    assert isinstance(made.decoder, WaveNet)
+    made = model(name)
+    assert isinstance(made.decoder, SampleDecoder)
     with torch.no_grad():
         made.decoder.embedding.weight.zero_()
         made.decoder.embedding.weight.add_(1.0)
@@ -79,8 +82,9 @@ def test_a_piece_that_knew_the_past_would_be_the_whole(monkeypatch: pytest.Monke
     assert len(np.unique(whole)) > 100, "not silent"
 
 
-def test_exact_does_not_hang_on_company_or_cores():
-    made = model("mini_wavenet")
+@pytest.mark.parametrize("name", ["mini_wavenet", "librispeech_wavenet"])
+def test_exact_does_not_hang_on_company_or_cores(name):
+    made = model(name)
     waves = [buzz(seconds, 120, i) for i, seconds in enumerate((0.9, 0.31, 0.5))]
     before = torch.get_num_threads()
     alone = [made.convert(wave, "low", exact=True, seed=3) for wave in waves]

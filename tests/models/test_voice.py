@@ -12,21 +12,35 @@ from vqspeech.models.voice import with_voice
 @torch.no_grad()
 def told(of, voice):
     """What the decoder makes of codes in a voice: WORLD frames, or what a WaveNet's layers are told."""
+    frames = torch.tensor([30 * of.hop]), torch.full((1, 30), 5.0)
     vectors = of.quantizer.lookup(torch.arange(30)[None])
     speakers = torch.tensor([of.speaker(voice)])
     if isinstance(of.decoder, WorldDecoder):
         return of.decoder(vectors, speakers, torch.tensor([30 * of.hop])).numpy()
-    return of.decoder.conditioning(vectors, speakers).numpy()
+    return of.decoder.conditioning(vectors, speakers, *(frames if of.decoder.told_pitch else ())).numpy()
 
 
-@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet"])
+def width(config):
+    """The option of a decoder that says how many numbers a speaker vector has."""
+    return config.get("frames", config)["condition" if config["name"] == "wavenet" else "voice"]
+
+
+@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet", "librispeech_wavenet"])
 def test_a_voice_more(name):
     made = model(name)
     wider = with_voice(made, "new", like="low")
     wider.pitch[-1] = made.pitch[1]
     assert wider.speakers == ["high", "low", "new"] and made.speakers == ["high", "low"]
     assert wider.fingerprint() == made.fingerprint()
-    assert wider.config["decoder"][made.decoder.voice_option] == made.config["decoder"][made.decoder.voice_option] + 1
+    assert width(wider.config["decoder"]) == width(made.config["decoder"]) + 1
+
+    multiplied = {
+        name
+        for name, value in made.decoder.named_parameters()
+        if "speaker" not in name and value.ndim > 1 and value.shape[1] < wider.decoder.get_parameter(name).shape[1]
+    }
+    weights = {id(weight) for weight in wider.decoder.voice_weights}
+    assert multiplied and weights == {id(wider.decoder.get_parameter(name)) for name in multiplied}
 
     np.testing.assert_allclose(told(wider, "new"), told(made, "low"), atol=1e-5)
     with torch.no_grad():  # whatever is learned for the new voice

@@ -16,6 +16,7 @@ SMALL = {
     "wavenet": ["decoder.layers=4", "decoder.cycle=4", "decoder.residual=8", "decoder.skip=8", "decoder.condition=8"],
     "world": ["decoder.layers=2", "decoder.channels=16"],
 }
+SMALL["world_wavenet"] = [*SMALL["wavenet"], "decoder.frames.layers=2", "decoder.frames.channels=16"]
 
 
 def model(name="librispeech_world", overrides=(), speakers=("high", "low"), seed=0):
@@ -95,7 +96,7 @@ def test_encoder_receptive_field_is_what_gradients_reach():
     assert touched.max() - touched.min() + 1 == encoder.receptive_field
 
 
-@pytest.mark.parametrize("name", ["mini_wavenet", "librispeech_world", "vctk"])
+@pytest.mark.parametrize("name", ["mini_wavenet", "librispeech_world", "librispeech_wavenet", "vctk"])
 def test_conversion_of_any_length(name):
     made = model(name)
     for samples in (1, 159, 160, 161, 3333):

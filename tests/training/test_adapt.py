@@ -29,13 +29,14 @@ def own(tmp_path):
 def trained(name):
     """A small model whose decoder has learned nothing, and is no louder than a vocoder can bear."""
     made = small_model(name)
-    if isinstance(made.decoder, WorldDecoder):
-        made.decoder.deviation.fill_(3.0)
-        made.decoder.output.weight.data *= 0.01
+    for part in made.decoder.modules():
+        if isinstance(part, WorldDecoder):
+            part.deviation.fill_(3.0)
+            part.output.weight.data *= 0.01
     return made
 
 
-@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet"])
+@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet", "librispeech_wavenet"])
 def test_a_new_voice_is_learned_and_nothing_else_changes(name, own, monkeypatch):
     monkeypatch.setattr(adapt, "EVERY", 10)
     model = trained(name)

@@ -33,7 +33,13 @@ WAVENET = [
     "decoder.skip=8",
     "decoder.condition=6",
 ]
-KINDS = {"librispeech_world": WORLD, "mini_wavenet": WAVENET, "vctk": WAVENET}
+FRAMES = [f"decoder.frames.{option.split('.', 1)[1]}" for option in WORLD if option.startswith("decoder.")]
+KINDS = {
+    "librispeech_world": WORLD,
+    "mini_wavenet": WAVENET,
+    "vctk": WAVENET,
+    "librispeech_wavenet": [*WAVENET, *FRAMES, "training.keep_from=0"],
+}
 
 
 def trainer(name, data, out, *overrides):
@@ -123,6 +129,39 @@ def test_a_decoder_for_the_codes_of_another_model(small_shards, tmp_path):
     trainer("mini_wavenet", small_shards, tmp_path / "warped", f"training.encoder={first}", "frontend.warp=0.1")
     with pytest.raises(ConfigError, match="its encoder is"):
         trainer("mini_wavenet", small_shards, tmp_path / "third", f"training.encoder={first}", "encoder.channels=10")
+
+
+def test_a_wavenet_for_the_frames_of_another_model(small_shards, tmp_path):
+    trainer("librispeech_world", small_shards, tmp_path / "first").train()
+    first = tmp_path / "first" / "best.safetensors"
+    taken = f"training.encoder={first}"
+    trainer("librispeech_wavenet", small_shards, tmp_path / "second", taken).train()
+    one, two = (VQVAE.from_pretrained(path) for path in (first, tmp_path / "second" / "last.safetensors"))
+    assert one.fingerprint() == two.fingerprint()
+    frames = two.state_dict()
+    kept = {name.replace("decoder.", "decoder.frames."): value for name, value in one.state_dict().items()}
+    assert all(torch.equal(frames[name], value) for name, value in kept.items() if name != "pitch"), "kept as well"
+    trainer("librispeech_wavenet", small_shards, tmp_path / "alone").train()
+    alone = VQVAE.from_pretrained(tmp_path / "alone" / "last.safetensors").state_dict()
+    name = "decoder.frames.output.weight"
+    assert not torch.equal(alone[name], frames[name]), "nothing is taken: all learns"
+    with pytest.raises(ConfigError, match="its decoder is .*'layers': 2.*'layers': 3"):
+        trainer("librispeech_wavenet", small_shards, tmp_path / "third", taken, "decoder.frames.layers=3")
+
+
+def test_models_are_kept_at_every_doubling(small_shards, tmp_path):
+    run = ["training.steps=7", "training.keep_from=1"]
+    trainer("mini_wavenet", small_shards, tmp_path / "a", *run).train()
+    kept = sorted((tmp_path / "a" / "kept").iterdir())
+    assert [path.name for path in kept] == ["00000001", "00000002", "00000004", "00000007"]
+    abouts = [checkpoint.read(path / "best.safetensors", "none.")[1] for path in kept]
+    assert [about["step"] for about in abouts] == [1, 2, 4, 7]
+    assert [about["figures"]["samples_seen"] for about in abouts] == [step * 3 * 2560 for step in (1, 2, 4, 7)]
+    paths = [*(path / "best.safetensors" for path in kept), tmp_path / "a" / "last.safetensors"]
+    one, two, *_, end, last = (checkpoint.read(path)[0]["model.decoder.embedding.weight"] for path in paths)
+    assert not torch.equal(one, two) and torch.equal(end, last)
+    trainer("mini_wavenet", small_shards, tmp_path / "b", "training.steps=7").train()
+    assert not (tmp_path / "b" / "kept").exists(), "by choice"
 
 
 def test_unknown_dev_speaker_is_refused(small_data, small_shards, tmp_path):

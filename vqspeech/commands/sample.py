@@ -17,7 +17,6 @@ from vqspeech.data.units import read_units, require_same, write_units
 from vqspeech.errors import AudioError, ConfigError
 from vqspeech.metrics import pictures
 from vqspeech.metrics.kneser_ney import KneserNey
-from vqspeech.models.decoders import WorldDecoder
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
 
@@ -119,7 +118,7 @@ def _pitch(
     model: VQVAE, codes: int, voice: str, wave: np.ndarray | None, prompt: np.ndarray | None
 ) -> np.ndarray | None:
     """The melody of a sample: that of the prompt, in the range of the voice, and then one that falls."""
-    if not isinstance(model.decoder, WorldDecoder):
+    if not model.decoder.told_pitch:
         return None
     told = 0 if prompt is None else world.frames_in(len(prompt) * model.hop)
     falling = model.falling_pitch(world.frames_in(codes * model.hop) - told, voice)

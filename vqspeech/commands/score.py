@@ -3,7 +3,7 @@
 import argparse
 from importlib import import_module
 
-KINDS = ("alignment", "training", "units", "mapping", "conversion", "prior", "samples", "trade")
+KINDS = ("alignment", "training", "units", "mapping", "conversion", "prior", "samples", "trade", "curve")
 """What can be scored; each is the module `vqspeech.commands.score_KIND`, made like that of a verb."""
 
 

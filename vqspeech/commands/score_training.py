@@ -10,7 +10,7 @@ from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.evaluation import held_out
 
-WINDOWS, LANES = 256, 16
+LANES = 16
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
     parser.add_argument("--data", required=True, metavar="SHARDS", help="dump of held-out speech of its speakers")
     parser.add_argument("--seconds", type=float, default=1.28, help="length of a window (default: %(default)s)")
+    parser.add_argument(
+        "--windows", type=int, default=256, metavar="N", help=f"in multiples of {LANES} (default: %(default)s)"
+    )
     parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
 
 
@@ -28,7 +31,8 @@ def run(args: argparse.Namespace) -> int:
     if "figures" not in about:
         raise CheckpointError(f"{path}: does not say how it was trained; name the folder that `vqspeech train` wrote")
     model = VQVAE.from_pretrained(path)
-    figures = held_out(model, model.windows(shards(args.data), args.seconds), LANES, WINDOWS // LANES)
+    batches = -(-args.windows // LANES)
+    figures = held_out(model, model.windows(shards(args.data), args.seconds), LANES, batches)
     row = {
         "row": "best checkpoint",
         "step": about["step"],
@@ -38,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
         "perplexity": figures["perplexity"],
         "codes used": f"{figures['used']:.0f} of {model.quantizer.size}",
     }
-    parts = {
+    row |= {
         name: value for name, value in figures.items() if name not in ("decoder", "shuffle_gap", "perplexity", "used")
     }
     notes = [
-        f"{WINDOWS} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
-        "losses: " + ", ".join(f"{name} {value:.3f}" for name, value in parts.items()),
-        "nll is in nats a sample; envelope and aperiodicity in deviations, voicing in nats a frame",
+        f"{batches * LANES} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
+        "held-out loss: the sum of the losses of the decoder; by name: nll in nats a sample, envelope and aperiodicity "
+        "in deviations, voicing in nats a frame",
     ]
     scores.add_rows(args.out, "training", [row], notes=notes, seed=about["training"]["seed"])
     print(report.table(scores.read(args.out)["sections"]["training"]["rows"]))

@@ -73,6 +73,17 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     return scores
 
 
+def cell(folder: str | os.PathLike, sections: Mapping[str, Any], section: str, row: str, column: str) -> dict[str, Any]:
+    """A figure of the sections of an experiment `folder`: at least its {"value"}. Raises `ScoresError` where there is
+    none, with the command that makes it."""
+    for found in sections.get(section, {"rows": []})["rows"]:
+        if found["row"] == row and found.get(column) is not None:
+            value = found[column]
+            return dict(value) if isinstance(value, Mapping) else {"value": value}
+    verb = section.split(":")[0]
+    raise ScoresError(f"{folder}: its scores.json has no {column} of {row}; make it with: vqspeech score {verb}")
+
+
 def this_command() -> str:
     """The command line of this process, as one would type it."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

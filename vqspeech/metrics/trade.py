@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from vqspeech.metrics import scores
-from vqspeech.metrics.scores import ScoresError
 
 COLUMNS = {
     "bit rate (bit/s)": ("units", "bit rate (bit/s)", "value"),
@@ -31,19 +30,9 @@ def rows(experiments: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
 
 def _row(folder: Path) -> dict[str, Any]:
     sections = scores.read(folder / "scores.json")["sections"]
-    rate, codes = (_cell(folder, sections, ("units", row, "value"))["value"] for row in ("rate (Hz)", "codes"))
+    rate, codes = (scores.cell(folder, sections, "units", row, "value")["value"] for row in ("rate (Hz)", "codes"))
     row = {"row": f"{rate:g} Hz, K = {codes:g}"}
-    return row | {column: _cell(folder, sections, place) for column, place in COLUMNS.items()}
-
-
-def _cell(folder: Path, sections: Mapping[str, Any], place: tuple[str, str, str]) -> dict[str, Any]:
-    section, name, column = place
-    for row in sections.get(section, {"rows": []})["rows"]:
-        if row["row"] == name and row.get(column) is not None:
-            cell = row[column]
-            return dict(cell) if isinstance(cell, Mapping) else {"value": cell}
-    verb = section.split(":")[0]
-    raise ScoresError(f"{folder}: its scores.json has no {column} of {name}; make it with: vqspeech score {verb}")
+    return row | {column: scores.cell(folder, sections, *place) for column, place in COLUMNS.items()}
 
 
 def picture(found: Sequence[Mapping[str, Any]]):

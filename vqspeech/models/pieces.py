@@ -8,7 +8,7 @@ import torch
 
 from vqspeech import audio
 from vqspeech.generate import piece
-from vqspeech.models.decoders import Sampling, WaveNet, WorldDecoder
+from vqspeech.models.decoders import Decoder, Sampling, WorldDecoder
 
 PIECE = 20.0
 """Seconds of a decoded piece, at most; memory does not grow beyond it."""
@@ -33,19 +33,18 @@ class Cutting:
     behind: int = 0
 
     @classmethod
-    def of(
-        cls, decoder: WaveNet | WorldDecoder, codes: Sequence[int], how: Sampling, device: torch.device
-    ) -> "Cutting":
+    def of(cls, decoder: Decoder, codes: Sequence[int], how: Sampling, device: torch.device) -> "Cutting":
         """How utterances of so many `codes` are cut for a decoder. A WaveNet begins a piece in silence and is warmed up
-        when its receptive field is full; the last code of a piece does not see the one after it."""
+        when its receptive field is full; what it is told at either end lacks the context beyond."""
         longest, overlap = (int(seconds * audio.RATE) // decoder.hop for seconds in (PIECE, OVERLAP))
         if isinstance(decoder, WorldDecoder):
             return cls(longest, overlap)
         if how.exact:
             return cls(max(codes), 0)
-        before = -(-decoder.receptive_field // decoder.hop)
-        overlap = before + -(-int(MEETING * audio.RATE) // decoder.hop) + 1
-        return cls(min(longest, piece(sum(codes), overlap, how.engine, device, LANES)), overlap, before, 1)
+        behind = decoder.context
+        before = -(-decoder.receptive_field // decoder.hop) + behind
+        overlap = before + -(-int(MEETING * audio.RATE) // decoder.hop) + behind
+        return cls(min(longest, piece(sum(codes), overlap, how.engine, device, LANES)), overlap, before, behind)
 
     def pieces(self, codes: Sequence[int]) -> list[tuple[int, int, int]]:
         """(utterance, first code, code after the last) of every piece."""

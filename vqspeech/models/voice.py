@@ -1,6 +1,8 @@
 """A voice more for a model that has learned others."""
 
 from copy import deepcopy
+from functools import reduce
+from operator import getitem
 
 import torch
 from torch import Tensor
@@ -18,7 +20,8 @@ def with_voice(model: VQVAE, name: str, like: str) -> VQVAE:
     """
     old = model.decoder
     config = deepcopy(model.config)
-    config["decoder"][old.voice_option] = old.speaker.embedding_dim + 1
+    *groups, option = old.voice_option
+    reduce(getitem, groups, config["decoder"])[option] = old.speaker.embedding_dim + 1
     made = VQVAE(config, [*model.speakers, name], model.genders)
     state = model.state_dict()
     made.load_state_dict({key: _padded(state[key], value) for key, value in made.state_dict().items()})

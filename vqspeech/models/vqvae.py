@@ -13,7 +13,7 @@ from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models.coder import Coder
-from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, decoder
+from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, WorldWaveNet, decoder
 from vqspeech.models.decoders.world import carried_pitch, falling_pitch
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import LANES, Cutting
@@ -54,12 +54,13 @@ class VQVAE(Coder):
         """
         if shards.world_maps:
             self.pitch.copy_(torch.from_numpy(pitch_by_speaker(shards, self.speakers)))
-        if isinstance(self.decoder, WorldDecoder):
-            if not shards.world_maps:
-                raise ConfigError(f"{shards.path} has no WORLD frames for this decoder; run `vqspeech dump --world`")
-            mean, deviation = world_statistics(shards)
-            self.decoder.mean.copy_(torch.from_numpy(mean))
-            self.decoder.deviation.copy_(torch.from_numpy(deviation))
+        for part in self.decoder.modules():
+            if isinstance(part, WorldDecoder):
+                if not shards.world_maps:
+                    raise ConfigError(f"{shards.path}: no WORLD frames for this decoder; run `vqspeech dump --world`")
+                mean, deviation = world_statistics(shards)
+                part.mean.copy_(torch.from_numpy(mean))
+                part.deviation.copy_(torch.from_numpy(deviation))
 
     def windows(self, shards: Shards, seconds: float) -> Windows:
         """Windows of a dump for this model, of `seconds` rounded up to whole codes and 10 ms frames.
@@ -73,10 +74,13 @@ class VQVAE(Coder):
         return Windows(shards, self.speakers, math.ceil(seconds * audio.RATE / unit) * unit, statistics)
 
     def freeze_encoder(self) -> None:
-        """Keeps encoder and codebook as they are from now on: only the decoder learns."""
+        """Keeps encoder and codebook as they are from now on: only the decoder learns; of a WaveNet over the frames of
+        the fast decoder the WaveNet alone."""
         for module in (self.encoder, self.quantizer):
             module.requires_grad_(False)
         self.quantizer.frozen = True
+        if isinstance(self.decoder, WorldWaveNet):
+            self.decoder.frames.requires_grad_(False)
 
     def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Losses by name, whose sum is minimised (eq. 3); the codes `(batch, codes)`; the mask of those that count."""
@@ -171,7 +175,7 @@ class VQVAE(Coder):
         once = {id(wave): wave for wave in waves}  # a grid has each source once for every target
         encoded = {key: self.encode(wave) for key, wave in once.items()}
         pitches: list[np.ndarray | None] = [None] * len(waves)
-        if isinstance(self.decoder, WorldDecoder):
+        if self.decoder.told_pitch:
             logs = {key: world.log_f0(wave) for key, wave in once.items()}
             pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(waves, speakers, strict=True)]
         decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, **sampling)

@@ -105,8 +105,8 @@ def adapted(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) -> Ada
 class _Adaptation:
     def __init__(self, model: VQVAE, name: str, train: Shards, test: Shards, seed: int):
         self.train, self.test, self.seed = train, test, seed
-        # A second of speech takes the paper's decoder long; the other one should see more than a syllable.
-        self.size, self.seconds = 8, 1.28 if isinstance(model.decoder, WorldDecoder) else 0.32
+        # Ten seconds of speech take a WaveNet long; the other one should see more than a syllable.
+        self.size, self.seconds = (8, 1.28) if isinstance(model.decoder, WorldDecoder) else (4, 0.64)
         self.model = with_voice(model, name, model.speakers[0])
         self.windows, held = (self.model.windows(dump, self.seconds) for dump in (train, test))
         self.held = self._coded(held.even(min(64, math.ceil(test.seconds / self.seconds))))

@@ -9,6 +9,7 @@ from torch import nn
 from vqspeech import audio
 from vqspeech.data.dump import Shards, speaker_names
 from vqspeech.errors import ConfigError
+from vqspeech.models.decoders import WorldWaveNet
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.evaluation import held_out
 from vqspeech.training.log import Log
@@ -85,7 +86,8 @@ class SpeechTask:
 
 
 def _take_encoder(model: VQVAE, path: str) -> None:
-    """Sets encoder and codebook to those of the checkpoint `path`. Raises `ConfigError` where they differ."""
+    """Sets encoder and codebook to those of the checkpoint `path`, and the decoder of WORLD frames, where the model has
+    a WaveNet over such. Raises `ConfigError` where they differ."""
     other = VQVAE.from_pretrained(path)
     for group in ("frontend", "encoder", "quantizer"):
         # How far the frequency axis is stretched is a matter of training alone.
@@ -96,3 +98,11 @@ def _take_encoder(model: VQVAE, path: str) -> None:
             )
     model.encoder.load_state_dict(other.encoder.state_dict())
     model.quantizer.load_state_dict(other.quantizer.state_dict())
+    if isinstance(model.decoder, WorldWaveNet):
+        frames = {"name": "world", **model.config["decoder"]["frames"]}
+        if (other.config["decoder"], other.speakers) != (frames, model.speakers):
+            raise ConfigError(
+                f"training.encoder={path}: its decoder is {other.config['decoder']} for {len(other.speakers)} voices, "
+                f"{frames} for {len(model.speakers)} here"
+            )
+        model.decoder.frames.load_state_dict(other.decoder.state_dict())

@@ -27,6 +27,8 @@ from vqspeech.models.quantize.processes import summed
 from vqspeech.training.log import Log
 from vqspeech.training.task import Task
 
+KEPT = "kept"
+"""Folder of the models that `training.keep_from` keeps, each in a folder of its own, as an experiment has it."""
 INTERRUPTED = 130
 """Exit status of a training that was stopped by a signal, after it saved."""
 
@@ -121,6 +123,8 @@ class Trainer:
                     if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
                         self._evaluate(log, loss, summed(counts), rate)
                         counts.zero_()
+                    if self.main and self._is_kept():
+                        self._keep()
                     if log:
                         self.task.show(log, self.step)
             if self._stop and self.main:
@@ -182,6 +186,20 @@ class Trainer:
             )  # fmt: skip
         self._save()
         self.accelerator.wait_for_everyone()
+
+    def _is_kept(self) -> bool:
+        """Whether the weights of this step are kept for good: so few of them are that a long run may keep them, too."""
+        first = self.options.get("keep_from")
+        if not first:
+            return False
+        times, rest = divmod(self.step, first)
+        return self.step == self.options["steps"] or (not rest and times.bit_count() == 1)
+
+    def _keep(self) -> None:
+        path = self.out / KEPT / f"{self.step:08d}" / f"best{checkpoint.SUFFIX}"
+        seen = {f"{self.task.items}_seen": float(self._items_a_step * self.step)}
+        about = {"step": self.step, "figures": seen, "training": self.options, "command": this_command()}
+        self.model.save_pretrained(path, **about)
 
     def _save(self) -> None:
         tensors = checkpoint.weights(self.model)

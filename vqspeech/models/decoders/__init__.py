@@ -1,21 +1,23 @@
 """Decoders: from latent vectors and a speaker to speech.
 
-Both have `loss(latents, speakers, batch)`, the training losses by name, and `waveforms(latents, speakers, lanes)`,
-the speech itself; which one a model has is named in its configuration.
+Each has `loss(latents, speakers, batch)`, the training losses by name, and `waveforms(latents, speakers, lanes)`,
+the speech itself; which one a model has is named in its configuration. `told_pitch` says whether the pitch is given it.
 """
 
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes, Sampling
 from vqspeech.models.decoders.wavenet import WaveNet
 from vqspeech.models.decoders.world import WorldDecoder
+from vqspeech.models.decoders.world_wavenet import WorldWaveNet
 
-DECODERS = {"wavenet": WaveNet, "world": WorldDecoder}
-"""Decoders by name: the paper's, and the fast one."""
+Decoder = WaveNet | WorldDecoder | WorldWaveNet
+DECODERS = {"wavenet": WaveNet, "world": WorldDecoder, "world_wavenet": WorldWaveNet}
+"""Decoders by name: the paper's, the fast one, and the fast one's frames sounded by a WaveNet."""
 
-__all__ = ["DECODERS", "Lanes", "Sampling", "WaveNet", "WorldDecoder", "decoder"]
+__all__ = ["DECODERS", "Decoder", "Lanes", "Sampling", "WaveNet", "WorldDecoder", "WorldWaveNet", "decoder"]
 
 
-def decoder(name: str, latents: int, hop: int, speakers: int, **options) -> WaveNet | WorldDecoder:
+def decoder(name: str, latents: int, hop: int, speakers: int, **options) -> Decoder:
     """The decoder of that name for `latents` dimensions every `hop` samples and `speakers` voices.
 
     Raises `ConfigError` for an unknown name or option.

@@ -39,8 +39,9 @@ class WorldDecoder(nn.Module):
 
     mean: Tensor
     deviation: Tensor
-    voice_option = "voice"
-    """The option that says how many numbers the speaker vector has."""
+    voice_option = ("voice",)
+    """Where the option stands that says how many numbers the speaker vector has."""
+    told_pitch = True
 
     def __init__(
         self,
@@ -101,14 +102,19 @@ class WorldDecoder(nn.Module):
         parts = {"envelope": error[:, 2:].mean(1), "aperiodicity": error[:, 1], "voicing": voicing}
         return {name: (part * valid).sum() / valid.sum() for name, part in parts.items()}
 
+    def frames(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
+        """WORLD frames `(batch, CHANNELS, frames)`. A frame that has a pitch, log F0 `(batch, frames)`, 0 where there
+        is none, is sounded where the decoder hears voicing; the other arguments are those of `forward`."""
+        predicted = self(latents, speakers, samples).float()
+        frames = predicted * self.deviation[:, None] + self.mean[:, None]
+        frames[:, 0] = pitch.to(frames) * (predicted[:, 0] > 0)
+        return frames
+
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
-        `(batch, time)`. A frame that has a pitch is sounded where the decoder hears voicing. Nothing is drawn."""
-        predicted = self(latents, speakers, lanes.samples).float()
-        frames = predicted * self.deviation[:, None] + self.mean[:, None]
-        voiced = predicted[:, 0] > 0
-        frames[:, 0] = lanes.pitch.to(frames) * voiced
+        `(batch, time)`. Nothing is drawn."""
+        frames = self.frames(latents, speakers, lanes.samples, lanes.pitch)
         sounds = [world.synthesis(one.T) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]
 

@@ -1,0 +1,138 @@
+"""The WaveNet that sounds the fast decoder's frames."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import buzz
+from tests.models.test_vqvae import model
+from vqspeech import audio, world
+from vqspeech.conf import config
+from vqspeech.data.windows import Batch
+from vqspeech.errors import ConfigError
+from vqspeech.generate import generate, logits
+from vqspeech.models.decoders import Lanes, WorldWaveNet
+from vqspeech.models.vqvae import VQVAE
+
+NAME = "librispeech_wavenet"
+
+
+def small() -> tuple[VQVAE, WorldWaveNet]:
+    """A small model and its decoder."""
+    made = model(NAME)
+    assert isinstance(made.decoder, WorldWaveNet)
+    return made, made.decoder
+
+
+def told(made, codes=12, pitch=5.0):
+    """What the decoder is given of `codes` codes: latents, speaker, samples, pitch."""
+    vectors = made.quantizer.lookup(torch.arange(codes)[None] % made.quantizer.size)
+    frames = world.frames_in(codes * made.hop)
+    return vectors, torch.tensor([1]), torch.tensor([codes * made.hop]), torch.full((1, frames), pitch)
+
+
+@pytest.mark.parametrize("engine", ["cached", "kernel"])
+def test_sampling_is_the_full_pass(engine):
+    made, decoder = small()
+    with torch.no_grad():
+        for layer in decoder.layers:  # that hangs on its past
+            layer.gated.weight.mul_(3)
+        conditioning = decoder.conditioning(*told(made))
+        uniforms = torch.rand(1, 12 * 160, generator=torch.Generator().manual_seed(0))
+        drawn = generate(decoder.cell(), conditioning, uniforms, engine=engine, progress=False)
+        full = decoder(drawn.to(torch.uint8), conditioning).transpose(1, 2)
+    torch.testing.assert_close(logits(decoder.cell(), conditioning, drawn, engine), full, atol=1e-4, rtol=0)
+
+
+def test_speech_is_drawn_with_that_conditioning():
+    made, decoder = small()
+    vectors, speakers, samples, pitch = told(made)
+    lanes = Lanes(samples, pitch, [7], [0])
+    with torch.no_grad():
+        conditioning = decoder.conditioning(vectors, speakers, samples, pitch)
+        drawn = generate(decoder.cell(), conditioning, lanes.uniforms(12 * 160), progress=False)
+    sound = decoder.waveforms(vectors, speakers, lanes).numpy()
+    np.testing.assert_allclose(sound, audio.linear(drawn.numpy().astype(np.uint8)), atol=1e-6)
+
+
+@torch.no_grad()
+def test_it_is_told_pitch_voice_and_codes():
+    made, decoder = small()
+    vectors, speakers, samples, pitch = told(made)
+    with torch.no_grad():
+        decoder.frames.output.get_parameter("bias")[0] = 9.0  # all is voiced
+    first = decoder.conditioning(vectors, speakers, samples, pitch)
+    for other in (
+        (vectors, speakers, samples, pitch + 0.2),
+        (vectors, speakers, samples, 0 * pitch),
+        (vectors, 1 - speakers, samples, pitch),
+        (vectors.flip(2), speakers, samples, pitch),
+    ):
+        assert (decoder.conditioning(*other) - first).abs().max() > 1e-3
+    decoder.frames.output.get_parameter("bias")[0] = -99.0  # and now nothing
+    silent = decoder.conditioning(vectors, speakers, samples, 0 * pitch)
+    assert torch.equal(decoder.conditioning(vectors, speakers, samples, pitch), silent)
+
+
+def test_the_context_is_what_gradients_reach():
+    made, decoder = small()
+    vectors, speakers, samples, pitch = told(made, codes=80)
+    vectors.requires_grad_()
+    found = decoder.conditioning(vectors, speakers, samples, pitch)[0, :, 40].sum()
+    (gradient,) = torch.autograd.grad(found, vectors)
+    touched = gradient[0].abs().sum(0).nonzero()[:, 0]
+    assert 40 - touched.min() <= decoder.context and touched.max() - 40 <= decoder.context
+    assert decoder.context <= 40 - touched.min() + 2, "and hardly more"
+
+
+def test_losses_are_of_samples_and_frames():
+    (made, decoder), generator = small(), torch.Generator().manual_seed(0)
+    vectors, speakers, samples, pitch = told(made)
+    levels = torch.randint(0, 256, (1, 12 * 160), generator=generator, dtype=torch.uint8)
+    frames = torch.zeros(1, world.CHANNELS, 12)
+    frames[:, 0] = pitch
+    batch = Batch(levels, samples, speakers, None, frames)
+    losses = decoder.loss(vectors, speakers, batch)
+    assert set(losses) == {"nll", "envelope", "aperiodicity", "voicing"}
+    with torch.no_grad():
+        predicted = decoder(levels, decoder.conditioning(vectors, speakers, samples, pitch))
+    expected = -predicted[0].log_softmax(0)[levels[0].long(), torch.arange(levels.shape[1])].mean()
+    torch.testing.assert_close(losses["nll"], expected)
+    with pytest.raises(ConfigError, match="dump --world"):
+        decoder.loss(vectors, speakers, Batch(levels, samples, speakers, None, None))
+
+
+def test_frames_that_are_kept_are_predicted_without_dropout():
+    made, decoder = small()
+    given = told(made)
+    made.train()
+    assert decoder.frames.training
+    made.freeze_encoder()
+    made.train()
+    assert decoder.training and not decoder.frames.training
+    with torch.no_grad():
+        assert torch.equal(decoder.conditioning(*given), decoder.conditioning(*given))
+
+
+@pytest.mark.parametrize("encoder", ["frames50", "paper64"])
+def test_codes_at_other_rates(encoder):
+    """Half as many codes as frames, and a number of samples a code that is no multiple of a frame."""
+    options = [f"encoder={encoder}", "encoder.channels=16", "encoder.latents=8", "decoder.layers=2", "decoder.cycle=2"]
+    options += ["frontend=waveform"] if encoder == "paper64" else []
+    groups = config(NAME, [*options, "decoder.frames.layers=1", "decoder.frames.channels=8", "decoder.residual=8"])
+    made = VQVAE({key: value for key, value in groups.items() if key != "training"}, ["a", "b"]).eval()
+    made.pitch.copy_(torch.tensor([[5.3, 0.1], [4.6, 0.1]]))
+    made.quantizer.counts.fill_(1.0)
+    for samples in (1, 640, 1001):
+        sound = made.convert(buzz(1.0, 150)[:samples], "b")
+        assert sound.shape == (samples,) and np.isfinite(sound).all()
+
+
+@torch.no_grad()
+def test_what_it_is_told_cannot_die():
+    """A rectifier whose input has become negative once and for all would tell nothing any more, and learn nothing."""
+    made, decoder = small()
+    for convolution in (decoder.smooth, decoder.mix):
+        convolution.get_parameter("bias").sub_(2)
+    spread = decoder._features(*told(made, codes=40))[0].std(1)
+    assert (spread > 1e-4).all()

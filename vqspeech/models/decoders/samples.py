@@ -1,0 +1,57 @@
+"""What decoders have in common that draw µ-law samples one by one: a causal stack that is told something by code or
+frame (van den Oord et al., 1609.03499)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import audio
+from vqspeech.data.windows import Batch
+from vqspeech.generate import Projected, generate
+from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.frontend import waves
+from vqspeech.models.wavenet import CausalStack
+
+
+class SampleDecoder(CausalStack):
+    """p(sample | samples before it, features) over 256 µ-law levels. `project` gives all layers what the features
+    `(batch, condition, places)` tell them; each is held over its share of the samples."""
+
+    project: nn.Conv1d
+
+    def __init__(self, layers: int, cycle: int, residual: int, skip: int):
+        super().__init__(audio.LEVELS, audio.LEVELS, audio.MIDPOINT, audio.RATE, layers, cycle, residual, skip)
+        with torch.no_grad():
+            # Neighbouring levels start out alike, on the way in and on the way out: one-hot levels know no order, and
+            # learning it takes a WaveNet its first thousands of steps.
+            self.embedding.weight.copy_(_smooth_levels(residual))
+            self.logits.weight.copy_(_smooth_levels(skip)[:, :, None] * skip**-0.5)
+
+    def forward(self, samples: Tensor, conditioning: Tensor) -> Tensor:
+        """Logits of every sample given those before it: samples uint8 `(batch, time)`, conditioning `(batch, layers *
+        2 * residual, places)`, with time a multiple of the places → `(batch, 256, time)`. The first sample is predicted
+        from the midpoint, silence."""
+        return self.predicted(F.pad(samples[:, :-1], (1, 0), value=self.start), conditioning).transpose(1, 2)
+
+    def nll(self, batch: Batch, conditioning: Tensor) -> Tensor:
+        """Cross-entropy in nats a sample, over the valid samples of the batch."""
+        logits = self(batch.samples, conditioning).float().transpose(1, 2)
+        nll = F.cross_entropy(logits.flatten(0, 1), batch.samples.long().flatten(), reduction="none")
+        nll = nll.view(batch.samples.shape)
+        valid = torch.arange(nll.shape[1], device=nll.device) < batch.lengths[:, None]
+        return (nll * valid).sum() / valid.sum()
+
+    def drawn(self, features: Tensor, hop: int, lanes: Lanes) -> Tensor:
+        """Speech drawn sample by sample, `hop` of them for each of the features `(batch, condition, places)`: float32
+        `(batch, places * hop)`."""
+        conditioning = Projected(features, self.project.weight[:, :, 0], self.project.get_parameter("bias"))
+        uniforms = lanes.uniforms(features.shape[2] * hop)
+        how = lanes.sampling
+        return waves(generate(self.cell(), conditioning, uniforms, temperature=how.temperature, engine=how.engine))
+
+
+def _smooth_levels(width: int) -> Tensor:
+    """A vector for each µ-law level, `(256, width)`: cosines over the levels, the slower ones stronger."""
+    levels = (torch.arange(audio.LEVELS) + 0.5) / audio.LEVELS
+    cycles = torch.arange(1, width + 1)
+    return torch.cos(torch.pi * levels[:, None] * cycles) / (1 + cycles / 8)

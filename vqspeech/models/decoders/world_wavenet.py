@@ -1,0 +1,109 @@
+"""The fast decoder's WORLD frames, sounded by a WaveNet in the place of the vocoder.
+
+What the frames say of a sound need not be learned from its samples again, so the WaveNet has only to learn to be a
+vocoder (Tamamori et al. 2017, "Speaker-dependent WaveNet vocoder"), of frames as a network predicts them.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import world
+from vqspeech.data.windows import Batch
+from vqspeech.errors import ConfigError
+from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.decoders.samples import SampleDecoder
+from vqspeech.models.decoders.world import WorldDecoder
+
+_LOG_F0, _SCALE = 5.0, 3.0
+"""Log F0 of voices lies within 5 ± 1/3 for the most part."""
+
+
+class WorldWaveNet(SampleDecoder):
+    """p(sample | samples before it, WORLD frames, speaker) over 256 µ-law levels.
+
+    `frames` are the options of the `WorldDecoder` that predicts the frames; its speaker vectors are told the WaveNet,
+    too. The pitch is the source's, as there. What the WaveNet is told is held over the 10 ms of a frame.
+    """
+
+    voice_option = ("frames", "voice")
+    """Where the option stands that says how many numbers the speaker vector has."""
+    told_pitch = True
+
+    def __init__(
+        self,
+        latents: int,
+        hop: int,
+        speakers: int,
+        frames: Mapping[str, Any],
+        layers: int = 30,
+        cycle: int = 10,
+        residual: int = 64,
+        skip: int = 256,
+        condition: int = 128,
+    ):
+        super().__init__(layers, cycle, residual, skip)
+        self.hop = hop
+        self.frames = WorldDecoder(latents, hop, speakers, **frames)
+        self.smooth = nn.Conv1d(world.CHANNELS + 1, condition, 3, padding=1)
+        self.voice = nn.Linear(self.frames.speaker.embedding_dim, condition)
+        self.mix = nn.Conv1d(condition, condition, 3, padding=1)
+        self.project = nn.Conv1d(condition, layers * 2 * residual, 1)
+
+    @property
+    def speaker(self) -> nn.Embedding:
+        """The speaker vectors."""
+        return self.frames.speaker
+
+    @property
+    def voice_weights(self) -> list[Tensor]:
+        """What multiplies the speaker vector, along dimension 1 of each."""
+        return [*self.frames.voice_weights, self.voice.weight]
+
+    @property
+    def context(self) -> int:
+        """Codes on either side of a moment that it is told of."""
+        return -(-(self.frames.receptive_field // 2 + 2 * world.FRAME) // self.hop)
+
+    def train(self, mode: bool = True) -> "WorldWaveNet":
+        """As of any module, but frames that do not learn are predicted as they will be: without dropout."""
+        super().train(mode)
+        if not self.frames.output.weight.requires_grad:
+            self.frames.eval()
+        return self
+
+    def conditioning(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
+        """What every layer is told: `(batch, layers * 2 * residual, frames)`; arguments as of `WorldDecoder.frames`."""
+        return self.project(self._features(latents, speakers, samples, pitch))
+
+    def _features(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
+        frames = self.frames.frames(latents, speakers, samples, pitch)
+        voiced = frames[:, :1] > 0
+        logs = torch.where(voiced, (frames[:, :1] - _LOG_F0) * _SCALE, 0.0)
+        rest = (frames[:, 1:] - self.frames.mean[1:, None]) / self.frames.deviation[1:, None]
+        told = self.smooth(torch.cat([voiced.float(), logs, rest], 1))
+        # No rectifiers: at the rates that a WaveNet is trained with, all but a few of them die, and it hears nothing.
+        return self.mix(F.silu(told + self.voice(self.speaker(speakers))[:, :, None]))
+
+    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """{"nll": cross-entropy in nats a sample}, and the losses of the frames, as of `WorldDecoder`."""
+        if batch.world is None:
+            raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
+        conditioning = self.conditioning(latents, speakers, batch.lengths, batch.world[:, 0])
+        return {"nll": self.nll(batch, conditioning)} | self.frames.loss(latents, speakers, batch)
+
+    @torch.inference_mode()
+    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
+        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, with the pitch of
+        the lanes, drawn sample by sample: float32 `(batch, time)`."""
+        time = latents.shape[2] * self.hop
+        features = latents.new_zeros(len(latents), self.mix.out_channels, world.frames_in(time))
+        for row, samples in enumerate(lanes.samples.tolist()):  # one by one: company changes the last bits
+            own, codes = slice(row, row + 1), -(-samples // self.hop)
+            pitch = lanes.pitch[own, : world.frames_in(codes * self.hop)].to(features)
+            found = self._features(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)[0]
+            features[row, :, : found.shape[1]] = found
+        return self.drawn(features, world.FRAME, lanes)[:, :time]
