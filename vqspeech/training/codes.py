@@ -1,4 +1,4 @@
-"""What training priors over codes has in common, be they codes of speech or of images."""
+"""What training on codes has in common, be they codes of speech or of images, and the model a prior or not."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -12,9 +12,9 @@ from vqspeech.training.log import Log
 
 
 class CodesTask:
-    """A prior that `made` builds of the groups of `config` beside `training`, and that is fitted to the codes `train`
-    before the first step. Those who build on it set the rest of what the trainer asks for: `batches`, `held`, and
-    `length`, how many codes are one item of a batch."""
+    """A model of codes that `made` builds of the groups of `config` beside `training`, and that is fitted to the codes
+    `train` before the first step. Those who build on it set the rest of what the trainer asks for: `batches`, `held`,
+    and `length`, how many codes are one item of a batch."""
 
     criterion, items = "bits", "codes"
     batches: Any

@@ -4,48 +4,28 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import nn
-
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
-from vqspeech.training.log import Log
+from vqspeech.training.codes import CodesTask
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import described
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
 
 
-class TopTask:
+class TopTask(CodesTask):
     """The second VQ-VAE of `config`, the codes `train` to learn from, and what is measured of it on `dev`.
 
     Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where `dev` has other codes.
     """
 
-    criterion, items, length = "bits", "images", 1
+    items, length = "images", 1
 
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "top" not in config:
             raise ConfigError("the configuration is of no VQ-VAE over codes; it has no group top")
-        self.options, self.train = config["training"], train
-        groups = {name: group for name, group in config.items() if name != "training"}
-        torch.manual_seed(self.options["seed"])
-        self.model = TopVQVAE(groups, described(train))
+        super().__init__(config, lambda groups: TopVQVAE(groups, described(train)), train)
         self.batches, self.held = self.model.batches(train), self.model.batches(dev)
-
-    @property
-    def codes(self) -> int:
-        """How many codes there are for a latent."""
-        return self.model.size
-
-    @property
-    def network(self) -> nn.Module:
-        """The part that takes the time."""
-        return self.model.network
-
-    def begin(self) -> None:
-        """Sets what is known before the first step."""
-        self.model.fit(self.train)
 
     def held_out(self, size: int, batches: int) -> dict[str, float]:
         """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`),
@@ -67,6 +47,3 @@ class TopTask:
     def speed(self, rate: float) -> str:
         """Maps a second."""
         return f"{rate:,.1f} images/s"
-
-    def show(self, log: Log, step: int) -> None:
-        """Codes are no picture."""

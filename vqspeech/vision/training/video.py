@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from vqspeech.conf.vision import videos
 from vqspeech.errors import ConfigError, UnitsError
+from vqspeech.training.codes import CodesTask
 from vqspeech.training.log import Log
 from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.data.codes import ImageCodes
@@ -23,7 +23,7 @@ SHOWN = 2
 """Clips that the log gets, each beside the one it goes on from."""
 
 
-class VideoTask:
+class VideoTask(CodesTask):
     """The prior over video of `config`, codes of episodes to learn from, and what is measured of it on those of `dev`,
     which are other episodes. With the `decoder` they were made by, the log gets frames.
 
@@ -32,36 +32,18 @@ class VideoTask:
     has no name in `train`.
     """
 
-    criterion, items = "bits", "codes"
-
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes, decoder: CodeModel | None = None):
         if "video" not in config:
             raise ConfigError(f"the configuration is of no prior over video; use one of {', '.join(videos())}")
-        self.options, self.train, self.decoder = config["training"], train, decoder
-        frames, self.given = int(self.options["length"]), int(self.options["given"])
+        frames, self.given = (int(config["training"][name]) for name in ("length", "given"))
         if not 0 <= self.given < frames:
             raise ConfigError(f"training.given={self.given}; it is less than training.length={frames}")
-        groups = {name: group for name, group in config.items() if name != "training"}
-        torch.manual_seed(self.options["seed"])
-        self.model = VideoPrior(groups, train.actions, described(train))
+        super().__init__(config, lambda groups: VideoPrior(groups, train.actions, described(train)), train)
+        self.decoder = decoder
         if decoder is not None and decoder.fingerprint() != train.sha256:
             raise UnitsError(f"{train.path}: the codes are not those of the model to show them by; encode again")
         self.batches, self.held = (self.model.clips(codes, frames) for codes in (train, dev))
         self.length = frames * math.prod(self.model.shape)
-
-    @property
-    def codes(self) -> int:
-        """How many codes there are."""
-        return self.model.size
-
-    @property
-    def network(self) -> nn.Module:
-        """The part that takes the time."""
-        return self.model.network
-
-    def begin(self) -> None:
-        """Sets what is known before the first step."""
-        self.model.fit(self.train)
 
     def held_out(self, size: int, batches: int) -> dict[str, float]:
         """`bits` a code of the frames after those `given`, of `batches` times `size` held-out clips; `train_bits` of as
@@ -69,7 +51,7 @@ class VideoTask:
         heart; `action_gap`, what is lost when it is told what was done in other clips. A prior that ignores what is
         done loses nothing."""
         bits, train_bits, misled = (
-            self._bits(clips, size, batches, roll)
+            self._clip_bits(clips, size, batches, roll)
             for clips, roll in ((self.held, 0), (self.batches, 0), (self.held, 1))
         )
         return {"bits": bits, "train_bits": train_bits, "gap": bits - train_bits, "action_gap": misled - bits}
@@ -97,7 +79,7 @@ class VideoTask:
         log.video(step, "imagined, then reconstructed", animation(videos))
         self.model.train()
 
-    def _bits(self, clips: Clips, size: int, batches: int, roll: int) -> float:
+    def _clip_bits(self, clips: Clips, size: int, batches: int, roll: int) -> float:
         training = self.model.training
         self.model.eval()
         batch, total = clips.even(size * batches), 0.0
