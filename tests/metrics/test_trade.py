@@ -12,7 +12,8 @@ def _experiment(folder, rate, codes, bits, cer):
     scores.add_rows(path, "units", [{"row": name, "value": value} for name, value in sizes.items()], "test")
     leak = [{"row": "MFCC", "speaker": 0.9}, {"row": "codes", "speaker": 0.5, "phone": 0.25}]
     scores.add_rows(path, "units: speakers", leak, "test")
-    scores.add_rows(path, "training", [{"row": "best checkpoint", "loss added by shuffled codes": 1.5}], "test")
+    training = {"row": "best checkpoint", "step": 600, "loss added by shuffled codes": 1.5}
+    scores.add_rows(path, "training", [training], "test")
     figures = {"CER": {"value": cer, "low": cer - 0.01, "high": cer + 0.02}, "target is nearest": 0.9, "DNSMOS": 3.1}
     scores.add_rows(path, "conversion", [{"row": "recordings", "CER": 0.0}, {"row": "conversion", **figures}], "test")
     return folder
@@ -24,6 +25,7 @@ def test_every_model_is_a_row_the_fewest_bits_first(tmp_path):
     assert [row["row"] for row in found] == ["25 Hz, K = 128", "100 Hz, K = 512"]
     assert found[0]["CER"] == {"value": 0.8, "low": 0.79, "high": 0.8200000000000001}
     assert [row["speaker told from codes"]["value"] for row in found] == [0.5, 0.5]
+    assert found[1]["step"] == {"value": 600}
     assert found[1]["loss added by shuffled codes"] == {"value": 1.5}
     assert trade.picture(found).axes[0].get_title() == "CER"
 

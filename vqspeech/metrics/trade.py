@@ -9,6 +9,7 @@ from vqspeech.metrics import scores
 
 COLUMNS = {
     "bit rate (bit/s)": ("units", "bit rate (bit/s)", "value"),
+    "step": ("training", "best checkpoint", "step"),
     "CER": ("conversion", "conversion", "CER"),
     "target is nearest": ("conversion", "conversion", "target is nearest"),
     "DNSMOS": ("conversion", "conversion", "DNSMOS"),
