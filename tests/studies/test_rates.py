@@ -51,5 +51,5 @@ def test_tables_and_findings_hold_the_runs_of_their_rate(tmp_path):
 
 
 def test_a_base_has_no_figures(tmp_path: Path):
-    with pytest.raises(NotImplementedError):
-        RateStudy(tmp_path, [(1,)], 1, 1, 1).figures((1,), "EMA, never", 0)
+    with pytest.raises(TypeError, match="abstract method '?figures"):
+        RateStudy(tmp_path, [(1,)], 1, 1, 1)  # pyright: ignore[reportAbstractUsage]

@@ -1,5 +1,6 @@
 """Every method at several bit rates, dead codes replaced or not: what studies of speech and of images share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ then without that."""
 Figures = dict[str, float]
 
 
-class RateStudy:
+class RateStudy(ABC):
     """Fits of `steps` steps on batches of `batch` for `seeds` seeds at `rates`, each the bits of its stages. Runs are
     kept in `out`."""
 
@@ -77,9 +78,9 @@ class RateStudy:
         self.runs = Runs(out / "runs.jsonl")
         self.found: dict[str, dict[str, list[Figures]]] = {}
 
+    @abstractmethod
     def figures(self, bits: Sequence[int], row: str, seed: int) -> Figures:
         """The figures of one run, which is made where it has not been made."""
-        raise NotImplementedError
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:

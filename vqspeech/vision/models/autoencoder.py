@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ Losses = tuple[dict[str, Tensor], Tensor, Tensor]
 """Losses by name, whose sum is minimised, in nats a dimension; the codes; the mask of those that count."""
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(nn.Module, ABC):
     """A model as its configuration describes it (groups `model`, `network`, `likelihood`, for codes `quantizer`), for
     images of `shape` (channels, height, width).
 
@@ -78,17 +79,17 @@ class Autoencoder(nn.Module):
         x = vectors.unflatten(2, (*self.places, self.latents)).permute(0, 4, 1, 2, 3)
         return self.decoder(x.flatten(1, 2))
 
+    @abstractmethod
     def forward(self, batch: ImageBatch) -> Losses:
         """Losses, codes and mask of a batch."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bound(self, images: Tensor) -> Tensor:
         """A lower bound of log p(x) of images uint8 `(batch, channels, height, width)`, in nats: `(batch,)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
         """Images through the latents and back: uint8, as they were."""
-        raise NotImplementedError
 
     def checked(self, images: Tensor) -> Tensor:
         """The images on the model's device. Raises `ImageError` where they are not uint8, or of another shape."""
@@ -115,13 +116,13 @@ class Autoencoder(nn.Module):
 class CodeModel(Autoencoder):
     """An image model with codes: maps int64 `(batch, height, width)`, see `code_shape`."""
 
+    @abstractmethod
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors `(batch, dimension, time)` of codes `(batch, time)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def chosen(self, images: Tensor) -> Tensor:
         """The codes of images `(batch, time)`, int64."""
-        raise NotImplementedError
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:

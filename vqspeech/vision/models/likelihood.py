@@ -4,6 +4,7 @@ Pixels are independent of each other given the latents. All of it is computed in
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -15,23 +16,23 @@ from vqspeech.errors import ConfigError
 LEVELS = 256
 
 
-class Likelihood:
+class Likelihood(ABC):
     """For images of `channels` channels it takes `outputs` numbers a pixel."""
 
     outputs: int
 
+    @abstractmethod
     def log_prob(self, outputs: Tensor, images: Tensor) -> Tensor:
         """log p of images uint8 `(batch, channels, height, width)` given `(batch, outputs, height, width)`, in nats:
         float32 `(batch,)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def mean(self, outputs: Tensor) -> Tensor:
         """The mean image, which has the least expected square error: float32 `(batch, channels, height, width)`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, outputs: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """An image drawn for each: uint8 `(batch, channels, height, width)`."""
-        raise NotImplementedError
 
     def best(self, outputs: Tensor) -> Tensor:
         """The mean image, rounded: uint8 `(batch, channels, height, width)`."""

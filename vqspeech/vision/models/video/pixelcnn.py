@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.pixelcnn import PixelCNN, gated
 from vqspeech.vision.models.pixelcnn_cache import sampled
-from vqspeech.vision.models.video.motion import Motion
+from vqspeech.vision.models.video.motion import Motion, shifts
 from vqspeech.vision.models.video.network import Past, VideoNetwork
 
 
@@ -63,6 +64,10 @@ class PixelCNNVideo(VideoNetwork):
         for layer in self.frame.layers:
             assert layer.condition is not None
             nn.init.kaiming_normal_(layer.condition.weight, nonlinearity="linear")
+
+    def start(self, codes: ImageCodes, actions: Sequence[str]) -> None:
+        super().start(codes, actions)
+        self.motion.start(shifts(codes, actions))
 
     @property
     def reach(self) -> int:

@@ -15,7 +15,6 @@ from vqspeech.models import checkpoint
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import described, require_same, uniforms
-from vqspeech.vision.models.video.motion import shifts
 from vqspeech.vision.models.video.network import VideoNetwork
 from vqspeech.vision.models.video.pixelcnn import PixelCNNVideo
 from vqspeech.vision.models.video.transformer import TransformerVideo
@@ -59,13 +58,9 @@ class VideoPrior(nn.Module):
 
     # Training
 
-    @torch.no_grad()
     def fit(self, codes: ImageCodes) -> None:
-        """Starts it at the unigram of the codes: what no network need learn."""
-        counts = np.bincount(codes.codes.ravel(), minlength=self.size) + 1.0
-        self.network.bias().copy_(torch.from_numpy(np.log(counts / counts.sum())))
-        if isinstance(self.network, PixelCNNVideo):
-            self.network.motion.start(shifts(codes, self.actions))
+        """Starts it at what is counted in the codes: see `VideoNetwork.start`."""
+        self.network.start(codes, self.actions)
 
     def clips(self, codes: ImageCodes, length: int) -> Clips:
         """Clips of `length` frames. Raises `UnitsError` for codes of another codebook or of frames of another size,
