@@ -1,7 +1,8 @@
 """Measure models of images; the figures go to a scores.json."""
 
 import argparse
-from importlib import import_module
+
+from vqspeech.kinds import add_kinds, run_kind
 
 KINDS = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples", "video")
 """What can be scored; each is the module `vqspeech.vision.commands.score_KIND`, made like that of a verb."""
@@ -9,13 +10,9 @@ KINDS = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "s
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds one sub-verb a kind."""
-    kinds = parser.add_subparsers(dest="kind", required=True, metavar="{" + ",".join(KINDS) + "}")
-    for kind in KINDS:
-        module = import_module(f"vqspeech.vision.commands.score_{kind}")
-        help_text = (module.__doc__ or "").strip().splitlines()[0]
-        module.add_arguments(kinds.add_parser(kind, help=help_text, description=module.__doc__))
+    add_kinds(parser, "vqspeech.vision.commands.score_", KINDS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the sub-verb; its exit status."""
-    return import_module(f"vqspeech.vision.commands.score_{args.kind}").run(args)
+    return run_kind(args, "vqspeech.vision.commands.score_")
