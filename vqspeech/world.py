@@ -77,12 +77,13 @@ def synthesis(frames: np.ndarray) -> np.ndarray:
 def log_envelope(coded: np.ndarray) -> np.ndarray:
     """Natural log of the power spectra that coded envelopes `(frames, ENVELOPE)` stand for: float32 `(frames, bins)`,
     bins from 0 to 8 kHz. It is linear in them."""
-    return coded.astype(np.float32) @ _log_spectra()
+    return coded.astype(np.float32) @ log_spectra()
 
 
 @lru_cache(maxsize=1)
-def _log_spectra() -> np.ndarray:
-    """The log spectrum that each coefficient adds: float32 `(ENVELOPE, bins)`."""
+def log_spectra() -> np.ndarray:
+    """What each coefficient of a coded envelope adds to the natural log of the power spectrum: float32 `(ENVELOPE,
+    bins)`, bins from 0 to 8 kHz. Needs pyworld."""
     import pyworld
 
     return np.log(pyworld.decode_spectral_envelope(np.eye(ENVELOPE), RATE, _FFT)).astype(np.float32)

@@ -5,19 +5,20 @@ import torch
 from tests.conftest import buzz
 from tests.models.test_vqvae import model
 from vqspeech.errors import SpeakerError
-from vqspeech.models.decoders import WorldDecoder
+from vqspeech.models.decoders import WorldDecoder, WorldWaveNet
 from vqspeech.models.voice import with_voice
 
 
 @torch.no_grad()
 def told(of, voice):
     """What the decoder makes of codes in a voice: WORLD frames, or what a WaveNet's layers are told."""
-    frames = torch.tensor([30 * of.hop]), torch.full((1, 30), 5.0)
-    vectors = of.quantizer.lookup(torch.arange(30)[None])
+    vectors, samples = of.quantizer.lookup(torch.arange(30)[None]), torch.tensor([30 * of.hop])
     speakers = torch.tensor([of.speaker(voice)])
     if isinstance(of.decoder, WorldDecoder):
-        return of.decoder(vectors, speakers, torch.tensor([30 * of.hop])).numpy()
-    return of.decoder.conditioning(vectors, speakers, *(frames if of.decoder.told_pitch else ())).numpy()
+        return of.decoder(vectors, speakers, samples).numpy()
+    if isinstance(of.decoder, WorldWaveNet):
+        vectors = of.decoder.frames.frames(vectors, speakers, samples, torch.full((1, 30), 5.0))
+    return of.decoder.conditioning(vectors, speakers).numpy()
 
 
 def width(config):

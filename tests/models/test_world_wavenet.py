@@ -12,16 +12,24 @@ from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.generate import generate, logits
 from vqspeech.models.decoders import Lanes, WorldWaveNet
+from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.vqvae import VQVAE
 
 NAME = "librispeech_wavenet"
 
 
 def small() -> tuple[VQVAE, WorldWaveNet]:
-    """A small model and its decoder."""
+    """A small model and its decoder, whose spectra are as loud and as smooth as those of speech."""
     made = model(NAME)
     assert isinstance(made.decoder, WorldWaveNet)
+    made.decoder.frames.mean[2] = -12
+    made.decoder.frames.deviation[2:] = 0.1
     return made, made.decoder
+
+
+def conditioning(decoder, latents, speakers, samples, pitch):
+    """What its layers are told of what `told` makes."""
+    return decoder.conditioning(decoder.frames.frames(latents, speakers, samples, pitch), speakers)
 
 
 def told(made, codes=12, pitch=5.0):
@@ -37,22 +45,24 @@ def test_sampling_is_the_full_pass(engine):
     with torch.no_grad():
         for layer in decoder.layers:  # that hangs on its past
             layer.gated.weight.mul_(3)
-        conditioning = decoder.conditioning(*told(made))
+        given = conditioning(decoder, *told(made))
         uniforms = torch.rand(1, 12 * 160, generator=torch.Generator().manual_seed(0))
-        drawn = generate(decoder.cell(), conditioning, uniforms, engine=engine, progress=False)
-        full = decoder(drawn.to(torch.uint8), conditioning).transpose(1, 2)
-    torch.testing.assert_close(logits(decoder.cell(), conditioning, drawn, engine), full, atol=1e-4, rtol=0)
+        drawn = generate(decoder.cell(), given, uniforms, engine=engine, progress=False)
+        full = decoder(drawn.to(torch.uint8), given).transpose(1, 2)
+    torch.testing.assert_close(logits(decoder.cell(), given, drawn, engine), full, atol=1e-4, rtol=0)
 
 
-def test_speech_is_drawn_with_that_conditioning():
+def test_speech_is_the_filtered_excitation_drawn_with_that_conditioning():
     made, decoder = small()
     vectors, speakers, samples, pitch = told(made)
     lanes = Lanes(samples, pitch, [7], [0])
     with torch.no_grad():
-        conditioning = decoder.conditioning(vectors, speakers, samples, pitch)
-        drawn = generate(decoder.cell(), conditioning, lanes.uniforms(12 * 160), progress=False)
-    sound = decoder.waveforms(vectors, speakers, lanes).numpy()
-    np.testing.assert_allclose(sound, audio.linear(drawn.numpy().astype(np.uint8)), atol=1e-6)
+        frames = decoder.frames.frames(vectors, speakers, samples, pitch)
+        given = decoder.conditioning(frames, speakers)
+        drawn = generate(decoder.cell(), given, lanes.uniforms(12 * 160), progress=False)
+        excitation = torch.from_numpy(16 * audio.linear(drawn.numpy().astype(np.uint8)))
+        wanted = Prediction.of(frames).speech(excitation).clamp(-1, 1)
+    torch.testing.assert_close(decoder.waveforms(vectors, speakers, lanes), wanted, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
@@ -61,43 +71,45 @@ def test_it_is_told_pitch_voice_and_codes():
     vectors, speakers, samples, pitch = told(made)
     with torch.no_grad():
         decoder.frames.output.get_parameter("bias")[0] = 9.0  # all is voiced
-    first = decoder.conditioning(vectors, speakers, samples, pitch)
+    first = conditioning(decoder, vectors, speakers, samples, pitch)
     for other in (
         (vectors, speakers, samples, pitch + 0.2),
         (vectors, speakers, samples, 0 * pitch),
         (vectors, 1 - speakers, samples, pitch),
         (vectors.flip(2), speakers, samples, pitch),
     ):
-        assert (decoder.conditioning(*other) - first).abs().max() > 1e-3
+        assert (conditioning(decoder, *other) - first).abs().max() > 1e-3
     decoder.frames.output.get_parameter("bias")[0] = -99.0  # and now nothing
-    silent = decoder.conditioning(vectors, speakers, samples, 0 * pitch)
-    assert torch.equal(decoder.conditioning(vectors, speakers, samples, pitch), silent)
+    silent = conditioning(decoder, vectors, speakers, samples, 0 * pitch)
+    assert torch.equal(conditioning(decoder, vectors, speakers, samples, pitch), silent)
 
 
 def test_the_context_is_what_gradients_reach():
     made, decoder = small()
     vectors, speakers, samples, pitch = told(made, codes=80)
     vectors.requires_grad_()
-    found = decoder.conditioning(vectors, speakers, samples, pitch)[0, :, 40].sum()
+    found = conditioning(decoder, vectors, speakers, samples, pitch)[0, :, 40].sum()
     (gradient,) = torch.autograd.grad(found, vectors)
     touched = gradient[0].abs().sum(0).nonzero()[:, 0]
     assert 40 - touched.min() <= decoder.context and touched.max() - 40 <= decoder.context
     assert decoder.context <= 40 - touched.min() + 2, "and hardly more"
 
 
-def test_losses_are_of_samples_and_frames():
+def test_losses_are_of_excitation_and_frames():
     (made, decoder), generator = small(), torch.Generator().manual_seed(0)
     vectors, speakers, samples, pitch = told(made)
-    levels = torch.randint(0, 256, (1, 12 * 160), generator=generator, dtype=torch.uint8)
-    frames = torch.zeros(1, world.CHANNELS, 12)
-    frames[:, 0] = pitch
+    levels = torch.randint(98, 158, (1, 12 * 160), generator=generator, dtype=torch.uint8)
+    frames = torch.zeros(1, world.CHANNELS, 12)  # of the speech, not those that are predicted
+    frames[:, 0], frames[:, 2] = pitch, -10
     batch = Batch(levels, samples, speakers, None, frames)
     losses = decoder.loss(vectors, speakers, batch)
     assert set(losses) == {"nll", "envelope", "aperiodicity", "voicing"}
     with torch.no_grad():
-        predicted = decoder(levels, decoder.conditioning(vectors, speakers, samples, pitch))
-    expected = -predicted[0].log_softmax(0)[levels[0].long(), torch.arange(levels.shape[1])].mean()
-    torch.testing.assert_close(losses["nll"], expected)
+        wave = torch.from_numpy(audio.linear(levels.numpy()))
+        excitation = audio.mulaw(Prediction.of(frames).excitation(wave).numpy() / 16)
+        predicted = decoder(torch.from_numpy(excitation), conditioning(decoder, vectors, speakers, samples, pitch))
+    expected = -predicted[0].log_softmax(0)[excitation[0].astype(int), torch.arange(levels.shape[1])].mean()
+    torch.testing.assert_close(losses["nll"], expected, atol=1e-3, rtol=0)
     with pytest.raises(ConfigError, match="dump --world"):
         decoder.loss(vectors, speakers, Batch(levels, samples, speakers, None, None))
 
@@ -111,7 +123,7 @@ def test_frames_that_are_kept_are_predicted_without_dropout():
     made.train()
     assert decoder.training and not decoder.frames.training
     with torch.no_grad():
-        assert torch.equal(decoder.conditioning(*given), decoder.conditioning(*given))
+        assert torch.equal(conditioning(decoder, *given), conditioning(decoder, *given))
 
 
 @pytest.mark.parametrize("encoder", ["frames50", "paper64"])
@@ -134,5 +146,6 @@ def test_what_it_is_told_cannot_die():
     made, decoder = small()
     for convolution in (decoder.smooth, decoder.mix):
         convolution.get_parameter("bias").sub_(2)
-    spread = decoder._features(*told(made, codes=40))[0].std(1)
+    vectors, speakers, samples, pitch = told(made, codes=40)
+    spread = decoder._features(decoder.frames.frames(vectors, speakers, samples, pitch), speakers)[0].std(1)
     assert (spread > 1e-4).all()

@@ -19,6 +19,12 @@ def waves(levels: Tensor) -> Tensor:
     return curve.sign() * torch.expm1(curve.abs() * torch.log1p(torch.tensor(audio.LEVELS - 1.0))) / (audio.LEVELS - 1)
 
 
+def levels(waves: Tensor) -> Tensor:
+    """µ-law levels of waveforms: uint8, same shape (`audio.mulaw` on tensors)."""
+    curve = torch.log1p((audio.LEVELS - 1) * waves.abs().clamp(max=1.0)) / torch.log1p(torch.tensor(audio.LEVELS - 1.0))
+    return ((waves.sign() * curve + 1) / 2 * (audio.LEVELS - 1) + 0.5).to(torch.uint8)
+
+
 class Waveform(nn.Module):
     """The µ-law levels as numbers in [-1, 1], one channel, at the sample rate."""
 

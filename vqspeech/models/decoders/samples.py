@@ -6,7 +6,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio
-from vqspeech.data.windows import Batch
 from vqspeech.generate import Projected, generate
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.frontend import waves
@@ -33,12 +32,12 @@ class SampleDecoder(CausalStack):
         from the midpoint, silence."""
         return self.predicted(F.pad(samples[:, :-1], (1, 0), value=self.start), conditioning).transpose(1, 2)
 
-    def nll(self, batch: Batch, conditioning: Tensor) -> Tensor:
-        """Cross-entropy in nats a sample, over the valid samples of the batch."""
-        logits = self(batch.samples, conditioning).float().transpose(1, 2)
-        nll = F.cross_entropy(logits.flatten(0, 1), batch.samples.long().flatten(), reduction="none")
-        nll = nll.view(batch.samples.shape)
-        valid = torch.arange(nll.shape[1], device=nll.device) < batch.lengths[:, None]
+    def nll(self, samples: Tensor, lengths: Tensor, conditioning: Tensor) -> Tensor:
+        """Cross-entropy in nats a sample, over the first `lengths` int `(batch,)` of each row; the others are those of
+        `forward`."""
+        logits = self(samples, conditioning).float().transpose(1, 2)
+        nll = F.cross_entropy(logits.flatten(0, 1), samples.long().flatten(), reduction="none").view(samples.shape)
+        valid = torch.arange(nll.shape[1], device=nll.device) < lengths[:, None]
         return (nll * valid).sum() / valid.sum()
 
     def drawn(self, features: Tensor, hop: int, lanes: Lanes) -> Tensor:

@@ -56,7 +56,7 @@ class WaveNet(SampleDecoder):
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}, over the valid samples of the batch."""
-        return {"nll": self.nll(batch, self.conditioning(latents, speakers))}
+        return {"nll": self.nll(batch.samples, batch.lengths, self.conditioning(latents, speakers))}
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:

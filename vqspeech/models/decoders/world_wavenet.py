@@ -1,7 +1,8 @@
 """The fast decoder's WORLD frames, sounded by a WaveNet in the place of the vocoder.
 
-What the frames say of a sound need not be learned from its samples again, so the WaveNet has only to learn to be a
-vocoder (Tamamori et al. 2017, "Speaker-dependent WaveNet vocoder"), of frames as a network predicts them.
+What the frames say of a sound need not be learned from its samples again: the filters that they stand for are taken off
+the speech, and the WaveNet draws what is left, the excitation (ExcitNet, Song, Byun and Kang, 1811.04769), of frames as
+a network predicts them. Tamamori et al. 2017, "Speaker-dependent WaveNet vocoder", drew the speech itself.
 """
 
 from collections.abc import Mapping
@@ -15,15 +16,19 @@ from vqspeech import world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.decoders.world import WorldDecoder
+from vqspeech.models.frontend import levels, waves
 
 _LOG_F0, _SCALE = 5.0, 3.0
 """Log F0 of voices lies within 5 ± 1/3 for the most part."""
+_PEAK = 16.0
+"""Deviations of the excitation that the outermost µ-law levels stand for: more than the pulses of a voice have."""
 
 
 class WorldWaveNet(SampleDecoder):
-    """p(sample | samples before it, WORLD frames, speaker) over 256 µ-law levels.
+    """p(sample | samples before it, WORLD frames, speaker) over 256 µ-law levels of the excitation.
 
     `frames` are the options of the `WorldDecoder` that predicts the frames; its speaker vectors are told the WaveNet,
     too. The pitch is the source's, as there. What the WaveNet is told is held over the 10 ms of a frame.
@@ -75,12 +80,12 @@ class WorldWaveNet(SampleDecoder):
             self.frames.eval()
         return self
 
-    def conditioning(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
-        """What every layer is told: `(batch, layers * 2 * residual, frames)`; arguments as of `WorldDecoder.frames`."""
-        return self.project(self._features(latents, speakers, samples, pitch))
+    def conditioning(self, frames: Tensor, speakers: Tensor) -> Tensor:
+        """What every layer is told: `(batch, layers * 2 * residual, frames)`; `frames` as `WorldDecoder.frames` has
+        them, speakers int `(batch,)`."""
+        return self.project(self._features(frames, speakers))
 
-    def _features(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
-        frames = self.frames.frames(latents, speakers, samples, pitch)
+    def _features(self, frames: Tensor, speakers: Tensor) -> Tensor:
         voiced = frames[:, :1] > 0
         logs = torch.where(voiced, (frames[:, :1] - _LOG_F0) * _SCALE, 0.0)
         rest = (frames[:, 1:] - self.frames.mean[1:, None]) / self.frames.deviation[1:, None]
@@ -89,21 +94,29 @@ class WorldWaveNet(SampleDecoder):
         return self.mix(F.silu(told + self.voice(self.speaker(speakers))[:, :, None]))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """{"nll": cross-entropy in nats a sample}, and the losses of the frames, as of `WorldDecoder`."""
+        """{"nll": cross-entropy in nats a sample of the excitation}, and the losses of the frames, as of
+        `WorldDecoder`."""
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
-        conditioning = self.conditioning(latents, speakers, batch.lengths, batch.world[:, 0])
-        return {"nll": self.nll(batch, conditioning)} | self.frames.loss(latents, speakers, batch)
+        frames = self.frames.frames(latents, speakers, batch.lengths, batch.world[:, 0])
+        # The filters of the speech itself: behind those of predicted frames, which miss its level here and there, there
+        # would be loud excitation to learn, and once it were drawn, it would not end.
+        excitation = levels(Prediction.of(batch.world).excitation(waves(batch.samples)) / _PEAK)
+        nll = self.nll(excitation, batch.lengths, self.conditioning(frames, speakers))
+        return {"nll": nll} | self.frames.loss(latents, speakers, batch)
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, with the pitch of
         the lanes, drawn sample by sample: float32 `(batch, time)`."""
         time = latents.shape[2] * self.hop
-        features = latents.new_zeros(len(latents), self.mix.out_channels, world.frames_in(time))
+        frames = latents.new_zeros(len(latents), world.CHANNELS, world.frames_in(time))
+        features = latents.new_zeros(len(latents), self.mix.out_channels, frames.shape[2])
         for row, samples in enumerate(lanes.samples.tolist()):  # one by one: company changes the last bits
             own, codes = slice(row, row + 1), -(-samples // self.hop)
             pitch = lanes.pitch[own, : world.frames_in(codes * self.hop)].to(features)
-            found = self._features(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)[0]
-            features[row, :, : found.shape[1]] = found
-        return self.drawn(features, world.FRAME, lanes)[:, :time]
+            found = self.frames.frames(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)
+            frames[own, :, : found.shape[2]] = found
+            features[own, :, : found.shape[2]] = self._features(found, speakers[own])
+        excitation = self.drawn(features, world.FRAME, lanes) * _PEAK
+        return Prediction.of(frames).speech(excitation)[:, :time].clamp(-1, 1)
