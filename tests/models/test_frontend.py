@@ -5,12 +5,26 @@ import torch
 from tests.conftest import buzz
 from vqspeech import audio
 from vqspeech.errors import ConfigError
-from vqspeech.models.frontend import FRONTENDS, LogMel, Mfcc, frontend, stretched, waves
+from vqspeech.models.frontend import FRONTENDS, LogMel, Mfcc, dithered, frontend, levels, stretched, waves
 
 
 def test_waves_are_the_inverse_of_mulaw():
     levels = np.arange(256, dtype=np.uint8)
     np.testing.assert_allclose(waves(torch.from_numpy(levels)).numpy(), audio.linear(levels), atol=1e-6)
+
+
+def test_levels_of_waves_are_those_of_mulaw():
+    wave = np.random.default_rng(0).uniform(-1.2, 1.2, 5000).astype(np.float32)
+    apart = levels(torch.from_numpy(wave)).numpy().astype(int) - audio.mulaw(wave)
+    assert (apart != 0).mean() < 1e-3 and np.abs(apart).max() <= 1, "but for the last bit of a logarithm"
+
+
+def test_dithered_waves_lie_around_their_levels():
+    given = torch.arange(256, dtype=torch.uint8).repeat(50, 1)
+    found = dithered(given)
+    assert torch.equal(found, dithered(given)) and found.abs().max() <= 1
+    assert torch.equal(levels(found), given), "within half a level"
+    assert found[:, 128].std() > 1e-5 and abs(found[:, 127:129].mean()) < 2e-5, "and silence has no mean"
 
 
 def test_mulaw_agrees_with_torchaudio():

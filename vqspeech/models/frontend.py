@@ -19,6 +19,13 @@ def waves(levels: Tensor) -> Tensor:
     return curve.sign() * torch.expm1(curve.abs() * torch.log1p(torch.tensor(audio.LEVELS - 1.0))) / (audio.LEVELS - 1)
 
 
+def dithered(levels: Tensor) -> Tensor:
+    """As `waves`, each sample anywhere between its level and its neighbours, the same at every call: what is quieter
+    than a level then sounds as noise, not as the constant that its level is."""
+    noise = torch.rand(levels.shape, generator=torch.Generator().manual_seed(0)).to(levels.device)
+    return waves((levels + noise - 0.5).clamp(0, audio.LEVELS - 1))
+
+
 def levels(waves: Tensor) -> Tensor:
     """µ-law levels of waveforms: uint8, same shape (`audio.mulaw` on tensors)."""
     curve = torch.log1p((audio.LEVELS - 1) * waves.abs().clamp(max=1.0)) / torch.log1p(torch.tensor(audio.LEVELS - 1.0))

@@ -22,11 +22,10 @@ REACH = 10
 """Samples on either side of one period before that a prediction is made of."""
 STEP = world.FRAME // 2
 """Samples for which a spectral filter holds: 5 ms."""
-_QUIETEST = 1e-5
-"""Deviation that is as good as silence: less than half a step of 16 bits."""
-_FLOOR = 1e-4
-"""White noise added to each spectrum, as a share of its power (-40 dB): it bounds what the filters amplify."""
-_PERIODICITY = 0.98
+_NOISE, _QUIET = 1e-4, 2.5e-9
+"""White noise added to each spectrum, as a share of its power (-40 dB) and at least: what 8-bit µ-law levels add to
+speech. It bounds what the filters amplify."""
+_PERIODICITY = 0.95
 """How much of voiced speech comes back after a period, at the lowest frequencies."""
 _WIDTH = 0.7
 """It falls with frequency as exp(-2π · _WIDTH · f / RATE), by a factor of e every 3.6 kHz: about as in voices, whose
@@ -57,7 +56,7 @@ class Prediction:
         power = (frames[:, 2:].double().transpose(1, 2) @ basis).exp()  # (batch, frames, bins)
         power = _between(power, world.FRAME // STEP)
         correlation = torch.fft.irfft(power)[:, :, : ORDER + 1].clone()
-        correlation[:, :, 0] *= 1 + _FLOOR
+        correlation[:, :, 0] = correlation[:, :, 0] * (1 + _NOISE) + _QUIET
         weights, error = _durbin(correlation)
         logs = frames[:, 0].float()
         following = torch.cat([logs[:, 1:], logs[:, -1:]], 1)
@@ -65,14 +64,15 @@ class Prediction:
         periods = audio.RATE / _along(*ends, world.FRAME).exp()
         voiced = torch.stack([logs > 0, following > 0], 2).repeat_interleave(STEP, 2).flatten(1)  # as the nearest frame
         periods = torch.where(voiced, periods.clamp(_SHORTEST, _LONGEST), 0.0)
-        return cls(weights.float(), error.sqrt().clamp(min=_QUIETEST).float(), periods)
+        return cls(weights.float(), error.sqrt().float(), periods)
 
     @torch.no_grad()
     def excitation(self, waves: Tensor) -> Tensor:
         """Excitation of waveforms `(batch, time)`, time a multiple of `STEP`: the same shape. Of the first `ORDER`
         samples, whose past is not known, it is 0."""
         past = F.pad(waves, (ORDER, -1)).unfold(1, ORDER, 1).flip(2).unflatten(1, (-1, STEP))
-        predicted = (past @ self.weights[:, :, :, None])[:, :, :, 0]  # past: (batch, places, STEP, ORDER)
+        with torch.autocast(waves.device.type, enabled=False):  # half precision would be noise in what is left
+            predicted = (past @ self.weights[:, :, :, None])[:, :, :, 0]  # past: (batch, places, STEP, ORDER)
         found = ((waves.unflatten(1, (-1, STEP)) - predicted) / self.deviation[:, :, None]).flatten(1, 2)
         found = torch.cat([torch.zeros_like(waves[:, :ORDER]), found[:, ORDER:]], 1)
         first, taps = _taps(self.periods)

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech import world
+from vqspeech import audio, world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.decoders.world import WorldDecoder
-from vqspeech.models.frontend import levels, waves
+from vqspeech.models.frontend import dithered, levels
 
 _LOG_F0, _SCALE = 5.0, 3.0
 """Log F0 of voices lies within 5 ± 1/3 for the most part."""
@@ -101,7 +101,7 @@ class WorldWaveNet(SampleDecoder):
         frames = self.frames.frames(latents, speakers, batch.lengths, batch.world[:, 0])
         # The filters of the speech itself: behind those of predicted frames, which miss its level here and there, there
         # would be loud excitation to learn, and once it were drawn, it would not end.
-        excitation = levels(Prediction.of(batch.world).excitation(waves(batch.samples)) / _PEAK)
+        excitation = levels(Prediction.of(batch.world).excitation(_audible(dithered(batch.samples))) / _PEAK)
         nll = self.nll(excitation, batch.lengths, self.conditioning(frames, speakers))
         return {"nll": nll} | self.frames.loss(latents, speakers, batch)
 
@@ -119,4 +119,12 @@ class WorldWaveNet(SampleDecoder):
             frames[own, :, : found.shape[2]] = found
             features[own, :, : found.shape[2]] = self._features(found, speakers[own])
         excitation = self.drawn(features, world.FRAME, lanes) * _PEAK
-        return Prediction.of(frames).speech(excitation)[:, :time].clamp(-1, 1)
+        return _audible(Prediction.of(frames).speech(excitation))[:, :time].clamp(-1, 1)
+
+
+def _audible(waves: Tensor) -> Tensor:
+    """Waveforms `(batch, time)` without what lies below 50 Hz: no voice has it, many a recording has, and behind filters
+    of low voices even a slight mean of the excitation is loud."""
+    spectra = torch.fft.rfft(waves)
+    spectra[:, : 50 * waves.shape[1] // audio.RATE] = 0
+    return torch.fft.irfft(spectra, waves.shape[1])
