@@ -25,6 +25,8 @@ _LOG_F0, _SCALE = 5.0, 3.0
 """Log F0 of voices lies within 5 ± 1/3 for the most part."""
 _PEAK = 16.0
 """Deviations of the excitation that the outermost µ-law levels stand for: more than the pulses of a voice have."""
+_LOUDEST = 1.5
+"""Deviation of the excitation, which is 1 where frames fit their speech, that is learned at most."""
 
 
 class WorldWaveNet(SampleDecoder):
@@ -99,9 +101,9 @@ class WorldWaveNet(SampleDecoder):
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         frames = self.frames.frames(latents, speakers, batch.lengths, batch.world[:, 0])
-        # The filters of the speech itself: behind those of predicted frames, which miss its level here and there, there
-        # would be loud excitation to learn, and once it were drawn, it would not end.
-        excitation = levels(Prediction.of(batch.world).excitation(_audible(dithered(batch.samples))) / _PEAK)
+        # The filters of the speech itself: those of predicted frames miss its level here and there.
+        excitation = Prediction.of(batch.world).excitation(_audible(dithered(batch.samples)))
+        excitation = levels(_levelled(excitation) / _PEAK)
         nll = self.nll(excitation, batch.lengths, self.conditioning(frames, speakers))
         return {"nll": nll} | self.frames.loss(latents, speakers, batch)
 
@@ -119,12 +121,20 @@ class WorldWaveNet(SampleDecoder):
             frames[own, :, : found.shape[2]] = found
             features[own, :, : found.shape[2]] = self._features(found, speakers[own])
         excitation = self.drawn(features, world.FRAME, lanes) * _PEAK
-        return _audible(Prediction.of(frames).speech(excitation))[:, :time].clamp(-1, 1)
+        return Prediction.of(frames).speech(_audible(excitation))[:, :time].clamp(-1, 1)
 
 
 def _audible(waves: Tensor) -> Tensor:
-    """Waveforms `(batch, time)` without what lies below 50 Hz: no voice has it, many a recording has, and behind filters
-    of low voices even a slight mean of the excitation is loud."""
+    """Waveforms `(batch, time)` without what lies below 50 Hz: no voice has it, many a recording has, and behind the
+    filters even a slight mean of the excitation is loud."""
     spectra = torch.fft.rfft(waves)
     spectra[:, : 50 * waves.shape[1] // audio.RATE] = 0
     return torch.fft.irfft(spectra, waves.shape[1])
+
+
+def _levelled(excitation: Tensor) -> Tensor:
+    """Excitation `(batch, time)`, lowered where it is louder over 20 ms than `_LOUDEST`. How loud speech is, is for the
+    frames to say: a network that has learned loud excitation from sudden onsets draws it, and then cannot end it."""
+    window = 2 * world.FRAME + 1
+    power = F.avg_pool1d(excitation.square()[:, None], window, 1, window // 2, count_include_pad=False)[:, 0]
+    return excitation / (power.sqrt() / _LOUDEST).clamp(min=1.0)
