@@ -10,7 +10,7 @@ from tests.conftest import buzz
 from tests.models.test_vqvae import model
 from vqspeech import audio
 from vqspeech.models import pieces
-from vqspeech.models.decoders import Sampling
+from vqspeech.models.decoders import Sampling, WorldWaveNet
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.pieces import Cutting, joined
 
@@ -75,10 +75,12 @@ def test_a_piece_that_knew_the_past_would_be_the_whole(name, monkeypatch: pytest
     with torch.no_grad():
         made.decoder.embedding.weight.zero_()
         made.decoder.embedding.weight.add_(1.0)
+        if isinstance(made.decoder, WorldWaveNet):
+            made.decoder.frames.output.get_parameter("bias")[0] = -99.0  # unvoiced: what rings on is soon over
     wave = buzz(3.0, 120)
     whole = made.convert(wave, "low", exact=True)
     monkeypatch.setattr(pieces, "MEETING", 0.05)
-    assert np.array_equal(made.convert(wave, "low"), whole)
+    np.testing.assert_allclose(made.convert(wave, "low"), whole, atol=0 if name == "mini_wavenet" else 1e-6)
     assert len(np.unique(whole)) > 100, "not silent"
 
 

@@ -8,6 +8,7 @@ from vqspeech.conf import config, experiments
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models import checkpoint, coder, pieces
+from vqspeech.models.decoders import WorldDecoder
 from vqspeech.models.encoder import Encoder
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import joined
@@ -31,6 +32,9 @@ def model(name="librispeech_world", overrides=(), speakers=("high", "low"), seed
     levels = torch.from_numpy(padded)[None]
     latents, mask = made.latents(Batch(levels, torch.tensor([levels.shape[1]]), torch.zeros(1), None, None))
     made.quantizer._fit(latents.transpose(1, 2)[mask].detach())
+    for part in made.decoder.modules():
+        if isinstance(part, WorldDecoder):  # spectra about as loud and as smooth as those of speech
+            part.mean[2], part.deviation[2:] = -12, 0.1
     made.pitch.copy_(torch.tensor([[5.3, 0.1], [4.6, 0.1]])[: len(speakers)])
     return made
 

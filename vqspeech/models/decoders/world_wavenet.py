@@ -75,6 +75,12 @@ class WorldWaveNet(SampleDecoder):
         """Codes on either side of a moment that it is told of."""
         return -(-(self.frames.receptive_field // 2 + 2 * world.FRAME) // self.hop)
 
+    @property
+    def receptive_field(self) -> int:
+        """Samples before the present one that it hangs on: those that the network sees, and those that ring on in the
+        filters, which has faded by and large after 100 ms."""
+        return super().receptive_field + audio.RATE // 10
+
     def train(self, mode: bool = True) -> "WorldWaveNet":
         """As of any module, but frames that do not learn are predicted as they will be: without dropout."""
         super().train(mode)
@@ -112,24 +118,30 @@ class WorldWaveNet(SampleDecoder):
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, with the pitch of
         the lanes, drawn sample by sample: float32 `(batch, time)`."""
         time = latents.shape[2] * self.hop
-        frames = latents.new_zeros(len(latents), world.CHANNELS, world.frames_in(time))
-        features = latents.new_zeros(len(latents), self.mix.out_channels, frames.shape[2])
+        features = latents.new_zeros(len(latents), self.mix.out_channels, world.frames_in(time))
+        filters = []
         for row, samples in enumerate(lanes.samples.tolist()):  # one by one: company changes the last bits
             own, codes = slice(row, row + 1), -(-samples // self.hop)
             pitch = lanes.pitch[own, : world.frames_in(codes * self.hop)].to(features)
-            found = self.frames.frames(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)
-            frames[own, :, : found.shape[2]] = found
-            features[own, :, : found.shape[2]] = self._features(found, speakers[own])
+            frames = self.frames.frames(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)
+            features[own, :, : frames.shape[2]] = self._features(frames, speakers[own])
+            filters.append(Prediction.of(frames))
         excitation = self.drawn(features, world.FRAME, lanes) * _PEAK
-        return Prediction.of(frames).speech(_audible(excitation))[:, :time].clamp(-1, 1)
+        speech = torch.zeros_like(excitation)
+        for row, own in enumerate(filters):
+            samples = own.periods.shape[1]
+            speech[row, :samples] = own.speech(_audible(excitation[row : row + 1, :samples]))[0]
+        return speech[:, :time].clamp(-1, 1)
 
 
 def _audible(waves: Tensor) -> Tensor:
-    """Waveforms `(batch, time)` without what lies below 50 Hz: no voice has it, many a recording has, and behind the
-    filters even a slight mean of the excitation is loud."""
-    spectra = torch.fft.rfft(waves)
-    spectra[:, : 50 * waves.shape[1] // audio.RATE] = 0
-    return torch.fft.irfft(spectra, waves.shape[1])
+    """Waveforms `(batch, time)` less their mean over a triangle of 20 ms: what lies below 50 Hz. No voice has it, many
+    a recording has, and behind the filters even a slight mean of the excitation is loud."""
+    window = world.FRAME + 1
+    mean = waves[:, None]
+    for _ in range(2):
+        mean = F.avg_pool1d(mean, window, 1, window // 2, count_include_pad=False)
+    return waves - mean[:, 0]
 
 
 def _levelled(excitation: Tensor) -> Tensor:
