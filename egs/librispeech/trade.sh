@@ -3,7 +3,7 @@
 # trained as briefly, and one table of them: RESULTS.md, `trade`. Usage: bash egs/librispeech/trade.sh [OPTION OF run.sh]...
 set -euo pipefail
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-steps=${STEPS:-1000} # of each model; the table is of the difference between rates, not of the best model
+steps=${STEPS:-1200} # of each model; the table is of the difference between rates, not of the best model
 experiments=()
 for rate in 25 50 100; do
   for codes in 128 512; do
