@@ -80,7 +80,11 @@ def test_a_piece_that_knew_the_past_would_be_the_whole(name, monkeypatch: pytest
     wave = buzz(3.0, 120)
     whole = made.convert(wave, "low", exact=True)
     monkeypatch.setattr(pieces, "MEETING", 0.05)
-    np.testing.assert_allclose(made.convert(wave, "low"), whole, atol=0 if name == "mini_wavenet" else 1e-6)
+    pieced = made.convert(wave, "low")
+    if isinstance(made.decoder, WorldWaveNet):
+        np.testing.assert_allclose(pieced, whole, rtol=0, atol=1e-6)  # filters ring on for ever, if ever so little
+    else:
+        assert np.array_equal(pieced, whole)
     assert len(np.unique(whole)) > 100, "not silent"
 
 

@@ -28,10 +28,13 @@ speech. It bounds what the filters amplify."""
 _PERIODICITY = 0.95
 """How much of voiced speech comes back after a period, at the lowest frequencies."""
 _WIDTH = 0.7
-"""It falls with frequency as exp(-2π · _WIDTH · f / RATE), by a factor of e every 3.6 kHz: about as in voices, whose
-excitation correlates over a period by 0.9 below 500 Hz, by a half around 1.5 kHz and by 0.1 around 5 kHz."""
+"""It falls with frequency as exp(-2π · _WIDTH · f / RATE), by a factor of e every 3.6 kHz: about as in voices. In
+eight sentences of LibriSpeech excitation correlates over a period by 0.9 below 500 Hz, by a half around 1.5 kHz and by
+0.1 around 5 kHz."""
 _SHORTEST, _LONGEST = 2 * REACH, audio.RATE // 40
 """Periods in samples: 800 Hz and 40 Hz."""
+_MARGIN = _LONGEST + REACH + 1
+"""Samples of silence before the first, which the first prediction may reach for."""
 
 
 @dataclass
@@ -54,12 +57,12 @@ class Prediction:
         interpolated."""
         basis = torch.from_numpy(world.log_spectra()).to(frames.device, torch.float64)
         power = (frames[:, 2:].double().transpose(1, 2) @ basis).exp()  # (batch, frames, bins)
-        power = _between(power, world.FRAME // STEP)
+        power = _along(power, _following(power), world.FRAME // STEP)
         correlation = torch.fft.irfft(power)[:, :, : ORDER + 1].clone()
         correlation[:, :, 0] = correlation[:, :, 0] * (1 + _NOISE) + _QUIET
         weights, error = _durbin(correlation)
         logs = frames[:, 0].float()
-        following = torch.cat([logs[:, 1:], logs[:, -1:]], 1)
+        following = _following(logs)
         ends = torch.where(logs > 0, logs, following), torch.where(following > 0, following, logs)
         periods = audio.RATE / _along(*ends, world.FRAME).exp()
         voiced = torch.stack([logs > 0, following > 0], 2).repeat_interleave(STEP, 2).flatten(1)  # as the nearest frame
@@ -91,9 +94,6 @@ class Prediction:
             pieces = _periodic(drawn, first[row], taps[row], free[row]).reshape(-1, STEP)
             sounds.append(_shaped(pieces * deviations[row, :, None], weights[row]))
         return torch.from_numpy(np.stack(sounds)).to(excitation)
-
-
-_MARGIN = _LONGEST + REACH + 1
 
 
 def _taps(periods: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,9 +141,9 @@ def _along(first: Tensor, last: Tensor, steps: int) -> Tensor:
     return (first[:, :, None] * (1 - share) + last[:, :, None] * share).flatten(1, 2)
 
 
-def _between(frames: Tensor, steps: int) -> Tensor:
-    """Frames `(batch, frames, …)`, interpolated: `(batch, frames * steps, …)`; the last one is held."""
-    return _along(frames, torch.cat([frames[:, 1:], frames[:, -1:]], 1), steps)
+def _following(frames: Tensor) -> Tensor:
+    """The frame after each of `(batch, frames, …)`; after the last one, itself."""
+    return torch.cat([frames[:, 1:], frames[:, -1:]], 1)
 
 
 def _durbin(correlation: Tensor) -> tuple[Tensor, Tensor]:
