@@ -91,8 +91,8 @@ def log_spectra() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def mel_spectra() -> np.ndarray:
-    """What each coefficient of a coded envelope adds to the natural log of the power spectrum, at places that lie evenly
-    along the mel axis: float32 `(ENVELOPE, 2 ENVELOPE)`. They are those of a cosine transform along it."""
+    """What each coefficient of a coded envelope adds to the natural log of the power spectrum at places evenly along
+    the mel axis, a cosine: float32 `(ENVELOPE, 2 ENVELOPE)`. Needs no pyworld."""
     places = (np.arange(2 * ENVELOPE) + 0.5) / (2 * ENVELOPE)
     waves = np.sqrt(2) * np.cos(np.pi * np.arange(ENVELOPE)[:, None] * places)
     waves[0] = 1

@@ -93,8 +93,8 @@ class WorldDecoder(nn.Module):
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Mean absolute errors, {"spectrum"} of the log power spectrum, in nats times `_SPECTRUM`; {"envelope"} of its
-        coefficients, in deviations times `_COEFFICIENTS`; {"aperiodicity"} in deviations; and {"voicing"}, cross-entropy
-        in nats a frame.
+        coefficients, in deviations times `_COEFFICIENTS`; {"aperiodicity"} in deviations; and {"voicing"},
+        cross-entropy in nats a frame.
 
         In deviations every coefficient counts alike, and most of them are ripples that no ear needs and few codes
         tell; in the spectrum they count by what they do to it. Raises `ConfigError` without WORLD frames."""
