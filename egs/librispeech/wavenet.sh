@@ -10,6 +10,7 @@ limit=16
 first=librispeech_world # whose codes and frames it is for
 conf=librispeech_wavenet
 windows=${WINDOWS:-32}  # of held-out speech that the loss is measured on
+cooler=${COOLER:-0.8}   # the last model is drawn from at this temperature, too
 usage_more="Sentences of 3 to 6 s of the unseen speakers (--limit) are said by a woman and a man of the training speakers.
 Settings KEY=VALUE go to the WaveNet, for example training.steps=50000; the model of $first is made by run.sh"
 # shellcheck source=../../recipes/stages.sh
@@ -21,44 +22,50 @@ bash "$root/tools/install.sh" align eval
 export PATH="$root/.venv/bin:$PATH"
 cd -- "$root/egs/librispeech"
 
-# Folders of the models to compare: the fast decoder, and those kept on the way.
-models() { printf '%s\n' "$exp/fast" "$exp"/kept/*/ | sed 's:/$::'; }
+# Folders of what is compared: the fast decoder, the models kept on the way, and the last of them at a lower temperature.
+compared() { printf '%s\n' "$exp/fast" "$exp"/kept/*/ "$exp/cooler" | sed 's:/$::'; }
 
 stage_train() {
   bash run.sh --stop-stage train --conf "$first" --unseen "$unseen" --nj "$nj" --ngpu "$ngpu" ${corpus:+--corpus "$corpus"}
   once "$exp/best.safetensors" "exp/$first/best.safetensors" dump/train/index.json dump/dev/index.json -- \
     vqspeech train --conf "$conf" --train dump/train --dev dump/dev --out "$exp" ${overrides[@]+"${overrides[@]}"}
-  mkdir -p "$exp/fast"
+  local kept=("$exp"/kept/*/)
+  mkdir -p "$exp/fast" "$exp/cooler"
   cp -p "exp/$first/best.safetensors" "$exp/fast/"
+  cp -p "${kept[${#kept[@]} - 1]}best.safetensors" "$exp/cooler/"
 }
 
 stage_convert() {
-  local one voices
+  local one voices temperature
   awk -v n="$limit" '$2 >= 3 && $2 <= 6 { id[m++] = $1 }
     END { for (i = 0; i < n && i < m; i++) print id[int(i * m / (n < m ? n : m))] }' data/unseen/utt2dur >data/curve.list
   once data/curve/wav.scp data/unseen/wav.scp -- \
     vqspeech subset data/unseen --utterance-list data/curve.list --out data/curve
   mapfile -t voices < <(awk '!seen[$2]++ { print $1 }' data/train/spk2gender)
-  for one in $(models); do
+  for one in $(compared); do
+    temperature=1
+    [ "$one" != "$exp/cooler" ] || temperature=$cooler
     once "$one/converted" "$one/best.safetensors" data/curve/wav.scp -- \
-      vqspeech convert --model "$one/best.safetensors" --data data/curve --speaker "${voices[@]}" --out "$one/converted"
+      vqspeech convert --model "$one/best.safetensors" --data data/curve --speaker "${voices[@]}" \
+      --temperature "$temperature" --out "$one/converted"
   done
 }
 
 stage_score() {
   local one kept=() judged=()
-  for one in $(models); do
+  for one in $(compared); do
     once "$one/scores.json#conversion" "$(stamp_of "$one/converted")" -- \
       vqspeech score conversion --data data/curve --converted "$one/converted" --targets-data data/train --enrol 4 \
       --out "$one/scores.json" --nj "$nj"
     judged+=("$(stamp_of "$one/scores.json#conversion")")
-    [ "$one" != "$exp/fast" ] || continue
+    [ "$(dirname "$one")" = "$exp/kept" ] || continue
     once "$one/scores.json#training" "$one/best.safetensors" -- \
       vqspeech score training "$one" --data dump/dev --windows "$windows" --out "$one/scores.json"
     kept+=("$one")
   done
   once "$exp/scores.json#curve" "${judged[@]}" -- \
-    vqspeech score curve "${kept[@]}" --beside "fast decoder=$exp/fast" --out "$exp/scores.json"
+    vqspeech score curve "${kept[@]}" \
+    --beside "fast decoder=$exp/fast" "the last, at temperature $cooler=$exp/cooler" --out "$exp/scores.json"
   run vqspeech draw "$exp" --data data/curve
   run vqspeech draw "${kept[${#kept[@]} - 1]}" --data data/curve
   cp "${kept[${#kept[@]} - 1]}"/pictures/*.png "$exp/pictures/"

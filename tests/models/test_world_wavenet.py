@@ -112,7 +112,7 @@ def test_losses_are_of_excitation_and_frames():
     with torch.no_grad():  # so that the levels matter
         decoder.logits.weight.mul_(20)
     losses = decoder.loss(vectors, speakers, batch)
-    assert set(losses) == {"nll", "envelope", "aperiodicity", "voicing"}
+    assert set(losses) == {"nll", "spectrum", "envelope", "aperiodicity", "voicing"}
     with torch.no_grad():
         wave = torch.from_numpy(audible(dithered(levels).numpy()).astype(np.float32))
         excitation = Prediction.of(frames).excitation(wave).numpy()[0]

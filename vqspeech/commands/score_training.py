@@ -47,8 +47,9 @@ def run(args: argparse.Namespace) -> int:
     }
     notes = [
         f"{batches * LANES} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
-        "held-out loss: the sum of the losses of the decoder; by name: nll in nats a sample, envelope and aperiodicity "
-        "in deviations, voicing in nats a frame",
+        "held-out loss: the sum of the losses of the decoder; by name: nll in nats a sample; spectrum in nats, and "
+        "envelope, its coefficients, in deviations, each times its weight; aperiodicity in deviations; voicing in nats "
+        "a frame",
     ]
     scores.add_rows(args.out, "training", [row], notes=notes, seed=about["training"]["seed"])
     print(report.table(scores.read(args.out)["sections"]["training"]["rows"]))

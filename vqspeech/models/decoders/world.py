@@ -13,6 +13,9 @@ from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
 
+_SPECTRUM, _COEFFICIENTS = 0.5, 0.3
+"""What errors of the log spectrum weigh in the loss, and those of its coefficients."""
+
 
 class Block(nn.Module):
     """A gated residual convolution over frames, told the speaker."""
@@ -89,7 +92,12 @@ class WorldDecoder(nn.Module):
         return self.output(F.silu(x))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
-        """{"envelope", "aperiodicity"}: mean absolute error in deviations; {"voicing"}: nats a frame."""
+        """Mean absolute errors, {"spectrum"} of the log power spectrum, in nats times `_SPECTRUM`; {"envelope"} of its
+        coefficients, in deviations times `_COEFFICIENTS`; {"aperiodicity"} in deviations; and {"voicing"},
+        cross-entropy in nats a frame.
+
+        In deviations every coefficient counts alike, and most of them are ripples that no ear needs and few codes
+        tell; in the spectrum they count by what they do to it. Raises `ConfigError` without WORLD frames."""
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         predicted = self(latents, speakers, batch.lengths).float()
@@ -99,7 +107,15 @@ class WorldDecoder(nn.Module):
         )  # (batch, frames)
         error = (predicted - target).abs()
         voicing = F.binary_cross_entropy_with_logits(predicted[:, 0], (batch.world[:, 0] > 0).float(), reduction="none")
-        parts = {"envelope": error[:, 2:].mean(1), "aperiodicity": error[:, 1], "voicing": voicing}
+        ripples = torch.from_numpy(world.mel_spectra()).to(target.device)
+        with torch.autocast(target.device.type, enabled=False):
+            spectrum = ripples.T @ ((predicted - target)[:, 2:] * self.deviation[2:, None])
+        parts = {
+            "spectrum": _SPECTRUM * spectrum.abs().mean(1),
+            "envelope": _COEFFICIENTS * error[:, 2:].mean(1),
+            "aperiodicity": error[:, 1],
+            "voicing": voicing,
+        }
         return {name: (part * valid).sum() / valid.sum() for name, part in parts.items()}
 
     def frames(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
