@@ -63,7 +63,10 @@ def test_loss_asks_for_frames(batch):
 
 def test_coefficients_are_cosines_along_the_mel_axis():
     """The vocoder has the spectra at even frequencies; the mel axis of WORLD goes from 40 Hz to 8 kHz."""
-    mel = lambda hertz: 1127.01048 * np.log1p(np.asarray(hertz) / 700)  # noqa: E731
+
+    def mel(hertz):
+        return 1127.01048 * np.log1p(np.asarray(hertz) / 700)
+
     places = mel(40) + (np.arange(2 * world.ENVELOPE) + 0.5) / (2 * world.ENVELOPE) * (mel(8000) - mel(40))
     spectra = world.log_spectra()
     at = mel(np.linspace(0, 8000, spectra.shape[1]))
