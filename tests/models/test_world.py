@@ -8,6 +8,19 @@ from tests.models.test_vqvae import model
 from vqspeech import world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
+from vqspeech.models.decoders import WorldDecoder
+
+
+@pytest.fixture
+def decoder():
+    made = model().decoder
+    assert isinstance(made, WorldDecoder)
+    return made
+
+
+@pytest.fixture
+def latents():
+    return torch.randn(2, 8, 10, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
@@ -20,9 +33,7 @@ def batch():
     return Batch(torch.zeros(2, 10 * world.FRAME, dtype=torch.uint8), lengths, torch.tensor([0, 1]), None, frames)
 
 
-def test_loss_is_the_difference_of_spectra_and_of_their_coefficients(batch):
-    decoder = model().decoder
-    latents = torch.randn(2, 8, 10, generator=torch.Generator().manual_seed(1))
+def test_loss_is_the_difference_of_spectra_and_of_their_coefficients(decoder, latents, batch):
     losses = decoder.loss(latents, batch.speakers, batch)
     mean, deviation = decoder.mean.numpy(), decoder.deviation.numpy()
     predicted = decoder(latents, batch.speakers, batch.lengths).detach().numpy()
@@ -45,20 +56,18 @@ def test_loss_is_the_difference_of_spectra_and_of_their_coefficients(batch):
     )
 
 
-def test_spectra_are_compared_in_full_precision(batch):
-    decoder = model().decoder
-    latents = torch.randn(2, 8, 10, generator=torch.Generator().manual_seed(1))
+def test_spectra_are_compared_in_full_precision(decoder, latents, batch, monkeypatch):
     exact = decoder.loss(latents, batch.speakers, batch)["spectrum"]
     frames = decoder(latents, batch.speakers, batch.lengths)
-    decoder.forward = lambda *given: frames
+    monkeypatch.setattr(decoder, "forward", lambda *given: frames)
     with torch.autocast("cpu", torch.bfloat16):
-        assert float(decoder.loss(latents, batch.speakers, batch)["spectrum"]) == float(exact)
+        assert decoder.loss(latents, batch.speakers, batch)["spectrum"].item() == exact.item()
 
 
-def test_loss_asks_for_frames(batch):
+def test_loss_asks_for_frames(decoder, latents, batch):
     batch.world = None
     with pytest.raises(ConfigError, match="vqspeech dump --world"):
-        model().decoder.loss(torch.zeros(2, 8, 10), batch.speakers, batch)
+        decoder.loss(latents, batch.speakers, batch)
 
 
 def test_coefficients_are_cosines_along_the_mel_axis():
