@@ -89,16 +89,6 @@ def log_spectra() -> np.ndarray:
     return np.log(pyworld.decode_spectral_envelope(np.eye(ENVELOPE), RATE, _FFT)).astype(np.float32)
 
 
-@lru_cache(maxsize=1)
-def mel_spectra() -> np.ndarray:
-    """What each coefficient of a coded envelope adds to the natural log of the power spectrum at places evenly along
-    the mel axis, a cosine: float32 `(ENVELOPE, 2 ENVELOPE)`. Needs no pyworld."""
-    places = (np.arange(2 * ENVELOPE) + 0.5) / (2 * ENVELOPE)
-    waves = np.sqrt(2) * np.cos(np.pi * np.arange(ENVELOPE)[:, None] * places)
-    waves[0] = 1
-    return waves.astype(np.float32)
-
-
 def pitch_statistics(logs: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation of log F0 over the voiced frames; (nan, nan) where none is voiced."""
     voiced = logs[logs > 0]

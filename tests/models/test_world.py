@@ -70,7 +70,7 @@ def test_loss_asks_for_frames(decoder, latents, batch):
         decoder.loss(latents, batch.speakers, batch)
 
 
-def test_coefficients_are_cosines_along_the_mel_axis():
+def test_coefficients_are_cosines_along_the_mel_axis(decoder):
     """The vocoder has the spectra at even frequencies; the mel axis of WORLD goes from 40 Hz to 8 kHz."""
 
     def mel(hertz):
@@ -79,6 +79,6 @@ def test_coefficients_are_cosines_along_the_mel_axis():
     places = mel(40) + (np.arange(2 * world.ENVELOPE) + 0.5) / (2 * world.ENVELOPE) * (mel(8000) - mel(40))
     spectra = world.log_spectra()
     at = mel(np.linspace(0, 8000, spectra.shape[1]))
-    for coefficient, wave in enumerate(world.mel_spectra()):
+    for coefficient, wave in enumerate(decoder.cosines.T.numpy()):
         # WORLD's axis is a little off, which the faster cosines show the more.
         np.testing.assert_allclose(wave, np.interp(places, at, spectra[coefficient]), atol=0.006 * (1 + coefficient))

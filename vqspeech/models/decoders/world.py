@@ -1,5 +1,6 @@
 """The fast decoder: gated convolutions that predict WORLD frames, which the vocoder turns into sound."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -12,9 +13,12 @@ from vqspeech import world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.torchaudio_functional import functional
 
 _SPECTRUM, _COEFFICIENTS = 0.5, 0.3
 """What errors of the log spectrum weigh in the loss, and those of its coefficients."""
+_BANDS = 2 * world.ENVELOPE
+"""Places along the mel axis at which spectra are compared."""
 
 
 class Block(nn.Module):
@@ -42,6 +46,7 @@ class WorldDecoder(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    cosines: Tensor
     voice_option = ("voice",)
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = True
@@ -66,6 +71,9 @@ class WorldDecoder(nn.Module):
         self.output = nn.Conv1d(channels, world.CHANNELS, 1)
         self.register_buffer("mean", torch.zeros(world.CHANNELS))
         self.register_buffer("deviation", torch.ones(world.CHANNELS))
+        # What each coefficient adds to the log power spectrum along the mel axis, `(_BANDS, ENVELOPE)`.
+        cosines = functional().create_dct(world.ENVELOPE, _BANDS, norm="ortho") * math.sqrt(_BANDS)
+        self.register_buffer("cosines", cosines, persistent=False)
 
     @property
     def voice_weights(self) -> list[Tensor]:
@@ -107,9 +115,8 @@ class WorldDecoder(nn.Module):
         )  # (batch, frames)
         error = (predicted - target).abs()
         voicing = F.binary_cross_entropy_with_logits(predicted[:, 0], (batch.world[:, 0] > 0).float(), reduction="none")
-        ripples = torch.from_numpy(world.mel_spectra()).to(target.device)
         with torch.autocast(target.device.type, enabled=False):
-            spectrum = ripples.T @ ((predicted - target)[:, 2:] * self.deviation[2:, None])
+            spectrum = self.cosines @ ((predicted - target)[:, 2:] * self.deviation[2:, None])
         parts = {
             "spectrum": _SPECTRUM * spectrum.abs().mean(1),
             "envelope": _COEFFICIENTS * error[:, 2:].mean(1),
