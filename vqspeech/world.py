@@ -17,6 +17,16 @@ ENVELOPE = 40
 """Coefficients of the coded spectral envelope."""
 CHANNELS = 2 + ENVELOPE
 """Numbers a frame: log F0, aperiodicity, envelope."""
+LOWEST_F0, HIGHEST_F0 = 50.0, 550.0
+"""Range of F0 (Hz) that is searched."""
+_HUM_FREE = 71.0  # Hz; no mains hum from here on
+_SPEECH_FROM = 100.0  # Hz; the fundamental of a hum is below it
+_REPEATING, _UNLIKE = (
+    0.5,
+    0.1,
+)  # of the normalised autocorrelation: at the period, and above that at a half to a quarter of it
+_QUIET = 1e-3  # of the mean energy of speech (-30 dB)
+_PIECE = 1000  # frames that are correlated at once
 _FFT = 1024
 _MINUTE = 6000  # frames
 
@@ -27,7 +37,10 @@ def frames_in(samples: int) -> int:
 
 
 def log_f0(wave: np.ndarray) -> np.ndarray:
-    """Natural log of F0 in Hz, 0 where unvoiced: float64 `(frames,)` (DIO and StoneMask), a minute at a time."""
+    """Natural log of F0 in Hz, 0 where unvoiced: float64 `(frames,)` (DIO and StoneMask), a minute at a time.
+
+    F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below `_HUM_FREE` it counts only where the speech repeats at that
+    period (`_repeats`): mains hum does not make a voice of 50 or 60 Hz."""
     wave = _padded(wave)
     step, margin = _MINUTE * FRAME, 100 * FRAME
     logs = []
@@ -39,11 +52,56 @@ def log_f0(wave: np.ndarray) -> np.ndarray:
 
 
 def _log_f0(wave: np.ndarray) -> np.ndarray:
+    f0 = _track_f0(wave, _HUM_FREE)
+    low = _track_f0(wave, LOWEST_F0)
+    frames = np.flatnonzero((low > 0) & (low < _HUM_FREE))
+    frames = frames[_repeats(wave, frames, low[frames])]
+    f0[frames] = low[frames]
+    return np.where(f0 > 0, np.log(np.maximum(f0, 1.0)), 0.0)
+
+
+def _track_f0(wave: np.ndarray, floor: float) -> np.ndarray:
+    """F0 in Hz between `floor` and `HIGHEST_F0`, 0 where unvoiced: float64 `(frames,)`."""
     import pyworld
 
-    f0, times = pyworld.dio(wave, RATE, frame_period=1000 * FRAME / RATE)
+    f0, times = pyworld.dio(wave, RATE, floor, HIGHEST_F0, frame_period=1000 * FRAME / RATE)
     f0 = pyworld.stonemask(wave, f0, times, RATE)[: len(wave) // FRAME]
-    return np.where(f0 > 0, np.log(np.maximum(f0, 1.0)), 0.0)
+    # StoneMask refines the estimate and may leave the range with it.
+    return np.where((f0 >= floor) & (f0 <= HIGHEST_F0), f0, 0.0)
+
+
+def _repeats(wave: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
+    """Return whether the speech at `frames` repeats at the period of `f0` (Hz), and not as well at a part of it.
+
+    Compares the normalised autocorrelation above `_SPEECH_FROM` at these lags: bool, the shape of `frames`. Frames much
+    quieter than the speech do not count, or the overtones of a hum would repeat in its pauses."""
+    if not len(frames):
+        return np.zeros(0, dtype=bool)
+    spectrum = np.fft.rfft(wave)
+    above = np.fft.rfftfreq(len(wave), 1 / RATE) >= _SPEECH_FROM
+    speech = np.pad(np.fft.irfft(spectrum * above, len(wave)), _FFT // 2)
+    energies = np.square(speech[_FFT // 2 :][: len(wave)]).reshape(-1, FRAME).sum(1)
+    loud = np.square(energies).sum() / max(energies.sum(), 1e-20)  # the mean, each frame weighted by its energy
+    results = []
+    for part in np.array_split(np.arange(len(frames)), -(-len(frames) // _PIECE)):
+        pieces = speech[frames[part, None] * FRAME + np.arange(_FFT)]  # (frames, _FFT)
+        power = np.abs(np.fft.rfft(pieces, 2 * _FFT)) ** 2
+        products = np.fft.irfft(power)[:, :_FFT]
+        energy = np.pad(np.cumsum(pieces**2, axis=1), ((0, 0), (1, 0)))
+        lags = np.arange(_FFT)
+        ends, starts = energy[:, _FFT - lags], energy[:, -1:] - energy[:, lags]
+        correlation = products / np.sqrt(np.maximum(ends * starts, 1e-20))
+        period = RATE / f0[part]
+
+        def peak(lag: np.ndarray, correlation: np.ndarray = correlation) -> np.ndarray:
+            around = np.round(lag[:, None] * np.linspace(0.96, 1.04, 27)).astype(int)
+            return np.take_along_axis(correlation, around, 1).max(1)
+
+        whole = peak(period)
+        shorter = np.max([peak(period / divisor) for divisor in (2, 3, 4)], axis=0)
+        level = energy[:, -1] / (_FFT / FRAME)
+        results.append((whole >= _REPEATING) & (whole - shorter >= _UNLIKE) & (level >= _QUIET * loud))
+    return np.concatenate(results)
 
 
 def analysis(wave: np.ndarray) -> np.ndarray:
@@ -87,12 +145,6 @@ def log_spectra() -> np.ndarray:
     import pyworld
 
     return np.log(pyworld.decode_spectral_envelope(np.eye(ENVELOPE), RATE, _FFT)).astype(np.float32)
-
-
-def pitch_statistics(logs: np.ndarray) -> tuple[float, float]:
-    """Mean and standard deviation of log F0 over the voiced frames; (nan, nan) where none is voiced."""
-    voiced = logs[logs > 0]
-    return (float(voiced.mean()), float(voiced.std())) if len(voiced) else (float("nan"), float("nan"))
 
 
 def _padded(wave: np.ndarray) -> np.ndarray:

@@ -10,12 +10,13 @@ import torch
 
 from tests.conftest import buzz
 from tests.models.test_vqvae import model as small_model
-from vqspeech import audio, world
+from vqspeech import audio
 from vqspeech.cli import main
 from vqspeech.commands import score_samples
 from vqspeech.data.units import read_units, write_units
 from vqspeech.errors import FAILED
 from vqspeech.models.prior import LatentPrior
+from vqspeech.pitch import pitch_statistics
 
 TINY = [
     "prior=transformer_small", "prior.layers=1", "prior.width=8", "prior.heads=2", "prior.window=16",
@@ -160,7 +161,7 @@ def test_the_invented_melody_falls_within_the_voice():
     assert contour.mean() == pytest.approx(mean) and np.ptp(contour) == pytest.approx(2 * deviation)
     model.pitch.fill_(torch.nan)
     assert (model.falling_pitch(9, "low") == 0).all()
-    assert np.isfinite(world.pitch_statistics(contour)).all()
+    assert np.isfinite(pitch_statistics(contour)).all()
 
 
 def test_score_prior(made, tmp_path, capsys):

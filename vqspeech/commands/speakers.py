@@ -1,4 +1,4 @@
-"""List the voices of a model: name, gender and mean pitch, as far as known."""
+"""List the voices of a model: name, gender and median pitch, as far as known."""
 
 import argparse
 
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a voice a line, its facts separated by tabs; "-" is an unknown one."""
     model = model_of(args)
-    for name, (mean, _) in zip(model.speakers, model.pitch.numpy(), strict=True):
-        pitch = "-" if np.isnan(mean) else f"{np.exp(mean):.0f} Hz"
+    for name, (median, _) in zip(model.speakers, model.pitch.numpy(), strict=True):
+        pitch = "-" if np.isnan(median) else f"{np.exp(median):.0f} Hz"
         print(name, model.genders.get(name, "-"), pitch, sep="\t")
     return 0

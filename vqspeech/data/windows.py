@@ -15,6 +15,7 @@ from torch import Tensor
 from vqspeech import audio, world
 from vqspeech.data.dump import Shards
 from vqspeech.errors import SpeakerError
+from vqspeech.pitch import pitch_statistics
 
 
 @dataclass
@@ -146,8 +147,8 @@ def world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
 
 
 def pitch_by_speaker(shards: Shards, speakers: list[str]) -> np.ndarray:
-    """Mean and deviation of log F0 of each speaker: float32 `(speakers, 2)`; NaN for one never voiced."""
+    """Median and deviation of log F0 of each speaker: float32 `(speakers, 2)`; NaN for one never voiced."""
     logs: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in speakers}
     for i, name in enumerate(shards.speakers):
         logs[name].append(shards.world(i)[:, 0].astype(np.float32))
-    return np.array([world.pitch_statistics(np.concatenate(logs[name])) for name in speakers], dtype=np.float32)
+    return np.array([pitch_statistics(np.concatenate(logs[name])) for name in speakers], dtype=np.float32)

@@ -56,7 +56,7 @@ def _voices(model: VQVAE, adapted: Sequence[Mapping[str, Any]]) -> list[dict[str
         row = {
             "row": voice,
             "gender": model.genders.get(voice),
-            "mean F0 (Hz)": None if pitch != pitch else round(pitch),
+            "median F0 (Hz)": None if pitch != pitch else round(pitch),
         }
         rows.append(row | ({"learned": later.get(voice, "in training")} if later else {}))
     return rows

@@ -33,7 +33,7 @@ from vqspeech.metrics.verification import estimated_rate
 
 SPOKEN = ("similarity to target", "similarity to source", "target is nearest", "nearer to target than source")
 SUNG = (
-    "F0 from the voice's mean (semitones)", "F0 deviation / the voice's", "F0 from the source's mean (semitones)",
+    "F0 from the voice's median (semitones)", "F0 deviation / the voice's", "F0 from the source's median (semitones)",
     "F0 correlation with the source", "voicing as in the source", "mel-cepstral distance (dB)",
 )  # fmt: skip
 """The columns of the second table."""
@@ -227,7 +227,8 @@ class _Table:
         """How the second table was measured."""
         return [
             "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the target, "
-            "or of the speaker of a recording, its copy and its reconstruction; means of absolute differences",
+            "or of the speaker of a recording, its copy and its reconstruction; absolute differences of medians; deviation: "
+            "1.4826 times the median absolute deviation",
             "correlation: Pearson, over the frames of a clip that are voiced in it and in its source; voicing: share "
             "of frames that are voiced in both or in none",
             "mel-cepstral distance: to the recording, frame by frame (5 ms), coefficients 1 to 24 of the WORLD "

@@ -4,25 +4,21 @@ Pitch is log F0 every 10 ms, 0 where unvoiced (`world.log_f0`: DIO and StoneMask
 errors are in all figures; those of the µ-law copy show how large they are.
 """
 
-import math
-
 import numpy as np
 
-from vqspeech import world
+from vqspeech.pitch import SEMITONES, pitch_statistics
 
-SEMITONES = 12 / math.log(2)
-"""Semitones in one unit of natural-log F0."""
 FEWEST = 10
-"""Voiced frames that a mean, a deviation or a correlation takes."""
+"""Voiced frames that a median, a deviation or a correlation takes."""
 
 
 def against_voice(logs: np.ndarray, voice: np.ndarray) -> dict[str, float]:
     """A clip's pitch beside all that is known of a voice's, log F0 `(frames,)` each: {"distance": |difference of the
-    means| in semitones, "deviation": ratio of the standard deviations}; what takes more voiced frames is left out."""
+    medians| in semitones, "deviation": ratio of the deviations}; what takes more voiced frames is left out."""
     if min((logs > 0).sum(), (voice > 0).sum()) < FEWEST:
         return {}
-    (mean, deviation), (own, spread) = world.pitch_statistics(logs), world.pitch_statistics(voice)
-    found = {"distance": SEMITONES * abs(mean - own)}
+    (middle, deviation), (own, spread) = pitch_statistics(logs), pitch_statistics(voice)
+    found = {"distance": SEMITONES * abs(middle - own)}
     return found | ({"deviation": deviation / spread} if spread else {})
 
 

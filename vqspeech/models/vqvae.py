@@ -14,9 +14,9 @@ from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_st
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models.coder import Coder
 from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, WorldWaveNet, decoder
-from vqspeech.models.decoders.world import carried_pitch, falling_pitch
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import LANES, Cutting
+from vqspeech.pitch import falling_pitch, transfer_pitch
 
 
 class VQVAE(Coder):
@@ -155,7 +155,7 @@ class VQVAE(Coder):
 
     def carried_pitch(self, logs: np.ndarray, speaker: str) -> np.ndarray:
         """A melody, log F0 by frame `(frames,)`, in a voice's range."""
-        return carried_pitch(logs, self.pitch[self.speaker(speaker)].cpu().numpy())
+        return transfer_pitch(logs, self.pitch[self.speaker(speaker)].cpu().numpy())
 
     def falling_pitch(self, frames: int, speaker: str) -> np.ndarray:
         """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech import audio, world
+from vqspeech import audio
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.dump import Shards, write_shards
 from vqspeech.data.tables import is_id
@@ -26,6 +26,7 @@ from vqspeech.jobs import Skipped
 from vqspeech.models.decoders import WorldDecoder
 from vqspeech.models.voice import with_voice
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.pitch import pitch_statistics
 
 SHORTEST = 10.0
 """Seconds of recordings that a voice takes at least."""
@@ -115,7 +116,7 @@ class _Adaptation:
             self.like = min(model.speakers, key=lambda voice: float(self._loss(*some, model.speaker(voice))))
         self.model = with_voice(model, name, self.like).requires_grad_(False)
         logs = [dump.world(i)[:, 0].astype(np.float32) for dump in (train, test) for i in range(len(dump))]
-        self.model.pitch[-1] = torch.tensor(world.pitch_statistics(np.concatenate(logs)))
+        self.model.pitch[-1] = torch.tensor(pitch_statistics(np.concatenate(logs)))
 
     def result(self, steps: int) -> Adapted:
         """Learns, in two stages of half of the steps at most."""

@@ -40,8 +40,7 @@ class Block(nn.Module):
 class WorldDecoder(nn.Module):
     """Log spectral envelope, aperiodicity and voicing at 100 frames a second, from latents and speaker.
 
-    The pitch is not predicted: it is carried over from the source, its log-F0 mean and deviation replaced by the target
-    speaker's. `mean` and `deviation` of each WORLD channel over the training data normalise the targets.
+    The pitch is not predicted: it is carried over from the source into the target speaker's range (`pitch`). `mean` and `deviation` of each WORLD channel over the training data normalise the targets.
     """
 
     mean: Tensor
@@ -140,27 +139,3 @@ class WorldDecoder(nn.Module):
         frames = self.frames(latents, speakers, lanes.samples, lanes.pitch)
         sounds = [world.synthesis(one.T) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]
-
-
-def carried_pitch(logs: np.ndarray, speaker: np.ndarray) -> np.ndarray:
-    """A source's log F0 in the range of a target speaker: float32 `(frames,)`, continuous through unvoiced frames.
-
-    (log F0 − μ_source) · σ_target / σ_source + μ_target; `speaker` is the target's (μ, σ), the source's are those
-    of `logs` itself. All zero where the source is never voiced, or the target never was.
-    """
-    mean, deviation = world.pitch_statistics(logs)
-    voiced = logs > 0
-    if not voiced.any() or not np.isfinite([mean, *speaker]).all():
-        return np.zeros(len(logs), dtype=np.float32)
-    frames = np.arange(len(logs))
-    contour = np.interp(frames, frames[voiced], logs[voiced])
-    scale = speaker[1] / deviation if deviation > 1e-3 else 0.0
-    return ((contour - mean) * scale + speaker[0]).astype(np.float32)
-
-
-def falling_pitch(frames: int, speaker: np.ndarray) -> np.ndarray:
-    """A melody for codes that nobody has spoken: log F0 falling evenly over the frames, float32 `(frames,)`, from one
-    deviation above a speaker's mean to one below, as `speaker` (μ, σ) has them. All zero where the speaker was never
-    voiced. Statements fall so (declination), but it says nothing of words and phrases."""
-    mean, deviation = np.nan_to_num(speaker)
-    return np.linspace(mean + deviation, mean - deviation, frames, dtype=np.float32)
