@@ -21,10 +21,8 @@ LOWEST_F0, HIGHEST_F0 = 50.0, 550.0
 """Range of F0 (Hz) that is searched."""
 _HUM_FREE = 71.0  # Hz; no mains hum from here on
 _SPEECH_FROM = 100.0  # Hz; the fundamental of a hum is below it
-_REPEATING, _UNLIKE = (
-    0.5,
-    0.1,
-)  # of the normalised autocorrelation: at the period, and above that at a half to a quarter of it
+_REPEATING = 0.5  # normalised autocorrelation at the period
+_UNLIKE = 0.1  # by which it is above that at a half to a quarter of the period
 _QUIET = 1e-3  # of the mean energy of speech (-30 dB)
 _PIECE = 1000  # frames that are correlated at once
 _FFT = 1024

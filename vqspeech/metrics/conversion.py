@@ -227,8 +227,8 @@ class _Table:
         """How the second table was measured."""
         return [
             "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the target, "
-            "or of the speaker of a recording, its copy and its reconstruction; absolute differences of medians; deviation: "
-            "1.4826 times the median absolute deviation",
+            "or of the speaker of a recording, its copy and its reconstruction; absolute differences of medians; "
+            "deviation: 1.4826 times the median absolute deviation",
             "correlation: Pearson, over the frames of a clip that are voiced in it and in its source; voicing: share "
             "of frames that are voiced in both or in none",
             "mel-cepstral distance: to the recording, frame by frame (5 ms), coefficients 1 to 24 of the WORLD "

@@ -40,7 +40,8 @@ class Block(nn.Module):
 class WorldDecoder(nn.Module):
     """Log spectral envelope, aperiodicity and voicing at 100 frames a second, from latents and speaker.
 
-    The pitch is not predicted: it is carried over from the source into the target speaker's range (`pitch`). `mean` and `deviation` of each WORLD channel over the training data normalise the targets.
+    The pitch is not predicted: it is carried over from the source into the target speaker's range (`pitch`). `mean`
+    and `deviation` of each WORLD channel over the training data normalise the targets.
     """
 
     mean: Tensor
