@@ -1,0 +1,54 @@
+"""Pack speech for a training on another machine: python tools/gpu/pack.py --train DATA … --dev DATA … --out PACK
+
+DATA are data directories (`vqspeech prepare`). Speakers of --train who are named in --without are left out, and of
+--dev only those named in --dev-speakers go in, each with at most --dev-seconds.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+# The toolkit beside this file, installed or not; here and in the processes started from here.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from vqspeech.data.datadir import DataDir
+from vqspeech.data.pack import read_pack, write_pack
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--train", nargs="+", required=True, metavar="DATA", help="data directories to learn from")
+    parser.add_argument("--dev", nargs="*", default=[], metavar="DATA", help="data directories to choose by")
+    parser.add_argument("--without", metavar="FILE", help="speakers to leave out of --train, one a line")
+    parser.add_argument("--dev-speakers", metavar="FILE", help="speakers to take of --dev, one a line (all)")
+    parser.add_argument("--dev-seconds", type=float, default=120.0, help="of each speaker of --dev (%(default)s)")
+    parser.add_argument("--mebibytes", type=float, default=60.0, help="size of the pack at most (%(default)s)")
+    parser.add_argument("--nj", type=int, default=2, help="processes (%(default)s)")
+    parser.add_argument("--out", required=True, metavar="PACK", help="folder to write")
+    args = parser.parse_args()
+    without = set(read_lines(args.without))
+    train = [one for data in args.train for one in DataDir.read(data) if one.speaker not in without]
+    known = set(read_lines(args.dev_speakers))
+    dev, seconds = [], {}
+    for one in (one for data in args.dev for one in DataDir.read(data)):
+        before = seconds.get(one.speaker, 0.0)
+        if before < args.dev_seconds and (not known or one.speaker in known):
+            seconds[one.speaker] = before + (one.seconds or 0.0)
+            dev.append(one)
+    skipped = write_pack(DataDir(train), DataDir(dev), args.out, args.mebibytes, args.nj)
+    pack = read_pack(args.out, args.nj)
+    for name in ("train", "dev"):
+        part = pack.select(name)
+        hours, speakers = pack.lengths[part].sum() / 16000 / 3600, len({pack.speakers[i] for i in part})
+        print(f"{name}: {len(part)} utterances of {speakers} speakers, {hours:.2f} h")
+    size = sum(file.stat().st_size for file in Path(args.out).iterdir())
+    print(f"{size / 2**20:.1f} MiB; voiced: {(pack.f0 > 0).mean():.2f} of the frames")
+    return skipped.status(len(pack))
+
+
+def read_lines(path: str | None) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").split() if path else []
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""A pack: speech, speakers and F0 in few files of few bytes, to be carried to a machine where nothing can be fetched.
+
+    PACK/audio.ogg    recordings, each a whole Ogg Opus file of 16 kHz mono, end to end
+    PACK/index.npz    for each utterance: id, speaker, set, bytes and samples; F0 in cents, delta coded
+
+A recording that is 16 kHz mono Opus already goes in as its bytes are, so nothing is coded twice.
+"""
+
+import io
+import multiprocessing
+import os
+import random
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from vqspeech import audio, world
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import ShardError
+from vqspeech.files import replaced
+from vqspeech.jobs import Skipped, outcomes
+
+STEP = 640
+"""Samples; utterances are filled up with silence to whole multiples."""
+_COMPRESSION = 0.93  # of libsndfile's Opus: about 23 kbit/s
+_AUDIO, _INDEX = "audio.ogg", "index.npz"
+_PEAK = 0.7  # the level at which F0 is tracked
+
+
+@dataclass(frozen=True)
+class Pack:
+    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them, and `f0` float32 `(time / world.FRAME,)` in Hz, 0
+    where unvoiced. Utterance `i` has `lengths[i]` samples from `starts[i]` on, a multiple of `STEP`. `sets[i]` says
+    what it is for ("train" or "dev")."""
+
+    utterances: list[str]
+    speakers: list[str]
+    sets: list[str]
+    samples: np.ndarray
+    f0: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.utterances)
+
+    @property
+    def seconds(self) -> float:
+        """Length of all utterances together, without what fills them up."""
+        return float(self.lengths.sum()) / audio.RATE
+
+    def wave(self, i: int) -> np.ndarray:
+        """The waveform of utterance `i`: float32 `(samples,)` in [-1, 1]."""
+        return self.samples[self.starts[i] :][: self.lengths[i]].astype(np.float32) / 32768
+
+    def pitch(self, i: int) -> np.ndarray:
+        """F0 of utterance `i` in Hz, 0 where unvoiced: float32 `(frames,)`."""
+        return self.f0[self.starts[i] // world.FRAME :][: world.frames_in(int(self.lengths[i]))]
+
+    def select(self, name: str) -> np.ndarray:
+        """Return the indices of the utterances of a set ("train" or "dev")."""
+        return np.flatnonzero(np.array(self.sets) == name)
+
+
+def write_pack(
+    train: DataDir, dev: DataDir, path: str | Path, mebibytes: float = 60.0, nj: int = 1, seed: int = 0
+) -> Skipped:
+    """Write a pack of at most `mebibytes`; return the recordings that could not be used, each with its reason.
+
+    Where not everything fits, the speakers of `train` who have most lose utterances; those of `dev` stay.
+    """
+    items = [(utterance, name) for name, data in (("train", train), ("dev", dev)) for utterance in data]
+    ready, skipped = [], Skipped()
+    for (utterance, name), result, error in outcomes(_prepare, items, nj, "pack"):
+        if error is None:
+            ready.append((name, utterance, *result))
+        else:
+            skipped.add(utterance.id, error)
+    if not ready:
+        raise ShardError(f"{path}: no recording could be packed; the reasons are above")
+    random.Random(seed).shuffle(ready)
+    # Each utterance ranked by what its speaker has without it: who has little keeps it all.
+    seconds: dict[str, float] = {}
+    ranks = []
+    for i, (name, utterance, _, samples, _) in enumerate(ready):
+        before = seconds.get(utterance.speaker, 0.0)
+        seconds[utterance.speaker] = before + samples / audio.RATE
+        ranks.append((before if name == "train" else -1.0, i))
+    room, kept = mebibytes * 2**20, []
+    for _, i in sorted(ranks):
+        room -= len(ready[i][2]) + _BYTES_A_FRAME * len(ready[i][4])
+        if room < 0:
+            break
+        kept.append(ready[i])
+    kept.sort(key=lambda one: (one[0], one[1].id))
+    folder = Path(path)
+    with replaced(folder / _AUDIO) as temporary:
+        temporary.write_bytes(b"".join(one[2] for one in kept))
+    with replaced(folder / _INDEX) as temporary:
+        np.savez_compressed(
+            temporary,
+            utterances=np.array([one[1].id for one in kept]),
+            speakers=np.array([one[1].speaker for one in kept]),
+            sets=np.array([one[0] for one in kept]),
+            sizes=np.array([len(one[2]) for one in kept]),
+            lengths=np.array([one[3] for one in kept]),
+            cents=np.diff(np.concatenate([one[4] for one in kept]), prepend=np.int16(0)),
+        )
+    return skipped
+
+
+_BYTES_A_FRAME = 0.9  # of F0, delta coded and deflated, at most
+
+
+def read_pack(path: str | Path, nj: int | None = None) -> Pack:
+    """Return the pack in a folder, its recordings decoded by `nj` processes (None: one a core).
+
+    Raises `ShardError` where a file of it is missing or damaged.
+    """
+    folder = Path(path)
+    try:
+        with np.load(folder / _INDEX) as index:
+            utterances, speakers, sets = (index[name].tolist() for name in ("utterances", "speakers", "sets"))
+            sizes, lengths, cents = index["sizes"], index["lengths"], np.cumsum(index["cents"], dtype=np.int16)
+        data = (folder / _AUDIO).read_bytes()
+    except FileNotFoundError as error:
+        raise ShardError(f"{error.filename}: missing; make the pack again") from None
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ShardError(f"{folder}: the pack is damaged ({error}); make it again") from None
+    filled = -(-lengths // STEP) * STEP
+    starts = np.concatenate([[0], np.cumsum(filled)[:-1]])
+    ends = np.concatenate([[0], np.cumsum(sizes)])
+    if ends[-1] != len(data) or len(cents) != sum(world.frames_in(int(length)) for length in lengths):
+        raise ShardError(f"{folder}: the files of the pack are not of one pack; make it again")
+    samples = np.zeros(int(filled.sum()), dtype=np.int16)
+    jobs = [(data[first:last], int(length)) for (first, last), length in zip(pairwise(ends), lengths, strict=True)]
+    nj = nj or os.cpu_count() or 1
+    with ProcessPoolExecutor(nj, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waves = pool.map(_decode_normalised, jobs, chunksize=16)
+        for start, wave in zip(starts, waves, strict=True):
+            samples[start : start + len(wave)] = wave
+    f0 = np.zeros(len(samples) // world.FRAME, dtype=np.float32)
+    first = 0
+    for start, length in zip(starts, lengths, strict=True):
+        frames = world.frames_in(int(length))
+        part = cents[first : first + frames].astype(np.float32)
+        f0[start // world.FRAME :][:frames] = np.where(part > 0, world.LOWEST_F0 * 2 ** ((part - 1) / 1200), 0.0)
+        first += frames
+    return Pack(utterances, speakers, sets, samples, f0, starts, lengths)
+
+
+def _prepare(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
+    """Opus bytes, number of samples, and F0 in cents above `world.LOWEST_F0` plus one, 0 where unvoiced."""
+    utterance, _ = item
+    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    header = audio.info(utterance.path)
+    whole = utterance.start == 0 and utterance.end is None
+    if whole and utterance.path.endswith(".opus") and (header.rate, header.channels) == (audio.RATE, 1):
+        data = Path(utterance.path).read_bytes()
+    else:
+        buffer = io.BytesIO()
+        kind = {"format": "OGG", "subtype": "OPUS", "compression_level": _COMPRESSION}
+        with soundfile.SoundFile(buffer, "w", audio.RATE, 1, **kind) as file:
+            file.write(wave)
+        data = buffer.getvalue()
+        wave = _decode((data, len(wave))).astype(np.float32) / 32768
+    wave = wave - wave.mean()
+    f0 = np.exp(world.log_f0(wave * (_PEAK / max(1e-6, np.abs(wave).max()))))
+    cents = np.round(1200 * np.log2(np.maximum(f0, world.LOWEST_F0) / world.LOWEST_F0)) + 1
+    return data, len(wave), np.where(f0 > 1, cents, 0).astype(np.int16)
+
+
+def _decode_normalised(job: tuple[bytes, int]) -> np.ndarray:
+    from vqspeech import loudness
+
+    return loudness.normalise(_decode(job).astype(np.float32) / 32768).samples
+
+
+def _decode(job: tuple[bytes, int]) -> np.ndarray:
+    data, length = job
+    wave = soundfile.read(io.BytesIO(data), dtype="int16")[0][:length]
+    return np.pad(wave, (0, length - len(wave)))
