@@ -1,4 +1,4 @@
-"""Shards: what comes out is what audio.mulaw and world.analysis make of the recordings, and damage is named."""
+"""Shards: what comes out is what normalisation and world.analysis make of the recordings, and damage is named."""
 
 import json
 import os
@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, buzz
-from vqspeech import audio, world
+from vqspeech import audio, loudness, world
 from vqspeech.cli import main
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.dump import Shards, shards, speaker_names, write_shards
@@ -24,12 +24,12 @@ def same(found: Shards, data: DataDir, with_world: bool = True) -> None:
     assert found.utterances == [u.id for u in data] and found.speakers == [u.speaker for u in data]
     for i, utterance in enumerate(data):
         wave = audio.waveform(utterance.path, utterance.start, utterance.end)
-        levels = found.levels(i)
-        assert len(levels) == world.frames_in(len(wave)) * world.FRAME
-        assert np.array_equal(levels[: len(wave)], audio.mulaw(wave))
-        assert (levels[len(wave) :] == audio.MIDPOINT).all(), "filled with silence"
+        samples, expected = found.samples(i), loudness.normalise(wave).samples
+        assert samples.dtype == np.int16 and len(samples) == world.frames_in(len(wave)) * world.FRAME
+        assert np.array_equal(samples[: len(wave)], expected)
+        assert not samples[len(wave) :].any(), "filled with silence"
         if with_world:
-            assert np.array_equal(found.world(i), world.analysis(wave).astype(np.float16))
+            assert np.array_equal(found.world(i), world.analysis(loudness.waveform(expected)).astype(np.float16))
 
 
 @pytest.fixture
@@ -71,9 +71,9 @@ def test_round_trip(small_shards: Shards, small_data: DataDir):
 
 
 def test_parts(small_shards: Shards):
-    whole, frames = small_shards.levels(3), small_shards.world(3)
-    assert np.array_equal(small_shards.levels(3, 320, 800), whole[320:800])
-    assert np.array_equal(small_shards.levels(3, 320, 10**9), whole[320:]), "not into the next utterance"
+    whole, frames = small_shards.samples(3), small_shards.world(3)
+    assert np.array_equal(small_shards.samples(3, 320, 800), whole[320:800])
+    assert np.array_equal(small_shards.samples(3, 320, 10**9), whole[320:]), "not into the next utterance"
     assert np.array_equal(small_shards.world(3, 2, 5), frames[2:5])
     assert np.array_equal(small_shards.world(3, 2, 10**9), frames[2:])
     assert len(frames) * world.FRAME == len(whole)
@@ -111,10 +111,10 @@ def test_command(mixed: DataDir, tmp_path: Path, capsys: pytest.CaptureFixture):
 
 def test_dumping_again_leaves_nothing_of_the_old(small_data: DataDir, damaged: Path):
     (damaged / "statistics.mfcc.npy").write_bytes(b"of the old utterances")
-    (damaged / ".audio.001.u8.4711.tmp.u8").write_bytes(b"of a dump that was killed")
+    (damaged / ".audio.001.s16.4711.tmp.s16").write_bytes(b"of a dump that was killed")
     found, _ = write_shards(small_data.subset(speakers=["low"]), damaged)
     assert len(found) == 4
-    assert sorted(os.listdir(damaged)) == ["audio.000.u8", "index.json", "utterances.tsv"]
+    assert sorted(os.listdir(damaged)) == ["audio.000.s16", "index.json", "utterances.tsv"]
 
 
 def test_a_killed_dump_is_no_dump(small_data: DataDir, damaged: Path, tmp_path: Path):
@@ -124,13 +124,13 @@ import os, sys
 from vqspeech import audio
 from vqspeech.data import dump
 from vqspeech.data.datadir import DataDir
-read, left = audio.waveform, [3]
-def waveform(*arguments):
+read, left = audio.sounding, [3]
+def sounding(*arguments):
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), 9)
     return read(*arguments)
-audio.waveform = waveform
+audio.sounding = sounding
 dump.write_shards(DataDir.read(sys.argv[1]), sys.argv[2], shard_samples=1)
 """
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "data"), str(damaged)], cwd=ROOT)
@@ -169,7 +169,7 @@ def test_what_is_no_dump(damaged: Path, tmp_path: Path):
             shards(path)
 
 
-@pytest.mark.parametrize("name", ["index.json", "utterances.tsv", "audio.000.u8", "world.000.f16"])
+@pytest.mark.parametrize("name", ["index.json", "utterances.tsv", "audio.000.s16", "world.000.f16"])
 @pytest.mark.parametrize("kept", [None, 0.0, 0.5, 0.97])
 def test_every_file_must_be_whole(damaged: Path, name: str, kept: float | None):
     path = damaged / name

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from vqspeech import audio, world
+from vqspeech import world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import SpeakerError
@@ -16,10 +16,10 @@ NAMES = ["high", "low"]
 
 
 def made(frames: list[int], speakers: list[str] | None = None) -> Shards:
-    """A dump in memory of utterances of so many frames; sample s of all has the level (s // FRAME) % 251, and WORLD
+    """A dump in memory of utterances of so many frames; sample s of all is (s // FRAME) % 251 + 1, and WORLD
     frame f all channels f % 2048."""
     total, length = sum(frames), np.array(frames) * world.FRAME
-    levels = np.repeat((np.arange(total) % 251).astype(np.uint8), world.FRAME)
+    levels = np.repeat((np.arange(total) % 251 + 1).astype(np.int16), world.FRAME)
     parts = np.repeat((np.arange(total) % 2048).astype(np.float16)[:, None], world.CHANNELS, 1)
     names = [f"u{i}" for i in range(len(frames))]
     who = speakers or ["high"] * len(frames)
@@ -40,7 +40,7 @@ def test_a_batch_is_a_function_of_seed_step_and_process(small_shards: Shards):
 def test_shapes(small_shards: Shards):
     statistics = np.arange(8 * 2 * 3, dtype=np.float32).reshape(8, 2, 3)
     batch = Windows(small_shards, ["another", *NAMES], 3200, statistics).random(5, 0, 0)
-    assert batch.samples.shape == (5, 3200) and batch.samples.dtype == torch.uint8
+    assert batch.samples.shape == (5, 3200) and batch.samples.dtype == torch.int16
     assert batch.lengths.tolist() == [3200] * 5
     assert set(batch.speakers.tolist()) <= {1, 2}, "by the model's list of speakers, not the dump's"
     assert batch.statistics is not None and batch.statistics.shape == (5, 2, 3)
@@ -67,8 +67,8 @@ def test_windows_lie_within_utterances_and_line_up_with_the_frames():
         assert begins <= first and first + length // world.FRAME <= begins + frames[speaker]
         inside = np.arange(length // world.FRAME)
         assert (target[:, inside] == first + inside).all() and (target[:, len(inside) :] == 0).all()
-        assert (samples[:length].reshape(-1, world.FRAME) == ((first + inside) % 251)[:, None]).all()
-        assert (samples[length:] == audio.MIDPOINT).all(), "the rest is silence"
+        assert (samples[:length].reshape(-1, world.FRAME) == ((first + inside) % 251 + 1)[:, None]).all()
+        assert not samples[length:].any(), "the rest is silence"
     possible = {(i, start) for i, count in enumerate(frames) for start in range(max(1, count - size + 1))}
     assert starts == possible, "every window there is, first and last ones too"
 

@@ -60,7 +60,7 @@ def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
     assert len(windows) == sum(-(-int(length) // model.hop) for length in small_shards.length)
     assert isinstance(model.encoder, Projection)
     z = clustering.projected(model.encoder, windows)
-    codes = np.concatenate([model.encode_blocks([clustering.audio.linear(small_shards.levels(i))]) for i in range(8)])
+    codes = np.concatenate([model.encode_normalised(small_shards.samples(i)) for i in range(8)])
     assert (model.quantizer.nearest(z).numpy() == codes).mean() > 0.98  # sums in another order
 
 

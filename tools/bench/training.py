@@ -17,10 +17,10 @@ SPEAKERS = [f"p{i}" for i in range(109)]  # as many as VCTK has
 
 
 def random_batch(windows: int, samples: int) -> Batch:
-    """Windows of noise: the levels do not change what a step costs."""
+    """Windows of noise: the samples do not change what a step costs."""
     generator = torch.Generator().manual_seed(1)
-    levels = torch.randint(0, 256, (windows, samples), generator=generator, dtype=torch.uint8)
-    return Batch(levels, torch.full((windows,), samples), torch.arange(windows) % len(SPEAKERS), None, None)
+    noise = torch.randint(-3000, 3000, (windows, samples), generator=generator, dtype=torch.int16)
+    return Batch(noise, torch.full((windows,), samples), torch.arange(windows) % len(SPEAKERS), None, None)
 
 
 def model_of(name: str) -> VQVAE:

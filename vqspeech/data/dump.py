@@ -1,9 +1,10 @@
-"""Shards: what training reads. µ-law audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
+"""Shards: what training reads. Normalised audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
 
     SHARDS/index.json        version, rate, numbers of utterances and samples, genders of the speakers as far as known,
                              the files of each shard (relative, or absolute where one lives elsewhere)
     SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
-    SHARDS/audio.000.u8      µ-law levels, utterances end to end, each filled with silence to whole 10 ms frames
+    SHARDS/audio.000.s16     samples (int16, little-endian) as `loudness.normalise` gives them, utterances end to end,
+                             each filled with silence to whole 10 ms frames
     SHARDS/world.000.f16     WORLD frames (frames, channels), frame i of an utterance at its first sample / FRAME + i
 
 The index is written last: a dump that was cut short is not a dump, and is said to be so.
@@ -17,20 +18,21 @@ from pathlib import Path
 
 import numpy as np
 
-from vqspeech import audio, world
+from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ShardError
 from vqspeech.files import replaced, write_text
 from vqspeech.jobs import Skipped, outcomes
 
-VERSION = 1
+VERSION = 2
+_SAMPLE = np.dtype("<i2")
 SHARD_SAMPLES = 1 << 29
 """Samples in a shard at most (about 9 hours), unless one utterance has more."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """A dump, mapped into memory and not read: utterance `i` is `levels(i)`, and `world(i)` where there is one."""
+    """A dump, mapped into memory and not read: utterance `i` is `samples(i)`, and `world(i)` where there is one."""
 
     path: Path
     utterances: list[str]
@@ -50,8 +52,8 @@ class Shards:
         """Length of all utterances together."""
         return float(self.length.sum()) / audio.RATE
 
-    def levels(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """µ-law levels of samples `start` to `stop` of utterance `i`: uint8 `(samples,)`."""
+    def samples(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Normalised samples `start` to `stop` of utterance `i`: int16 `(samples,)`."""
         stop = int(self.length[i]) if stop is None else min(stop, int(self.length[i]))
         return self.audio_maps[self.shard[i]][self.first[i] + start : self.first[i] + stop]
 
@@ -74,7 +76,7 @@ def shards(path: str | Path) -> Shards:
         rows = [line.split("\t") for line in (path / "utterances.tsv").read_text(encoding="utf-8").splitlines()]
         numbers = np.array([[int(value) for value in row[2:]] for row in rows], dtype=np.int64).reshape(-1, 3)
         files = index["shards"]
-        audio_maps = [np.memmap(path / file["audio"], np.uint8, "r") for file in files]
+        audio_maps = [np.memmap(path / file["audio"], _SAMPLE, "r") for file in files]
         world_maps = [
             np.memmap(path / file["world"], np.float16, "r").reshape(-1, world.CHANNELS)
             for file in files
@@ -106,11 +108,10 @@ def shards(path: str | Path) -> Shards:
 
 
 def _features(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.ndarray | None]:
-    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
-    levels = audio.mulaw(wave)
-    padding = world.frames_in(len(levels)) * world.FRAME - len(levels)
-    frames = world.analysis(wave).astype(np.float16) if with_world else None
-    return np.pad(levels, (0, padding), constant_values=audio.MIDPOINT), frames
+    blocks = audio.sounding(utterance.path, utterance.start, utterance.end)
+    samples = loudness.normalise(blocks).samples
+    frames = world.analysis(loudness.waveform(samples)).astype(np.float16) if with_world else None
+    return np.pad(samples, (0, -len(samples) % world.FRAME)), frames
 
 
 def write_shards(
@@ -123,7 +124,7 @@ def write_shards(
     path, skipped = Path(path), Skipped()
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
-    for kind in ("audio.*.u8", "world.*.f16", "statistics.*.npy"):
+    for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*.npy"):
         for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:  # these a dump that was killed has left
             old.unlink()
     rows: list[str] = []
@@ -140,19 +141,19 @@ def write_shards(
     results = dumped()
     pending = next(results, None)
     while pending is not None:
-        names = {"audio": f"audio.{len(files):03d}.u8"} | (
+        names = {"audio": f"audio.{len(files):03d}.s16"} | (
             {"world": f"world.{len(files):03d}.f16"} if with_world else {}
         )
         first = 0
         with replaced(path / names["audio"]) as audio_path, open(audio_path, "wb") as audio_file:
             frame_parts: list[bytes] = []
             while pending is not None and (not first or first + len(pending[1]) <= shard_samples):
-                utterance, levels, frames = pending
-                audio_file.write(levels.tobytes())
+                utterance, wave, frames = pending
+                audio_file.write(wave.astype(_SAMPLE).tobytes())
                 if frames is not None:
                     frame_parts.append(frames.tobytes())
-                rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(levels)}\n")
-                first += len(levels)
+                rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(wave)}\n")
+                first += len(wave)
                 pending = next(results, None)
         if with_world:
             with replaced(path / names["world"]) as world_path:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech import audio, world
+from vqspeech import world
 from vqspeech.data.dump import Shards
 from vqspeech.errors import SpeakerError
 from vqspeech.pitch import pitch_statistics
@@ -20,7 +20,7 @@ from vqspeech.pitch import pitch_statistics
 
 @dataclass
 class Batch:
-    """Windows of speech. `samples` uint8 `(batch, time)`; `lengths` the valid samples of each, a multiple of 10 ms, the
+    """Windows of speech. `samples` int16 `(batch, time)`; `lengths` the valid samples of each, a multiple of 10 ms, the
     rest is silence; `speakers` indices; `statistics` `(batch, 2, channels)` mean and deviation of the front end's
     channels over each whole utterance, or None; `world` float32 `(batch, channels, frames)`, or None."""
 
@@ -97,13 +97,13 @@ class Windows:
 
     def _batch(self, utterances: np.ndarray, frames: np.ndarray) -> Batch:
         shards, size = self.shards, self.samples
-        samples = np.full((len(utterances), size), audio.MIDPOINT, dtype=np.uint8)
+        samples = np.zeros((len(utterances), size), dtype=np.int16)
         lengths = np.empty(len(utterances), dtype=np.int64)
         targets = (
             np.zeros((len(utterances), size // world.FRAME, world.CHANNELS), np.float32) if shards.world_maps else None
         )
         for row, (i, frame) in enumerate(zip(utterances, frames, strict=True)):
-            part = shards.levels(i, frame * world.FRAME, frame * world.FRAME + size)
+            part = shards.samples(i, frame * world.FRAME, frame * world.FRAME + size)
             samples[row, : len(part)] = part
             lengths[row] = len(part)
             if targets is not None:
@@ -121,7 +121,7 @@ class Windows:
 def utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:
     """Mean and deviation of a front end's channels over each utterance: float32 `(utterances, 2, channels)`.
 
-    Computed once by `statistics` (levels `(time,)` → `(2, channels)`) and kept beside the shards under `name`.
+    Computed once by `statistics` (int16 samples `(time,)` → `(2, channels)`) and kept beside the shards under `name`.
     """
     from vqspeech.files import replaced
 
@@ -130,7 +130,7 @@ def utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor
         kept = np.load(path, allow_pickle=False)
         if len(kept) == len(shards):
             return kept
-    found = np.stack([statistics(torch.from_numpy(shards.levels(i).copy())).numpy() for i in range(len(shards))])
+    found = np.stack([statistics(torch.from_numpy(shards.samples(i).copy())).numpy() for i in range(len(shards))])
     with replaced(path) as temporary, open(temporary, "wb") as file:
         np.save(file, found.astype(np.float32))
     return found.astype(np.float32)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vqspeech import audio, world
+from vqspeech import audio, loudness, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.envelopes import require_world
 from vqspeech.metrics.quality import pesq, stoi
@@ -48,7 +48,9 @@ def resynthesised(dump: Shards, number: int) -> list[Resynthesised]:
     found = []
     for i in turns[:number]:
         frames = dump.world(i).astype(np.float32)
-        found.append(Resynthesised(dump.utterances[i], frames, audio.linear(dump.levels(i)), world.synthesis(frames)))
+        found.append(
+            Resynthesised(dump.utterances[i], frames, loudness.waveform(dump.samples(i)), world.synthesis(frames))
+        )
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqspeech import audio, pretrained
+from vqspeech import audio, loudness, pretrained
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
@@ -127,33 +127,44 @@ class Coder(nn.Module):
         wave = np.asarray(wave)
         if wave.ndim != 1 or not len(wave) or not np.isfinite(wave).all():
             raise ValueError("a waveform is a non-empty array (samples,) of finite numbers")
-        return self.encode_blocks([wave])
+        return self.encode_normalised(loudness.normalise(wave).samples)
+
+    def encode_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        """Codes of a waveform that comes in blocks, as `encode`; memory is that of its samples and of one piece."""
+        return self.encode_normalised(loudness.normalise(blocks).samples)
 
     @torch.inference_mode()
-    def encode_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        """Codes of a waveform that comes in blocks, as `encode`; memory is that of 8-bit levels and of one piece."""
-        levels = np.concatenate([audio.mulaw(block) for block in blocks])
-        levels = np.pad(levels, (0, -len(levels) % self.hop), constant_values=audio.MIDPOINT)
+    def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
+        """Codes of a recording as `loudness.normalise` gives it, int16 `(time,)`: int64 `(codes,)`."""
+        samples, inside = self.with_silence(samples)
         margin = -(-self.encoder_field // self.hop) * self.hop
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
-        statistics = self._statistics(levels, step, margin)
+        statistics = self._statistics(samples, step, margin)
         codes = []
-        for start in range(0, len(levels), step):
+        for start in range(0, len(samples), step):
             first = max(0, start - margin)
-            piece = torch.from_numpy(levels[None, first : start + step + margin].copy()).to(self.device)
+            piece = torch.from_numpy(samples[None, first : start + step + margin].copy()).to(self.device)
             batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
             found = self.quantizer.nearest(self.latents(batch)[0][0].T)
             codes.append(found[(start - first) // self.hop :][: step // self.hop].cpu().numpy())
-        return np.concatenate(codes)
+        return np.concatenate(codes)[inside]
 
-    def _statistics(self, levels: np.ndarray, step: int, margin: int) -> Tensor | None:
+    def with_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
+        """Return normalised samples `(time,)` between stretches of silence as long as what one code depends on, and
+        which of the codes of that are those of the samples: a recording that is cut off within a word has the same
+        codes as one that goes on in silence."""
+        margin, count = -(-self.encoder_field // self.hop), -(-len(samples) // self.hop)
+        silence = margin * self.hop
+        return np.pad(samples, (silence, silence + -len(samples) % self.hop)), slice(margin, margin + count)
+
+    def _statistics(self, samples: np.ndarray, step: int, margin: int) -> Tensor | None:
         """The front end's statistics of one utterance `(1, 2, channels)`, gathered piece by piece."""
         if not isinstance(self.frontend, LogMel):
             return None
-        total, square, count, hop = torch.zeros(()), torch.zeros(()), 0, self.frontend.hop
-        for start in range(0, len(levels), step):
+        total, square, count, hop = torch.zeros(()), torch.zeros(()), torch.zeros(()), self.frontend.hop
+        for start in range(0, len(samples), step):
             first = max(0, start - margin)
-            piece = torch.from_numpy(levels[first : start + step + margin].copy()).to(self.device)
+            piece = torch.from_numpy(samples[first : start + step + margin].copy()).to(self.device)
             inside = (start - first) // hop
             sums = self.frontend.sums(piece, inside, inside + step // hop)
             total, square, count = total + sums[0], square + sums[1], count + sums[2]

@@ -4,12 +4,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech import audio
+from vqspeech import audio, loudness
 from vqspeech.errors import ConfigError
 from vqspeech.torchaudio_functional import functional
 
 _FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
-_FLOOR = 1e-5
+_FLOOR = loudness.LEVEL - 38.0
+"""Level of the white noise that is added to every mel energy (dBFS): what is fainter looks like silence."""
+_MARGIN = 10
+"""Frames around speech that are seen, too (100 ms)."""
 _WARPS = 11
 
 
@@ -32,8 +35,23 @@ def levels(waves: Tensor) -> Tensor:
     return ((waves.sign() * curve + 1) / 2 * (audio.LEVELS - 1) + 0.5).to(torch.uint8)
 
 
+def waveforms(samples: Tensor) -> Tensor:
+    """Waveform of int16 samples: float32, same shape, in [-1, 1)."""
+    return samples.float() / loudness.SCALE
+
+
+def speech_frames(waveforms: Tensor) -> Tensor:
+    """Return which 10 ms frames hold speech of waveforms `(batch, time)` at `loudness.LEVEL`: bool `(batch, frames)`.
+
+    Those whose power, smoothed by a running median, is above `loudness.LEVEL` - `loudness.RANGE`.
+    """
+    powers = waveforms.unflatten(1, (-1, _HOP)).square().mean(2)
+    wide = F.pad(powers, (loudness.SMOOTHING // 2, loudness.SMOOTHING // 2))
+    return wide.unfold(1, loudness.SMOOTHING, 1).median(2).values > loudness.ratio(loudness.LEVEL - loudness.RANGE)
+
+
 class Waveform(nn.Module):
-    """The µ-law levels as numbers in [-1, 1], one channel, at the sample rate."""
+    """The 8-bit µ-law levels of the samples as numbers in [-1, 1], one channel, at the sample rate."""
 
     name, channels, hop, reach = "waveform", 1, 1, 0
 
@@ -42,23 +60,27 @@ class Waveform(nn.Module):
         if warp:
             raise ConfigError("frontend.warp is for log-mel and MFCC frames; there is no frequency axis in samples")
 
-    def forward(self, levels: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
-        """levels `(batch, time)` uint8, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
-        return (((levels.float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
+    def forward(self, samples: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
+        """samples `(batch, time)` int16, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
+        return (((levels(waveforms(samples)).float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
 
 
 class LogMel(nn.Module):
-    """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the utterance.
+    """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the speech of the utterance.
+
+    Frames more than 100 ms from speech are masked, so that neither the length nor the noise of a pause plays a part.
 
     In training the frequency axis of each window is stretched by a random factor between 1 - `warp` and 1 + `warp`
     (vocal tract length perturbation; Jaitly and Hinton, 2013), while the decoder has to give back the speech as it was:
     so the codes cannot say how long the speaker's vocal tract is, and the decoder learns that from the speaker.
     """
 
-    name, channels, hop, reach = "logmel", _MELS, _HOP, _FFT
+    name, channels, hop, mels = "logmel", _MELS, _HOP, _MELS
+    reach = _FFT + (loudness.SMOOTHING + 2 * _MARGIN) * _HOP
     filters: Tensor
     warped_filters: Tensor
     window: Tensor
+    floor: Tensor
 
     def __init__(self, warp: float = 0.0):
         super().__init__()
@@ -66,54 +88,61 @@ class LogMel(nn.Module):
             raise ConfigError(f"frontend.warp is {warp}; give 0 (none) or more, and less than 0.5")
         self.warp = warp
         filters = functional().melscale_fbanks(
-            _FFT // 2 + 1, 20.0, audio.RATE / 2, _MELS, audio.RATE, norm="slaney", mel_scale="slaney"
+            _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm="slaney", mel_scale="slaney"
         )
         self.register_buffer("filters", filters, persistent=False)
         warped = [stretched(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
         self.register_buffer("warped_filters", torch.stack(warped), persistent=False)
         self.register_buffer("window", F.pad(torch.hann_window(400), (56, 56)), persistent=False)
+        floor = loudness.ratio(_FLOOR) * self.window.square().sum() * filters.sum(0)
+        self.register_buffer("floor", floor, persistent=False)
 
-    def spectra(self, levels: Tensor, mask: Tensor) -> Tensor:
-        """Power spectra `(batch, time / 160, bins)`; frame i is centred at sample 160 i + 80."""
-        wave = waves(levels) * mask
-        frames = F.pad(wave, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
+    def spectra(self, waveforms: Tensor) -> Tensor:
+        """Power spectra of waveforms `(batch, time)`: `(batch, time / 160, bins)`; frame i is centred at sample
+        160 i + 80."""
+        frames = F.pad(waveforms, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
         return torch.fft.rfft(frames * self.window).abs().square()
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
         """The static channels before normalisation, here the log mel energies: `(batch, channels, frames)`.
 
         filters `(bins, mels)`, or `(batch, bins, mels)` where each window has its own."""
-        return (spectra @ filters).clamp(min=_FLOOR**2).log().transpose(1, 2)
+        return (spectra @ filters + self.floor).log().transpose(1, 2)
 
-    def forward(self, levels: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
-        """levels `(batch, time)` uint8, mask `(batch, time)` bool, statistics `(batch, 2, channels)` (None: none are
-        subtracted) → float32 `(batch, channels, time / 160)`, zero where the mask ends."""
-        with torch.autocast(levels.device.type, enabled=False):
-            spectra = self.spectra(levels, mask)
+    def forward(self, samples: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
+        """samples `(batch, time)` int16, mask `(batch, time)` bool, statistics `(batch, 2, channels)` (None: none are
+        subtracted) → float32 `(batch, channels, time / 160)`, zero where the mask ends and away from speech."""
+        with torch.autocast(samples.device.type, enabled=False):
+            wave = waveforms(samples) * mask
+            spectra = self.spectra(wave)
             static = self.static(spectra, self.filters)
             if self.training and self.warp:
-                chosen = torch.randint(_WARPS, (len(levels),), device=levels.device)
+                chosen = torch.randint(_WARPS, (len(samples),), device=samples.device)
                 warped = self.static(spectra, self.warped_filters[chosen])
                 # The statistics are those of the utterance as it was: warping may not move the mean.
                 static = warped + (static - warped).mean(2, keepdim=True)
             if statistics is not None:
                 static = (static - statistics[:, 0, :, None]) / statistics[:, 1, :, None]
-            return self.dynamic(static * mask[:, None, :: self.hop])
+            seen = F.max_pool1d(speech_frames(wave).float()[:, None], 2 * _MARGIN + 1, 1, _MARGIN)
+            return self.dynamic(static * seen * mask[:, None, :: self.hop])
 
     def dynamic(self, static: Tensor) -> Tensor:
         """All channels from the normalised static ones."""
         return static
 
     @torch.no_grad()
-    def sums(self, levels: Tensor, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor, int]:
-        """Sum, sum of squares (float64, `(channels,)`) and number of frames `start` to `stop` of levels `(time,)`."""
-        spectra = self.spectra(levels[None], torch.ones(1, len(levels), device=levels.device))
-        static = self.static(spectra, self.filters)[0, :, start:stop].double()
-        return static.sum(1), static.square().sum(1), static.shape[1]
+    def sums(self, samples: Tensor, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """Sum and sum of squares (float64, `(channels,)`) over the frames of speech among frames `start` to `stop` of
+        int16 samples `(time,)`, and the number of these frames."""
+        wave = waveforms(samples)[None]
+        static = self.static(self.spectra(wave), self.filters)[0, :, start:stop].double()
+        static = static[:, speech_frames(wave)[0, start:stop]]
+        return static.sum(1), static.square().sum(1), torch.tensor(static.shape[1])
 
-    def statistics(self, levels: Tensor) -> Tensor:
-        """Mean and deviation of the static channels of one utterance: levels `(time,)` → float32 `(2, channels)`."""
-        return moments(*self.sums(levels))
+    def statistics(self, samples: Tensor) -> Tensor:
+        """Mean and deviation of the static channels over the speech of one utterance: int16 samples `(time,)` →
+        float32 `(2, channels)`."""
+        return moments(*self.sums(samples))
 
 
 class Cepstra(LogMel):
@@ -133,7 +162,7 @@ class Cepstra(LogMel):
 class Mfcc(Cepstra):
     """13 MFCC every 10 ms, normalised over the utterance, with their first and second differences."""
 
-    name, channels, reach = "mfcc", 3 * _CEPSTRA, _FFT + 8 * _HOP
+    name, channels, reach = "mfcc", 3 * _CEPSTRA, Cepstra.reach + 8 * _HOP
     slope: Tensor
 
     def __init__(self, warp: float = 0.0):
@@ -159,8 +188,9 @@ def stretched(filters: Tensor, factor: float) -> Tensor:
     return moved * (filters.sum(0) / moved.sum(0).clamp(min=1e-8))
 
 
-def moments(total: Tensor, square: Tensor, count: int) -> Tensor:
-    """Mean and deviation from sum, sum of squares and count: float32 `(2, channels)`."""
+def moments(total: Tensor, square: Tensor, count: Tensor) -> Tensor:
+    """Mean and deviation from sum, sum of squares and count: float32 `(2, channels)`; of none 0 and near 0."""
+    count = count.clamp(min=1)
     mean = total / count
     return torch.stack([mean, (square / count - mean**2).clamp(min=1e-4).sqrt()]).float()
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech import audio, world
+from vqspeech import audio, loudness, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import ConfigError, SpeakerError
@@ -173,13 +173,15 @@ class VQVAE(Coder):
         for name in speakers:
             self.speaker(name)
         once = {id(wave): wave for wave in waves}  # a grid has each source once for every target
-        encoded = {key: self.encode(wave) for key, wave in once.items()}
+        sources = {key: loudness.normalise(wave) for key, wave in once.items()}
+        encoded = {key: self.encode_normalised(source.samples) for key, source in sources.items()}
         pitches: list[np.ndarray | None] = [None] * len(waves)
         if self.decoder.told_pitch:
-            logs = {key: world.log_f0(wave) for key, wave in once.items()}
+            logs = {key: world.log_f0(loudness.waveform(source.samples)) for key, source in sources.items()}
             pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(waves, speakers, strict=True)]
         decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, **sampling)
-        return [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
+        cut = [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
+        return [loudness.restore(sound, sources[id(wave)]) for sound, wave in zip(cut, waves, strict=True)]
 
     def reconstruct(self, wave: np.ndarray, speaker: str, **sampling: Any) -> np.ndarray:
         """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""

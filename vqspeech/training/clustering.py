@@ -68,15 +68,15 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
 def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
     """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
     many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations."""
-    kept, hop = [], model.hop
+    kept = []
     frontend, encoder = cast(LogMel, model.frontend), cast(Projection, model.encoder)
     every = max(1.0, shards.seconds * model.rate / most)
     for i in tqdm(range(len(shards)), desc="frames", unit="", disable=None, leave=False):
-        levels = torch.from_numpy(shards.levels(i).copy())
-        levels = torch.nn.functional.pad(levels, (0, -len(levels) % hop), value=audio.MIDPOINT)
-        statistics = frontend.statistics(levels)[None]
-        batch = Batch(levels[None], torch.tensor([len(levels)]), torch.zeros(1, dtype=torch.long), statistics, None)
-        frames = encoder.windows(model.features(batch)[0])[0]  # (codes, channels, window)
+        padded, inside = model.with_silence(shards.samples(i))
+        samples = torch.from_numpy(padded)
+        statistics = frontend.statistics(samples)[None]
+        batch = Batch(samples[None], torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.long), statistics, None)
+        frames = encoder.windows(model.features(batch)[0])[0, inside]  # (codes, channels, window)
         loud = frames[:, 0].mean(1) > floor
         rows = torch.arange(0, int(loud.sum()), every).long()
         kept.append(frames[loud][rows].flatten(1))

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from vqspeech import audio
+from vqspeech import audio, loudness
 from vqspeech.data.dump import Shards, speaker_names
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import WorldWaveNet
@@ -75,7 +75,7 @@ class SpeechTask:
         from vqspeech.metrics.pictures import spectrograms
 
         self.model.eval()
-        wave = audio.linear(self.dev.levels(0, 0, int(self.options["listen_seconds"] * audio.RATE)))
+        wave = loudness.waveform(self.dev.samples(0, 0, int(self.options["listen_seconds"] * audio.RATE)))
         own = self.dev.speakers[0]
         other = next((name for name in self.model.speakers if name != own), own)
         sounds = {"recording": wave, f"reconstruction {own}": self.model.reconstruct(wave, own)}

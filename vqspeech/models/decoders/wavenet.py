@@ -7,6 +7,7 @@ from torch.nn import functional as F
 from vqspeech.data.windows import Batch
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.samples import SampleDecoder
+from vqspeech.models.frontend import levels, waveforms
 
 
 class WaveNet(SampleDecoder):
@@ -56,7 +57,7 @@ class WaveNet(SampleDecoder):
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}, over the valid samples of the batch."""
-        return {"nll": self.nll(batch.samples, batch.lengths, self.conditioning(latents, speakers))}
+        return {"nll": self.nll(levels(waveforms(batch.samples)), batch.lengths, self.conditioning(latents, speakers))}
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:

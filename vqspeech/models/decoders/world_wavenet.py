@@ -19,7 +19,7 @@ from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.decoders.world import WorldDecoder
-from vqspeech.models.frontend import dithered, levels
+from vqspeech.models.frontend import dithered, levels, waveforms
 
 _LOG_F0, _SCALE = 5.0, 3.0
 """Log F0 of voices lies within 5 ± 1/3 for the most part."""
@@ -108,7 +108,7 @@ class WorldWaveNet(SampleDecoder):
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         frames = self.frames.frames(latents, speakers, batch.lengths, batch.world[:, 0])
         # The filters of the speech itself: those of predicted frames miss its level here and there.
-        excitation = Prediction.of(batch.world).excitation(_audible(dithered(batch.samples)))
+        excitation = Prediction.of(batch.world).excitation(_audible(dithered(levels(waveforms(batch.samples)))))
         excitation = levels(_levelled(excitation) / _PEAK)
         nll = self.nll(excitation, batch.lengths, self.conditioning(frames, speakers))
         return {"nll": nll} | self.frames.loss(latents, speakers, batch)

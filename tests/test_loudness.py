@@ -1,0 +1,86 @@
+"""Normalisation: level, offset, pauses and faint noise change nothing, and come back in what is said."""
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conftest import buzz
+from vqspeech import loudness
+
+SPEECH = np.r_[buzz(0.6, 120), np.zeros(1600, np.float32), buzz(0.5, 170)]
+
+
+def noise(seconds: float, decibels: float) -> np.ndarray:
+    wave = np.random.default_rng(1).standard_normal(round(seconds * 16000))
+    return (10 ** (decibels / 20) * wave).astype(np.float32)
+
+
+def decibels(wave: np.ndarray) -> float:
+    return 10 * np.log10(np.mean(np.square(wave, dtype=np.float64)) + 1e-20)
+
+
+def test_speech_comes_to_one_level():
+    samples, gain = loudness.normalise(SPEECH)
+    wave = loudness.waveform(samples)
+    powers = scipy.signal.medfilt(
+        np.square(wave, dtype=np.float64)[: len(wave) // 160 * 160].reshape(-1, 160).mean(1), 15
+    )
+    assert 10 * np.log10(powers[powers > powers.max() / 10**2.2].mean()) == pytest.approx(-26, abs=0.01)
+    filtered = scipy.signal.sosfilt(scipy.signal.butter(2, 30, "highpass", fs=16000, output="sos"), SPEECH)
+    assert samples.dtype == np.int16
+    np.testing.assert_allclose(wave[1000:], (filtered * gain)[1000:], atol=2e-5)  # its first sample is an offset
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    decibel=st.floats(-40, 20),
+    offset=st.floats(-0.3, 0.3),
+    seconds=st.tuples(st.floats(0, 40), st.floats(0, 40)),
+    faint=st.sampled_from([None, -60.0, -75.0]),
+)
+def test_level_offset_and_pauses_change_nothing(decibel, offset, seconds, faint):
+    around = [np.zeros(round(s * 16000), np.float32) if faint is None else noise(s, faint) for s in seconds]
+    scale = np.float32(10 ** (decibel / 20))
+    wave = np.r_[around[0], SPEECH, around[1]] * (scale if faint is None else 1) + np.float32(offset)
+    plain, found = loudness.normalise(SPEECH), loudness.normalise(wave)
+    assert found.gain * (scale if faint is None else 1) == pytest.approx(plain.gain, rel=0.02)  # .2 dB
+    speech = found.samples[len(around[0]) :][: len(SPEECH)] * (
+        plain.gain / found.gain / (scale if faint is None else 1)
+    )
+    assert np.abs(speech - plain.samples)[3200:].max() <= 3, "and but for the scale the very samples"
+
+
+def test_blocks_are_one_recording():
+    whole = loudness.normalise(SPEECH + np.float32(0.1))
+    blocks = np.array_split(SPEECH + np.float32(0.1), 7)
+    found = loudness.normalise(iter([blocks[0], np.zeros(0, np.float32), *blocks[1:]]))
+    np.testing.assert_array_equal(found.samples, whole.samples)
+    assert found.gain == whole.gain
+
+
+@pytest.mark.parametrize("wave", [np.zeros(8000, np.float32), noise(2, -90), np.zeros(160, np.float32)])
+def test_silence_stays_as_it_is(wave):
+    source = loudness.normalise(wave)
+    assert source.gain == 1 and np.abs(source.samples).max() <= 2 * np.abs(wave).max() * 32768 + 1
+    assert decibels(loudness.restore(buzz(len(wave) / 16000, 120), source)) <= decibels(wave)
+
+
+def test_what_is_said_has_the_level_of_the_source_and_its_silence():
+    quiet, pause = SPEECH * np.float32(0.01), np.zeros(16000, np.float32)
+    source = loudness.normalise(np.r_[pause, quiet, noise(1, -90), pause])
+    model = buzz(len(source.samples) / 16000, 200) * np.float32(0.1)  # speaks everywhere, at its own level
+    restored = loudness.restore(model, source)
+    speech = slice(len(pause), len(pause) + len(quiet))
+    np.testing.assert_allclose(restored[speech][1600:8000], model[speech][1600:8000] / source.gain, rtol=1e-5)
+    assert not restored[: len(pause) - 320].any() and not restored[-len(pause) + 320 :].any()
+    end = slice(speech.stop + 1600, speech.stop + 14400)
+    assert decibels(restored[end]) <= -90 + 0.1
+    assert len(loudness.restore(model[:777], source)) == 777
+
+
+def test_a_click_is_no_speech():
+    click = np.zeros(16000, np.float32)
+    click[8000:8030] = 0.9
+    assert loudness.normalise(np.r_[SPEECH, click]).gain == pytest.approx(loudness.normalise(SPEECH).gain, rel=0.01)
