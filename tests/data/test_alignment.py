@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqspeech.data import alignment
+from vqspeech.data import alignment, ctm, phones
 from vqspeech.data.alignment import Interval
 from vqspeech.data.phones import INDEX, PHONES
 from vqspeech.errors import AlignmentError
@@ -106,6 +106,37 @@ def test_lab_phn_and_full_context_labels(tmp_path):
     assert alignment.read(tmp_path / "a.phn") == [(0, 3050 / 16000, "h#"), (3050 / 16000, 4559 / 16000, "sh")]
 
 
+def test_frames_of_an_affricate_are_its_own_from_the_closure_on():
+    spoken = [Interval(0, 0.2, "tcl"), Interval(0.2, 0.4, "ch"), Interval(0.4, 0.6, "ih")]
+    assert [PHONES[i] for i in alignment.frame_phones(spoken, 6, 10)] == ["ch"] * 4 + ["ih"] * 2
+
+
+@pytest.mark.parametrize(
+    ("labels", "read"),
+    [
+        ("SIL HH_B AH0_I T_E S_S SPN_S <eps>", "SIL HH AH0 T S SPN <eps>"),
+        ("sil S T_B", "sil S T_B"),  # S is a phone: T_B may mean anything
+        ("t_S d_Z", "t_S d_Z"),  # not Kaldi's: d_Z ends in no mark of a position ...
+        ("sil word_B", "sil word_B"),  # ... and this is no phone without it
+        ("ə_I ʃ_E", "ə ʃ"),
+    ],
+)
+def test_kaldis_marks_of_the_position_are_taken_off(tmp_path, labels, read):
+    spans = [Interval(i / 10, (i + 1) / 10, label) for i, label in enumerate(labels.split())]
+    alignment.write_ctm(tmp_path / "a.ctm", "a", spans)
+    alignment.write_textgrid(tmp_path / "a.TextGrid", {"phones": spans})
+    for name in ("a.ctm", "a.TextGrid"):
+        assert [i.label for i in alignment.read(tmp_path / name, "a")] == read.split()
+
+
+def test_a_short_utterance_of_a_ctm_is_read_as_the_others(tmp_path):
+    """Its own labels do not show that they have marks."""
+    (tmp_path / "a.ctm").write_text("a 1 0 1 AA0_S\nb 1 0 1 sil\nb 1 1 1 S\n")
+    assert alignment.read(tmp_path / "a.ctm", "a")[0].label == "AA0_S"
+    (tmp_path / "b.ctm").write_text("a 1 0 1 AA0_S\nb 1 0 1 sil\nb 1 1 1 S_S\n")
+    assert alignment.read(tmp_path / "b.ctm", "a")[0].label == "AA0"
+
+
 def test_ctm_of_many_utterances(tmp_path):
     path = tmp_path / "ali.ctm"
     path.write_text("a 1 0.00 0.10 sil 0.9\na 1 0.10 0.05 AH0\nb 1 0.00 0.30 sil\n")
@@ -117,9 +148,88 @@ def test_ctm_of_many_utterances(tmp_path):
         alignment.read(path, "c")
 
 
+def test_what_a_ctm_may_have(tmp_path):
+    """Comments, confidence, type and speaker, DOS line ends, a byte order mark, names of columns, lines out of turn."""
+    path = tmp_path / "a.ctm"
+    path.write_bytes(
+        b"\xef\xbb\xbfutterance channel start duration phone\r\n;; made by hand\r\n"
+        b"a 1 0 0.5 AA 0.9 lex anna\r\nb A 0.25 0.5 IH\r\n;; more\r\n\r\na 1 0.5 0.5 T\r\n"
+    )
+    assert alignment.read(path, "a") == [(0, 0.5, "AA"), (0.5, 1, "T")]
+    assert alignment.read(path, "b") == [(0.25, 0.75, "IH")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "spoiled"),
+    [
+        ("b 1 x 0.5 IH", r"a.ctm:3: 'x' is no time", ["b"]),
+        ("b 1 0 0.5", r"a.ctm:3: want 'utterance", ["b"]),
+        ("c 1 0 -0.5 IH", r"a.ctm:3: time -0.5 is out of range", ["c"]),
+        ("0.5 0.5 IH", r"a.ctm:3: want 'utterance", ["a"]),  # its id is lost: it may be of the line before
+    ],
+)
+def test_a_bad_line_costs_its_utterance_alone(tmp_path, line, message, spoiled):
+    path = tmp_path / "a.ctm"
+    path.write_text(f"a 1 0 0.5 AA\na 1 0.5 0.5 T\n{line}\nb 1 0.5 0.5 T\nd 1 0 1 T\n")
+    for name in ("a", "b", "d", *spoiled):
+        if name in spoiled:
+            with pytest.raises(AlignmentError, match=message):
+                alignment.read(path, name)
+        else:
+            assert alignment.read(path, name)
+
+
+def test_many_ctm_files_are_gone_through_once_each(tmp_path, monkeypatch):
+    """In round robin, as the utterances of a corpus are spread over Kaldi's jobs."""
+    checked = []
+    monkeypatch.setattr(ctm, "_check", lambda path, *_: checked.append(path))
+    paths = [tmp_path / f"{i}.ctm" for i in range(40)]
+    for path in paths:
+        path.write_text("".join(f"{path.stem}-{n} 1 0 1 AA\n" for n in range(3)))
+    for n in range(3):
+        for path in paths:
+            assert alignment.read(path, f"{path.stem}-{n}") == [(0, 1, "AA")]
+    assert len(checked) == 120
+    paths[0].write_text("0-0 1 0 2 IH\n")
+    assert alignment.read(paths[0], "0-0") == [(0, 2, "IH")]
+
+
+@pytest.mark.parametrize(
+    ("content", "spans"),
+    [
+        ("0 0.25 pau\n0.25 1.5 p\n", [(0, 0.25, "pau"), (0.25, 1.5, "p")]),  # HTK's columns, in seconds
+        ("0.0 1.0 pau\n1.0 2.0 p\n", [(0, 1, "pau"), (1, 2, "p")]),
+        ("0.0 2500000.0 pau\n2500000.0 5000000.0 p 12.5 word\n", [(0, 0.25, "pau"), (0.25, 0.5, "p")]),
+        ("0 2500000 sil-p+iy\n///\n0 2500000 x\n", [(0, 0.25, "p")]),
+        ("signal a1\nnfields 1\n#\n    0.13500 125 pau\n 0.225 125 t\n", [(0, 0.135, "pau"), (0.135, 0.225, "t")]),
+    ],
+)
+def test_lab_in_its_kinds(tmp_path, content, spans):
+    (tmp_path / "a.lab").write_text(content)
+    read = alignment.read(tmp_path / "a.lab")
+    assert [one.label for one in read] == [span[2] for span in spans]
+    assert [one[:2] for one in read] == [pytest.approx(span[:2]) for span in spans]
+
+
+def test_phn_in_seconds_and_buckeye(tmp_path):
+    (tmp_path / "A.PHN").write_text("0.0 0.5 h#\r\n0.5 0.75 tcl\r\n")
+    assert alignment.read(tmp_path / "A.PHN") == [(0, 0.5, "h#"), (0.5, 0.75, "tcl")]
+    (tmp_path / "s.phones").write_text(
+        "header\n#\n 0.5 122 {B_TRANS}\n 0.75  122 ehn; *\n 0.8 122 tq\n 1 122 <EXCLUDE-name>\n"
+    )
+    read = alignment.read(tmp_path / "s.phones")
+    assert read == [(0, 0.5, "{B_TRANS}"), (0.5, 0.75, "ehn"), (0.75, 0.8, "tq"), (0.8, 1, "<EXCLUDE-name>")]
+    assert [phones.fold(one.label) for one in read] == ["sil", "eh", "t", None]
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("a.lab", "0 12 sil\n12 230 ah\n", r"ends after 230, 2.3e-05 s by its ending; write seconds"),
+        ("a.phn", "0 12 sil\n12 150 ah\n", r"ends after 150, 0.009"),
+        ("a.lab", '#!MLF!#\n"*/a.lab"\n0 100 a\n.\n', "master label file"),
+        ("a.lab", "#\n0.5 125 a\n0.25 125 b\n", r"'b' starts at 0.5000 s and ends at 0.2500"),
+        ("a.lab", "he hoped there\n", "'he' is no time"),
         ("a.ctm", "a 1 0.0 0.1\n", r"a.ctm:1: want 'utterance channel"),
         ("a.ctm", "a 1 zero 0.1 b\n", r"a.ctm:1: 'zero' is no time"),
         ("a.ctm", "a 1 -1 0.1 b\n", "out of range"),
@@ -191,8 +301,3 @@ def test_nothing_but_a_pause_lies_behind_the_end():
     assert alignment.within([*HELLO, Interval(0.3, 2.0, "")], 0.3) == HELLO
     with pytest.raises(AlignmentError, match="'L' from 0.200 to 0.300 s lies behind the end .* at 0.150 s"):
         alignment.within(HELLO, 0.15)
-
-
-def test_utterances_of_a_ctm(tmp_path):
-    (tmp_path / "a.ctm").write_text("b 1 0 1 AA\na 1 0 1 AA\nb 1 1 1 AA\n")
-    assert alignment.ctm_utterances(tmp_path / "a.ctm") == ["b", "a"]

@@ -150,6 +150,123 @@ def test_files_are_told_apart_by_folder_and_format(tmp_path):
     assert coverage.aligned == ["me-a"] and "several alignments" in coverage.skipped.reasons["you-a"]
 
 
+def spoken_by(tmp_path, *recordings) -> DataDir:
+    """Recordings, `SPEAKER/.../NAME.wav`, as `vqspeech prepare folder` names them."""
+    utterances = []
+    for name in recordings:
+        path, (speaker, *rest) = trees.tone(tmp_path / "corpus" / f"{name}.wav"), name.split("/")
+        utterances.append(Utterance("-".join([speaker, *rest]), speaker, str(path), seconds=0.5))
+    return DataDir(utterances)
+
+
+def phn(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("0 4000 h#\n4000 8000 aa\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("recordings", "files", "whose"),
+    [
+        # In a folder of the speaker, or where there is no folder.
+        (["anna/1", "bruno/1"], ["bruno/1"], {"bruno-1": "bruno/1"}),
+        (["anna/1", "bruno/1"], ["more/anna/1", "bruno/x/1"], {"anna-1": "more/anna/1", "bruno-1": "bruno/x/1"}),
+        (["anna/1", "bruno/2"], ["1", "2"], {"anna-1": "1", "bruno-2": "2"}),
+        (["anna/1", "bruno/1"], ["1"], {}),
+        (["anna/1"], ["bruno/1"], {}),  # bruno is not among the data
+        (["anna/1", "bruno/2"], ["bruno/1"], {}),
+        # By the id, too, a file in the folder of another speaker is that of the other.
+        (["anna/1", "bruno/anna-1"], ["bruno/anna-1"], {"bruno-anna-1": "bruno/anna-1"}),
+        (["anna/1", "bruno/anna-1"], ["bruno/anna-1", "anna/1"], {"bruno-anna-1": "bruno/anna-1", "anna-1": "anna/1"}),
+        (["anna/1", "bruno/anna-1"], ["anna-1"], {"anna-1": "anna-1"}),
+        (["anna/1", "bruno/1"], ["grids/anna-1", "bruno-1"], {"anna-1": "grids/anna-1", "bruno-1": "bruno-1"}),
+        # Folders that are sessions: the one that is the recording's.
+        (["anna/a/1", "anna/b/1"], ["anna/a/1"], {"anna-a-1": "anna/a/1"}),
+        (["anna/a/1", "anna/b/1"], ["anna/1"], {}),
+        (["anna/wav/1", "bruno/wav/1"], ["anna/lab/1"], {"anna-wav-1": "anna/lab/1"}),
+        (["anna/bruno/1", "bruno/1"], ["anna/bruno/1"], {"anna-bruno-1": "anna/bruno/1"}),
+        # Letter case counts where it tells files apart.
+        (["anna/A", "bruno/B"], ["ANNA/a", "bruno/B"], {"anna-A": "ANNA/a", "bruno-B": "bruno/B"}),
+        (["anna/A", "anna/a"], ["anna/a"], {"anna-a": "anna/a"}),
+        (["anna/A", "bruno/a"], ["a"], {"bruno-a": "a"}),
+    ],
+)
+def test_no_file_is_taken_for_that_of_another(tmp_path, recordings, files, whose):
+    data = spoken_by(tmp_path, *recordings)
+    for name in files:
+        phn(tmp_path / "ali" / f"{name}.phn")
+    expected = {name: str(tmp_path / "ali" / f"{path}.phn") for name, path in whose.items()}
+    if whose:
+        aligned, coverage = alignments.found(data, tmp_path / "ali")
+        assert {one.id: one.alignment for one in aligned if one.alignment} == expected
+        assert set(coverage.skipped.reasons) == {one.id for one in data} - set(whose)
+    else:
+        with pytest.raises(AlignmentError, match="no alignment of any of"):
+            alignments.found(data, tmp_path / "ali")
+
+
+def test_the_folder_that_is_looked_through_may_be_that_of_a_speaker(tmp_path, capsys):
+    data = spoken_by(tmp_path, "anna/1", "bruno/1")
+    path = phn(tmp_path / "bruno" / "1.phn")
+    aligned, coverage = alignments.found(data, tmp_path / "bruno")
+    assert {one.id: one.alignment for one in aligned} == {"anna-1": None, "bruno-1": str(path)}
+    assert "1.phn is in the folder of speaker bruno; name its own" in coverage.skipped.reasons["anna-1"]
+    assert "skipped anna-1: no alignment of its own" in capsys.readouterr().err
+
+
+def test_a_recording_outside_of_its_speakers_folder(tmp_path):
+    path = trees.tone(tmp_path / "wavs" / "7.wav")
+    data = DataDir([Utterance("anna-7", "anna", str(path), seconds=0.5)])
+    assert alignments.found(data, phn(tmp_path / "ali" / "phones" / "7.phn").parents[1])[1].aligned == ["anna-7"]
+
+
+def test_a_copy_of_a_recording_has_the_alignment_of_its_name(tmp_path):
+    data = DataDir([Utterance("s-SA1", "s", str(trees.tone(tmp_path / "s" / "SA1.WAV.wav")), seconds=0.5)])
+    assert alignments.found(data, phn(tmp_path / "s" / "SA1.PHN").parent)[0]["s-SA1"].alignment
+
+
+@pytest.mark.parametrize("kind", ["ctm", "TextGrid"])
+def test_of_several_files_the_one_with_phones_is_taken(libri, tmp_path, kind):
+    for name in libri.utterances:
+        for label, path in (("AH0", "phones"), ("hello", "words"), ("a", "a")):
+            spans = [Interval(0, 0.25, label), Interval(0.25, 0.5, "b" if label == "AH0" else "world")]
+            if kind == "ctm":
+                (tmp_path / "one").mkdir(exist_ok=True)
+                write_ctm(tmp_path / "one" / "x.ctm", name, spans)
+                with open(tmp_path / f"{path}.ctm", "a") as file:
+                    file.write((tmp_path / "one" / "x.ctm").read_text())
+                (tmp_path / "one" / "x.ctm").unlink()
+            else:
+                write_textgrid(tmp_path / path / f"{name}.TextGrid", {path: spans}, 0.5)
+    (tmp_path / "a").mkdir(exist_ok=True)
+    for path in (tmp_path / "a.ctm", *(tmp_path / "a").iterdir()):
+        path.unlink(missing_ok=True)
+    data, coverage = alignments.found(libri, tmp_path)
+    assert len(coverage.aligned) == 6 and all("phones" in (one.alignment or "") for one in data)
+
+
+def test_phones_of_a_grid_whose_words_are_damaged(libri, tmp_path):
+    for name in libri.utterances:
+        path = mfa(tmp_path / f"{name}.TextGrid")
+        path.write_text(path.read_text().replace('"hoped"', '"hoped'))
+    coverage = alignments.found(libri, tmp_path)[1]
+    assert len(coverage.aligned) == 6 and not coverage.skipped.reasons
+
+
+def test_times_of_another_unit_are_doubted(libri, tmp_path):
+    for name in libri.utterances:
+        mfa(tmp_path / f"{name}.TextGrid", end=0.2)
+    coverage = alignments.found(libri, tmp_path)[1]
+    assert set(coverage.doubtful.values()) == {"its labels end at 0.20 s, it lasts 0.50 s"}
+
+
+def test_speech_without_known_phones_is_said(libri, tmp_path):
+    for name in libri.utterances:
+        mfa(tmp_path / f"{name}.TextGrid", phones=("he", "hoped", "AA1"))
+    coverage = alignments.found(libri, tmp_path)[1]
+    assert "67% of what is labelled as speech has no known phone" in coverage.summary()
+
+
 def test_a_ctm_of_many_utterances(libri, tmp_path):
     for name in list(libri.utterances)[:2]:
         write_ctm(tmp_path / "one.ctm", name, [Interval(0, 0.25, "sil"), Interval(0.25, 0.5, "AA1")])

@@ -59,11 +59,40 @@ def test_all_of_mfas_english_ipa_folds(label):
         ("", None, ("sil",)),
         ("sp", None, ("sil",)),
         ("<unk>", None, ("spn",)),
+        ("\u00e7", None, ("hh",)),
+        ("c\u0327", None, ("hh",)),
+        ("\u0250\u0303\u031f", None, ("ah",)),
+        ("ə˞", None, ("er",)),
+        ("ɹ̠", None, ("r",)),
+        (r"t\sh", None, ("ch",)),
+        (r"\as\:f", None, ("aa",)),
+        (r"\tS", "ipa", ("ch",)),
+        ("ehn", None, ("eh",)),
+        ("tq", "buckeye", ("t",)),
+        ("tq", "timit", None),
+        ("VOCNOISE", None, ("spn",)),
     ],
 )
 def test_parts(label, source, expected):
     assert phones.parts(label, source) == expected
-    assert phones.fold(label, source) == (expected[0] if len(expected) == 1 else None)
+    assert phones.fold(label, source) == (expected[0] if expected and len(expected) == 1 else None)
+
+
+@pytest.mark.parametrize(
+    ("closure", "burst", "source", "one"),
+    [
+        ("tcl", "t", None, True),
+        ("DCL", "jh", "timit", True),
+        ("tcl", "ch", "buckeye", True),
+        ("gcl", "k", None, True),
+        ("tcl", "k", None, False),
+        ("t", "tcl", None, False),
+        ("tcl", "tcl", None, False),
+        ("tcl", "t", "ipa", False),
+    ],
+)
+def test_closures_and_bursts(closure, burst, source, one):
+    assert phones.joined(closure, burst, source) == one
 
 
 @pytest.mark.parametrize("label", ["xx", "hello", "aa5", "ah00x", "ʘ", "q", "1"])

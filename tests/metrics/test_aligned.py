@@ -1,13 +1,16 @@
 """Which utterances can be compared with their alignment, and which are skipped with a reason."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vqspeech.data.alignment import Interval, write_ctm
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import INDEX
+from vqspeech.data.phones import PHONES as PHONE_NAMES
 from vqspeech.data.units import Units
-from vqspeech.errors import UnitsError
+from vqspeech.errors import AlignmentError, UnitsError
 from vqspeech.metrics.aligned import collection, segments
 
 PHONES = [Interval(0, 0.5, "sil"), Interval(0.5, 1.2, "AA1"), Interval(1.2, 2.0, "k")]
@@ -40,7 +43,7 @@ def test_phones_and_times(tmp_path):
         ("", "no intervals"),
         ("rubbish\n", "want 'utterance channel"),
         (None, "no such file"),
-        ([Interval(0, 0.5, "##"), Interval(0.5, 2, "@@")], "none of its labels"),
+        ([Interval(0, 0.5, "##"), Interval(0.5, 1.5, "@@")], "none of its labels"),
         ([*PHONES, Interval(2.0, 9.0, "s")], "behind the end"),
     ],
 )
@@ -51,9 +54,26 @@ def test_bad_alignments_are_skipped_with_a_reason(tmp_path, bad, reason):
 
 
 def test_unknown_labels_are_counted(tmp_path):
-    found = collection(*made(tmp_path, {"a-1": [*PHONES[:2], Interval(1.2, 2.0, "@@")]}))
+    found = collection(*made(tmp_path, {"a-1": [*PHONES[:2], Interval(1.2, 1.5, "@@")]}))
     assert found.unknown == {"@@": 1} and found.utterances[0].phones[-1] == -1
     assert len(found.utterances[0].segments.phones) == 2
+
+
+def test_most_speech_without_a_known_phone_is_refused(tmp_path):
+    """Pauses do not count: of these 2 s, 1.8 are labelled and 0.5 have a phone, but nearly no speech has."""
+    words = [Interval(0, 0.5, "SIL"), Interval(0.5, 1.8, "hello"), Interval(1.8, 2.0, "a")]
+    with pytest.raises(
+        AlignmentError, match=r"87% of .* speech \(2.6 of 3.0 s\) .*: 2 intervals, 1 labels \('hello' 2\)"
+    ):
+        collection(*made(tmp_path, {"a-1": words, "a-2": words}))
+    with pytest.raises(AlignmentError, match="int2sym"):
+        collection(*made(tmp_path, {"a-1": [Interval(0, 1, "12"), Interval(1, 2, "107")]}))
+
+
+def test_units_of_other_utterances_are_refused(tmp_path):
+    units, data = made(tmp_path, {"a-1": PHONES})
+    with pytest.raises(UnitsError, match=r"none of 1 utterances of the units \(A-1\) is among the 1 .*\(a-1\)"):
+        collection(replace(units, codes={"A-1": units.codes["a-1"]}), data)
 
 
 def test_another_frame_rate_is_an_error_that_says_so(tmp_path):
@@ -80,6 +100,17 @@ def test_one_recording_of_another_length_is_skipped(tmp_path):
 def test_labels_for_two_phones_are_shared_out():
     found = segments([Interval(0.0, 1.0, "ɛɹ")])
     assert found.phones.tolist() == [INDEX["eh"], INDEX["r"]] and found.starts.tolist() == [0, 0.5]
+
+
+def test_a_closure_and_its_burst_are_one_phone():
+    """Also of an affricate; a closure without its burst is the stop, and one behind a gap another phone."""
+    labels = ["h#", "s", "tcl", "t", "aa", "tcl", "ch", "kcl", "dcl", "jh", "bcl"]
+    found = segments([Interval(i / 10, (i + 1) / 10, label) for i, label in enumerate(labels)])
+    assert [PHONE_NAMES[i] for i in found.phones] == ["sil", "s", "t", "aa", "ch", "k", "jh", "b"]
+    assert found.starts.tolist() == pytest.approx([0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.8, 1.0])
+    assert found.ends[2] == pytest.approx(0.4) and found.ends[4] == pytest.approx(0.7)
+    apart = segments([Interval(0, 0.1, "TCL"), Interval(0.2, 0.3, "T")])
+    assert apart.starts.tolist() == [0, 0.2]
 
 
 def test_nothing():

@@ -1,50 +1,47 @@
 """Phone alignments: which phone is spoken when, as aligners write it, and as one phone per frame.
 
-Formats, told by their ending: `.ctm` (Kaldi), `.lab` (HTK), `.phn` (TIMIT), `.TextGrid` (Praat, MFA). Times count from
-the start of the utterance.
+Formats, told by their ending: `.ctm` (Kaldi), `.lab` (HTK, ESPS), `.phn` (TIMIT), `.phones` (Buckeye), `.TextGrid`
+(Praat, MFA). Times count from the start of the utterance.
 
 Policy: intervals that overlap by more than half a millisecond are an error that names both, and so is speech behind the
-end of the utterance; a stretch that no interval covers has no label; a label that no phone set knows is kept when read,
-has no phone, and is counted by `unknown`; a `sil` or an empty label is a pause.
+end of the utterance; a stretch that no interval covers has no label; Kaldi's marks of the position in the word (`_B _I
+_E _S`) are taken off where all phones of a file have one; a label that no phone set knows is kept when read, has no
+phone, and is counted by `unknown`; a `sil` or an empty label is a pause; a closure and the burst behind it are one
+phone.
 """
 
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from vqspeech.data.phones import INDEX, SILENCE, fold, parts
+from vqspeech.data.ctm import index_ctm, read_ctm, write_ctm
+from vqspeech.data.labels import RATES, Interval, read_columns
+from vqspeech.data.phones import INDEX, NOISE, SILENCE, fold, joined, parts
+from vqspeech.data.textgrid import Tier, read_tiers, write_textgrid
 from vqspeech.errors import AlignmentError
-from vqspeech.files import write_text
 
-ENDINGS: tuple[str, ...] = (".ctm", ".lab", ".phn", ".TextGrid")
+__all__ = ["Interval", "write_ctm", "write_textgrid"]
+
+ENDINGS: tuple[str, ...] = (".ctm", ".lab", ".phn", ".phones", ".TextGrid")
 """Endings of the files that `read` reads."""
 NO_PHONE = -1
 """Index of a frame without a phone."""
+TOUCHING = 1e-3
+"""Seconds between two phones within which one follows on the other."""
 
-_HTK_RATE = 10_000_000
-_TIMIT_RATE = 16_000
 _TOLERANCE = 5e-4
 _OVERSHOOT = 0.1
-_FULL_CONTEXT = re.compile(r"^[^-]+-([^+]+)\+")
+_POSITION = re.compile(r"(.+)_[BIES]")
 _TIERS = {"phones": r"\bphon(e|eme)s?$|^segments?$", "words": r"\bwords?$|^ort$", "scores": r"^scores$"}
 _NO_WORDS = ("", "<eps>", "<sil>", "sil", "sp")
 
 
-class Interval(NamedTuple):
-    """`label`, from `start` to `end` (seconds)."""
-
-    start: float
-    end: float
-    label: str
-
-
 def read(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
-    """The labelled intervals of an alignment file, in order of time, with the labels as written.
+    """The labelled intervals of an alignment file, in order of time, with the labels as written, but for Kaldi's marks
+    of the position in the word.
 
     `utterance` picks the lines of one utterance from a `.ctm` of many. Intervals without duration are left out. Raises
     `AlignmentError`, naming file, line and fix, for files that are missing, of another format, malformed or empty, and
@@ -55,14 +52,18 @@ def read(path: str | os.PathLike, utterance: str | None = None) -> list[Interval
     if not os.path.isfile(path):
         raise AlignmentError(f"{path}: no such file; correct the path in utt2ali or take the line out")
     if ending == ".ctm":
-        intervals = _of_utterance(path, utterance)
-    elif ending in (".lab", ".phn"):
-        intervals = _columns(path, _HTK_RATE if ending == ".lab" else _TIMIT_RATE)
+        intervals = read_ctm(path, utterance)
+        labels: Iterable[str] = index_ctm(path).labels  # one utterance may be too short to show what its labels are
+    elif ending in RATES:
+        intervals = read_columns(path)
+        labels = {interval.label for interval in intervals}
     elif ending == ".textgrid":
-        intervals = _textgrid(path)["phones"]
+        intervals = _intervals_of(path, read_tiers(path), "phones")
+        labels = {interval.label for interval in intervals}
     else:
         raise AlignmentError(f"{path}: no alignment format known by this ending; known are {' '.join(ENDINGS)}")
-    return _checked(path, intervals)
+    checked = _checked(path, intervals)
+    return [i._replace(label=_without_position(i.label)) for i in checked] if _have_positions(labels) else checked
 
 
 def read_words(path: str | os.PathLike) -> list[Interval]:
@@ -71,7 +72,7 @@ def read_words(path: str | os.PathLike) -> list[Interval]:
     Raises `AlignmentError` as `read` does.
     """
     path = os.fspath(path)
-    intervals = _textgrid(path).get("words", [])
+    intervals = _intervals_of(path, read_tiers(path), "words")
     return [word for word in _checked(path, intervals) if word.label.lower() not in _NO_WORDS] if intervals else []
 
 
@@ -82,7 +83,7 @@ def read_scores(path: str | os.PathLike) -> list[Interval]:
     Raises `AlignmentError` as `read` does.
     """
     path = os.fspath(path)
-    scores = [interval for interval in _textgrid(path).get("scores", []) if interval.label]
+    scores = [interval for interval in _intervals_of(path, read_tiers(path), "scores") if interval.label]
     try:
         [float(interval.label) for interval in scores]
     except ValueError as error:
@@ -90,10 +91,23 @@ def read_scores(path: str | os.PathLike) -> list[Interval]:
     return scores
 
 
-def ctm_utterances(path: str | os.PathLike) -> list[str]:
-    """The ids of the utterances in a `.ctm`. Raises `AlignmentError` as `read` does."""
-    path = os.fspath(path)
-    return list(_ctm(path, os.stat(path).st_mtime_ns))
+def has_phones(path: str | os.PathLike, utterance: str) -> bool:
+    """Whether most labels of an alignment file, pauses aside, are phones: a CTM may hold words, a TextGrid no phones.
+
+    `utterance` as in `read`. False, too, where the file cannot be read.
+    """
+    try:
+        if os.fspath(path).lower().endswith(".ctm"):
+            labels = index_ctm(path).labels
+            marked = _have_positions(labels)
+            counts = Counter({_without_position(k) if marked else k: n for k, n in labels.items()})
+        else:
+            counts = Counter(interval.label for interval in read(path, utterance))
+    except AlignmentError:
+        return False
+    known = sum(n for label, n in counts.items() if _is_speech(label) and parts(label) is not None)
+    strange = sum(n for label, n in counts.items() if parts(label) is None)
+    return known > strange
 
 
 def within(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
@@ -109,25 +123,43 @@ def within(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
     return [i._replace(end=min(i.end, seconds)) for i in intervals if i.start < seconds]
 
 
+def phone_spans(intervals: Iterable[Interval], source: str | None = None) -> list[tuple[str, float, float]]:
+    """The phones of labelled intervals, in order of time: (phone, start, end), in seconds.
+
+    Labels that no phone set knows are left out, those for several phones shared out evenly. A closure and the burst
+    that touches it are one phone, and so are pauses that touch. `source` as in `phones.parts`.
+    """
+    spans: list[tuple[str, float, float]] = []
+    before: Interval | None = None
+    for interval in intervals:
+        start, end, label = interval
+        touching = before is not None and start - before.end <= TOUCHING
+        if before is not None and touching and joined(before.label, label, source):
+            start = spans.pop()[1]
+        names = parts(label, source) or ()
+        edges = np.linspace(start, end, len(names) + 1).tolist()
+        for name, first, last in zip(names, edges[:-1], edges[1:], strict=True):
+            if name == SILENCE and spans and spans[-1][0] == SILENCE and first - spans[-1][2] <= TOUCHING:
+                first = spans.pop()[1]
+            spans.append((name, first, last))
+        before = interval
+    return spans
+
+
 def frame_phones(intervals: Iterable[Interval], frames: int, rate: float, source: str | None = None) -> np.ndarray:
     """Index of the phone (`phones.INDEX`) at the middle of each frame: int64, `(frames,)`.
 
     Frame n lasts from n / `rate` to (n + 1) / `rate` seconds. `NO_PHONE` where no interval covers the middle or its
-    label is unknown. A label for several phones is shared out evenly. `source` as in `phones.parts`.
+    label is unknown. Phones as in `phone_spans`.
     """
-    starts, ends, phones = [], [], []
-    for start, end, label in intervals:
-        names = parts(label, source) or ()
-        edges = np.linspace(start, end, len(names) + 1)
-        starts.extend(edges[:-1])
-        ends.extend(edges[1:])
-        phones.extend(INDEX[name] for name in names)
+    spans = phone_spans(intervals, source)
     found = np.full(frames, NO_PHONE, dtype=np.int64)
-    if phones:
+    if spans:
+        names, starts, ends = zip(*spans, strict=True)
         middles = (np.arange(frames) + 0.5) / rate
         at = np.searchsorted(starts, middles, side="right") - 1
         inside = (at >= 0) & (middles < np.asarray(ends)[at])
-        found[inside] = np.asarray(phones)[at[inside]]
+        found[inside] = np.asarray([INDEX[name] for name in names])[at[inside]]
     return found
 
 
@@ -136,126 +168,83 @@ def unknown(intervals: Iterable[Interval], source: str | None = None) -> Counter
     return Counter(label for _, _, label in intervals if parts(label, source) is None)
 
 
-def write_ctm(path: str | os.PathLike, utterance: str, intervals: Iterable[Interval]) -> None:
-    """Writes Kaldi's `utterance channel start duration label` lines, to 10 µs, in one piece."""
-    lines = []
+def speech_seconds(intervals: Iterable[Interval], source: str | None = None) -> tuple[float, float]:
+    """How long the intervals last that have a phone of speech, and those whose label no phone set knows (seconds)."""
+    known = strange = 0.0
     for start, end, label in intervals:
-        # Rounding both ends, not the duration, keeps neighbours touching.
-        first, last = round(start, 5), round(end, 5)
-        lines.append(f"{utterance} 1 {first:.5f} {last - first:.5f} {label}\n")
-    write_text(path, "".join(lines))
+        if parts(label, source) is None:
+            strange += end - start
+        elif _is_speech(label, source):
+            known += end - start
+    return known, strange
 
 
-def write_textgrid(
-    path: str | os.PathLike, tiers: Mapping[str, Sequence[Interval]], seconds: float | None = None
-) -> None:
-    """Writes a Praat TextGrid with these interval tiers, by name, that lasts `seconds` (to the last end), in one piece.
+def require_phones(known: float, strange: float, labels: Counter[str]) -> None:
+    """Raises `AlignmentError` where most of what is labelled as speech has no known phone: what is left says nothing.
 
-    Gaps become empty intervals, as Praat wants them.
+    `known` and `strange` are sums over `speech_seconds`, `labels` the `unknown` ones.
     """
-    last = max([seconds or 0.0, *(intervals[-1].end for intervals in tiers.values() if intervals)])
-    lines = [
-        'File type = "ooTextFile"\nObject class = "TextGrid"\n',
-        f"xmin = 0\nxmax = {last!r}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:",
-    ]
-    for number, (name, intervals) in enumerate(tiers.items(), 1):
-        filled = _without_gaps(intervals, last)
-        lines.append(f'    item [{number}]:\n        class = "IntervalTier"\n        name = {_quoted(name)}')
-        lines.append(f"        xmin = 0\n        xmax = {last!r}\n        intervals: size = {len(filled)}")
-        for n, (start, end, label) in enumerate(filled, 1):
-            lines.append(f"        intervals [{n}]:\n            xmin = {float(start)!r}")
-            lines.append(f"            xmax = {float(end)!r}\n            text = {_quoted(label)}")
-    write_text(path, "\n".join(lines) + "\n")
+    if strange <= known:
+        return
+    some = ", ".join(f"{label!r} {count}" for label, count in labels.most_common(8))
+    if all(label.lstrip("-").isdigit() for label in labels):
+        fix = "these are numbers of phones: give their names, by utils/int2sym.pl -f 5 phones.txt for a CTM of Kaldi"
+    else:
+        fix = "are these words? take the alignment of phones; or fold the labels to ARPAbet, TIMIT's or IPA"
+    raise AlignmentError(
+        f"{strange / (known + strange):.0%} of what is labelled as speech ({strange:.1f} of {known + strange:.1f} s) "
+        f"has no known phone: {labels.total()} intervals, {len(labels)} labels ({some}); {fix}"
+    )
 
 
-def _without_gaps(intervals: Sequence[Interval], last: float) -> list[Interval]:
-    filled: list[Interval] = []
-    at = 0.0
-    for interval in intervals:
-        if interval.start > at:
-            filled.append(Interval(at, interval.start, ""))
-        filled.append(interval)
-        at = interval.end
-    return [*filled, Interval(at, last, "")] if last > at else filled
+def _is_speech(label: str, source: str | None = None) -> bool:
+    return bool({*(parts(label, source) or ())} - {SILENCE, NOISE})
 
 
-def _quoted(label: str) -> str:
-    return '"{}"'.format(label.replace('"', '""'))
+def _have_positions(labels: Iterable[str]) -> bool:
+    """Whether labels have Kaldi's marks: most that are no pauses are phones without them, and none as it is."""
+    marked = strange = 0
+    for label in labels:
+        if _is_speech(label):
+            return False
+        if _is_speech(_without_position(label)):
+            marked += 1
+        elif parts(_without_position(label)) is None:
+            strange += 1
+    return marked > strange
 
 
-def _of_utterance(path: str, utterance: str | None) -> list[Interval]:
-    by_utterance = _ctm(path, os.stat(path).st_mtime_ns)
-    if len(by_utterance) == 1 and utterance is None:
-        return next(iter(by_utterance.values()))
-    if utterance in by_utterance:
-        return by_utterance[utterance]
-    if utterance is None and by_utterance:
-        raise AlignmentError(f"{path}: holds {len(by_utterance)} utterances; say which one")
-    if utterance is not None and by_utterance:
-        raise AlignmentError(f"{path}: no line of utterance {utterance}; its lines start with the utterance id")
-    return []
+def _without_position(label: str) -> str:
+    match = _POSITION.fullmatch(label)
+    return match[1] if match else label
 
 
-@lru_cache(maxsize=8)
-def _ctm(path: str, _changed: int) -> dict[str, list[Interval]]:
-    by_utterance: dict[str, list[Interval]] = {}
-    for number, fields in _lines(path):
-        if len(fields) not in (5, 6):
-            raise AlignmentError(f"{path}:{number}: want 'utterance channel start duration phone', not {fields}")
-        start, duration = _number(path, number, fields[2]), _number(path, number, fields[3])
-        by_utterance.setdefault(fields[0], []).append(Interval(start, start + duration, fields[4]))
-    return by_utterance
+def _intervals_of(path: str, tiers: Sequence[Tier], name: str) -> list[Interval]:
+    """The intervals of the tier of a known name; a lone tier holds the phones, unless it has another known name.
+
+    Only phones must be there.
+    """
+    intervals = [tier for tier in tiers if not tier.points]
+    named = {key: [one for one in intervals if _is_named(one, pattern)] for key, pattern in _TIERS.items()}
+    chosen = named[name]
+    if name == "phones" and len(chosen) > 1:
+        chosen = [one for one in chosen if one.name.strip().lower() == "phones"]
+    if name == "phones" and not any(named.values()) and len(intervals) == 1:
+        chosen = intervals
+    if len(chosen) == 1:
+        try:
+            return chosen[0].read()
+        except ValueError as error:
+            what = f"tier {chosen[0].name!r}: {error}"
+            raise AlignmentError(f"{path}: {what}; correct it, or align the utterance again") from None
+    if name != "phones":
+        return []
+    there = ", ".join(repr(tier.name) for tier in tiers)
+    raise AlignmentError(f"{path}: want one tier named 'phones', found {there or 'none'}; rename the right one")
 
 
-def _columns(path: str, rate: int) -> list[Interval]:
-    intervals = []
-    for number, fields in _lines(path):
-        if len(fields) < 3:
-            raise AlignmentError(f"{path}:{number}: want 'start end phone', not {' '.join(fields)!r}")
-        start, end = _number(path, number, fields[0]) / rate, _number(path, number, fields[1]) / rate
-        full = _FULL_CONTEXT.match(fields[2]) if rate == _HTK_RATE else None
-        intervals.append(Interval(start, end, full.group(1) if full else fields[2]))
-    return intervals
-
-
-def _textgrid(path: str) -> dict[str, list[Interval]]:
-    """The tiers that have a known name; a lone tier holds the phones, whatever its name."""
-    import textgrid
-
-    try:
-        grid = textgrid.TextGrid.fromFile(path)
-    except Exception as error:  # the package lets whatever its parser meets through
-        raise AlignmentError(f"{path}: not a TextGrid that can be read ({error}); write it again") from None
-    tiers = [tier for tier in grid if isinstance(tier, textgrid.IntervalTier)]
-    found = {}
-    for name, pattern in _TIERS.items():
-        chosen = [tier for tier in tiers if re.search(pattern, str(tier.name).strip(), re.IGNORECASE)]
-        chosen = chosen or (tiers if name == "phones" and len(tiers) == 1 else [])
-        if len(chosen) == 1:
-            found[name] = [Interval(float(i.minTime), float(i.maxTime), str(i.mark).strip()) for i in chosen[0]]
-    if "phones" not in found:
-        names = ", ".join(repr(tier.name) for tier in grid)
-        raise AlignmentError(f"{path}: want one tier named 'phones', found {names or 'none'}; rename the right one")
-    return found
-
-
-def _lines(path: str) -> list[tuple[int, list[str]]]:
-    try:
-        with open(path, encoding="utf-8-sig") as file:
-            lines = file.read().splitlines()
-    except UnicodeDecodeError:
-        raise AlignmentError(f"{path}: not UTF-8 text; convert it") from None
-    return [(number, line.split()) for number, line in enumerate(lines, 1) if line.strip()]
-
-
-def _number(path: str, number: int, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise AlignmentError(f"{path}:{number}: {text!r} is no time; check the order of the columns") from None
-    if not 0 <= value < float("inf"):
-        raise AlignmentError(f"{path}:{number}: time {text} is out of range; an utterance starts at 0")
-    return value
+def _is_named(tier: Tier, pattern: str) -> bool:
+    return re.search(pattern, tier.name.strip(), re.IGNORECASE) is not None
 
 
 def _checked(path: str, intervals: list[Interval]) -> list[Interval]:

@@ -2,7 +2,8 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -11,14 +12,13 @@ from typing import NamedTuple
 from vqspeech import audio
 from vqspeech.data import alignment, text
 from vqspeech.data.aligner import Aligner, doubt
-from vqspeech.data.alignment import ENDINGS, Interval
-from vqspeech.data.corpora.layout import files
+from vqspeech.data.alignment import Interval
+from vqspeech.data.alignment_files import AlignmentFiles
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import parts
 from vqspeech.errors import AlignmentError
 from vqspeech.jobs import Skipped, outcomes
 
-_PREFERRED = (".textgrid", ".ctm", ".phn", ".lab")
 _UNKNOWN_WORD = ("<unk>", "spn")
 _SAME_LENGTH = 0.01
 _EXAMPLES = 5
@@ -29,8 +29,9 @@ class Coverage:
     """How much of a data directory is aligned, and how far that is to be trusted.
 
     `aligned`: ids; `skipped`: why the others are not; `seconds` of the aligned ones, of which `labelled` have a phone;
-    `unknown`: how often each label has no phone; `doubtful`: reasons by id; `other_words`: ids of alignments that have
-    other words than the transcript. Of those made now, `seconds_made` long: `derived`, how often each word was in no
+    `unknown`: how often each label has no phone; `speech` and `strange`, how many seconds of what is labelled as speech
+    have a phone and have none; `doubtful`: reasons by id; `other_words`: ids of alignments that have other words than
+    the transcript. Of those made now, `seconds_made` long: `derived`, how often each word was in no
     dictionary, and `wide`, ids that took very wide beams.
     """
 
@@ -40,6 +41,8 @@ class Coverage:
     seconds: float = 0.0
     labelled: float = 0.0
     unknown: Counter[str] = field(default_factory=Counter)
+    speech: float = 0.0
+    strange: float = 0.0
     doubtful: dict[str, str] = field(default_factory=dict)
     other_words: list[str] = field(default_factory=list)
     seconds_made: float = 0.0
@@ -63,6 +66,9 @@ class Coverage:
         if self.unknown:
             labels = [f"{label!r} {count}" for label, count in self.unknown.most_common()]
             lines.append(f"labels without a phone: {self.unknown.total()} ({_some(labels)})")
+        if self.strange > self.speech:
+            share = self.strange / (self.speech + self.strange)
+            lines.append(f"{share:.0%} of what is labelled as speech has no known phone: nothing can be scored by this")
         if self.derived:
             words = [f"{word} {count}" for word, count in self.derived.most_common()]
             lines.append(f"words in no dictionary, pronounced by rule: {len(words)} ({_some(words)})")
@@ -98,18 +104,23 @@ def made(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir
 def found(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
     """The data directory with the alignment files below the folder `source`, and the account of them.
 
-    A file belongs to the utterance whose id, or whose recording's, it has as its name: `103-1240-0000.TextGrid`, in
-    whatever folders (as in the release of MFA's alignments of LibriSpeech). Of equals that in a folder of the speaker's
-    name is taken; a `.ctm` may hold many utterances, and `source` may be one. Files that cannot be read, and those with
-    speech behind the end of the utterance, are counted. Raises `AlignmentError` where there is none at all.
+    Which file is that of an utterance, `alignment_files` says: never one of another speaker. A `.ctm` may hold many
+    utterances, and `source` may be one. Files that cannot be read, those with speech behind the end of the utterance,
+    and those that are not surely its own, are counted. Raises `AlignmentError` where there is none at all.
     """
-    index = _index(Path(os.path.abspath(source)))
+    files = AlignmentFiles(Path(os.path.abspath(source)), data)
     coverage, paths, there = Coverage(len(data)), {}, []
     for utterance in data:
         try:
-            there.append(replace(utterance, alignment=_of(index, utterance)))
+            path = files.path_of(utterance)
         except AlignmentError as error:
-            coverage.skipped.reasons[utterance.id] = str(error)
+            coverage.skipped.add(utterance.id, error)
+            continue
+        if path is None:
+            missing = f"no alignment file {utterance.id}.TextGrid, or of another format"
+            coverage.skipped.reasons[utterance.id] = missing
+        else:
+            there.append(replace(utterance, alignment=path))
     if not there:
         example = next(iter(data)).id if len(data) else "ID"
         fix = f"alignments are named after utterances, such as {example}.TextGrid"
@@ -129,6 +140,8 @@ class _Facts(NamedTuple):
     seconds: float
     labelled: float
     unknown: Counter[str]
+    speech: float
+    strange: float
     doubt: str | None
     other_words: bool
 
@@ -180,15 +193,25 @@ def _facts(utterance: Utterance) -> _Facts:
     of_words: list[Interval] = []
     scores: list[Interval] = []
     if path.lower().endswith(".textgrid"):
-        of_words, scores = alignment.read_words(path), alignment.read_scores(path)
+        # What is wrong with the words does not cost the phones.
+        with suppress(AlignmentError):
+            of_words = alignment.read_words(path)
+        scores = alignment.read_scores(path)
     heard, said = [word.label for word in of_words], text.words(utterance.text or "")
     return _Facts(
         seconds,
         sum(i.end - i.start for i in known),
         alignment.unknown(intervals),
-        doubt(scores) if scores else None,
+        *alignment.speech_seconds(intervals),
+        doubt(scores) if scores else _early(intervals, seconds),
         bool(heard and said) and not _same_words(heard, said),
     )
+
+
+def _early(intervals: Sequence[Interval], seconds: float) -> str | None:
+    """Why times that end long before the recording are doubtful: they may be of another one, or in another unit."""
+    last = intervals[-1].end if intervals else 0.0
+    return f"its labels end at {last:.2f} s, it lasts {seconds:.2f} s" if last < seconds / 2 else None
 
 
 def _same_words(labels: Iterable[str], said: list[str]) -> bool:
@@ -211,6 +234,8 @@ def _count(coverage: Coverage, name: str, facts: _Facts) -> None:
     coverage.seconds += facts.seconds
     coverage.labelled += facts.labelled
     coverage.unknown.update(facts.unknown)
+    coverage.speech += facts.speech
+    coverage.strange += facts.strange
     if facts.doubt:
         coverage.doubtful[name] = facts.doubt
     if facts.other_words:
@@ -223,39 +248,6 @@ def _path(folder: Path, utterance: Utterance) -> Path:
 
 def _with_alignments(data: DataDir, paths: dict[str, str]) -> DataDir:
     return DataDir(replace(utterance, alignment=paths.get(utterance.id)) for utterance in data)
-
-
-def _index(source: Path) -> dict[str, list[Path]]:
-    """Alignment files by the name of what they are of."""
-    if not source.exists():
-        raise AlignmentError(f"{source}: no such folder; give the folder of the alignments")
-    known = {ending.lower() for ending in ENDINGS}
-    index: dict[str, list[Path]] = {}
-    for path in [source] if source.is_file() else files(source):
-        if path.suffix.lower() in known:
-            for name in _names(path):
-                index.setdefault(name, []).append(path)
-    return index
-
-
-def _names(path: Path) -> Iterator[str]:
-    if path.suffix.lower() == ".ctm":
-        yield from alignment.ctm_utterances(path)
-    else:
-        yield path.stem
-
-
-def _of(index: dict[str, list[Path]], utterance: Utterance) -> str:
-    whole = not utterance.start and utterance.end is None
-    paths = index.get(utterance.id) or (index.get(Path(utterance.path).stem) if whole else None)
-    if not paths:
-        raise AlignmentError(f"no alignment file {utterance.id}.TextGrid, or of another format")
-    of_speaker = [path for path in paths if utterance.speaker in path.parts[:-1]] or paths
-    first = min(_PREFERRED.index(path.suffix.lower()) for path in of_speaker)
-    best = [path for path in of_speaker if path.suffix.lower() == _PREFERRED[first]]
-    if len(best) > 1:
-        raise AlignmentError(f"several alignments: {best[0]}, {best[1]}; leave only the right one")
-    return str(best[0])
 
 
 def _some(names: Iterable[str]) -> str:

@@ -7,16 +7,19 @@ al. (arXiv 1711.00937, section 4.3) count 41 phonemes as well.
 Folded sources:
 
 - `arpabet`: CMUdict, with or without stress digits, in either case; silences by any of their usual names.
-- `timit`: the 61 labels of TIMIT, after Lee & Hon (1989), with these differences: a closure belongs to its stop, as it
-  does in forced alignments (they fold closures into silence); `zh` and `ao` stay as they are; `dx` is `t`; the glottal
-  stop `q` has no phone (they delete it).
-- `ipa`: MFA's `english_mfa` sets and espeak-ng's IPA; length, aspiration, voicing and place marks are dropped.
+- `timit`: the 61 labels of TIMIT, after Lee & Hon (1989), with these differences: a closure belongs to its stop (or
+  affricate, see `joined`), as it does in forced alignments (they fold closures into silence); `zh` and `ao` stay as
+  they are; `dx` is `t`; the glottal stop `q` has no phone (they delete it).
+- `buckeye`: those of TIMIT, nasal vowels (`ehn`) and the glottal `tq`.
+- `ipa`: MFA's `english_mfa` sets and espeak-ng's IPA; length, aspiration, voicing and place marks are dropped; symbols
+  may be written as Praat's backslash trigraphs (`\\sw` for ə).
 - `espeak`, `espeak-gb`: espeak-ng's mnemonics of rhotic and of non-rhotic English.
 
 Labels that stand for several phones (`ɛɹ`, `@L`) are split, see `parts`.
 """
 
 import re
+import unicodedata
 from functools import lru_cache
 
 SILENCE = "sil"
@@ -38,20 +41,35 @@ _STRESSED = re.compile(r"^([aeiou][a-z])[012]$")
 
 _PAUSES = _table(
     "sil=sil sp=sil pau=sil pause=sil h#=sil #h=sil #=sil <eps>=sil <sil>=sil epi=sil silence=sil _=sil ssil=sil "
-    "brth=sil spn=spn nsn=spn noise=spn lau=spn laughter=spn <unk>=spn unk=spn oov=spn ns=spn"
+    "brth=sil {b_trans}=sil {e_trans}=sil spn=spn nsn=spn noise=spn lau=spn laugh=spn laughter=spn <unk>=spn unk=spn "
+    "unknown=spn oov=spn ns=spn vocnoise=spn iver=spn <iver>=spn"
 ) | {"": (SILENCE,)}
 
 _ARPABET = _PAUSES | {phone: (phone,) for phone in PHONES} | _table("ax=ah axr=er ix=ih ux=uw hv=hh")
 
 _TIMIT = _ARPABET | _table("ax-h=ah el=l em=m en=n eng=ng nx=n dx=t bcl=b dcl=d gcl=g pcl=p tcl=t kcl=k")
 
+_BUCKEYE = _TIMIT | {f"{vowel}n": (vowel,) for vowel in _VOWELS.split()} | _table("tq=t")
+
 _IPA = _table(
     "p=p b=b t=t d=d k=k g=g ɡ=g c=k ɟ=g tʃ=ch dʒ=jh ʧ=ch ʤ=jh f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh ɦ=hh ç=hh "
+    "ʈ=t ɖ=d kp=k ɡb=g tɕ=ch dʑ=jh ʋ=v ɕ=sh ʑ=zh ɭ=l "
     "m=m ɱ=m n=n ɲ=n ŋ=ng l=l ɫ=l ʎ=l ɹ=r r=r ɻ=r j=y w=w ʍ=w ɾ=t ʔ=t x=k "
-    "i=iy ɪ=ih ᵻ=ih e=ey ɛ=eh æ=ae a=ae ɑ=aa ɒ=aa ɔ=ao o=ow ʊ=uh u=uw ʉ=uw ʌ=ah ə=ah ɐ=ah ɜ=er ɝ=er ɚ=er "
+    "i=iy ɪ=ih ᵻ=ih ɨ=ih e=ey ɛ=eh æ=ae a=ae ɑ=aa ɒ=aa ɔ=ao o=ow ʊ=uh u=uw ʉ=uw ʌ=ah ə=ah ɐ=ah ɜ=er ɝ=er ɚ=er "
     "aɪ=ay aj=ay ɑɪ=ay aʊ=aw aw=aw eɪ=ey ej=ey ɛɪ=ey oʊ=ow ow=ow əʊ=ow əw=ow ɔɪ=oy ɔj=oy"
 )
-_IPA_MARKS = dict.fromkeys(map(ord, "ˈˌːˑʰʲʷˠ|‿͡.\u0325\u032a\u0329\u0303\u031d\u031a\u032f\u02de"))
+_IPA = {unicodedata.normalize("NFD", label): phones for label, phones in _IPA.items()}
+_IPA_MARKS = str.maketrans({"ε": "ɛ", "ǝ": "ə"} | dict.fromkeys("ˈˌːˑʰʲʷˠ|‿.˞"))
+_CEDILLA = "\u0327"
+_TRIGRAPHS: dict[str, str] = dict(
+    re.findall(
+        r"(\S+)=(\S)",
+        r"\ic=ɪ \hs=ʊ \sw=ə \ef=ɛ \ep=ɛ \er=ɜ \vt=ʌ \ct=ɔ \ae=æ \at=ɐ \as=ɑ \ab=ɒ \sr=ɚ \u-=ʉ \i-=ɨ \ng=ŋ \nj=ɲ "
+        r"\mj=ɱ \te=θ \dh=ð \sh=ʃ \zh=ʒ \rt=ɹ \r.=ɻ \fh=ɾ \l~=ɫ \yt=ʎ \wt=ʍ \h^=ɦ \c,=ç \?g=ʔ \gs=ɡ \tS=ʧ \:f=ː "
+        r"\.f=ˑ \'1=ˈ \'2=ˌ \hr=˞ \|v=| ",
+    )
+)
+_TRIGRAPH = re.compile("|".join(map(re.escape, _TRIGRAPHS)))
 _IPA_TAILS = "ɹrlɫəɚ"
 
 _ESPEAK = _table(
@@ -64,8 +82,17 @@ _ESPEAK = _table(
 _ESPEAK_RHOTIC = _ESPEAK | _table("3=er A@=aa+r O@=ao+r o@=ao+r e@=eh+r i@3=ih+r U@=uh+r aI3=ay+er aU@=aw+er")
 _ESPEAK_NONRHOTIC = _ESPEAK | _table("3=ah A@=aa O@=ao o@=ao e@=eh i@=ih+ah i@3=ih+ah U@=uh+ah aI3=ay+ah aU@=aw+ah")
 
-SOURCES: tuple[str, ...] = ("arpabet", "timit", "ipa", "espeak", "espeak-gb")
+SOURCES: tuple[str, ...] = ("arpabet", "timit", "buckeye", "ipa", "espeak", "espeak-gb")
 """Names of the phone sets that can be folded."""
+
+
+_LETTERS = {"arpabet": _ARPABET, "timit": _TIMIT, "buckeye": _BUCKEYE}
+_BURSTS = {
+    closure: frozenset(bursts.split())
+    for closures, bursts in {("tcl", "dcl"): "t d ch jh", ("pcl", "bcl"): "p b", ("kcl", "gcl"): "k g"}.items()
+    for closure in closures
+}
+"""The bursts that a closure of TIMIT may end in, whatever the voice does meanwhile; those of ch and jh are tcl, dcl."""
 
 
 @lru_cache(maxsize=4096)
@@ -73,20 +100,27 @@ def parts(label: str, source: str | None = None) -> tuple[str, ...] | None:
     """The phones that `label` of the phone set `source` (of `SOURCES`) stands for, in order; None where it is unknown.
 
     Nearly always one; several for r-coloured vowels and syllabic l; none, `()`, for a mark that prolongs the phone
-    before it (espeak-ng's `;`). Without a `source`, the label is looked for in `arpabet`, `timit`, `ipa`, in this
+    before it (espeak-ng's `;`). Without a `source`, the label is looked for in `timit`, `buckeye`, `ipa`, in this
     order. Raises `ValueError` for an unknown source.
     """
     if source is None:
-        return parts(label, "timit") or parts(label, "ipa")
+        return parts(label, "buckeye") or parts(label, "ipa")
     if source in ("espeak", "espeak-gb"):
         return (_ESPEAK_RHOTIC if source == "espeak" else _ESPEAK_NONRHOTIC).get(label)
     plain = label.strip().lower()
-    if source in ("arpabet", "timit"):
-        table = _ARPABET if source == "arpabet" else _TIMIT
+    if source in _LETTERS:
+        table = _LETTERS[source]
         return table.get(plain) or table.get(_STRESSED.sub(r"\1", plain))
     if source == "ipa":
-        return _PAUSES.get(plain) or _ipa(plain.translate(_IPA_MARKS))
+        return _PAUSES.get(plain) or _ipa(label)
     raise ValueError(f"no phone set {source!r}; there are: {' '.join(SOURCES)}")
+
+
+def joined(closure: str, burst: str, source: str | None = None) -> bool:
+    """Whether two labels that follow on each other are the closure and the burst of one phone, that of the burst."""
+    if source not in (None, "timit", "buckeye"):
+        return False
+    return burst.strip().lower() in _BURSTS.get(closure.strip().lower(), ())
 
 
 def fold(label: str, source: str | None = None) -> str | None:
@@ -99,8 +133,15 @@ def fold(label: str, source: str | None = None) -> str | None:
 
 
 def _ipa(label: str) -> tuple[str, ...] | None:
-    """A symbol of the table, or a vowel with an r, an l or a schwa behind it."""
-    if label in _IPA:
-        return _IPA[label]
-    vowel, tail = _IPA.get(label[:-1]), _IPA.get(label[-1:])
-    return vowel + tail if vowel and tail and vowel[0][0] in "aeiou" and label[-1] in _IPA_TAILS else None
+    """A symbol of the table, or a vowel with an r, an l or a schwa behind it; marks do not matter."""
+    spelled = _TRIGRAPH.sub(lambda match: _TRIGRAPHS[match[0]], label.strip()).lower()
+    spelled = spelled.replace("ə˞", "ɚ").replace("ɜ˞", "ɝ")
+    plain = "".join(
+        symbol
+        for symbol in unicodedata.normalize("NFD", spelled.translate(_IPA_MARKS))
+        if symbol == _CEDILLA or not unicodedata.combining(symbol)
+    )
+    if plain in _IPA:
+        return _IPA[plain]
+    vowel, tail = _IPA.get(plain[:-1]), _IPA.get(plain[-1:])
+    return vowel + tail if vowel and tail and vowel[0][0] in "aeiou" and plain[-1] in _IPA_TAILS else None

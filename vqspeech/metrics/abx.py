@@ -18,8 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from tqdm import tqdm
 
+from vqspeech.data.alignment import TOUCHING
 from vqspeech.data.phones import INDEX, NOISE, PHONES, SILENCE
-from vqspeech.metrics.aligned import TOUCHING, Aligned
+from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.bootstrap import Estimate, jackknife
 from vqspeech.metrics.tokens import Cells, Tokens
 from vqspeech.metrics.warping import cell_errors

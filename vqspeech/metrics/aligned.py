@@ -11,13 +11,11 @@ import numpy as np
 from vqspeech.data import alignment
 from vqspeech.data.alignment import Interval
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.phones import INDEX, SILENCE, parts
-from vqspeech.data.units import Units
+from vqspeech.data.phones import INDEX
+from vqspeech.data.units import Units, require_common
 from vqspeech.errors import AlignmentError, UnitsError
 from vqspeech.jobs import Skipped, outcomes
 
-TOUCHING = 1e-3
-"""Seconds between two phones within which one follows on the other."""
 _SLACK = 0.1
 
 
@@ -56,41 +54,47 @@ def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
 
     Skipped with a reason are those whose alignment cannot be read, has no phone that is known or has phones behind the
     last code, and those whose codes and recording differ in length by more than a tenth: another frame rate, or another
-    recording. Raises `UnitsError` where the latter is so for every utterance.
+    recording. Raises `UnitsError` where the latter is so for every utterance, or none of `units` is in `data`, and
+    `AlignmentError` where most of what the alignments call speech has no known phone.
     """
+    require_common(units, data)
     named = [data[name] for name in units.codes if name in data and data[name].alignment]
     items = [(u.id, u.speaker, u.alignment, u.seconds, units.codes[u.id]) for u in named]
-    found, misfits = Collection(), []
-    for (name, *_), result, error in outcomes(partial(_aligned, units.rate), items, nj, "alignments"):
+    found, misfits, known, strange = Collection(), [], 0.0, 0.0
+    for (name, _, path, *_), result, error in outcomes(partial(_aligned, units.rate), items, nj, "alignments"):
         if error is not None:
             found.skipped.add(name, error)
             misfits += [error] if isinstance(error, UnitsError) else []
             continue
-        found.utterances.append(result[0])
-        found.unknown += result[1]
+        one, unknown, speech = result
+        found.unknown += unknown
+        known, strange = known + speech[0], strange + speech[1]
+        if len(one.segments.phones):
+            found.utterances.append(one)
+        else:
+            fix = "fold them to ARPAbet, TIMIT's or IPA"
+            found.skipped.add(name, f"{path}: none of its labels is a known phone; {fix}")
     if misfits and len(misfits) == len(items):
         raise UnitsError(f"no utterance has as many codes as it should, for example: {misfits[0]}")
+    alignment.require_phones(known, strange, found.unknown)
     return found
 
 
 def segments(intervals: Iterable[Interval]) -> Segments:
-    """The phones of labelled intervals. Labels that no phone set knows are left out, those for several phones shared
-    out evenly; silences that touch are one."""
-    starts, ends, phones = [], [], []
-    for start, end, label in intervals:
-        names = parts(label) or ()
-        edges = np.linspace(start, end, len(names) + 1).tolist()
-        for name, first, last in zip(names, edges[:-1], edges[1:], strict=True):
-            if name == SILENCE and phones and phones[-1] == INDEX[SILENCE] and first - ends[-1] <= TOUCHING:
-                ends[-1] = last
-                continue
-            starts.append(first)
-            ends.append(last)
-            phones.append(INDEX[name])
-    return Segments(np.array(starts, dtype=float), np.array(ends, dtype=float), np.array(phones, dtype=np.int64))
+    """The phones of labelled intervals, as in `alignment.phone_spans`."""
+    spans = alignment.phone_spans(intervals)
+    phones, starts, ends = zip(*spans, strict=True) if spans else ((), (), ())
+    return Segments(
+        np.array(starts, dtype=float),
+        np.array(ends, dtype=float),
+        np.array([INDEX[phone] for phone in phones], dtype=np.int64),
+    )
 
 
-def _aligned(rate: float, item: tuple[str, str, str, float | None, np.ndarray]) -> tuple[Aligned, Counter[str]]:
+def _aligned(
+    rate: float, item: tuple[str, str, str, float | None, np.ndarray]
+) -> tuple[Aligned, Counter[str], tuple[float, float]]:
+    """The utterance, how often each label has no phone, and the `alignment.speech_seconds`."""
     name, speaker, path, seconds, codes = item
     lasts = len(codes) / rate
     if seconds is not None and abs(seconds - lasts) > _SLACK * max(seconds, lasts) + 2 / rate:
@@ -103,8 +107,6 @@ def _aligned(rate: float, item: tuple[str, str, str, float | None, np.ndarray]) 
         inside = alignment.within(intervals, lasts)
     except AlignmentError as error:
         raise AlignmentError(f"{path}: {error}") from None
-    found = segments(inside)
-    if not len(found.phones):
-        raise AlignmentError(f"{path}: none of its labels is a known phone; fold them to ARPAbet, TIMIT's or IPA")
     phones = alignment.frame_phones(inside, len(codes), rate)
-    return Aligned(name, speaker, rate, codes, phones, found), alignment.unknown(intervals)
+    one = Aligned(name, speaker, rate, codes, phones, segments(inside))
+    return one, alignment.unknown(intervals), alignment.speech_seconds(inside)

@@ -5,6 +5,7 @@ possible differ (edit distance; of equally good ways the one with the smaller di
 reference is compared where both phones beside it have a counterpart, and these are neighbours as well.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from vqspeech.data import alignment
 from vqspeech.data.alignment import Interval
-from vqspeech.data.phones import INDEX, NOISE, SILENCE, parts
+from vqspeech.data.phones import INDEX, NOISE, SILENCE
 from vqspeech.errors import AlignmentError
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.metrics.bootstrap import Estimate, ratio, statistic
@@ -95,36 +96,37 @@ def rows(comparisons: Sequence[Comparison]) -> list[dict]:
 
 def scored(found: dict[str, str], reference: dict[str, str], nj: int = 1) -> tuple[list[dict], int, Skipped]:
     """Rows for the utterances that both have an alignment file for (paths by id), how many there were, and which could
-    not be read. Raises `AlignmentError` where there is none."""
+    not be read. Raises `AlignmentError` where there is none, and where most of what either calls speech has no known
+    phone."""
     names = [(name, path, reference[name]) for name, path in found.items() if name in reference]
     if not names:
         raise AlignmentError("no utterance has an alignment in both; do their utterance ids agree?")
     skipped, comparisons = Skipped(), []
-    for (name, *_), one, error in outcomes(_of_files, names, nj, "alignments"):
+    speech, labels = np.zeros((2, 2)), (Counter[str](), Counter[str]())
+    for (name, *_), result, error in outcomes(_of_files, names, nj, "alignments"):
         if error is not None:
             skipped.add(name, error)
-        else:
-            comparisons.append(one)
+            continue
+        one, both = result
+        comparisons.append(one)
+        for side, intervals in enumerate(both):
+            speech[side] += alignment.speech_seconds(intervals)
+            labels[side].update(alignment.unknown(intervals))
+    for (known, strange), strangers in zip(speech.tolist(), labels, strict=True):
+        alignment.require_phones(known, strange, strangers)
     return rows(comparisons), len(comparisons), skipped
 
 
-def _of_files(item: tuple[str, str, str]) -> Comparison:
+def _of_files(item: tuple[str, str, str]) -> tuple[Comparison, tuple[list[Interval], list[Interval]]]:
+    """The comparison, and what was compared."""
     name, found, reference = item
-    return compared(alignment.read(found, name), alignment.read(reference, name))
+    both = alignment.read(found, name), alignment.read(reference, name)
+    return compared(*both), both
 
 
 def _phones(intervals: Iterable[Interval], source: str | None) -> list[tuple[int, float, float]]:
-    """(phone, start, end) of known labels, pauses that touch made one."""
-    phones: list[tuple[int, float, float]] = []
-    for start, end, label in intervals:
-        names = parts(label, source) or ()
-        edges = np.linspace(start, end, len(names) + 1).tolist()
-        for k, name in enumerate(names):
-            if name == SILENCE and phones and phones[-1][0] == INDEX[SILENCE]:
-                phones[-1] = (INDEX[SILENCE], phones[-1][1], edges[k + 1])
-            else:
-                phones.append((INDEX[name], edges[k], edges[k + 1]))
-    return phones
+    """(phone, start, end), as in `alignment.phone_spans`."""
+    return [(INDEX[name], start, end) for name, start, end in alignment.phone_spans(intervals, source)]
 
 
 def _border(before: tuple[int, float, float], after: tuple[int, float, float]) -> float:

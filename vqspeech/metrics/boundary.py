@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vqspeech.metrics.aligned import TOUCHING, Aligned
+from vqspeech.data.alignment import TOUCHING
+from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.bootstrap import Estimate, ratio, statistic
 
 TOLERANCE = 0.020

@@ -49,6 +49,19 @@ def recordings(path: Path) -> Iterator[Path]:
     return (file for file in files(path) if file.suffix.lower() in ENDINGS)
 
 
+def recording_name(name: str) -> str:
+    """The name of a file without its endings of sound files: `SA1.WAV.wav`, a well-known copy, is `SA1` as well."""
+    path = Path(name)
+    while path.suffix.lower() in ENDINGS:
+        path = Path(path.stem)
+    return path.stem if path.name == name else path.name
+
+
+def folder_id(name: str) -> str:
+    """The name of a folder as the id of a speaker: without blanks."""
+    return "_".join(name.split())
+
+
 def other_corpus(path: Path, name: str) -> str | None:
     """Which corpus, by the name of its command, the folder is, if it is one and not `name`."""
     kind = _kind(path)

@@ -1,0 +1,155 @@
+"""Which of the alignment files below a folder is that of an utterance.
+
+A file is named after the utterance's id (`103-1240-0000.TextGrid`, in whatever folder) or after its recording
+(`anna/1.TextGrid` for `anna/1.wav`). The second is a name that others may have as well, so the folders have to tell
+whose it is: nothing is taken that may be another speaker's, or of another recording of the same name.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+from vqspeech.data.alignment import ENDINGS, has_phones
+from vqspeech.data.corpora.layout import files, folder_id, recording_name
+from vqspeech.data.ctm import index_ctm
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import AlignmentError
+
+_PREFERRED = (".textgrid", ".ctm", ".phn", ".phones", ".lab")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that is not a CTM: its `name` without endings, and the ids of the `folders` that it lies in, from the one
+    that is looked through down; `depth`, how many are below that."""
+
+    path: Path
+    name: str
+    folders: tuple[str, ...]
+    depth: int
+
+
+class AlignmentFiles:
+    """The alignment files in a folder, or one file.
+
+    Args:
+        source: the folder.
+        data: the utterances that are to be aligned: whose folder one is, all of them tell.
+
+    Raises:
+        AlignmentError: the folder is not there.
+    """
+
+    def __init__(self, source: Path, data: DataDir):
+        if not source.exists():
+            raise AlignmentError(f"{source}: no such folder; give the folder of the alignments")
+        self._data, self._speakers = data, set(data.speakers)
+        alike = Counter(speaker.casefold() for speaker in data.speakers)
+        self._folded = {name.casefold(): name for name in data.speakers if alike[name.casefold()] == 1}
+        self._of_recording: dict[str, list[Utterance]] = {}
+        for utterance in data:
+            if _is_whole(utterance):
+                self._of_recording.setdefault(_name(utterance).casefold(), []).append(utterance)
+        self._ctm: dict[str, list[Path]] = {}
+        self._named: dict[str, list[_File]] = {}
+        known = {ending.lower() for ending in ENDINGS}
+        root = source.parent if source.is_dir() else source.parent.parent
+        for path in [source] if source.is_file() else files(source):
+            if path.suffix.lower() == ".ctm":
+                index = index_ctm(path)
+                for name in {**index.spans, **index.faults}:
+                    self._ctm.setdefault(name, []).append(path)
+            elif path.suffix.lower() in known:
+                folders = tuple(folder_id(part) for part in path.parent.relative_to(root).parts)
+                file = _File(path, recording_name(path.stem), folders, len(folders) - 1)
+                self._named.setdefault(file.name.casefold(), []).append(file)
+
+    def path_of(self, utterance: Utterance) -> str | None:
+        """Return the file of an utterance; of several, one that holds phones, and of these the better format.
+
+        None, where no file has its name.
+
+        Raises:
+            AlignmentError: files have its name, but they are of others, or may be; or several are its own.
+        """
+        objections: dict[Path, str] = {}
+        own = [*self._ctm.get(utterance.id, ()), *self._own(utterance.id, utterance, objections)]
+        if not own and _is_whole(utterance):
+            own = self._own(_name(utterance), utterance, objections)
+        if own:
+            return str(_best(own, utterance.id))
+        if objections:
+            some = [f"{path} {why}" for path, why in objections.items()][:2]
+            fix = f"name its own after it, {utterance.id}.TextGrid or the like, or put it into a folder of its speaker"
+            raise AlignmentError(f"no alignment of its own: {'; '.join(some)}; {fix}")
+        return None
+
+    def _own(self, name: str, utterance: Utterance, objections: dict[Path, str]) -> list[Path]:
+        """The files of that name to which there is no objection; those to the others are added to `objections`."""
+        own = []
+        for file in self._by_name(name):
+            objection = self._objection(file, utterance)
+            if objection is None:
+                own.append(file.path)
+            else:
+                objections[file.path] = objection
+        return own
+
+    def _by_name(self, name: str) -> list[_File]:
+        """The files of that name; where there is none, those of one that differs in letter case only."""
+        alike = self._named.get(name.casefold(), [])
+        exact = [file for file in alike if file.name == name]
+        return exact or (alike if len({file.name for file in alike}) == 1 else [])
+
+    def _objection(self, file: _File, utterance: Utterance) -> str | None:
+        """Why a file that is called like an utterance, or like its recording, is not to be taken for it."""
+        speakers = {self._speaker(folder) for folder in file.folders} - {None}
+        if speakers and utterance.speaker not in speakers:
+            return f"is in the folder of speaker {min(filter(None, speakers))}"
+        if file.name == utterance.id:
+            return None
+        recorded = {self._speaker(folder) for folder in _folders(utterance)}
+        if file.depth and not speakers and utterance.speaker in recorded:
+            return f"is in no folder of speaker {utterance.speaker}"
+        named = self._data.utterances.get(file.name)
+        if named and (named.speaker in speakers or not speakers):
+            return f"is of {named.id}"
+        for other in self._of_recording.get(_name(utterance).casefold(), ()):
+            its_own = other.speaker in speakers or not speakers
+            if other.id != utterance.id and its_own and _claim(file, other) >= _claim(file, utterance):
+                return f"is of {other.id}, or may be"
+        return None
+
+    def _speaker(self, folder: str) -> str | None:
+        """The speaker after whom a folder is called."""
+        return folder if folder in self._speakers else self._folded.get(folder.casefold())
+
+
+def _is_whole(utterance: Utterance) -> bool:
+    return not utterance.start and utterance.end is None
+
+
+def _name(utterance: Utterance) -> str:
+    return recording_name(Path(utterance.path).name)
+
+
+def _folders(utterance: Utterance) -> list[str]:
+    return [folder_id(part) for part in Path(utterance.path).parent.parts]
+
+
+def _claim(file: _File, utterance: Utterance) -> tuple[bool, int]:
+    """How sure a file is of a recording of its name: whether in letter case, too; how many folders, from the innermost
+    outwards, they have in common."""
+    pairs = list(zip(file.folders[::-1], _folders(utterance)[::-1], strict=False))
+    common = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
+    return _name(utterance) == file.name, common
+
+
+def _best(paths: list[Path], utterance: str) -> Path:
+    if len(paths) > 1:
+        paths = [path for path in paths if has_phones(path, utterance)] or paths
+    first = min(_PREFERRED.index(path.suffix.lower()) for path in paths)
+    best = [path for path in paths if path.suffix.lower() == _PREFERRED[first]]
+    if len(best) > 1:
+        raise AlignmentError(f"several alignments: {best[0]}, {best[1]}; leave only the right one")
+    return best[0]
