@@ -1,6 +1,8 @@
 """Units files."""
 
+import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -30,7 +32,91 @@ def test_the_format_is_what_language_models_read(tmp_path):
     write_units(tmp_path / "u", CODES, 50, 8, "m", "ab")
     assert (tmp_path / "u").read_text() == "a-1 7\nb-1 3 3 0\n"
     described = json.loads(side_file(tmp_path / "u").read_text())
-    assert described == {"rate_hz": 50, "codes": 8, "model": "m", "sha256": "ab", "utterances": 2}
+    assert described == {
+        "rate_hz": 50, "codes": 8, "model": "m", "sha256": "ab", "utterances": 2, "frames": 4,
+        "units_sha256": hashlib.sha256(b"a-1 7\nb-1 3 3 0\n").hexdigest(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"a-1\t7\nb-1\t3 3  0\n", b"\xef\xbb\xbfa-1 7\nb-1 3 3 0\n", b"a-1 7\r\nb-1 3 3 0\r\n", b"b-1 3 3 0\na-1 7"],
+    ids=["tabs", "byte order mark", "dos", "order and last line end"],
+)
+def test_white_space_and_order_do_not_matter(tmp_path, content):
+    write_units(tmp_path / "u", CODES, 50, 8, "m", "ab")
+    (tmp_path / "u").write_bytes(content)
+    assert {name: some.tolist() for name, some in read_units(tmp_path / "u").codes.items()} == {
+        "a-1": [7],
+        "b-1": [3, 3, 0],
+    }
+
+
+def without_hash(path):
+    """Makes the side file one of before it had a hash."""
+    described = json.loads(side_file(path).read_text())
+    side_file(path).write_text(json.dumps({k: v for k, v in described.items() if k not in ("frames", "units_sha256")}))
+
+
+@pytest.mark.parametrize(("cut", "message"), [(1, None), (2, "3 codes, 4 by u.json"), (4, "2 codes, 4")])
+def test_a_file_that_breaks_off_is_refused(tmp_path, cut, message):
+    write_units(tmp_path / "u", CODES, 50, 8, "m", "ab")
+    (tmp_path / "u").write_bytes((tmp_path / "u").read_bytes()[:-cut])
+    if message:
+        with pytest.raises(UnitsError, match=message):
+            read_units(tmp_path / "u")
+    else:
+        read_units(tmp_path / "u")
+    without_hash(tmp_path / "u")
+    with pytest.raises(UnitsError, match="u: breaks off within its last line; encode again"):
+        read_units(tmp_path / "u")
+
+
+def test_other_codes_and_a_cut_within_a_code_are_refused(tmp_path):
+    write_units(tmp_path / "u", {"a-1": [7], "b-1": [3, 3, 17]}, 50, 18, "m", "ab")
+    for content in ("a-1 7\nb-1 3 3 1", "a-1 7\nb-1 3 3 2\n", "a-2 7\nb-1 3 3 17\n"):
+        (tmp_path / "u").write_text(content)
+        with pytest.raises(UnitsError, match="not the codes that u.json describes, which may be another model's"):
+            read_units(tmp_path / "u")
+
+
+def test_side_files_without_a_hash_are_read(tmp_path):
+    write_units(tmp_path / "u", CODES, 50, 8, "m", "ab")
+    without_hash(tmp_path / "u")
+    assert len(read_units(tmp_path / "u").codes) == 2
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["old side file", "side file with a hash"])
+@pytest.mark.parametrize("stops", range(6))
+def test_a_kill_never_names_another_model(tmp_path, monkeypatch, stops, old):
+    """Wherever writing stops, what is there is the one pair, the other, or refused."""
+    path, calls = tmp_path / "u", iter(range(99))
+    write_units(path, CODES, 50, 8, "A", "aa")
+    if old:
+        without_hash(path)
+
+    def killed(function):
+        def call(*args, **options):
+            if next(calls) >= stops:
+                raise KeyboardInterrupt
+            return function(*args, **options)
+
+        return call
+
+    for name in ("replace", "fsync"):
+        monkeypatch.setattr(f"os.{name}", killed(getattr(os, name)))
+    finished = True
+    try:
+        write_units(path, {"a-1": [1], "b-1": [2, 2, 2]}, 50, 8, "B", "bb")
+    except KeyboardInterrupt:
+        finished = False
+    monkeypatch.undo()
+    try:
+        units = read_units(path)
+    except UnitsError as error:
+        assert "encode again" in str(error) and not finished
+        return
+    assert (units.model, units.codes["a-1"].tolist()) == (("B", [1]) if finished else ("A", [7]))
 
 
 @pytest.mark.parametrize(

@@ -1,21 +1,25 @@
 """Units files: the codes of utterances as text, what language models over units read.
 
 One line an utterance, `utt-id c1 c2 c3 ...`, in C-locale order; beside it, under the same name with `.json` behind it,
-{"rate_hz", "codes", "model", "sha256", "utterances"}: how many codes there are a second, how many different ones there
-can be, which model made them, and what that model's encoder and codebook hash to.
+{"rate_hz", "codes", "model", "sha256", "utterances", "frames", "units_sha256"}: how many codes there are a second, how
+many different ones there can be, which model made them, and what that model's encoder and codebook hash to; how many
+utterances and codes the file holds, and what they hash to, so that no file is taken for another one, or for whole when
+it is not. Side files without the last two are read as well.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from vqspeech.data.datadir import DataDir
 from vqspeech.errors import UnitsError
-from vqspeech.files import write_text
+from vqspeech.files import replaced, write_text
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,17 @@ def require_same(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str
             )
 
 
+def require_common(units: Units, data: DataDir) -> None:
+    """Raises `UnitsError`, with examples of both, where no utterance of `units` is in the data directory."""
+    if not any(name in data for name in units.codes):
+        ours, theirs = (", ".join(list(some)[:3]) for some in (units.codes, data.utterances))
+        fix = "give the data directory that they were encoded from"
+        raise UnitsError(
+            f"none of {len(units.codes)} utterances of the units ({ours}) is among the {len(data)} of the data "
+            f"directory ({theirs}); {fix}"
+        )
+
+
 def side_file(path: str | os.PathLike) -> Path:
     """Where the description of a units file is."""
     return Path(f"{os.fspath(path)}.json")
@@ -61,49 +76,54 @@ def write_units(
 ) -> None:
     """Writes the codes of each utterance, and the side file, each in one piece.
 
-    Raises `UnitsError` where an id cannot stand on a line, an utterance has no codes, or a code is out of range.
+    The side file, with the hash of the codes, takes its place just before they do: a kill between the two leaves a pair
+    that `read_units` refuses, whatever was there before. Raises `UnitsError` where an id cannot stand on a line, an
+    utterance has no codes, or a code is out of range.
     """
-    lines = []
+    checked: dict[str, np.ndarray] = {}
     for name in sorted(codes):
         if name.split() != [name]:
             raise UnitsError(f"{name!r} is no utterance id; use names without blanks")
-        lines.append(f"{name} {' '.join(map(str, _checked(f'{path}: {name}', codes[name], size).tolist()))}\n")
-    described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, "utterances": len(lines)}
-    write_text(side_file(path), json.dumps(described, indent=1) + "\n")
-    write_text(path, "".join(lines))
+        checked[name] = _checked(f"{path}: {name}", codes[name], size)
+    text = "".join(_lines(checked))
+    described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_contents(checked)}
+    with replaced(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_text(side_file(path), json.dumps(described, indent=1) + "\n")
 
 
 def read_units(path: str | os.PathLike) -> Units:
     """The units file `path`.
 
-    Raises `UnitsError`, naming file, line and fix, where it or its side file is missing, empty or malformed, an
-    utterance stands twice or has no codes, a code is out of range, or the two files do not belong together.
+    Ids end at any white space; a byte order mark and DOS line ends do not matter. Raises `UnitsError`, naming file,
+    line and fix, where it or its side file is missing, empty or malformed, an utterance stands twice or has no codes, a
+    code is out of range, the file breaks off, or the two files do not belong together.
     """
     if not os.path.isfile(path):
         raise UnitsError(f"{path}: no such file; make it with: vqspeech encode")
     described = _description(path)
     codes: dict[str, np.ndarray] = {}
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
         raise UnitsError(f"{path}: not text; give the file that vqspeech encode wrote") from None
+    lines = text.split("\n")
     for number, line in enumerate(lines, 1):
-        name, _, rest = line.strip().partition(" ")
+        name, *fields = line.split() or [""]
+        if not name and number == len(lines):
+            break
         if not name:
             raise UnitsError(f"{path}:{number}: empty line; delete it")
         if name in codes:
             raise UnitsError(f"{path}:{number}: '{name}' stands twice; delete one of them")
         try:
-            numbers = [int(field) for field in rest.split()]
+            numbers = [int(field) for field in fields]
         except ValueError:
             raise UnitsError(f"{path}:{number}: '{name}' has codes that are no integers; encode it again") from None
         codes[name] = _checked(f"{path}:{number}: {name}", numbers, described["codes"])
     if not codes:
         raise UnitsError(f"{path}: no utterances; encode again")
-    if len(codes) != described.get("utterances", len(codes)):
-        raise UnitsError(
-            f"{path}: {len(codes)} utterances, {described['utterances']} by {side_file(path).name}; encode again"
-        )
+    _check_contents(path, codes, described, whole=text.endswith("\n"))
     return Units(codes, float(described["rate_hz"]), described["codes"], described["model"], described["sha256"])
 
 
@@ -115,8 +135,34 @@ def runs(codes: np.ndarray) -> np.ndarray:
 def write_runs(path: str | os.PathLike, units: Units) -> None:
     """Writes the codes with every run of one code as one, a line an utterance, as unit language models read them
     (Lakhotia et al. 2021, arXiv 2102.01192). How long they last is lost, so the file has no side file."""
-    lines = [f"{name} {' '.join(map(str, codes[runs(codes)].tolist()))}\n" for name, codes in units.codes.items()]
-    write_text(path, "".join(lines))
+    write_text(path, "".join(_lines({name: codes[runs(codes)] for name, codes in units.codes.items()})))
+
+
+def _lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:
+    """The lines of a units file."""
+    return (f"{name} {' '.join(map(str, some.tolist()))}\n" for name, some in codes.items())
+
+
+def _contents(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """What the side file says of what is in the units file, in whatever order and with whatever white space."""
+    digest = hashlib.sha256()
+    for line in _lines(dict(sorted(codes.items()))):
+        digest.update(line.encode())
+    return {"utterances": len(codes), "frames": sum(map(len, codes.values())), "units_sha256": digest.hexdigest()}
+
+
+def _check_contents(
+    path: str | os.PathLike, codes: Mapping[str, np.ndarray], described: Mapping[str, Any], whole: bool
+) -> None:
+    """Raises `UnitsError` where the codes are not those that the side file describes; `whole`: the last line ends."""
+    side, contents = side_file(path).name, _contents(codes)
+    for key, what in (("utterances", "utterances"), ("frames", "codes")):
+        if described.get(key, contents[key]) != contents[key]:
+            raise UnitsError(f"{path}: {contents[key]} {what}, {described[key]} by {side}; encode again")
+    if described.get("units_sha256", contents["units_sha256"]) != contents["units_sha256"]:
+        raise UnitsError(f"{path}: not the codes that {side} describes, which may be another model's; encode again")
+    if "units_sha256" not in described and not whole:
+        raise UnitsError(f"{path}: breaks off within its last line; encode again")
 
 
 def _checked(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.ndarray:
