@@ -1,6 +1,7 @@
 """Writing in one piece: whatever stops it, the old file is whole and nothing else is there."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from vqspeech.files import replaced, replaced_folder, write_text
+from vqspeech import files
+from vqspeech.files import replaced, replaced_folder, temporary_folder, write_text
 
 
 def full_disk(*_):
@@ -92,6 +94,97 @@ with replaced(sys.argv[1]) as file, replaced_folder(sys.argv[2]) as folder:
     assert old.read_text() == "old" and (old_folder / "a").read_text() == "old"
     # What a kill cannot take away is hidden, and no pattern such as *.txt finds it.
     assert sorted(name for name in os.listdir(old.parent) if not name.startswith(".")) == ["a.txt", "data"]
+    assert len(os.listdir(old.parent)) == 4
+    files._remove_leftovers.cache_clear()  # as another process, which has not looked yet
+    write_text(old, "new")
+    assert sorted(os.listdir(old.parent)) == ["a.txt", "data"]
+
+
+def leftovers(folder: Path, *owners: str) -> list[Path]:
+    """Temporary files of several processes, and a folder of each, with something in it."""
+    files._remove_leftovers.cache_clear()
+    paths = [folder / f".x.wav.{owner}.tmp{suffix}" for owner in owners for suffix in ("", ".wav")]
+    for path in paths[::2]:
+        path.mkdir()
+        (path / "recording").touch()
+    for path in paths[1::2]:
+        path.touch()
+    return paths
+
+
+def test_only_what_has_no_process_any_more_is_removed(tmp_path: Path):
+    own, host, process = files._beside(Path("x"), "").name[3:], files._host(), os.getpid()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kept = leftovers(tmp_path, own, "00000000-1-1", f"{host}-1-{files._start(1)}")
+    gone = leftovers(tmp_path, f"{host}-{ended.pid}-5", f"{host}-{process}-5")  # the latter's number was given again
+    for name in (f".x.wav.{ended.pid}.tmp.wav", f".last.safetensors.{ended.pid}.tmp.safetensors"):  # of version 0.1.0
+        (tmp_path / name).touch()
+    for name in (f".x.wav.{process}.tmp.wav", ".x.tmp", f".x.{ended.pid}.tmp.wav", f"x.wav.{host}-{ended.pid}-5.tmp"):
+        kept.append(tmp_path / name)
+        kept[-1].touch()
+    write_text(tmp_path / "y", "")
+    assert all(path.exists() for path in kept) and not any(path.exists() for path in gone)
+    assert sorted(os.listdir(tmp_path)) == sorted(["y", *(path.name for path in kept)])
+
+
+def test_what_another_machine_has_left_is_removed_after_a_day(tmp_path: Path):
+    new, old = leftovers(tmp_path, "00000000-1-1"), leftovers(tmp_path, "00000001-1-1")
+    for path in (old[0] / "recording", *old):
+        os.utime(path, (0, 0))
+    write_text(tmp_path / "y", "")
+    assert all(path.exists() for path in new) and not any(path.exists() for path in old)
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".wav", "é" * 125 + ".wav", "x." + "y" * 253, "中" * 85])
+def test_the_longest_names_can_be_written(name: str, tmp_path: Path):
+    with replaced(tmp_path / name) as temporary:
+        temporary.touch()
+        assert temporary.suffix == (".wav" if name.endswith(".wav") else temporary.suffix)
+    with replaced_folder(tmp_path / "folder" / name):
+        pass
+    assert sorted(os.listdir(tmp_path)) == sorted([name, "folder"]) and os.listdir(tmp_path / "folder") == [name]
+
+
+def test_text_of_names_that_are_no_text(tmp_path: Path):
+    write_text(tmp_path / "a", json.dumps(["caf\udce9"], ensure_ascii=False))
+    assert json.loads((tmp_path / "a").read_text("utf-8")) == ["caf\udce9"]
+
+
+@pytest.mark.parametrize("name", ["data", "d" * 255])
+def test_a_folder_comes_back_whose_process_was_killed_between_two_renames(name: str, tmp_path: Path):
+    program = """
+import os, sys
+from pathlib import Path
+from vqspeech.files import replaced_folder
+rename = os.replace
+os.replace = lambda a, b: rename(a, b) if not str(a).endswith(".tmp") else os.kill(os.getpid(), 9)
+with replaced_folder(sys.argv[1]) as folder:
+    (folder / "a").write_text("new")
+"""
+    folder = tmp_path / name
+    folder.mkdir()
+    (folder / "a").write_text("old")
+    found = subprocess.run([sys.executable, "-c", program, str(folder)], cwd=ROOT)
+    assert found.returncode == -9 and not folder.exists()
+    files.bring_back(folder)
+    assert (folder / "a").read_text() == "old"
+    aside = files._beside(folder, ".old")
+    aside.mkdir()
+    files.bring_back(folder)
+    assert aside.exists(), "its process is at work"
+    aside.rename(tmp_path / f".{files._shortened(name)}.{files._host()}-{os.getpid()}-5.old")
+    with replaced_folder(folder) as new:
+        (new / "a").write_text("new")
+    assert (folder / "a").read_text() == "new"
+    assert not [name for name in os.listdir(tmp_path) if name.endswith(".old")]
+
+
+def test_a_temporary_folder_is_for_this_user_alone(tmp_path: Path):
+    with temporary_folder(tmp_path / "deep" / "x") as folder:
+        (folder / "recording").touch()
+        assert folder.parent == tmp_path / "deep" and folder.stat().st_mode & 0o777 == 0o700
+    assert os.listdir(tmp_path / "deep") == []
 
 
 def test_folder_is_replaced_as_a_whole(old_folder: Path):

@@ -1,10 +1,28 @@
-"""Writing files so that a kill or a full disk never leaves half of one under its final name."""
+"""Writing files so that a kill or a full disk never leaves half of one under its final name.
 
+What is not finished has a hidden name in the same folder, `.NAME.HOST-PROCESS-START.tmp`, which tells whose it is.
+Where that process is gone, the next one that writes there removes it.
+"""
+
+import hashlib
 import os
+import platform
+import re
 import shutil
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
+
+LONGEST = 80
+"""Bytes of a name that are kept in a temporary one; of a longer name a hash stands there."""
+_TEMPORARY = re.compile(
+    r"\..+\.(?P<owner>[0-9a-f]{8}-\d+-\d+)\.tmp(\.[^.]*)?"
+    r"|\..+(?P<suffix>\.[^.]+)\.(?P<process>\d+)\.tmp(?P=suffix)"  # as version 0.1.0 had them
+)
+_FORGOTTEN = 24 * 3600
+"""Seconds after which what a process of another machine has left alone is taken for left."""
 
 
 @contextmanager
@@ -13,7 +31,8 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
     ends well, and removed when it raises."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
+    remove_leftovers(path.parent)
+    temporary = _beside(path, ".tmp", path.suffix if len(path.suffix) < 16 else "")
     try:
         yield temporary
         with open(temporary, "rb+") as written:
@@ -30,10 +49,9 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
 def replaced_folder(path: str | os.PathLike) -> Iterator[Path]:
     """A new temporary folder beside `path`; it is synced and takes the place of `path` when the block ends well."""
     path = Path(path)
-    temporary, old = (path.with_name(f".{path.name}.{os.getpid()}.{kind}") for kind in ("tmp", "old"))
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
+    bring_back(path)
+    temporary, old = _beside(path, ".tmp"), _beside(path, ".old")
+    with _temporary_folder(temporary, 0o777):
         yield temporary
         for written in temporary.iterdir():
             if written.is_file():
@@ -44,17 +62,118 @@ def replaced_folder(path: str | os.PathLike) -> Iterator[Path]:
             os.replace(path, old)
         try:
             os.replace(temporary, path)
-        except OSError:
-            if old.is_dir():
+        finally:
+            if path.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+            elif old.is_dir():
                 os.replace(old, path)
-            raise
+
+
+@contextmanager
+def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
+    """A folder beside `path`, for this user alone, that is removed when the block ends."""
+    with _temporary_folder(_beside(Path(path), ".tmp"), 0o700) as folder:
+        yield folder
+
+
+@contextmanager
+def _temporary_folder(folder: Path, mode: int) -> Iterator[Path]:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(folder.parent)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode)
+    try:
+        yield folder
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if path.is_dir():
-            shutil.rmtree(old, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` (UTF-8) in one piece: readers see the old file or the new one."""
+    """Writes `text` (UTF-8) in one piece: readers see the old file or the new one.
+
+    Bytes of a file name that are no text (`os.fsdecode`) are written as JSON has them, `\\udce9`.
+    """
     with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def bring_back(path: str | os.PathLike) -> None:
+    """Bring a folder back that a process moved aside for a new one and was killed before the new one had moved in."""
+    path = Path(path)
+    start, end = f".{_shortened(path.name)}.", ".old"
+    if not path.parent.is_dir():
+        return
+    for old in list(path.parent.iterdir()):
+        if old.name.startswith(start) and old.name.endswith(end) and not _is_owned(old, old.name[len(start) : -4]):
+            if path.exists():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                os.replace(old, path)
+
+
+def remove_leftovers(folder: str | os.PathLike) -> None:
+    """Remove the temporary files and folders in `folder` whose process is gone; looks once in the life of a process."""
+    _remove_leftovers(os.path.abspath(folder))
+
+
+@lru_cache
+def _remove_leftovers(folder: str) -> None:
+    try:
+        names = [name for name in os.listdir(folder) if name.startswith(".") and ".tmp" in name]
+    except OSError:
+        return
+    for name in names:
+        match, path = _TEMPORARY.fullmatch(name), Path(folder, name)
+        with suppress(OSError):  # somebody else's, or removed by another process just now
+            if match is None or _is_owned(path, match["owner"] or match["process"]):
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
+
+
+def _beside(path: Path, kind: str, suffix: str = "") -> Path:
+    return path.with_name(f".{_shortened(path.name)}.{_host()}-{os.getpid()}-{_start(os.getpid())}{kind}{suffix}")
+
+
+def _shortened(name: str) -> str:
+    given = os.fsencode(name)
+    return name if len(given) <= LONGEST else hashlib.sha256(given).hexdigest()[:32]
+
+
+def _is_owned(path: Path, owner: str) -> bool:
+    """Whether the process that made a temporary file or folder may be at work on it still."""
+    host, _, process = owner.rpartition("-")[0].rpartition("-") if "-" in owner else (_host(), "", owner)
+    if host != _host():
+        inside = [path, *path.iterdir()] if path.is_dir() else [path]
+        return max((one.lstat().st_mtime for one in inside), default=0.0) > time.time() - _FORGOTTEN
+    started = _start(int(process))
+    return started is not None and ("-" not in owner or started in (0, int(owner.rpartition("-")[2])))
+
+
+@lru_cache
+def _host() -> str:
+    """Eight digits for this machine or container: the numbers of processes mean something within it only."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = ""
+    return hashlib.sha256(f"{platform.node()} {space}".encode()).hexdigest()[:8]
+
+
+def _start(process: int) -> int | None:
+    """When a process started, in ticks of the system's clock; 0 where that is not told, None where there is none."""
+    if os.name != "posix":
+        return 0
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return 0
+    try:
+        fields = Path(f"/proc/{process}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])  # a zombie does not work any more

@@ -223,3 +223,11 @@ def test_combine_takes_a_gender_from_either():
 def test_combine_refuses_an_id_of_two_utterances():
     with pytest.raises(DataDirError, match=r"1 utterance ids mean different utterances in two directories \(a-1\)"):
         combine([DataDir([Utterance("a-1", "a", "/x")]), DataDir([Utterance("a-1", "a", "/y")])])
+
+
+def test_a_directory_that_a_killed_process_had_moved_aside_is_read(tmp_path: Path):
+    data = DataDir([Utterance("a-1", "a", "a.wav")])
+    data.write(tmp_path / "data")
+    (tmp_path / "data").rename(tmp_path / f".data.{2**22 + 1}.old")  # no system has processes of that number
+    assert DataDir.read(tmp_path / "data") == data
+    assert os.listdir(tmp_path) == ["data"]

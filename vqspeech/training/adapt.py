@@ -22,6 +22,7 @@ from vqspeech.data.dump import Shards, write_shards
 from vqspeech.data.tables import is_id
 from vqspeech.data.windows import Batch
 from vqspeech.errors import AudioError, SpeakerError, VqspeechError
+from vqspeech.files import temporary_folder
 from vqspeech.jobs import Skipped
 from vqspeech.models.decoders import WorldDecoder
 from vqspeech.models.voice import with_voice
@@ -95,9 +96,9 @@ def adapted(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) -> Ada
         raise SpeakerError(f"the model has a voice '{name}' already; choose another --name")
     held = {utterance.id for utterance in list(data)[HELD_OUT - 1 :: HELD_OUT]}
     parts = ([one.id for one in data if one.id not in held], held)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-adapt") as folder:
         train, test = (
-            write_shards(data.subset(utterances=part), Path(folder) / str(i), with_world=True)[0]
+            write_shards(data.subset(utterances=part), folder / str(i), with_world=True)[0]
             for i, part in enumerate(parts)
         )
         return _Adaptation(model, name, train, test, seed).result(steps)
