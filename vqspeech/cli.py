@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from vqspeech import __version__
-from vqspeech.errors import FAILED, VqspeechError
+from vqspeech.errors import FAILED, VqspeechError, describe_error, is_out_of_memory
 from vqspeech.memory import keep_freed_memory
+from vqspeech.signals import Interrupted, ending_signals, leave_on_interrupt
+from vqspeech.streams import open_standard_streams
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
@@ -21,9 +23,19 @@ VISION_VERBS = (
 """Those of `vqspeech vision`."""
 
 
+BROKEN_PIPE = 141
+"""Exit status where nobody reads what is written to standard output: that of other tools, which SIGPIPE ends."""
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Runs one verb; returns the exit status. A user's error is said in one line, without a traceback."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Runs one verb; returns the exit status. A user's error is said in one line, without a traceback.
+
+    Without `argv` it is the program, which takes the arguments, streams and signals of the process.
+    """
+    if argv is None:
+        argv = sys.argv[1:]
+        leave_on_interrupt(" ".join(["vqspeech", *argv[:1]]))
+        open_standard_streams()
     name, about, verbs, package = "vqspeech", "Discrete speech units and voice conversion from raw audio.", VERBS, ""
     if argv[:1] == ["vision"]:
         name, about, verbs, package = "vqspeech vision", "The same for images.", VISION_VERBS, "vision."
@@ -31,26 +43,30 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(name, description=about)
     parser.add_argument("--version", action="store_true", help="print the version and stop")
     _add_verbs(parser, verbs, f"vqspeech.{package}commands", argv[:1])
-    args = parser.parse_args(argv)
-    if args.version:
-        print(__version__)
-        return 0
-    if args.verb is None:
-        parser.print_help()
-        return FAILED
-    keep_freed_memory()
+    name = " ".join([name, *argv[:1]])
     try:
-        return args.run(args)
-    except VqspeechError as error:
-        print(f"{name} {args.verb}: {error}", file=sys.stderr)
+        with ending_signals():
+            args = parser.parse_args(argv)
+            if args.version:
+                print(__version__)
+                return 0
+            if args.verb is None:
+                parser.print_help()
+                return FAILED
+            keep_freed_memory()
+            return args.run(args)
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    except KeyboardInterrupt as error:
+        interrupted = error if isinstance(error, Interrupted) else Interrupted(2)
+        print(f"{name}: {interrupted}", file=sys.stderr)
+        return interrupted.status
+    except (VqspeechError, OSError, MemoryError, RuntimeError) as error:
+        # OSError: a full disk, a forbidden folder. Writing is atomic, so nothing that was there is harmed.
+        if isinstance(error, RuntimeError) and not is_out_of_memory(error):
+            raise
+        print(f"{name}: {describe_error(error)}", file=sys.stderr)
         return FAILED
-    except OSError as error:
-        # A full disk, a forbidden folder: writing is atomic, so nothing that was there is harmed.
-        print(f"{name} {args.verb}: {error}", file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print(f"{name} {args.verb}: interrupted", file=sys.stderr)
-        return 130
 
 
 def _add_verbs(parser: argparse.ArgumentParser, names: Sequence[str], package: str, first: Sequence[str]) -> None:

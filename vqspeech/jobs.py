@@ -1,17 +1,25 @@
 """The same work on many items, over several processes, where one bad item must not stop the rest."""
 
 import multiprocessing
+import pickle
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from tqdm import tqdm
 
-from vqspeech.errors import FAILED, SOME_SKIPPED, VqspeechError
+from vqspeech.errors import FAILED, SOME_SKIPPED, ItemError, VqspeechError, describe_error, ends_batch
+from vqspeech.signals import end_with_parent, interrupts_blocked
+
+AHEAD = 8
+"""Items a process that are begun ahead of the one whose result is due: what waits for it is held in memory."""
+KILLS = 3
+"""Items that kill their process one after another, with none done in between, before the rest is given up."""
 
 
 @dataclass
@@ -22,8 +30,8 @@ class Skipped:
 
     def add(self, name: str, error: Exception | str) -> None:
         """Remembers `name` and says at once, on stderr, why it is skipped."""
-        self.reasons[name] = str(error)
-        tqdm.write(f"skipped {name}: {error}", file=sys.stderr)
+        self.reasons[name] = describe_error(error) if isinstance(error, Exception) else error
+        tqdm.write(f"skipped {name}: {self.reasons[name]}", file=sys.stderr)
 
     def status(self, done: int) -> int:
         """Exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing at all was `done`."""
@@ -32,11 +40,20 @@ class Skipped:
         return (SOME_SKIPPED if done else FAILED) if self.reasons else 0
 
 
-def _attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
+def attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception | None]:
+    """Return (result, None) of `function(item)`, or (None, error) where it fails.
+
+    Raises:
+        OSError: Where the disk is full or not writable, which no other item would survive either.
+    """
     try:
         return function(item), None
     except VqspeechError as error:
         return None, error
+    except Exception as error:
+        if ends_batch(error):
+            raise
+        return None, ItemError(describe_error(error))
 
 
 def outcomes(
@@ -44,22 +61,108 @@ def outcomes(
 ) -> Iterator[tuple[Any, Any, Exception | None]]:
     """(item, result, error) of `function(item)` for every item, in order, with a progress bar.
 
-    `error` is the `VqspeechError` that `function` raised, with no result; other exceptions go through. With `nj` > 1
-    the work is spread over spawned processes, so `function` and the items must pickle; `VqspeechError` is raised where
-    one of them is killed. Whoever stops early waits for the items at work, not for all.
+    `error` is a `VqspeechError` that says why there is no result: what `function` raised, or an `ItemError` for memory
+    that is short and for anything unexpected. With `nj` > 1 the work is spread over spawned processes, so `function`
+    and the items must pickle. An item whose process is killed is tried once more, with nothing beside it. The processes
+    end with this one, however it ends, and are stopped where the caller stops early. Raises `OSError` as `attempt`
+    does, `VqspeechError` where item after item kills its process.
     """
-    attempt = partial(_attempt, function)
     progress = partial(tqdm, total=len(items), desc=what, unit="", disable=None, leave=False)
     if nj <= 1 or len(items) < 2:
         for item in progress(items):
-            yield item, *attempt(item)
+            yield item, *attempt(function, item)
         return
-    pool = ProcessPoolExecutor(nj, mp_context=multiprocessing.get_context("spawn"))
+    results = _spread(function, items, min(nj, len(items)), what)
     try:
-        results = pool.map(attempt, items, chunksize=max(1, min(16, len(items) // (4 * nj))))
         for item, (result, error) in progress(zip(items, results, strict=True)):
             yield item, result, error
-    except BrokenProcessPool:
-        raise VqspeechError(f"a process that worked on {what} was killed; is memory short? use fewer --nj") from None
     finally:
-        pool.shutdown(cancel_futures=True)
+        results.close()
+
+
+class _Worker:
+    """A process that attempts the items it is sent, one at a time."""
+
+    def __init__(self, function: Callable[[Any], Any]):
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        # Pickled here, so that the process can see to its end before it loads what the function needs.
+        self.process = context.Process(target=_work, args=(pickle.dumps(function), theirs), daemon=True)
+        with interrupts_blocked():  # Ctrl-C goes to all processes of a terminal; this one stops the others
+            self.process.start()
+        theirs.close()
+
+    def stop(self) -> None:
+        """Stops the process, whatever it is at."""
+        self.process.kill()
+        self.process.join()
+        self.connection.close()
+
+
+def _work(function: bytes, connection: Connection) -> None:
+    end_with_parent()
+    call = pickle.loads(function)
+    while True:
+        try:
+            item = connection.recv()
+        except EOFError:
+            return
+        try:
+            outcome = attempt(call, item)
+        except OSError as error:
+            outcome = None, error
+        connection.send(outcome)
+
+
+def _spread(
+    function: Callable[[Any], Any], items: Sequence[Any], nj: int, what: str
+) -> Generator[tuple[Any, Exception | None], None, None]:
+    """What `attempt` gives for each item, in order, by `nj` processes."""
+    idle: list[_Worker] = []
+    busy: dict[Any, tuple[_Worker, int]] = {}  # by connection, with the number of the item
+    due, alone, tried = deque(range(len(items))), deque[int](), set[int]()
+    done: dict[int, tuple[Any, Exception | None]] = {}
+    kills = 0
+
+    def start(number: int) -> None:
+        worker = idle.pop() if idle else _Worker(function)
+        busy[worker.connection] = worker, number
+        with suppress(ConnectionError):  # it was killed while it was idle, as reading from it will tell
+            worker.connection.send(items[number])
+
+    try:
+        for following in range(len(items)):
+            while following not in done:
+                if alone or any(number in tried for _, number in busy.values()):
+                    if not busy:
+                        start(alone.popleft())
+                else:
+                    while due and len(busy) < nj and due[0] < following + AHEAD * nj:
+                        start(due.popleft())
+                for connection in wait(list(busy)):
+                    worker, number = busy[connection]
+                    try:
+                        outcome = worker.connection.recv()
+                    except (EOFError, ConnectionError):
+                        worker.stop()
+                        del busy[connection]
+                        if number not in tried:
+                            tried.add(number)
+                            alone.append(number)
+                            continue
+                        kills += 1
+                        outcome = None, ItemError(f"a process that worked on {what} was killed by it; is memory short?")
+                        if kills == KILLS:
+                            raise VqspeechError(
+                                f"a process that worked on {what} was killed; is memory short? use fewer --nj"
+                            ) from None
+                    else:
+                        idle.append(busy.pop(connection)[0])
+                        kills = 0
+                    if outcome[1] is not None and ends_batch(outcome[1]):
+                        raise outcome[1]
+                    done[number] = outcome
+            yield done.pop(following)
+    finally:
+        for worker in [*idle, *(worker for worker, _ in busy.values())]:
+            worker.stop()

@@ -1,0 +1,102 @@
+"""How a process ends before its work does: by a signal, or with the process that started it."""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_PR_SET_PDEATHSIG = 1  # prctl.h
+
+
+class Interrupted(KeyboardInterrupt):
+    """The signal `number` told the process to end."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return "interrupted" if self.number == signal.SIGINT else f"ended by {signal.Signals(self.number).name}"
+
+    @property
+    def status(self) -> int:
+        """The exit status by which a shell knows it."""
+        return 128 + self.number
+
+
+class _Leave:
+    """A handler that ends the process at once, with one line."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __call__(self, number: int, _) -> None:
+        os.write(2, f"{self.name}: {Interrupted(number)}\n".encode())
+        os._exit(128 + number)
+
+
+def leave_on_interrupt(name: str) -> None:
+    """Let Ctrl-C end this process at once with one line of the program `name`, from now on.
+
+    For as long as modules are loaded and nothing is open: an exception would come out of the middle of one of them, and
+    often as another one. A signal that is ignored (in the background, by nohup) stays so.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _Leave(name))
+
+
+@contextmanager
+def ending_signals() -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP raise `Interrupted` in the block, so that whatever is open there is closed.
+
+    A second one ends the process at once. Signals that are ignored or have a handler are left alone, and all are
+    outside the main thread, which alone hears them.
+    """
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in _ENDING:
+            handler = signal.getsignal(number)
+            if handler in (signal.SIG_DFL, signal.default_int_handler) or isinstance(handler, _Leave):
+                before[number] = signal.signal(number, _interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(number: int, _) -> None:
+    for other in _ENDING:
+        if signal.getsignal(other) is _interrupt:
+            signal.signal(other, signal.SIG_DFL)
+    raise Interrupted(number)
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from a process that is started in the block, for good; this process hears it after the block."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def end_with_parent() -> None:
+    """Let this process of `multiprocessing` end as soon as the one that started it does, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent.pid:  # it ended before that
+            os._exit(1)
+    else:
+        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()

@@ -1,0 +1,47 @@
+"""Standard output and standard error: names of any bytes can be printed, and a reader may leave (`| head`)."""
+
+import codecs
+import io
+import os
+import sys
+from typing import Any
+
+
+def open_standard_streams() -> None:
+    """Open `sys.stdout` and `sys.stderr` anew, to print what they cannot hold, and to go on where nobody reads it.
+
+    What a command prints tells of its work, which a reader who leaves does not end. Bytes of a name that are no text
+    are printed as they are, characters that the encoding lacks as their number. Each line is written as it ends.
+    """
+    codecs.register_error("names", _encode_rest)
+    for name, handler in (("stdout", "names"), ("stderr", "backslashreplace")):
+        stream: Any = getattr(sys, name)
+        try:
+            number = stream.fileno()
+        except (AttributeError, OSError, ValueError):  # closed, or no file
+            continue
+        if os.name != "posix":
+            stream.reconfigure(errors=handler, line_buffering=True)
+            continue
+        raw = io.BufferedWriter(_Heard(number, "wb", closefd=False))
+        setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, handler, line_buffering=True))
+
+
+class _Heard(io.FileIO):
+    """A file that may be a pipe; what is written after its reader has left is dropped."""
+
+    def write(self, data: Any, /) -> int | None:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
+
+
+def _encode_rest(error: UnicodeError) -> tuple[bytes, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    parts = []
+    for character in error.object[error.start : error.end]:
+        byte = ord(character) - 0xDC00  # as os.fsdecode makes it of a byte that is no text
+        parts.append(bytes([byte]) if 0x80 <= byte <= 0xFF else character.encode("ascii", "backslashreplace"))
+    return b"".join(parts), error.end
