@@ -84,3 +84,27 @@ def librispeech(root: Path) -> Path:
         "1089 | M | test-clean       | 8.03  | Peter Bobbe\n",
     )
     return root
+
+
+TIMIT = ("TRAIN/DR1/FCJF0/SA1", "TRAIN/DR1/FCJF0/SX37", "TRAIN/DR2/MARC0/SI1188", "TEST/DR1/FDAW0/SA1")
+PHN = "0 2000 h#\n2000 3000 s\n3000 3500 tcl\n3500 4000 t\n4000 6000 aa\n6000 8000 h#\n"
+
+
+def timit(root: Path, lower: bool = False, copies: bool = False) -> Path:
+    """TIMIT as the LDC's disc has it, NIST SPHERE in files called .WAV; half a second a sentence, at 16 kHz. `copies`:
+    RIFF beside, as `SA1.WAV.wav`."""
+    wave = 0.3 * np.sin(np.arange(8000) / 5)
+    for name in TIMIT:
+        for ending in (".WAV", ".TXT", ".PHN", ".WRD"):
+            path = root / (f"{name}{ending}".lower() if lower else f"{name}{ending}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if ending == ".WAV":
+                soundfile.write(path, wave, 16000, format="NIST", subtype="PCM_16")
+            elif ending == ".TXT":
+                path.write_text("0 8000 She had your dark suit.\n")
+            else:
+                path.write_text(PHN if ending == ".PHN" else "2000 4000 she\n")
+            if copies and ending == ".WAV":
+                soundfile.write(path.with_name(f"{path.name}.wav"), wave, 16000)
+    (root / "README.DOC").write_text("TIMIT\n")
+    return root

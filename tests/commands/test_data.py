@@ -33,6 +33,8 @@ def test_every_corpus_has_its_module():
         ("vctk", trees.vctk_080, [], 6),
         ("vctk", trees.vctk_092, ["--mic", "mic2"], 4),
         ("librispeech", trees.librispeech, ["--subset", "dev-clean"], 2),
+        ("timit", trees.timit, [], 4),
+        ("timit", trees.timit, ["--subset", "train", "--no-sa"], 2),
     ],
 )
 def test_prepare(tmp_path: Path, capsys: pytest.CaptureFixture, name: str, tree, options: list[str], count: int):

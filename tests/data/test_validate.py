@@ -1,13 +1,18 @@
 """Each fault that a data directory may have is found, in the right place, with its fix."""
 
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.tables import out_of_order
 from vqspeech.data.validate import Fault, faults
 from vqspeech.errors import DataDirError
 
@@ -70,6 +75,7 @@ IN_TABLES = [
     ("text", "a-1 eins\na-2 \n", 2, "nothing behind 'a-2'", "complete or delete"),
     ("text", b"a-1 gr\xfc\xdfe\n", 1, "not UTF-8", "UTF-8"),
     ("text", "a-1 eins\r\na-2 zwei\r\n", 1, "2 lines end in CRLF", r"sed -i 's/\r$//'"),
+    ("text", "a-1 eins\na-2 zw\rei\n", 2, "carriage return within the line", r"sed -i '2s/\r\(.\)/ \1/g'"),
     ("text", "\ufeffa-1 eins\n", 1, "byte order mark", "sed -i"),
     ("text", "a-1 eins\na-9 neun\n", 2, "'a-9' is not in utt2spk", "delete"),
     ("utt2dur", "a-1 long\n", 1, "duration 'long' of 'a-1'", "write seconds"),
@@ -264,3 +270,41 @@ def test_all_faults_are_found_by_several_processes(folder: Path, tmp_path: Path)
         ("wav.scp", 1),
         ("wav.scp", 3),
     ]
+
+
+SPEAKERS = st.sampled_from(["a", "a-b", "a+", "b", "b_c", "ab"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.dictionaries(st.text("ab1-+_", max_size=3), SPEAKERS, min_size=1, max_size=8))
+def test_the_order_is_that_of_kaldis_check(rest):
+    """utils/validate_data_dir.sh compares utt2spk, sorted by utterance, with `LC_ALL=C sort -k2` of it."""
+    speakers = {f"{speaker}-{end}": speaker for end, speaker in rest.items()}
+    lines = "".join(f"{name} {speakers[name]}\n" for name in sorted(speakers))
+    by_speaker = subprocess.run(
+        ["sort", "-k2"], input=lines, env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, capture_output=True, text=True
+    ).stdout
+    assert (by_speaker == lines) == (not out_of_order(speakers))
+
+
+def test_utterances_that_are_not_sorted_by_speaker(tmp_path: Path):
+    parts = [("a-a", "a"), ("a-b-1", "a-b"), ("a-c", "a")]
+    DataDir(Utterance(name, of, str(tone(tmp_path / f"{name}.wav"))) for name, of in parts).write(tmp_path / "data")
+    what = "'a-c' of 'a' behind 'a-b-1' of 'a-b': not sorted by speaker"
+    only(faults(tmp_path / "data"), "utt2spk", 3, what, "rename one")
+    assert len(DataDir.read(tmp_path / "data")) == 3
+
+
+@pytest.mark.parametrize(
+    ("labels", "what"),
+    [
+        ("0 10000000 sil\n10000000 30000000 a\n", "'a' from 1.000 to 3.000 s lies behind the end of the utterance"),
+        ("0 5000000 a\n4000000 10000000 b\n", "overlap"),
+        ("rubbish\n", "want 'start end phone'"),
+        ("5000000 5000000 a\n", "no interval lasts"),
+    ],
+)
+def test_an_alignment_that_does_not_fit(folder: Path, tmp_path: Path, labels: str, what: str):
+    (tmp_path / "a-1.lab").write_text(labels)
+    for audio in (True, False):
+        only(faults(folder, audio=audio), "utt2ali", 1, what, "")

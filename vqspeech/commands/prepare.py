@@ -11,6 +11,7 @@ from types import ModuleType
 CORPORA = {
     "vctk": "VCTK 0.80 or 0.92, told apart by looking",
     "librispeech": "LibriSpeech: all of it, some subsets, or the folder of one",
+    "timit": "TIMIT: all of it, its training or its test part",
     "folder": "recordings of your own: DIR/SPEAKER/**/*.wav, with a.txt beside a.wav where there is text",
     "mini": "a small corpus of synthetic voices, made on the spot in --corpus",
 }
@@ -28,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default %(default)s)")
         if name == "vctk":
             corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default mic1)")
+        if name == "timit":
+            corpus.add_argument(
+                "--subset", nargs="+", default=[], choices=("train", "test"), help="part (default: both)"
+            )
+            corpus.add_argument("--no-sa", action="store_true", help="leave out SA1 and SA2, which every speaker says")
         if name == "librispeech":
             corpus.add_argument("--subset", nargs="+", default=[], metavar="NAME", help="subsets (default all there)")
 
@@ -37,8 +43,10 @@ def run(args: argparse.Namespace) -> int:
     options = {}
     if args.corpus_name == "vctk":
         options["mic"] = args.mic
-    if args.corpus_name == "librispeech":
+    if args.corpus_name in ("librispeech", "timit"):
         options["subsets"] = args.subset
+    if args.corpus_name == "timit":
+        options["sa"] = not args.no_sa
     data, account = corpus_module(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
     data.write(args.out)
     print(account.summary())

@@ -266,4 +266,6 @@ def _checked(path: str, intervals: list[Interval]) -> list[Interval]:
         if checked and interval.start < checked[-1].end:
             checked[-1] = checked[-1]._replace(end=interval.start)
         checked.append(interval)
+    if not checked:
+        raise AlignmentError(f"{path}: no interval lasts; align the utterance again or take it out of utt2ali")
     return checked

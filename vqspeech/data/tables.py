@@ -7,7 +7,9 @@ import codecs
 import math
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,10 +64,24 @@ def is_pipe(path: str) -> bool:
     return path.startswith("|") or path.endswith("|")
 
 
+def out_of_order(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Neighbours in the order of ids of utterances that are not in the order of their speakers as well.
+
+    Kaldi wants `utt2spk` to be sorted by both (utils/validate_data_dir.sh: `sort -k2`), which it cannot be where the id
+    of one speaker is the beginning of that of another: `a-b-1` of `a-b` lies between `a-a` and `a-c` of `a`.
+
+    Args:
+        speakers: the speaker of each utterance.
+    """
+    ids = sorted(speakers)
+    return [(a, b) for a, b in pairwise(ids) if (speakers[a], a) > (speakers[b], b)]
+
+
 def table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
     """The rows of a file `id value...` by id; what is wrong with it is added to `faults`.
 
-    Looks for: not UTF-8, a byte order mark, CRLF, empty lines, ids without a value, repeated ids, wrong order.
+    Looks for: not UTF-8, a byte order mark, CRLF, other carriage returns, empty lines, ids without a value, repeated
+    ids, wrong order.
     """
     file = os.fspath(path)
     lines = Path(path).read_bytes().split(b"\n")
@@ -88,6 +104,9 @@ def table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
         except UnicodeDecodeError as error:
             faults.append(Fault(file, number, f"not UTF-8 ({error.reason} at byte {error.start + 1})", "save as UTF-8"))
             continue
+        if "\r" in line:
+            fix = rf"make it a blank: sed -i '{number}s/\r\(.\)/ \1/g' {file}"
+            faults.append(Fault(file, number, "a carriage return within the line", fix))
         match = _ROW.fullmatch(line)
         if match is None:
             faults.append(Fault(file, number, "empty line", "delete it"))

@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from vqspeech import audio
-from vqspeech.data.tables import SLACK, Fault, Segment, Tables, is_pipe
-from vqspeech.errors import AudioError
+from vqspeech.data import alignment
+from vqspeech.data.tables import SLACK, Fault, Segment, Tables, is_pipe, out_of_order
+from vqspeech.errors import AlignmentError, AudioError
 from vqspeech.jobs import outcomes
 
 __all__ = ["Fault", "faults"]
@@ -36,8 +37,8 @@ class _Finding(NamedTuple):
 def faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fault]:
     """Every fault of the data directory `path`: in its tables, between them, and of the files they name.
 
-    With `audio`, all recordings are read from end to end, by `nj` processes; without, only missing and empty ones are
-    found. An empty list means that the directory is fine.
+    Alignments are read. With `audio`, all recordings are read from end to end, by `nj` processes; without, only missing
+    and empty ones are found. An empty list means that the directory is fine.
     """
     tables = Tables.load(path)
     found = list(tables.faults)
@@ -45,7 +46,7 @@ def faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fau
         fix = f"vqspeech subset {tables.folder} --out NEW writes it"
         found.append(Fault(os.fspath(tables.folder / "spk2utt"), 0, "missing", fix))
     missing = _missing(tables)
-    found += missing
+    found += missing + _out_of_order(tables) + _of_alignments(tables, nj)
     if audio:
         absent = {fault.line for fault in missing if fault.file.endswith("wav.scp")}
         found += _of_recordings(tables, absent, nj)
@@ -68,6 +69,43 @@ def _missing(tables: Tables) -> list[Fault]:
                 continue
             found.append(Fault(os.fspath(tables.folder / name), line, *fault))
     return found
+
+
+def _out_of_order(tables: Tables) -> list[Fault]:
+    """The first place where utterances are not sorted by speaker."""
+    pairs = out_of_order({name: row.value for name, row in tables.utt2spk.items()})
+    if not pairs:
+        return []
+    (line, speaker), before = tables.utt2spk[pairs[0][1]], tables.utt2spk[pairs[0][0]].value
+    what = f"'{pairs[0][1]}' of '{speaker}' behind '{pairs[0][0]}' of '{before}': not sorted by speaker, as Kaldi wants"
+    fix = "let no speaker's id be the beginning of another's: rename one in all files, or its folder, and prepare again"
+    return [Fault(os.fspath(tables.folder / "utt2spk"), line, what, fix)]
+
+
+def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
+    """Alignments that are there and cannot be read, or have speech behind the end of their utterance."""
+    items = []
+    for utterance, row in tables.utt2ali.items():
+        if row.value and os.path.isfile(row.value) and os.path.getsize(row.value):
+            part = tables.parts.get(utterance)
+            ends = part.end - part.start if part and part.end is not None else None
+            items.append((utterance, row.value, tables.seconds.get(utterance, ends)))
+    found = []
+    for (utterance, *_), _, error in outcomes(_fitting, items, nj, "alignments"):
+        if error is not None:
+            what, _, fix = str(error).rpartition("; ")
+            line = tables.utt2ali[utterance].line
+            found.append(Fault(os.fspath(tables.folder / "utt2ali"), line, what or str(error), fix))
+    return found
+
+
+def _fitting(item: tuple[str, str, float | None]) -> None:
+    utterance, path, seconds = item
+    intervals = alignment.read(path, utterance)
+    try:
+        alignment.within(intervals, math.inf if seconds is None else seconds)
+    except AlignmentError as error:
+        raise AlignmentError(f"{path}: {error}") from None
 
 
 def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:

@@ -70,6 +70,56 @@ def test_recordings_without_folders(tmp_path: Path):
         prepare(tmp_path)
 
 
+def test_a_recording_that_is_there_twice_is_taken_once(tmp_path: Path):
+    for name in ("a.WAV", "a.WAV.wav", "b.wav", "b.mp3", "b.flac", "d1/c.wav", "d2/c.wav", "a.1.wav"):
+        trees.tone(tmp_path / "s" / name, 1.0)
+    trees.tone(tmp_path / "s/e.flac")
+    trees.text(tmp_path / "s/e.wav", "no sound")
+    trees.text(tmp_path / "s/a.txt", "hello")
+    data, account = prepare(tmp_path)
+    assert {one.id: Path(one.path).name for one in data} == {
+        "s-a": "a.WAV", "s-a.1": "a.1.wav", "s-b": "b.flac", "s-d1-c": "c.wav", "s-d2-c": "c.wav", "s-e": "e.flac",
+    }  # fmt: skip
+    assert data["s-a"].text == "hello" and account.found == 10 and not account.broken.reasons
+    assert account.dropped == {"a copy of a recording that is there": ["s/a.WAV.wav", "s/b.mp3", "s/b.wav", "s/e.wav"]}
+
+
+def test_one_microphone_is_kept(tmp_path: Path):
+    for name in ("p225_001_mic1.flac", "p225_001_mic2.flac", "p280_002_mic2.flac"):
+        trees.tone(tmp_path / "me" / name)
+    data, account = prepare(tmp_path)
+    assert list(data.utterances) == ["me-p225_001_mic1", "me-p280_002_mic2"]
+    assert account.dropped == {"another microphone of a recording that is there": ["me/p225_001_mic2.flac"]}
+
+
+def test_transcripts_with_endings_in_upper_case_and_numbers_of_samples(tmp_path: Path):
+    for name, text in (("a.WAV", "0 46797 She had"), ("b.WAV", "1984 2001 films")):
+        trees.tone(tmp_path / "me" / name)
+        trees.text(tmp_path / "me" / name.replace("WAV", "TXT"), text)
+    trees.text(tmp_path / "me/a.PHN", trees.PHN)
+    assert [one.text for one in prepare(tmp_path)[0]] == ["She had", "1984 2001 films"]
+
+
+def test_speakers_whose_ids_kaldi_cannot_sort_are_noted(tmp_path: Path):
+    for name in ("a/b-1", "a/d", "a-b/c"):
+        trees.tone(tmp_path / f"{name}.wav")
+    account = prepare(tmp_path)[1]
+    assert any("not sorted by speaker" in what and names == ["a-d"] for what, names in account.noted.items())
+
+
+@pytest.mark.parametrize("part", ["wav48_silence_trimmed", "wav48"])
+def test_a_part_of_vctk_is_not_a_folder_of_speakers(tmp_path: Path, part: str):
+    tree = trees.vctk_080 if part == "wav48" else trees.vctk_092
+    with pytest.raises(CorpusError, match=f"vqspeech prepare vctk --corpus {tmp_path / 'VCTK'}$"):
+        prepare(tree(tmp_path / "VCTK") / part)
+
+
+@pytest.mark.parametrize("part", [".", "TRAIN", "TEST/DR1"])
+def test_a_part_of_timit_is_not_a_folder_of_speakers(tmp_path: Path, part: str):
+    with pytest.raises(CorpusError, match="this is timit.*vqspeech prepare timit --corpus"):
+        prepare(trees.timit(tmp_path) / part)
+
+
 @pytest.mark.parametrize(("tree", "name"), [(trees.vctk_080, "vctk"), (trees.librispeech, "librispeech")])
 def test_known_corpora_are_not_folders_of_speakers(tmp_path: Path, tree, name: str):
     with pytest.raises(CorpusError, match=f"this is {name}.*vqspeech prepare {name} --corpus"):

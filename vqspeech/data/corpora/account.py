@@ -1,13 +1,17 @@
 """What was found in a corpus, what was kept of it, and what was dropped and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vqspeech import audio
+from vqspeech.data import alignment
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.errors import SOME_SKIPPED, CorpusError
+from vqspeech.data.tables import out_of_order
+from vqspeech.errors import SOME_SKIPPED, AlignmentError, CorpusError
 from vqspeech.jobs import Skipped, outcomes
 
 _EXAMPLES = 3
+_SLACK = 0.05
+"""Seconds by which the last label may end behind the recording."""
 
 
 @dataclass
@@ -63,6 +67,10 @@ def measured(utterances: list[Utterance], account: Account, nj: int = 1) -> Data
             f"none of {account.found} recordings of {account.corpus} can be used ({why}); see to that first"
         )
     account.kept = DataDir(kept)
+    for _, name in out_of_order({one.id: one.speaker for one in account.kept}):
+        account.note(
+            name, "utterances that are not sorted by speaker, which Kaldi rejects: rename the speaker's folder"
+        )
     for one in account.kept:
         if one.text is None:
             account.note(one.id, "utterances without text, kept without transcript")
@@ -70,6 +78,30 @@ def measured(utterances: list[Utterance], account: Account, nj: int = 1) -> Data
         if some[0].gender is None:
             account.note(speaker, "speakers without known gender")
     return account.kept
+
+
+def without_foreign_labels(data: DataDir, account: Account) -> DataDir:
+    """The data without phone labels that run on behind their recording, as those that were made for another version of
+    it do, or that cannot be read."""
+    kept = []
+    for utterance in data:
+        fault = _label_fault(utterance)
+        if fault:
+            account.note(utterance.id, f"phone labels {fault} (left out)")
+            utterance = replace(utterance, alignment=None)
+        kept.append(utterance)
+    account.kept = DataDir(kept)
+    return account.kept
+
+
+def _label_fault(utterance: Utterance) -> str | None:
+    if utterance.alignment is None or utterance.seconds is None:
+        return None
+    try:
+        end = alignment.read(utterance.alignment)[-1].end
+    except (AlignmentError, OSError):
+        return "that cannot be read"
+    return "longer than the recording, of another version of it" if end > utterance.seconds + _SLACK else None
 
 
 def _with_length(utterance: Utterance) -> Utterance:

@@ -1,14 +1,30 @@
 """Recordings of one's own: a folder per speaker, `DIR/SPEAKER/**/*.wav` (or flac, ogg, mp3 ...), with the transcript,
 where there is one, beside the recording under the same name: `a.txt` for `a.wav`.
+
+A recording that lies there twice, in two formats or as the same under a longer name, is taken once.
 """
 
 import os
+import re
+from pathlib import Path
 
 from vqspeech.data.corpora.account import Account, measured
-from vqspeech.data.corpora.layout import ENDINGS, existing, folders, nothing, other_corpus, recordings
+from vqspeech.data.corpora.layout import (
+    existing,
+    folder_id,
+    folders,
+    is_recording,
+    nothing,
+    other_corpus,
+    readable,
+    recording_name,
+    recordings,
+)
 from vqspeech.data.corpora.transcript import transcript
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
+
+_MICROPHONE = re.compile(r"(.+)_mic[2-9]")
 
 
 def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
@@ -19,40 +35,68 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     folders name the same speaker.
     """
     root = existing(corpus)
-    kind = other_corpus(root, "folder")
-    if kind:
-        fix = f"prepare it as that: vqspeech prepare {kind} --corpus {root}"
+    other = other_corpus(root, "folder")
+    if other:
+        kind, whole = other
+        fix = f"prepare it as that: vqspeech prepare {kind} --corpus {whole}"
         raise CorpusError(f"{root}: this is {kind}, whose folders are not speakers or whose text lies elsewhere; {fix}")
     account = Account(f"folder {root.name}")
     utterances: dict[str, Utterance] = {}
     speakers: dict[str, str] = {}
     for folder in folders(root):
-        speaker = _id(folder.name)
+        speaker = folder_id(folder.name)
         if speaker in speakers:
             both = f"'{speakers[speaker]}' and '{folder.name}'"
             raise CorpusError(f"{root}: the folders {both} are both speaker '{speaker}'; rename one")
         speakers[speaker] = folder.name
-        for path in recordings(folder):
-            account.found += 1
-            name = f"{speaker}-{_id('-'.join(path.relative_to(folder).with_suffix('').parts))}"
-            if not _fits_a_table(str(path)):
-                account.drop(ascii(path.name), "a path with line ends or odd bytes; rename it")
-            elif name in utterances:
+        for path in _once(folder, root, account):
+            name = (
+                f"{speaker}-{folder_id('-'.join((*path.parent.relative_to(folder).parts, recording_name(path.name))))}"
+            )
+            if name in utterances:
                 account.drop(str(path.relative_to(root)), "another file has the same utterance id")
             else:
-                text = transcript(path.with_suffix(".txt"), name, account)
-                utterances[name] = Utterance(name, speaker, str(path), text=text)
+                utterances[name] = Utterance(name, speaker, str(path), text=_text(path, name, account))
     if not account.found:
         raise nothing(root, "folder", "SPEAKER/**/*.wav, .flac, .ogg, .mp3 or the like, one folder a speaker")
     for path in sorted(root.iterdir()):
-        if path.is_file() and path.suffix.lower() in ENDINGS and not path.name.startswith("."):
+        if path.is_file() and is_recording(path) and not path.name.startswith("."):
             account.found += 1
             account.drop(path.name, "in no speaker's folder")
     return measured(list(utterances.values()), account, nj), account
 
 
-def _id(name: str) -> str:
-    return "_".join(name.split())
+def _once(folder: Path, root: Path, account: Account) -> list[Path]:
+    """The recordings of a speaker, each once: of copies (`a.WAV` and `a.WAV.wav`, `a.wav` and `a.flac`) the best that
+    can be read, of the microphones of VCTK (`a_mic1`, `a_mic2`) the first."""
+    copies: dict[Path, list[Path]] = {}
+    for path in recordings(folder):
+        account.found += 1
+        if _fits_a_table(str(path)):
+            copies.setdefault(path.parent / recording_name(path.name), []).append(path)
+        else:
+            account.drop(ascii(path.name), "a path with line ends or odd bytes; rename it")
+    chosen = []
+    for recording, paths in copies.items():
+        best = readable(paths)
+        for copy in paths:
+            if copy != best:
+                account.drop(str(copy.relative_to(root)), "a copy of a recording that is there")
+        microphone = _MICROPHONE.fullmatch(recording.name)
+        if microphone and recording.with_name(f"{microphone[1]}_mic1") in copies:
+            account.drop(str(best.relative_to(root)), "another microphone of a recording that is there")
+        else:
+            chosen.append(best)
+    return chosen
+
+
+def _text(path: Path, name: str, account: Account) -> str | None:
+    """The transcript beside a recording, whatever the case of its ending; without the numbers of samples before it,
+    where labels of TIMIT's kind lie there too."""
+    beside = {ending: path.with_name(recording_name(path.name) + ending) for ending in (".txt", ".TXT", ".phn", ".PHN")}
+    there = [file for ending, file in beside.items() if ending.lower() == ".txt" and file.is_file()]
+    numbered = any(file.is_file() for ending, file in beside.items() if ending.lower() == ".phn")
+    return transcript(there[0], name, account, numbered) if there else None
 
 
 def _fits_a_table(path: str) -> bool:

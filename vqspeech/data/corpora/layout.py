@@ -1,17 +1,25 @@
 """Looking at a folder: what recordings it holds and which corpus it may be."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from vqspeech.errors import CorpusError
+from vqspeech import audio
+from vqspeech.errors import AudioError, CorpusError
 
 ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".sph")
 """Endings of sound files that soundfile reads."""
+_LOSSY = (".ogg", ".opus", ".mp3", ".oga", ".m4a", ".webm")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z")
 _VCTK = ("wav48_silence_trimmed", "wav48")
-_TITLES = {"vctk": "VCTK", "librispeech": "LibriSpeech", "folder": "folder of a speaker with recordings"}
+_VCTK_SPEAKER = re.compile(r"p\d{3}|s5")
+_TITLES = {
+    "vctk": "VCTK", "librispeech": "LibriSpeech", "timit": "TIMIT", "folder": "folder of a speaker with recordings",
+}  # fmt: skip
 _LIBRISPEECH = ("train-", "dev-", "test-")
+_TIMIT_REGION, _TIMIT_SPEAKER = re.compile(r"DR[1-8]", re.IGNORECASE), re.compile(r"[FM][A-Z]{3}\d", re.IGNORECASE)
+_TIMIT_DEPTH = 4
 
 
 def existing(corpus: str | os.PathLike) -> Path:
@@ -44,9 +52,14 @@ def files(path: Path) -> Iterator[Path]:
         visited.add(real)
 
 
+def is_recording(path: Path) -> bool:
+    """Whether a file is a sound file by its ending."""
+    return path.suffix.lower() in ENDINGS
+
+
 def recordings(path: Path) -> Iterator[Path]:
     """All sound files below `path`, told by their endings, in order."""
-    return (file for file in files(path) if file.suffix.lower() in ENDINGS)
+    return filter(is_recording, files(path))
 
 
 def recording_name(name: str) -> str:
@@ -57,15 +70,48 @@ def recording_name(name: str) -> str:
     return path.stem if path.name == name else path.name
 
 
+def readable(copies: Sequence[Path]) -> Path:
+    """Of files that hold the same recording, the one to take: of those that can be read, one without loss before
+    others, then the one with the fewest endings."""
+    copies = sorted(copies, key=lambda path: (path.suffix.lower() in _LOSSY, len(path.suffixes), path.name))
+    return next((path for path in copies[:-1] if _opens(path)), copies[-1])
+
+
+def _opens(path: Path) -> bool:
+    try:
+        audio.info(path)
+    except AudioError:
+        return False
+    return True
+
+
 def folder_id(name: str) -> str:
     """The name of a folder as the id of a speaker: without blanks."""
     return "_".join(name.split())
 
 
-def other_corpus(path: Path, name: str) -> str | None:
-    """Which corpus, by the name of its command, the folder is, if it is one and not `name`."""
+def timit_regions(path: Path) -> list[Path]:
+    """The folders of TIMIT's dialect regions, `DR1` to `DR8`, below `path` (or itself), with their speakers in them."""
+    level = [path]
+    for _ in range(_TIMIT_DEPTH + 1):
+        regions = [folder for folder in level if _TIMIT_REGION.fullmatch(folder.name) and _timit_speakers(folder)]
+        if regions:
+            return regions
+        # Only where few folders are is it worth to look further down: speakers of other corpora are many.
+        level = [inner for folder in level for inner in folders(folder)] if len(level) <= 16 else []
+    return []
+
+
+def _timit_speakers(path: Path) -> list[Path]:
+    return [folder for folder in folders(path) if _TIMIT_SPEAKER.fullmatch(folder.name)]
+
+
+def other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
+    """Which corpus, by the name of its command, the folder is or is a part of, if not `name`; and the folder of it."""
+    if path.name in _VCTK and any(_VCTK_SPEAKER.fullmatch(folder.name) for folder in folders(path)):
+        return "vctk", path.parent
     kind = _kind(path)
-    return kind if kind != name else None
+    return (kind, path) if kind and kind != name else None
 
 
 def nothing(corpus: Path, name: str, wanted: str) -> CorpusError:
@@ -89,7 +135,7 @@ def _kind(path: Path) -> str | None:
     for subset in (".", *subsets):
         if any(True for _ in (path / subset).glob("[0-9]*/[0-9]*/*.trans.txt")):
             return "librispeech"
-    return None
+    return "timit" if timit_regions(path) else None
 
 
 def _advice(path: Path, name: str) -> str:

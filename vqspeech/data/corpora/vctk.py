@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.corpora.account import Account, measured, without_foreign_labels
 from vqspeech.data.corpora.layout import ENDINGS, existing, folders, nothing
 from vqspeech.data.corpora.transcript import transcript
 from vqspeech.data.datadir import DataDir, Utterance
@@ -19,8 +19,6 @@ from vqspeech.errors import CorpusError
 MICROPHONES = ("mic1", "mic2")
 _TRIMMED, _PLAIN = "wav48_silence_trimmed", "wav48"
 _STEM = re.compile(r"(?P<id>.+?)(?:_(?P<mic>mic[12]))?")
-_HTK_UNIT = 1e-7
-_SLACK = 0.05
 
 
 def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> tuple[DataDir, Account]:
@@ -62,7 +60,7 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
         for name, (speaker, path) in found.items()
     ]
     data = measured(utterances, account, nj)
-    return _without_foreign_labels(data, account), account
+    return without_foreign_labels(data, account), account
 
 
 def _speakers(folder: Path) -> list[Path]:
@@ -108,23 +106,3 @@ def _genders(path: Path) -> dict[str, str]:
             name = f"p{fields[0]}" if fields[0].isdigit() else fields[0]
             genders[name] = fields[2].lower()
     return genders
-
-
-def _without_foreign_labels(data: DataDir, account: Account) -> DataDir:
-    """The data without labels that run on behind their recording: those were made for another version of it."""
-    kept = []
-    for utterance in data:
-        end = _label_end(utterance.alignment) if utterance.alignment else None
-        if end is not None and utterance.seconds is not None and end > utterance.seconds + _SLACK:
-            account.note(utterance.id, "phone labels longer than the recording, of another version of it (left out)")
-            utterance = Utterance(**{**vars(utterance), "alignment": None})
-        kept.append(utterance)
-    account.kept = DataDir(kept)
-    return account.kept
-
-
-def _label_end(path: str) -> float | None:
-    """When the last label of an HTK file ends, in seconds, as far as it can be read."""
-    lines = Path(path).read_text(encoding="utf-8", errors="replace").split("\n")
-    fields = next((line.split() for line in reversed(lines) if line.strip()), [])
-    return int(fields[1]) * _HTK_UNIT if len(fields) > 1 and fields[1].isdigit() else None

@@ -1,0 +1,119 @@
+"""TIMIT (https://catalog.ldc.upenn.edu/LDC93S1): `TRAIN/DR1/FCJF0/SA1.WAV`, of the training or the test part, of a
+dialect region, of a speaker whose first letter is the gender; beside it `SA1.TXT`, two sample numbers and the
+sentence, and `SA1.PHN`, the phones.
+
+Its copies differ: names are in upper or in lower case, recordings NIST SPHERE or RIFF, and in one that is passed around
+`SA1.WAV.wav` lies beside `SA1.WAV` and is the same. Ids are Kaldi's, `FCJF0_SA1`, whatever the case.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from vqspeech.data.corpora.account import Account, measured, without_foreign_labels
+from vqspeech.data.corpora.layout import (
+    existing,
+    folders,
+    is_recording,
+    nothing,
+    readable,
+    recording_name,
+    timit_regions,
+)
+from vqspeech.data.corpora.transcript import transcript
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.errors import CorpusError
+
+PARTS = ("train", "test")
+_SPEAKER = re.compile(r"[FM][A-Z]{3}\d")
+_SENTENCE = re.compile(r"S[AIX]\d+")
+
+
+def prepare(
+    corpus: str | os.PathLike, subsets: Sequence[str] = (), sa: bool = True, nj: int = 1
+) -> tuple[DataDir, Account]:
+    """Return the utterances of TIMIT, and the account of what was found.
+
+    An utterance that lies in both parts is of the training part alone.
+
+    Args:
+        corpus: the folder of `TRAIN` and `TEST`, one above it, one of the two, or a dialect region.
+        subsets: of `PARTS`; by default, all that are there.
+        sa: with the two sentences `SA1` and `SA2`, which every speaker says, and which most experiments leave out.
+        nj: number of processes.
+
+    Raises:
+        CorpusError: the folder is not TIMIT, or nothing in it can be used.
+    """
+    root = existing(corpus)
+    regions: dict[str, list[Path]] = {}
+    for region in timit_regions(root):
+        regions.setdefault(region.parent.name.lower(), []).append(region)
+    if not regions:
+        raise nothing(root, "timit", "TRAIN/DR1/FCJF0/SA1.WAV or the like, in upper or lower case")
+    unknown = [name for name in subsets if name.lower() not in regions]
+    if unknown:
+        raise CorpusError(f"{root}: no part {', '.join(unknown)}; there are {', '.join(sorted(regions))}")
+    # The training part first: what it has, no other may have.
+    order = sorted(regions, key=lambda part: (part != PARTS[0], part))
+    wanted = [part for part in order if not subsets or part in [name.lower() for name in subsets]]
+    account = Account(f"TIMIT {' '.join(wanted)}")
+    found: dict[str, Utterance] = {}
+    parts: dict[str, str] = {}
+    for part in order:
+        for speaker in (folder for region in regions[part] for folder in folders(region)):
+            for utterance in _utterances(speaker, sa, account if part in wanted else Account("")):
+                owner = parts.setdefault(utterance.id, part)
+                if part in wanted and (utterance.id in found or owner != part):
+                    account.drop(utterance.path, f"the utterance is in {owner} already")
+                elif part in wanted:
+                    found[utterance.id] = utterance
+    data = measured(list(found.values()), account, nj)
+    return without_foreign_labels(data, account), account
+
+
+def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
+    """The utterances of a speaker."""
+    speaker = folder.name.upper()
+    copies: dict[str, list[Path]] = {}
+    beside: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if is_recording(path):
+            copies.setdefault(recording_name(path.name).upper(), []).append(path)
+        else:
+            beside.setdefault(path.name.upper(), path)
+    utterances = []
+    for sentence, paths in copies.items():
+        account.found += len(paths)
+        name = f"{folder.name}/{paths[0].name}"
+        if not _SPEAKER.fullmatch(speaker):
+            account.drop(name, "not in the folder of a speaker of TIMIT")
+            continue
+        if not _SENTENCE.fullmatch(sentence):
+            account.drop(name, "no sentence of TIMIT by its name")
+            continue
+        if sentence.startswith("SA") and not sa:
+            account.drop(name, "a sentence that every speaker says (SA)")
+            continue
+        chosen = readable(paths)
+        for copy in paths:
+            if copy != chosen:
+                account.drop(f"{folder.name}/{copy.name}", "a copy of a recording that is there")
+        utterance = f"{speaker}_{sentence}"
+        text, phones = beside.get(f"{sentence}.TXT"), beside.get(f"{sentence}.PHN")
+        if phones is None:
+            account.note(utterance, "no phone labels (.PHN) beside it")
+        utterances.append(
+            Utterance(
+                utterance,
+                speaker,
+                str(chosen),
+                text=transcript(text, utterance, account, numbered=True) if text else None,
+                gender=speaker[0].lower(),
+                alignment=str(phones) if phones else None,
+            )
+        )
+    return utterances
