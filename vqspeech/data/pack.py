@@ -11,15 +11,17 @@ import multiprocessing
 import os
 import random
 import zipfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
 
-from vqspeech import audio, world
+from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ShardError
 from vqspeech.files import replaced
@@ -34,9 +36,9 @@ _PEAK = 0.7  # the level at which F0 is tracked
 
 @dataclass(frozen=True)
 class Pack:
-    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them, and `f0` float32 `(time / world.FRAME,)` in Hz, 0
-    where unvoiced. Utterance `i` has `lengths[i]` samples from `starts[i]` on, a multiple of `STEP`. `sets[i]` says
-    what it is for ("train" or "dev")."""
+    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them, and `f0` float32
+    `(time / world.FRAME,)` in Hz, 0 where unvoiced. Utterance `i` has `lengths[i]` samples from `starts[i]` on, a
+    multiple of `STEP`. `sets[i]` says what it is for ("train" or "dev")."""
 
     utterances: list[str]
     speakers: list[str]
@@ -78,40 +80,62 @@ def write_pack(
     ready, skipped = [], Skipped()
     for (utterance, name), result, error in outcomes(_prepare, items, nj, "pack"):
         if error is None:
-            ready.append((name, utterance, *result))
+            ready.append(_Item(name, utterance.id, utterance.speaker, *result))
         else:
             skipped.add(utterance.id, error)
     if not ready:
         raise ShardError(f"{path}: no recording could be packed; the reasons are above")
-    random.Random(seed).shuffle(ready)
+    _write(Path(path), _fitting(ready, mebibytes, seed))
+    return skipped
+
+
+def shrink_pack(pack: str | Path, path: str | Path, mebibytes: float, seed: int = 0) -> None:
+    """Write the part of a pack that fits into `mebibytes`, chosen as `write_pack` does. Raises `ShardError`."""
+    _write(Path(path), _fitting(_read(Path(pack)), mebibytes, seed))
+
+
+class _Item(NamedTuple):
+    name: str
+    utterance: str
+    speaker: str
+    data: bytes
+    samples: int
+    cents: np.ndarray
+
+
+def _fitting(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_Item]:
+    """The items that fit, in order."""
+    items = list(items)
+    random.Random(seed).shuffle(items)
     # Each utterance ranked by what its speaker has without it: who has little keeps it all.
     seconds: dict[str, float] = {}
     ranks = []
-    for i, (name, utterance, _, samples, _) in enumerate(ready):
-        before = seconds.get(utterance.speaker, 0.0)
-        seconds[utterance.speaker] = before + samples / audio.RATE
-        ranks.append((before if name == "train" else -1.0, i))
+    for i, item in enumerate(items):
+        before = seconds.get(item.speaker, 0.0)
+        seconds[item.speaker] = before + item.samples / audio.RATE
+        ranks.append((before if item.name == "train" else -1.0, i))
     room, kept = mebibytes * 2**20, []
     for _, i in sorted(ranks):
-        room -= len(ready[i][2]) + _BYTES_A_FRAME * len(ready[i][4])
+        room -= len(items[i].data) + _BYTES_A_FRAME * len(items[i].cents)
         if room < 0:
             break
-        kept.append(ready[i])
-    kept.sort(key=lambda one: (one[0], one[1].id))
-    folder = Path(path)
+        kept.append(items[i])
+    return sorted(kept, key=lambda item: (item.name, item.utterance))
+
+
+def _write(folder: Path, items: Sequence[_Item]) -> None:
     with replaced(folder / _AUDIO) as temporary:
-        temporary.write_bytes(b"".join(one[2] for one in kept))
+        temporary.write_bytes(b"".join(item.data for item in items))
     with replaced(folder / _INDEX) as temporary:
         np.savez_compressed(
             temporary,
-            utterances=np.array([one[1].id for one in kept]),
-            speakers=np.array([one[1].speaker for one in kept]),
-            sets=np.array([one[0] for one in kept]),
-            sizes=np.array([len(one[2]) for one in kept]),
-            lengths=np.array([one[3] for one in kept]),
-            cents=np.diff(np.concatenate([one[4] for one in kept]), prepend=np.int16(0)),
+            utterances=np.array([item.utterance for item in items]),
+            speakers=np.array([item.speaker for item in items]),
+            sets=np.array([item.name for item in items]),
+            sizes=np.array([len(item.data) for item in items]),
+            lengths=np.array([item.samples for item in items]),
+            cents=np.diff(np.concatenate([item.cents for item in items]), prepend=np.int16(0)),
         )
-    return skipped
 
 
 _BYTES_A_FRAME = 0.9  # of F0, delta coded and deflated, at most
@@ -122,36 +146,43 @@ def read_pack(path: str | Path, nj: int | None = None) -> Pack:
 
     Raises `ShardError` where a file of it is missing or damaged.
     """
-    folder = Path(path)
-    try:
-        with np.load(folder / _INDEX) as index:
-            utterances, speakers, sets = (index[name].tolist() for name in ("utterances", "speakers", "sets"))
-            sizes, lengths, cents = index["sizes"], index["lengths"], np.cumsum(index["cents"], dtype=np.int16)
-        data = (folder / _AUDIO).read_bytes()
-    except FileNotFoundError as error:
-        raise ShardError(f"{error.filename}: missing; make the pack again") from None
-    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
-        raise ShardError(f"{folder}: the pack is damaged ({error}); make it again") from None
+    items = _read(Path(path))
+    lengths = np.array([item.samples for item in items])
     filled = -(-lengths // STEP) * STEP
     starts = np.concatenate([[0], np.cumsum(filled)[:-1]])
-    ends = np.concatenate([[0], np.cumsum(sizes)])
-    if ends[-1] != len(data) or len(cents) != sum(world.frames_in(int(length)) for length in lengths):
-        raise ShardError(f"{folder}: the files of the pack are not of one pack; make it again")
+    jobs = [(item.data, item.samples) for item in items]
     samples = np.zeros(int(filled.sum()), dtype=np.int16)
-    jobs = [(data[first:last], int(length)) for (first, last), length in zip(pairwise(ends), lengths, strict=True)]
     nj = nj or os.cpu_count() or 1
     with ProcessPoolExecutor(nj, mp_context=multiprocessing.get_context("spawn")) as pool:
         waves = pool.map(_decode_normalised, jobs, chunksize=16)
         for start, wave in zip(starts, waves, strict=True):
             samples[start : start + len(wave)] = wave
     f0 = np.zeros(len(samples) // world.FRAME, dtype=np.float32)
-    first = 0
-    for start, length in zip(starts, lengths, strict=True):
-        frames = world.frames_in(int(length))
-        part = cents[first : first + frames].astype(np.float32)
-        f0[start // world.FRAME :][:frames] = np.where(part > 0, world.LOWEST_F0 * 2 ** ((part - 1) / 1200), 0.0)
-        first += frames
+    for start, item in zip(starts, items, strict=True):
+        hertz = world.LOWEST_F0 * 2 ** ((item.cents.astype(np.float32) - 1) / 1200)
+        f0[start // world.FRAME :][: len(item.cents)] = np.where(item.cents > 0, hertz, 0.0)
+    utterances, speakers, sets = ([getattr(item, name) for item in items] for name in ("utterance", "speaker", "name"))
     return Pack(utterances, speakers, sets, samples, f0, starts, lengths)
+
+
+def _read(folder: Path) -> list[_Item]:
+    try:
+        with np.load(folder / _INDEX) as index:
+            utterances, speakers, sets = (index[name].tolist() for name in ("utterances", "speakers", "sets"))
+            sizes, lengths = index["sizes"].tolist(), index["lengths"].tolist()
+            cents = np.cumsum(index["cents"], dtype=np.int16)
+        data = (folder / _AUDIO).read_bytes()
+    except FileNotFoundError as error:
+        raise ShardError(f"{error.filename}: missing; make the pack again") from None
+    except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
+        raise ShardError(f"{folder}: the pack is damaged ({error}); make it again") from None
+    ends = np.cumsum([0, *sizes])
+    frames = np.cumsum([0, *(world.frames_in(length) for length in lengths)])
+    if ends[-1] != len(data) or frames[-1] != len(cents):
+        raise ShardError(f"{folder}: the files of the pack are not of one pack; make it again")
+    parts = [data[first:last] for first, last in pairwise(ends)]
+    contours = [cents[first:last] for first, last in pairwise(frames)]
+    return [_Item(*one) for one in zip(sets, utterances, speakers, parts, lengths, contours, strict=True)]
 
 
 def _prepare(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
@@ -176,8 +207,6 @@ def _prepare(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
 
 
 def _decode_normalised(job: tuple[bytes, int]) -> np.ndarray:
-    from vqspeech import loudness
-
     return loudness.normalise(_decode(job).astype(np.float32) / 32768).samples
 
 

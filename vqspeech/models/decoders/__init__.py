@@ -6,15 +6,27 @@ the speech itself; which one a model has is named in its configuration. `told_pi
 
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes, Sampling
+from vqspeech.models.decoders.source_filter import SourceFilter
 from vqspeech.models.decoders.wavenet import WaveNet
 from vqspeech.models.decoders.world import WorldDecoder
 from vqspeech.models.decoders.world_wavenet import WorldWaveNet
 
-Decoder = WaveNet | WorldDecoder | WorldWaveNet
-DECODERS = {"wavenet": WaveNet, "world": WorldDecoder, "world_wavenet": WorldWaveNet}
-"""Decoders by name: the paper's, the fast one, and the fast one's frames sounded by a WaveNet."""
+Decoder = WaveNet | WorldDecoder | WorldWaveNet | SourceFilter
+DECODERS = {"wavenet": WaveNet, "world": WorldDecoder, "world_wavenet": WorldWaveNet, "source_filter": SourceFilter}
+"""Decoders by name: the paper's, the fast one, the fast one's frames sounded by a WaveNet, and pulses and noise
+through learned filters."""
 
-__all__ = ["DECODERS", "Decoder", "Lanes", "Sampling", "WaveNet", "WorldDecoder", "WorldWaveNet", "decoder"]
+__all__ = [
+    "DECODERS",
+    "Decoder",
+    "Lanes",
+    "Sampling",
+    "SourceFilter",
+    "WaveNet",
+    "WorldDecoder",
+    "WorldWaveNet",
+    "decoder",
+]
 
 
 def decoder(name: str, latents: int, hop: int, speakers: int, **options) -> Decoder:

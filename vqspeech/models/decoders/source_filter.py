@@ -1,0 +1,309 @@
+"""The source-filter decoder: pulses and noise through filters that a network predicts, learned through the waveform.
+
+A voice is a band-limited pulse train at F0 and white noise, each through the spectral envelope that latents, pitch and
+speaker vector give it; frames of both are filtered in the frequency domain and overlap-added. All of it is
+differentiable, so the loss is one of the waveform's spectra and no vocoder's parameters are its target.
+Engel et al., "DDSP: differentiable digital signal processing", 2020; Wang, Takaki, Yamagishi, "Neural source-filter
+waveform models", 2019.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import audio, world
+from vqspeech.data.windows import Batch
+from vqspeech.errors import ConfigError
+from vqspeech.models.convnext import ConvNeXt
+from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.reference import Reference
+from vqspeech.torchaudio_functional import functional
+
+HOP = world.FRAME
+"""Samples between frames of the filters (10 ms)."""
+FFT, WINDOW = 1024, 640
+"""Samples of a frame with the tail of its filter, and without."""
+HIGHEST = 7800.0
+"""Highest harmonic of the pulse train (Hz)."""
+NOISE = 1 << 17
+"""Samples of noise after which it repeats (8 s)."""
+UNVOICED = 150.0
+"""F0 (Hz) where a contour is never voiced."""
+_PITCH = 5.0  # log F0 (about 150 Hz) that the network sees as 0
+_PULSES_START, _NOISE_START = -3.0, -5.0  # log gains before anything is learned
+_DILATIONS_CODES, _DILATIONS_FRAMES = (1, 2, 3), (1, 2, 4, 1, 2)
+
+
+class SourceFilter(nn.Module):
+    """Waveforms of latents, pitch and speaker vectors.
+
+    The speaker vector comes from a recording (`reference`), or is one of `speaker`, those of the named voices. What it
+    is given of the codes is said by `conditioning` and `temperature` (`models.conditioning`).
+    """
+
+    bands: Tensor
+    window: Tensor
+    noise: Tensor
+    voice_option = ("voice",)
+    """Where the option stands that says how many numbers the speaker vector has."""
+    told_pitch = True
+    told_voicing = True
+    """Pitch is 0 where the source is unvoiced; the contour through it is the decoder's own."""
+
+    def __init__(
+        self,
+        latents: int,
+        hop: int,
+        speakers: int,
+        channels: int = 256,
+        window: int = 7,
+        bands: int = 80,
+        voice: int = 128,
+        expansion: int = 3,
+        conditioning: str = "codes",
+        temperature: float = 1.0,
+    ):
+        super().__init__()
+        if hop % HOP:
+            raise ConfigError(f"decoder 'source_filter' needs codes of whole {HOP} samples, not of {hop}")
+        self.hop, self.upsampling = hop, hop // HOP
+        self.conditioning, self.temperature = conditioning, temperature
+        self.reference = Reference(voice)
+        self.speaker = nn.Embedding(speakers, voice)
+        self.input = nn.Conv1d(latents, channels, 3, padding=1)
+        self.pitch = nn.Linear(4, channels)
+        slow, fast = (
+            nn.ModuleList(ConvNeXt(channels, window, dilation, voice, expansion) for dilation in dilations)
+            for dilations in (_DILATIONS_CODES, _DILATIONS_FRAMES)
+        )
+        self.slow_blocks, self.blocks = cast(Sequence[ConvNeXt], slow), cast(Sequence[ConvNeXt], fast)
+        self.norm = nn.LayerNorm(channels)
+        self.output = nn.Linear(channels, 2 * bands)
+        nn.init.zeros_(self.output.weight)
+        with torch.no_grad():
+            self.output.bias.copy_(torch.tensor([_PULSES_START] * bands + [_NOISE_START] * bands))
+        self.register_buffer("bands", band_weights(bands, FFT // 2 + 1), persistent=False)
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        self.register_buffer("noise", noise_samples(), persistent=False)
+
+    @property
+    def voice_weights(self) -> list[Tensor]:
+        """What multiplies the speaker vector, along dimension 1 of each."""
+        blocks = [*self.slow_blocks, *self.blocks]
+        return [block.condition.weight for block in blocks if block.condition is not None]
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples of source that one frame depends on, through its latents."""
+        slow = 2 + sum(block.receptive_field - 1 for block in self.slow_blocks)
+        return self.hop * (slow + 1) + HOP * sum(block.receptive_field - 1 for block in self.blocks) + FFT
+
+    def envelopes(self, latents: Tensor, pitch: Tensor, voices: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log gains of the pulses and of the noise, `(batch, bands, frames)` each.
+
+        Args:
+            latents: `(batch, dimension, latents)`.
+            pitch: log F0 `(batch, frames)`, 0 where unvoiced; `hop / HOP` frames a latent.
+            voices: speaker vectors `(batch, voice)`.
+        """
+        x = self.input(latents)
+        for block in self.slow_blocks:
+            x = block(x, voices)
+        x = x.repeat_interleave(self.upsampling, 2)
+        voiced = (pitch > 0).to(pitch.dtype)
+        height = interpolated(pitch) - _PITCH
+        x = x + self.pitch(torch.stack([voiced, height, height.square(), height * voiced], 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x, voices)
+        gains = self.output(self.norm(x.transpose(1, 2))).float().transpose(1, 2)
+        pulses, noise = gains.chunk(2, 1)
+        return pulses, noise
+
+    def sound(self, pulses: Tensor, noise: Tensor, pitch: Tensor, starts: Tensor) -> Tensor:
+        """Return the waveforms `(batch, frames * HOP)` of log gains `(batch, bands, frames)`.
+
+        `starts` int `(batch,)` is where in the noise each begins: the place of its first sample in its utterance.
+        """
+        logs = interpolated(pitch)
+        source = pulse_train(logs)
+        places = (starts[:, None] + torch.arange(source.shape[1], device=source.device)) % NOISE
+        voiced = self._spectra(source) * minimum_phase(self._log_gains(pulses))
+        return self._overlapped(voiced + self._spectra(self.noise[places]) * self._log_gains(noise).exp())
+
+    def forward(self, latents: Tensor, pitch: Tensor, voices: Tensor, starts: Tensor | None = None) -> Tensor:
+        """Return waveforms float32 `(batch, latents * hop)`; arguments as of `envelopes` and `sound`."""
+        pulses, noise = self.envelopes(latents, pitch, voices)
+        if starts is None:
+            starts = torch.zeros(len(latents), dtype=torch.long, device=latents.device)
+        with torch.autocast(latents.device.type, enabled=False):
+            return self.sound(pulses, noise, pitch.float(), starts)
+
+    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Return the losses of `spectral_losses`, of the stored vectors of the speakers `(batch,)`.
+
+        Raises `ConfigError` where the batch has no WORLD frames, whose first channel is the pitch."""
+        if batch.world is None:
+            raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
+        target = waveforms_of(batch.samples)
+        made = self(latents, batch.world[:, 0], self.speaker(speakers))
+        valid = torch.arange(target.shape[1], device=target.device) < batch.lengths[:, None]
+        return spectral_losses(made * valid, target * valid)
+
+    @torch.inference_mode()
+    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
+        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
+        `(batch, time)`. Nothing is drawn but the noise, which is the same in every run."""
+        starts = torch.tensor(lanes.starts, device=latents.device)
+        frames = latents.shape[2] * self.upsampling
+        pitch = F.pad(lanes.pitch.to(latents), (0, frames - lanes.pitch.shape[1]))
+        return self(latents, pitch, self.speaker(speakers), starts)
+
+    def _log_gains(self, logs: Tensor) -> Tensor:
+        """Log gains of each bin of the spectrum: `(batch, bands, frames)` → `(batch, frames, bins)`."""
+        return logs.transpose(1, 2) @ self.bands
+
+    def _spectra(self, waveforms: Tensor) -> Tensor:
+        """Spectra of windowed frames centred at samples 0, HOP, …: complex `(batch, frames, bins)`."""
+        frames = F.pad(waveforms, (WINDOW // 2, WINDOW // 2 - HOP)).unfold(1, WINDOW, HOP) * self.window
+        spare = (FFT - WINDOW) // 2
+        return torch.fft.rfft(F.pad(frames, (spare, spare)))
+
+    def _overlapped(self, spectra: Tensor) -> Tensor:
+        """The waveforms of filtered frames: `(batch, frames * HOP)`."""
+        frames = spectra.shape[1]
+        # At a quarter of their length, Hann windows add up to 2: one window in all, so that tails of filters stay.
+        pieces = torch.fft.irfft(spectra, FFT).transpose(1, 2) / 2
+        length = (frames - 1) * HOP + FFT
+        summed = F.fold(pieces, (1, length), (1, FFT), stride=(1, HOP))[:, 0, 0]
+        return F.pad(summed, (0, HOP))[:, FFT // 2 :][:, : frames * HOP]
+
+
+def interpolated(pitch: Tensor) -> Tensor:
+    """Return log F0 `(batch, frames)` with straight lines through unvoiced frames, and held beyond the voiced ones."""
+    frames = pitch.shape[1]
+    places = torch.arange(frames, device=pitch.device).expand_as(pitch)
+    voiced = pitch > 0
+    before = torch.where(voiced, places, -1).cummax(1).values
+    after = torch.where(voiced, places, frames).flip(1).cummin(1).values.flip(1)
+    first = torch.where(before >= 0, before, after).clamp(max=frames - 1)
+    last = torch.where(after < frames, after, before).clamp(min=0)
+    start, end = pitch.gather(1, first), pitch.gather(1, last)
+    part = (places - first) / (last - first).clamp(min=1)
+    line = start + part.clamp(0, 1) * (end - start)
+    return torch.where(line > 0, line, torch.full_like(line, math.log(UNVOICED)))
+
+
+def pulse_train(logs: Tensor) -> Tensor:
+    """Return band-limited pulses of mean power 1 at F0, continuous in phase.
+
+    The sum of cosines Σ cos(kφ) up to `HIGHEST` in closed form; the one that comes or goes is faded.
+
+    Args:
+        logs: log F0 by frame, `(batch, frames)`.
+
+    Returns:
+        float32 `(batch, frames * HOP)`.
+    """
+    frames = logs.shape[1]
+    steps = torch.arange(frames * HOP, device=logs.device)
+    low = steps // HOP
+    part = (steps % HOP) / HOP
+    left, right = logs[:, low], logs[:, (low + 1).clamp(max=frames - 1)]
+    f0 = (left + part * (right - left)).exp()
+    phase = (torch.cumsum(f0.double() / audio.RATE, 1) % 1).float() * (2 * math.pi)
+    harmonics = HIGHEST / f0
+    whole = harmonics.floor()
+    half = phase / 2
+    sine = half.sin()
+    sine = torch.where(sine.abs() < 1e-4, torch.full_like(sine, 1e-4), sine)
+    cosines = ((whole + 0.5) * phase).sin() / (2 * sine) - 0.5
+    cosines = cosines + (harmonics - whole) * ((whole + 1) * phase).cos()
+    return cosines * (2 / harmonics).sqrt()
+
+
+def band_weights(bands: int, bins: int) -> Tensor:
+    """Return what each band, evenly spaced on a mel axis from 0 to 8 kHz, weighs in each bin: `(bands, bins)`.
+
+    Gains between bands are on straight lines."""
+    hertz = np.linspace(0, audio.RATE / 2, bins)
+    mels = 2595 * np.log10(1 + hertz / 700)
+    places = mels / mels[-1] * (bands - 1)
+    return torch.from_numpy(np.maximum(0, 1 - np.abs(places - np.arange(bands)[:, None]))).float()
+
+
+def noise_samples() -> Tensor:
+    """Return the noise that every voice has: float32 `(NOISE,)` of power 1, the same everywhere and always."""
+    return torch.from_numpy(np.random.Generator(np.random.PCG64(0)).standard_normal(NOISE, dtype=np.float32))
+
+
+def minimum_phase(logs: Tensor) -> Tensor:
+    """Return the causal filters of least delay that have log gains `(batch, frames, bins)`: complex, the same shape.
+
+    Their cepstrum is that of the gains folded onto positive time (Oppenheim and Schafer). A vocal tract is such a
+    filter; one of zero phase rings before each pulse.
+    """
+    cepstrum = torch.fft.irfft(logs)
+    half = cepstrum.shape[2] // 2
+    folded = torch.cat([cepstrum[..., :1], 2 * cepstrum[..., 1:half], cepstrum[..., half : half + 1]], 2)
+    return torch.fft.rfft(F.pad(folded, (0, half - 1))).exp()
+
+
+def waveforms_of(samples: Tensor) -> Tensor:
+    """Return the waveforms of a batch's samples `(batch, time)`: float32, the same shape."""
+    return samples.float() / 32768
+
+
+RESOLUTIONS = ((2048, 320), (1024, 160), (512, 80), (256, 40))
+"""FFT lengths and hops (samples) at which spectra are compared."""
+MEL_RESOLUTIONS = ((2048, 80), (1024, 64), (512, 40))
+"""FFT lengths and numbers of mel bands at which energies are compared."""
+_MAGNITUDE, _ENERGY = 1e-3, 1e-4  # least magnitude and mel energy that is told from silence
+
+
+def spectral_losses(made: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """Return how far apart the spectra of waveforms `(batch, time)` are, at several resolutions.
+
+    Returns:
+        {"spectrum": mean absolute difference of log magnitudes plus half the relative error of magnitudes,
+        "mel": half the mean absolute difference of log mel energies}. Bins of noise differ by chance in either; the
+        energies of mel bands, which are sums of many, differ less, and tell how strong the noise is.
+    """
+    spectrum = torch.zeros((), device=made.device)
+    mel = torch.zeros((), device=made.device)
+    bands = dict(MEL_RESOLUTIONS)
+    for length, hop in RESOLUTIONS:
+        window = hann_window(length, made.device)
+        found, wanted = (
+            F.pad(one, (length // 2, length // 2)).unfold(1, length, hop) * window for one in (made, target)
+        )
+        found, wanted = (torch.fft.rfft(one).abs() for one in (found, wanted))
+        logs = (found.clamp(min=_MAGNITUDE).log() - wanted.clamp(min=_MAGNITUDE).log()).abs().mean()
+        spectrum = spectrum + logs + 0.5 * (found - wanted).norm() / wanted.norm().clamp(min=1e-6)
+        if length in bands:
+            filters = mel_filters(length, bands[length], made.device)
+            energies = [(one.square() @ filters + _ENERGY).log() for one in (found, wanted)]
+            mel = mel + 0.5 * (energies[0] - energies[1]).abs().mean()
+    return {"spectrum": spectrum / len(RESOLUTIONS), "mel": mel / len(MEL_RESOLUTIONS)}
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def hann_window(length: int, device: torch.device) -> Tensor:
+    """Return a Hann window `(length,)` on a device."""
+    return torch.hann_window(length, device=device)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(False)
+def mel_filters(length: int, bands: int, device: torch.device) -> Tensor:
+    """Return mel filters of unit sum `(bins, bands)` on a device."""
+    filters = functional().melscale_fbanks(
+        length // 2 + 1, 20.0, audio.RATE / 2, bands, audio.RATE, norm="slaney", mel_scale="slaney"
+    )
+    return (filters / filters.sum(0).clamp(min=1e-8)).to(device)

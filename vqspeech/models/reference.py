@@ -1,0 +1,80 @@
+"""A voice from a recording of it: the speaker vector that a decoder is conditioned on."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import audio
+from vqspeech.models.convnext import ConvNeXt
+from vqspeech.torchaudio_functional import functional
+
+MELS, HOP = 80, 160
+_FFT, _WINDOW = 1024, 640
+_FLOOR = 1e-4  # of the mean mel energy of speech (-40 dB): what is fainter looks like silence
+_SPREAD = 1e-4  # least variance of a channel
+
+
+class Reference(nn.Module):
+    """Speaker vector of speech: 80 log-mels, ConvNeXt blocks, attentive mean and deviation over time, projection.
+
+    The level of a recording and its pauses change nothing: energies are relative to the mean energy of its speech,
+    each frame weighted by its energy, and frames more than 40 dB below are left out. Vectors have length √`voice`.
+    Okabe, Koshinaka, Shinoda, "Attentive statistics pooling for deep speaker embedding", 2018.
+    """
+
+    filters: Tensor
+    window: Tensor
+
+    def __init__(self, voice: int = 128, channels: int = 192, window: int = 5, dilations: tuple[int, ...] = (1, 2, 3)):
+        super().__init__()
+        self.input = nn.Conv1d(MELS, channels, window, padding=window // 2)
+        self.blocks = nn.ModuleList(ConvNeXt(channels, window, dilation) for dilation in dilations)
+        self.attention = nn.Sequential(nn.Linear(channels, 64), nn.Tanh(), nn.Linear(64, channels))
+        self.output = nn.Linear(2 * channels, voice)
+        filters = functional().melscale_fbanks(
+            _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm="slaney", mel_scale="slaney"
+        )
+        self.register_buffer("filters", filters / filters.sum(0).clamp(min=1e-8), persistent=False)
+        pad = (_FFT - _WINDOW) // 2
+        self.register_buffer("window", F.pad(torch.hann_window(_WINDOW), (pad, pad)), persistent=False)
+
+    def features(self, waveforms: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log mel energies relative to the level of speech, and which frames count.
+
+        Args:
+            waveforms: float32 `(batch, time)` at 16 kHz, at any level; what is silent does not count.
+
+        Returns:
+            float32 `(batch, MELS, frames)`, a frame every `HOP` samples, and bool `(batch, frames)`.
+        """
+        with torch.autocast(waveforms.device.type, enabled=False):
+            waveforms = F.pad(waveforms.float(), (0, -waveforms.shape[1] % HOP))
+            pad = (_FFT - HOP) // 2
+            frames = F.pad(waveforms, (pad, pad)).unfold(1, _FFT, HOP)  # (batch, frames, _FFT)
+            mels = torch.fft.rfft(frames * self.window).abs().square() @ self.filters
+            energies = mels.mean(2)
+            level = energies.square().sum(1) / energies.sum(1).clamp(min=1e-20)
+            relative = mels / level.clamp(min=1e-20)[:, None, None]
+            return (relative + _FLOOR).log().transpose(1, 2), energies > _FLOOR * level[:, None]
+
+    def forward(self, waveforms: Tensor, noise: float = 0.0) -> Tensor:
+        """Return speaker vectors of waveforms `(batch, time)`: `(batch, voice)`.
+
+        `noise` is the deviation of what is added to the features in training (nats)."""
+        features, counts = self.features(waveforms)
+        if noise:
+            features = features + noise * torch.randn_like(features)
+        x = self.input(features / 3)
+        for block in self.blocks:
+            x = block(x)
+        x = x.transpose(1, 2)  # (batch, frames, channels)
+        weights = self.attention(x).float().masked_fill(~counts[:, :, None], -1e4).softmax(1)
+        mean = (weights * x).sum(1)
+        variance = (weights * (x - mean[:, None]).square()).sum(1)
+        vectors = self.output(torch.cat([mean, (variance + _SPREAD).sqrt()], 1)).float()
+        return F.normalize(vectors, dim=1) * vectors.shape[1] ** 0.5
+
+
+def average_vectors(vectors: Tensor) -> Tensor:
+    """Return the vector of a speaker of recordings whose vectors are `(recordings, voice)`: their mean, at its length."""
+    return F.normalize(vectors.mean(0), dim=0) * vectors.shape[1] ** 0.5
