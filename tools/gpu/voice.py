@@ -1,4 +1,4 @@
-"""Train the source-filter decoder on a pack: python tools/gpu/voice.py --pack PACK --content MODEL --out voice.safetensors
+"""Train the source-filter decoder on a pack: python tools/gpu/voice.py --pack PACK --content MODEL --out FILE
 
 MODEL is a checkpoint of an encoder with its codebook. All of it, reading included, takes --minutes; what is there in
 --out of the same kind is gone on from. --rehearse does the same with little data on the cores of this machine.
@@ -80,8 +80,8 @@ def part_of(pack: Pack, speakers: int = 6, utterances: int = 4) -> Pack:
     starts = np.concatenate([[0], np.cumsum(sizes[chosen])[:-1]])
     samples = np.concatenate([pack.samples[pack.starts[i] :][: sizes[i]] for i in chosen])
     f0 = np.concatenate([pack.f0[pack.starts[i] // 160 :][: sizes[i] // 160] for i in chosen])
-    names = [[column[i] for i in chosen] for column in (pack.utterances, pack.speakers, pack.sets)]
-    return Pack(*names, samples, f0, starts, pack.lengths[chosen])
+    utterances, names, sets = ([column[i] for i in chosen] for column in (pack.utterances, pack.speakers, pack.sets))
+    return Pack(utterances, names, sets, samples, f0, starts, pack.lengths[chosen])
 
 
 if __name__ == "__main__":

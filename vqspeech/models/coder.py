@@ -133,21 +133,26 @@ class Coder(nn.Module):
         """Codes of a waveform that comes in blocks, as `encode`; memory is that of its samples and of one piece."""
         return self.encode_normalised(loudness.normalise(blocks).samples)
 
-    @torch.inference_mode()
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
         """Codes of a recording as `loudness.normalise` gives it, int16 `(time,)`: int64 `(codes,)`."""
+        return self.quantizer.nearest(self.latents_of(samples).T).cpu().numpy()
+
+    @torch.inference_mode()
+    def latents_of(self, samples: np.ndarray) -> Tensor:
+        """Return the encoder's output for a recording as `loudness.normalise` gives it, int16 `(time,)`: float32
+        `(latents, codes)`, computed in pieces of `PIECE` seconds."""
         samples, inside = self.with_silence(samples)
         margin = -(-self.encoder_field // self.hop) * self.hop
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
         statistics = self._statistics(samples, step, margin)
-        codes = []
+        parts = []
         for start in range(0, len(samples), step):
             first = max(0, start - margin)
             piece = torch.from_numpy(samples[None, first : start + step + margin].copy()).to(self.device)
             batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
-            found = self.quantizer.nearest(self.latents(batch)[0][0].T)
-            codes.append(found[(start - first) // self.hop :][: step // self.hop].cpu().numpy())
-        return np.concatenate(codes)[inside]
+            found = self.latents(batch)[0]
+            parts.append(found[0, :, (start - first) // self.hop :][:, : step // self.hop])
+        return torch.cat(parts, 1)[:, inside]
 
     def with_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
         """Return normalised samples `(time,)` between stretches of silence as long as what one code depends on, and

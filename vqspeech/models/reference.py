@@ -76,5 +76,5 @@ class Reference(nn.Module):
 
 
 def average_vectors(vectors: Tensor) -> Tensor:
-    """Return the vector of a speaker of recordings whose vectors are `(recordings, voice)`: their mean, at its length."""
+    """Return the vector of a speaker from those of recordings `(recordings, voice)`: their mean, at its length."""
     return F.normalize(vectors.mean(0), dim=0) * vectors.shape[1] ** 0.5

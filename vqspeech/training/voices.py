@@ -175,8 +175,10 @@ class VoiceTraining:
             self.draw()
             step()
             self.step += 1
-            if self.step % 25 and self.device.type == "cuda":
-                continue
+            if self.device.type == "cuda":
+                if self.step % 25:
+                    continue
+                torch.cuda.synchronize()
             if now - said > self.options.say_every:
                 said = now
                 say(self._line((self.step - warm) / (now - begin)))
@@ -273,7 +275,7 @@ def pack_latents(coder: Coder, pack: Pack, kind: str) -> tuple[Tensor, float]:
     """
     rows: Tensor | None = None
     for start, length in zip(pack.starts.tolist(), pack.lengths.tolist(), strict=True):
-        found = coder.latents_of(pack.samples[start : start + length])
+        found = coder.latents_of(pack.samples[start : start + length]).T
         if rows is None:
             size = len(pack.samples) // coder.hop
             rows = torch.zeros(size, found.shape[1], dtype=torch.float16, device=found.device)
