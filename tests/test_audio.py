@@ -1,5 +1,6 @@
 """Sound files as they come: every bad one is named with its fix, every good one becomes the same waveform."""
 
+import array
 import os
 import tracemalloc
 import wave as wave_module
@@ -8,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import buzz
 from vqspeech import audio
-from vqspeech.errors import AudioError
+from vqspeech.errors import AudioError, WaveformError
 
 
 def sine(rate: int, seconds: float = 1.0, hertz: float = 200.0) -> np.ndarray:
@@ -137,6 +139,128 @@ def test_empty_and_silent_are_said_after_the_last_block(tmp_path: Path):
     assert len(next(pieces)) == 500
     with pytest.raises(AudioError, match="silent"):
         next(pieces)
+
+
+WAVE = (np.random.default_rng(0).integers(-30_000, 30_000, 4000) / 32_768).astype(np.float32)
+GIVEN = {
+    "float32": WAVE,
+    "float64": WAVE.astype(np.float64),
+    "float16": WAVE.astype(np.float16),
+    "big-endian": WAVE.astype(">f4"),
+    "int16": (WAVE * 32_768).astype(np.int16),
+    "big-endian int16": (WAVE * 32_768).astype(">i2"),
+    "int32": (WAVE.astype(np.float64) * 2**31).astype(np.int32),
+    "int8": np.round(WAVE * 127).astype(np.int8),
+    "uint8": np.round(WAVE * 127 + 128).astype(np.uint8),
+    "list": WAVE.tolist(),
+    "tuple of numpy scalars": tuple(WAVE),
+    "every other of a view": np.repeat(WAVE, 2)[::2],
+    "backwards twice": WAVE[::-1].copy()[::-1],
+    "read only": np.frombuffer(WAVE.tobytes(), np.float32),
+    "array": array.array("h", (WAVE * 32_768).astype(np.int16).tolist()),
+    "(1, time)": WAVE[None],
+    "(time, 1)": WAVE[:, None],
+    "(1, 1, time)": WAVE[None, None],
+    "tensor": torch.from_numpy(WAVE.copy()),
+    "tensor that learns": torch.from_numpy(WAVE.copy()).requires_grad_() * 1,
+    "tensor of doubles": torch.from_numpy(WAVE.copy()).double()[None],
+    "tensor of halves": torch.from_numpy(WAVE.copy()).half(),
+    "tensor of brain floats": torch.from_numpy(WAVE.copy()).bfloat16(),
+    "tensor of int16": torch.from_numpy((WAVE * 32_768).astype(np.int16)),
+    "tensor of uint8": torch.from_numpy(np.round(WAVE * 127 + 128).astype(np.uint8)),
+    "view of a tensor": torch.from_numpy(np.stack([WAVE, WAVE], 1))[:, 1],
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_samples_of_every_type_are_one_waveform(name: str):
+    found = audio.to_waveform(GIVEN[name])
+    rough = {"half": 1e-3, "float16": 5e-4, "int8": 0.02, "uint8": 0.02, "halves": 1e-3, "brain": 0.01}
+    most = max([error for word, error in rough.items() if word in name], default=1e-7)
+    assert found.dtype == np.float32 and found.shape == (4000,) and found.flags.c_contiguous
+    assert np.abs(found - WAVE).max() <= most
+
+
+def test_full_scale_of_integers():
+    assert audio.to_waveform(np.array([-32_768, 0, 16_384], np.int16)).tolist() == [-1, 0, 0.5]
+    assert audio.to_waveform(np.array([-(2**31), 0, 2**30], np.int32)).tolist() == [-1, 0, 0.5]
+    assert audio.to_waveform(np.array([-128, 0, 64], np.int8)).tolist() == [-1, 0, 0.5]
+    assert audio.to_waveform(np.array([0, 128, 192], np.uint8)).tolist() == [-1, 0, 0.5]
+
+
+NO_WAVEFORM = {
+    "two channels": (np.zeros((2, 100)), r"not of shape \(2, 100\); average its channels: x.mean\(0\)"),
+    "channels last": (np.zeros((100, 2)), r"not of shape \(100, 2\); average its channels: x.mean\(1\)"),
+    "tensor of two channels": (torch.zeros(2, 100), r"not of shape \(2, 100\)"),
+    "batch": (np.zeros((3, 2, 100)), r"not of shape \(3, 2, 100\); give one channel"),
+    "number": (0.5, r"not of shape \(\)"),
+    "empty": ([], r"shape \(0,\) holds no samples"),
+    "no channels": (np.zeros((0, 100)), "holds no samples"),
+    "NaN": ([0.1, np.nan], "NaN or infinite"),
+    "infinite": (np.array([0.1, np.inf], np.float16), "NaN or infinite"),
+    "beyond float32": ([0.1, 1e300], "on the scale of integers"),
+    "integers as floats": (WAVE * 32_768, r"on the scale of integers; divide them by .*32768"),
+    "bool": (np.ones(9, bool), "type bool"),
+    "complex": (WAVE + 0j, "type complex"),
+    "integers of no scale": ([0, 1, -1], "type int64 have no scale"),
+    "uint16": (np.zeros(9, np.uint16), "type uint16 have no scale"),
+    "objects": ([None, 1.0], "type object"),
+    "words": (["a", "b"], "type str"),
+    "nothing": (None, "type object"),
+    "rows": ([[0.1], [0.1, 0.2]], "make no array"),
+    "path": ("a.wav", "read a file with vqspeech.audio.waveform"),
+    "Path": (Path("a.wav"), "read a file with vqspeech.audio.waveform"),
+    "bytes": (b"abcd", "read a file with"),
+}
+
+
+@pytest.mark.parametrize("name", NO_WAVEFORM)
+def test_what_is_no_waveform_is_named(name: str):
+    samples, message = NO_WAVEFORM[name]
+    with pytest.raises(WaveformError, match=message) as caught:
+        audio.to_waveform(samples)
+    assert isinstance(caught.value, ValueError | AudioError)
+
+
+def test_loud_samples_are_believed():
+    assert np.abs(audio.to_waveform(10 * WAVE) - 10 * WAVE).max() == 0, "+20 dB"
+    assert audio.to_waveform([audio.LOUDEST]).tolist() == [audio.LOUDEST]
+    with pytest.raises(WaveformError, match="samples up to 32.1"):
+        audio.to_waveform([-32.1])
+
+
+@pytest.mark.parametrize("rate", [8000, 22_050, np.int64(44_100), 48_000.0, 192_000])
+def test_samples_of_another_rate(rate, tmp_path: Path):
+    wave = sine(int(rate), 0.5)
+    found = audio.to_waveform(wave, sample_rate=rate)
+    assert abs(len(found) - 8000) <= 1
+    assert np.abs(found - sine(audio.RATE, 0.5)[: len(found)])[400:7500].max() < 2e-3
+    path = saved(tmp_path / "a.wav", wave, int(rate), subtype="FLOAT")
+    assert np.array_equal(found, audio.waveform(path)), "as the file"
+
+
+@pytest.mark.parametrize("rate", [0, -16_000, 1, 999, 10**9, np.nan, np.inf, True, "16000", None, [16_000]])
+def test_rates_that_are_none(rate, tmp_path: Path):
+    with pytest.raises(WaveformError, match="give samples a second as a number from 1000 to 768000"):
+        audio.to_waveform(WAVE, sample_rate=rate)
+    with pytest.raises(WaveformError, match="sample rate"):
+        audio.write(tmp_path / "a.wav", WAVE, rate)
+    assert not list(tmp_path.iterdir())
+
+
+def test_less_than_a_sample_is_named():
+    with pytest.raises(WaveformError, match="1 samples at 192000 Hz are too short"):
+        audio.to_waveform([0.5], sample_rate=192_000)
+
+
+@pytest.mark.parametrize("name", ["int16", "tensor", "list", "(1, time)", "float64"])
+def test_write_what_is_given(name: str, tmp_path: Path):
+    audio.write(tmp_path / "a.wav", GIVEN[name])
+    assert np.abs(audio.waveform(tmp_path / "a.wav") - WAVE).max() <= 1 / 32_767
+    for samples, message in (([np.nan], "NaN"), (np.zeros((2, 9)), "shape"), ([], "no samples")):
+        with pytest.raises(WaveformError, match=message):
+            audio.write(tmp_path / "b.wav", samples)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.wav"]
 
 
 def test_mulaw_levels():

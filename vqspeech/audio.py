@@ -1,18 +1,22 @@
-"""Sound files in and out, and 8-bit µ-law, the form in which every model sees speech.
+"""Sound files in and out, waveforms as they are given, and 8-bit µ-law, the form in which every model sees speech.
 
-Files are read by soundfile and resampled by soxr; a waveform is a float32 array of mono samples in [-1, 1] at `RATE`.
+Files are read by soundfile (else by ffmpeg, where it is here) and resampled by soxr; a waveform is a float32 array of
+mono samples in [-1, 1] at `RATE`.
 """
 
+import math
+import numbers
 import os
-import re
-from collections.abc import Iterator
-from typing import NamedTuple
+import shlex
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 import soundfile
 
-from vqspeech.errors import AudioError
+from vqspeech.errors import AudioError, WaveformError
 from vqspeech.files import replaced
+from vqspeech.soundfiles.reader import RATES, SLIVER, Sound, open_sound
 
 RATE = 16_000
 """Samples a second of every waveform inside the toolkit (Hz)."""
@@ -20,16 +24,15 @@ LEVELS = 256
 """Number of µ-law levels (8 bits)."""
 MIDPOINT = 128
 """The µ-law level of silence, from which generation starts."""
+LOUDEST = 32.0
+"""Largest sample that is believed, 30 dB beyond full scale; what is larger is on the scale of integers."""
 _BLOCK = 1 << 20
-_SLOWEST = 1000
-"""Lowest sample rate that is believed (Hz): a damaged header of 1 Hz would make hours of a second."""
-_SHORT_DATA = re.compile(r"^\s*(?:data|SSND)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-_UNKNOWN_LENGTH = 0x7FFFF000
-"""Chunk lengths from here on are what programs write that stream a WAV and cannot know its length."""
+_SCALES = {"int8": (0, 128), "uint8": (128, 128), "int16": (0, 32_768), "int32": (0, 2**31)}
+"""Silence and full scale of integer samples."""
 
 
 class AudioInfo(NamedTuple):
-    """What a file's header says: rate in Hz, number of channels, length in frames."""
+    """What there is in a file: rate in Hz, number of channels, length in frames (samples per channel)."""
 
     rate: int
     channels: int
@@ -41,40 +44,17 @@ class AudioInfo(NamedTuple):
 
 
 def info(path: str | os.PathLike) -> AudioInfo:
-    """The header of a sound file.
+    """Rate, channels and length of a sound file; the length is counted where no header tells it.
 
-    Raises `AudioError` where the file is missing, empty, or no sound that soundfile reads.
+    Raises `AudioError` where the file is missing, empty, no sound that can be read, or lacks some of what it promises.
     """
-    path = os.fspath(path)
-    if os.path.isdir(path):
-        raise AudioError(f"{path}: is a folder; name the sound files in it")
-    if not os.path.isfile(path):
-        raise AudioError(f"{path}: no such file; check the path")
-    if os.path.getsize(path) == 0:
-        raise AudioError(f"{path}: the file is empty (0 bytes); copy or record it again")
-    try:
-        header = soundfile.info(path)
-    except (RuntimeError, TypeError) as error:  # TypeError: .raw, which has no header
-        raise AudioError(f"{path}: not a sound file that can be read ({error}); convert it to WAV or FLAC") from None
-    if header.frames < 1:
+    with open_sound(path) as sound:
+        if sound.fault:
+            raise AudioError(f"{path}: {sound.fault}")
+        frames = sum(map(len, sound.decode(0, _BLOCK))) if sound.there is None else sound.there
+    if not frames:
         raise AudioError(f"{path}: holds no samples; record it again")
-    if header.samplerate < _SLOWEST:
-        raise AudioError(
-            f"{path}: {header.samplerate} samples a second are no speech; its header is damaged, copy it again"
-        )
-    return AudioInfo(header.samplerate, header.channels, header.frames)
-
-
-def lost_seconds(path: str | os.PathLike) -> float:
-    """Length of what the header of a WAV or AIFF file promises and the file does not have: libsndfile passes over it
-    in silence."""
-    if not os.fspath(path).lower().endswith((".wav", ".wave", ".aif", ".aiff")):
-        return 0.0
-    with soundfile.SoundFile(os.fspath(path)) as file:
-        match = _SHORT_DATA.search(file.extra_info)
-        if match is None or not int(match[2]) < int(match[1]) < _UNKNOWN_LENGTH:
-            return 0.0
-        return file.frames / file.samplerate * (int(match[1]) / max(1, int(match[2])) - 1)
+    return AudioInfo(sound.rate, sound.channels, frames)
 
 
 def blocks(
@@ -82,39 +62,55 @@ def blocks(
 ) -> Iterator[np.ndarray]:
     """The mono waveform of a file, or of its part from `start` to `end` (seconds), at `rate`, in bounded pieces.
 
-    Channels are averaged. Raises `AudioError` as `info` does, and for truncated files and samples that are not finite.
+    The file is decoded to its end, whatever its header says; channels are averaged. Raises `AudioError` as `info`
+    does, but of a part only where the part is not all there, and for samples that are not finite or beyond `LOUDEST`.
     """
+    with open_sound(path) as sound:
+        there = math.inf if sound.there is None else sound.there
+        first, last = round(start * sound.rate), math.inf if end is None else round(end * sound.rate)
+        if sound.fault and last > there:
+            raise AudioError(f"{path}: {sound.fault}")
+        if not there:
+            raise AudioError(f"{path}: holds no samples; record it again")
+        if not 0 <= first < min(last, there):
+            lasts = f"; it lasts {there / sound.rate:.2f} s" if sound.there else "; give 0 <= start < end"
+            raise AudioError(f"{path}: no samples between {start} s and {end} s{lasts}")
+        yield from _resampled(_mono(path, sound, first, last), sound.rate, rate)
+
+
+def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
+    position = first
+    # Bounded on both sides: many channels come in, or many samples go out for each.
+    size = max(1, int(_BLOCK / max(sound.channels, RATE / sound.rate)))
+    for block in sound.decode(first, size):
+        mono = (block if last == math.inf else block[: int(last) - position]).mean(axis=1)
+        position += len(mono)
+        peak = float(np.abs(mono).max(initial=0.0))
+        if not math.isfinite(peak):
+            raise AudioError(f"{path}: holds NaN or infinite samples; repair or leave it out")
+        if peak > LOUDEST:
+            fix = f"ffmpeg -i {shlex.quote(os.fspath(path))} -af volume=1/32768 NEW.wav"
+            raise AudioError(f"{path}: samples up to {peak:.4g} are on the scale of integers; divide them: {fix}")
+        yield mono
+        if position >= last:
+            return
+    missing = (min(last, sound.there or position) - position) / sound.rate
+    if missing > SLIVER:
+        raise AudioError(f"{path}: truncated, the last {missing:.2f} s its header promises are missing; copy it again")
+    if position == first:
+        raise AudioError(f"{path}: no samples behind {first / sound.rate:.2f} s; give an earlier start")
+
+
+def _resampled(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
+    if rate == wanted:
+        yield from pieces
+        return
     import soxr
 
-    header = info(path)
-    first = round(start * header.rate)
-    last = header.frames if end is None else min(header.frames, round(end * header.rate))
-    if not 0 <= first < last:
-        raise AudioError(f"{path}: no samples between {start} s and {end} s; it lasts {header.seconds:.2f} s")
-    lost = lost_seconds(path)
-    if lost and (end is None or round(end * header.rate) > header.frames):
-        raise AudioError(f"{path}: truncated, the last {lost:.2f} s its header promises are missing; copy it again")
-    resampler = soxr.ResampleStream(header.rate, rate, 1, dtype="float32") if header.rate != rate else None
-    left = last - first
-    # Bounded on both sides: many channels come in, or many samples go out for each.
-    size = max(1, int(_BLOCK / max(header.channels, rate / header.rate)))
-    try:
-        with soundfile.SoundFile(os.fspath(path)) as file:
-            file.seek(first)
-            while left:
-                block = file.read(min(left, size), dtype="float32", always_2d=True)
-                if not len(block):
-                    break
-                left -= len(block)
-                mono = block.mean(axis=1)
-                if not np.isfinite(mono).all():
-                    raise AudioError(f"{path}: holds NaN or infinite samples; repair or leave it out")
-                yield mono if resampler is None else resampler.resample_chunk(mono, last=left == 0)
-    except soundfile.LibsndfileError as error:
-        raise AudioError(f"{path}: breaks off while reading ({error}); copy it again") from None
-    if left:
-        missing = left / header.rate
-        raise AudioError(f"{path}: truncated, the last {missing:.2f} s its header promises are missing; copy it again")
+    resampler = soxr.ResampleStream(rate, wanted, 1, dtype="float32")
+    for piece in pieces:
+        yield resampler.resample_chunk(piece)
+    yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def sounding(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> Iterator[np.ndarray]:
@@ -138,20 +134,80 @@ def waveform(path: str | os.PathLike, start: float = 0.0, end: float | None = No
     return np.concatenate(list(sounding(path, start, end)))
 
 
+def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
+    """Make a waveform of samples as they are given.
+
+    Args:
+        samples: Samples of one channel, `(time,)`, `(1, time)` or `(time, 1)`: floats, full scale ±1; integers of 8, 16
+            or 32 bits, scaled by their type. An array, a tensor on any device, or a list.
+        sample_rate: Their rate (Hz).
+
+    Returns:
+        The waveform at `RATE`: float32 `(time,)`.
+
+    Raises:
+        WaveformError: They are of several channels, none, not finite, on the scale of integers, or no numbers at all.
+    """
+    rate = _checked_rate(sample_rate)
+    if isinstance(samples, str | bytes | os.PathLike):
+        raise WaveformError(f"{samples!r} is no waveform; read a file with vqspeech.audio.waveform(path)")
+    if hasattr(samples, "detach"):  # a tensor
+        samples = samples.detach().cpu()
+        samples = (samples.float() if samples.is_floating_point() else samples).numpy()
+    try:
+        given = np.asarray(samples)
+    except ValueError as error:  # rows of different lengths
+        raise WaveformError(f"samples that make no array ({error}); give one channel, (time,)") from None
+    kind = given.dtype.name
+    if given.dtype.kind != "f" and kind not in _SCALES:
+        fix = "give floats of full scale 1, or integers of 8, 16 or 32 bits"
+        raise WaveformError(f"samples of type {kind} have no scale of sound; {fix}")
+    if not given.size:
+        raise WaveformError(f"a waveform of shape {given.shape} holds no samples; give at least one")
+    if given.ndim == 0 or max(given.shape) < given.size:
+        axis = int(np.argmin(given.shape)) if given.ndim == 2 else None
+        fix = "give one channel, (time,)" if axis is None else f"average its channels: x.mean({axis})"
+        raise WaveformError(f"a waveform is of one channel, (time,), not of shape {given.shape}; {fix}")
+    wave = given.reshape(-1)
+    if given.dtype.kind == "f":
+        peak = float(np.abs(wave).max())
+        if not math.isfinite(peak):
+            raise WaveformError("a waveform of finite numbers is wanted, this one holds NaN or infinite samples")
+        if peak > LOUDEST:
+            fix = "divide them by their full scale (32768 for 16 bits), or give them as int16"
+            raise WaveformError(f"samples up to {peak:.4g} are on the scale of integers; {fix}")
+        wave = np.ascontiguousarray(wave, dtype=np.float32)
+    else:
+        silence, full = _SCALES[kind]
+        wave = ((wave.astype(np.float64) - silence) / full).astype(np.float32)
+    wave = np.concatenate([*_resampled([wave], rate, RATE)])
+    if not len(wave):
+        raise WaveformError(f"{given.size} samples at {rate:g} Hz are too short, not one at {RATE} Hz; give more")
+    return wave
+
+
+def _checked_rate(rate: Any) -> float:
+    if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not RATES[0] <= float(rate) <= RATES[1]:
+        low, high = RATES
+        raise WaveformError(f"sample rate {rate!r}: give samples a second as a number from {low} to {high}")
+    return float(rate)
+
+
 def writable(path: str | os.PathLike) -> bool:
     """Whether the ending of `path` names a kind of sound file that `write` writes."""
     kind = os.path.splitext(path)[1][1:].upper()
     return kind in soundfile.available_formats() and kind != "RAW"
 
 
-def write(path: str | os.PathLike, wave: np.ndarray, rate: int = RATE) -> None:
+def write(path: str | os.PathLike, wave: Any, rate: int = RATE) -> None:
     """Writes a mono waveform as 16-bit WAV (or what the ending names), clipped to [-1, 1], in one piece.
 
-    Raises `AudioError` where the ending names no kind of sound file, `OSError` where the disk is full.
+    Raises `AudioError` where the ending names no kind of sound file, `WaveformError` for what is no waveform, as
+    `to_waveform` does, `OSError` where the disk is full.
     """
     if not writable(path):
         raise AudioError(f"{path}: the ending names no kind of sound file; end it in .wav or .flac")
-    wave = np.clip(wave, -1.0, 1.0)
+    wave, rate = np.clip(to_waveform(wave), -1.0, 1.0), round(_checked_rate(rate))
     with replaced(path) as temporary:
         try:
             with soundfile.SoundFile(temporary, "w", rate, 1) as file:

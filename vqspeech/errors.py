@@ -35,6 +35,10 @@ class AudioError(VqspeechError):
     """A recording that cannot be read: empty, silent, truncated, not audio, not finite."""
 
 
+class WaveformError(AudioError, ValueError):
+    """Samples that are no waveform: several channels, none, not finite, on the scale of integers."""
+
+
 class DataDirError(VqspeechError):
     """A data directory with a fault."""
 

@@ -84,4 +84,4 @@ def test_options(command, capsys):
             main([*command, "--bits", wrong])
         assert said in capsys.readouterr().err
     assert main([*command, "--device", "nowhere"]) == 1
-    assert "--device nowhere" in capsys.readouterr().err
+    assert "no device 'nowhere'" in capsys.readouterr().err

@@ -57,4 +57,4 @@ def test_options(command, capsys):
             main([*command, *wrong])
         assert "is no rate" in capsys.readouterr().err
     assert main([*command, "--device", "nowhere"]) == 1
-    assert "--device nowhere" in capsys.readouterr().err
+    assert "no device 'nowhere'" in capsys.readouterr().err

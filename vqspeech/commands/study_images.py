@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.devices import device
 from vqspeech.commands.numbers import positive
+from vqspeech.devices import device
 from vqspeech.errors import ImageError
 from vqspeech.metrics import pictures, report, scores
 from vqspeech.studies import findings, image_pictures

@@ -3,9 +3,9 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.devices import device
 from vqspeech.commands.numbers import positive
 from vqspeech.data.dump import shards
+from vqspeech.devices import device
 from vqspeech.metrics import pictures, report, scores
 from vqspeech.metrics.quality import PACKAGES, require_judges
 from vqspeech.studies import findings, rate_pictures, speech_pictures

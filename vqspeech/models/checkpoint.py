@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from vqspeech import devices
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.files import replaced
 
@@ -30,16 +32,20 @@ def write(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) -
         save_file(kept, temporary, metadata=header)
 
 
-def read(path: str | Path, prefix: str = "", device: str = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read(
+    path: str | Path, prefix: str = "", device: str | torch.device = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors whose names start with `prefix` (without it), and what `write` was told about them.
 
-    Raises `CheckpointError` where the file is missing, truncated, of another version or not ours.
+    Raises `CheckpointError` where the file is missing, truncated, of another version or not ours, `ConfigError` where
+    there is no such device.
     """
+    where = str(devices.device(device))
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; `vqspeech models` lists those there are")
     try:
-        with safe_open(path, "pt", device=device) as file:
+        with safe_open(path, "pt", device=where) as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 raise CheckpointError(f"{path}: not a checkpoint of vqspeech; name the best{SUFFIX} of an experiment")
@@ -63,7 +69,9 @@ def best(path: str | Path) -> Path:
     return path / f"best{SUFFIX}" if path.is_dir() else path
 
 
-def restored(path: str | Path, tensors: dict[str, Tensor], made: Callable[[], Model], device: str) -> Model:
+def restored(
+    path: str | Path, tensors: dict[str, Tensor], made: Callable[[], Model], device: str | torch.device
+) -> Model:
     """The model that `made` builds, with the weights `tensors` that were read from `path`, ready for use.
 
     Raises `CheckpointError` where weights and configuration do not fit together.

@@ -80,9 +80,10 @@ class Coder(nn.Module):
     # Inference
 
     @classmethod
-    def from_pretrained(cls: type[Kind], path: str | Path | None = None, device: str = "cpu") -> Kind:
+    def from_pretrained(cls: type[Kind], path: str | Path | None = None, device: str | torch.device = "cpu") -> Kind:
         """The model of a checkpoint, an experiment folder, or the name of a shipped model (None: the default one),
-        ready for use. A coder takes its half of a whole model. Raises `CheckpointError` where it cannot be read."""
+        ready for use. A coder takes its half of a whole model. Raises `CheckpointError` where it cannot be read,
+        `ConfigError` where there is no such device."""
         file = pretrained.located(path)
         tensors, about = checkpoint.read(file, "model.", device)
         kept = {name: tensor for name, tensor in tensors.items() if name.startswith(cls.halves)}
@@ -121,13 +122,12 @@ class Coder(nn.Module):
                 digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
-    def encode(self, wave: np.ndarray) -> np.ndarray:
-        """Codes of a waveform `(samples,)` at 16 kHz: int64 `(codes,)`, one per `hop` samples, the last one filled up
-        with silence. Raises `ValueError` where the waveform is empty, not one channel, or not finite."""
-        wave = np.asarray(wave)
-        if wave.ndim != 1 or not len(wave) or not np.isfinite(wave).all():
-            raise ValueError("a waveform is a non-empty array (samples,) of finite numbers")
-        return self.encode_normalised(loudness.normalise(wave).samples)
+    def encode(self, wave: Any, sample_rate: float = audio.RATE) -> np.ndarray:
+        """Codes of a waveform: int64 `(codes,)`, one per `hop` samples at 16 kHz, the last one filled up with silence.
+
+        What counts as a waveform says `audio.to_waveform`, which raises `WaveformError` (a `ValueError`) for the rest.
+        """
+        return self.encode_normalised(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
 
     def encode_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
         """Codes of a waveform that comes in blocks, as `encode`; memory is that of its samples and of one piece."""

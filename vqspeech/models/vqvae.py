@@ -12,6 +12,7 @@ from vqspeech import audio, loudness, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import ConfigError, SpeakerError
+from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
 from vqspeech.models.coder import Coder
 from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, WorldWaveNet, decoder
 from vqspeech.models.frontend import LogMel
@@ -97,8 +98,9 @@ class VQVAE(Coder):
 
     # Inference
 
-    def speaker(self, name: str) -> int:
-        """Index of a voice. Raises `SpeakerError`, with the closest names, where there is none of that name."""
+    def speaker(self, name: str | int) -> int:
+        """Index of a voice, by its name. Raises `SpeakerError`, with the closest ones, where there is none of that."""
+        name = check_name(name)
         if name not in self.speakers:
             from difflib import get_close_matches
 
@@ -107,23 +109,25 @@ class VQVAE(Coder):
         return self.speakers.index(name)
 
     @torch.inference_mode()
-    def decode(self, codes: np.ndarray, speaker: str, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:
+    def decode(self, codes: Any, speaker: str | int, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:
         """Speech of codes `(codes,)` in a voice: float32 `(codes * hop,)` at 16 kHz.
 
         `pitch` is log F0 by 10 ms frame, for a decoder that is told the pitch; `sampling`, for one that draws, the
-        fields of `Sampling`. Raises `SpeakerError`; `ConfigError` where the engine cannot run here.
+        fields of `Sampling`. Raises `SpeakerError`; `UnitsError` for what are no codes of this model; `ConfigError`
+        for what is no log F0, and where the engine cannot run here.
         """
         return self.decode_many([codes], [speaker], [pitch], **sampling)[0]
 
     @torch.inference_mode()
     def decode_many(
-        self,
-        codes: Sequence[np.ndarray],
-        speakers: Sequence[str],
-        pitches: Sequence[np.ndarray | None],
-        **sampling: Any,
+        self, codes: Sequence[Any], speakers: Sequence[str | int], pitches: Sequence[Any], **sampling: Any
     ) -> list[np.ndarray]:
         """As `decode`, for several utterances in one batch, cut into pieces where they are long."""
+        check_counts(codes=codes, speakers=speakers, pitches=pitches)
+        codes = [check_codes(one, self.quantizer.size) for one in codes]
+        pitches = [None if one is None else check_pitch(one) for one in pitches]
+        if not codes:
+            return []
         how = Sampling(**sampling)
         seeds = [how.seed] * len(codes) if isinstance(how.seed, int) else how.seed
         cutting = Cutting.of(self.decoder, [len(one) for one in codes], how, self.device)
@@ -153,36 +157,43 @@ class VQVAE(Coder):
             pieces[i].append(sound[: (stop - start) * self.hop])
         return [cutting.joined(parts, self.hop) for parts in pieces]
 
-    def carried_pitch(self, logs: np.ndarray, speaker: str) -> np.ndarray:
+    def carried_pitch(self, logs: np.ndarray, speaker: str | int) -> np.ndarray:
         """A melody, log F0 by frame `(frames,)`, in a voice's range."""
         return transfer_pitch(logs, self.pitch[self.speaker(speaker)].cpu().numpy())
 
-    def falling_pitch(self, frames: int, speaker: str) -> np.ndarray:
+    def falling_pitch(self, frames: int, speaker: str | int) -> np.ndarray:
         """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
         return falling_pitch(frames, self.pitch[self.speaker(speaker)].cpu().numpy())
 
-    def convert(self, wave: np.ndarray, speaker: str, **sampling: Any) -> np.ndarray:
-        """What a waveform `(samples,)` says, in another voice: float32 `(samples,)` at 16 kHz.
+    def convert(self, wave: Any, speaker: str | int, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
+        """What a waveform says, in another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
-        `sampling` as in `decode`. Raises `SpeakerError` for an unknown voice, `ValueError` for what is no waveform.
+        `sampling` as in `decode`. Raises `SpeakerError` for an unknown voice, and as `audio.to_waveform`
+        `WaveformError` (a `ValueError`) for what is no waveform.
         """
-        return self.convert_many([wave], [speaker], **sampling)[0]
+        return self.convert_many([wave], [speaker], sample_rate, **sampling)[0]
 
-    def convert_many(self, waves: Sequence[np.ndarray], speakers: Sequence[str], **sampling: Any) -> list[np.ndarray]:
+    def convert_many(
+        self, waves: Sequence[Any], speakers: Sequence[str | int], sample_rate: float = audio.RATE, **sampling: Any
+    ) -> list[np.ndarray]:
         """As `convert`, for several waveforms in one batch."""
+        check_counts(waves=waves, speakers=speakers)
         for name in speakers:
             self.speaker(name)
-        once = {id(wave): wave for wave in waves}  # a grid has each source once for every target
+        given = list(waves)  # the rows of a tensor are new with every look
+        once = {id(wave): audio.to_waveform(wave, sample_rate) for wave in given}  # a grid has each source once
         sources = {key: loudness.normalise(wave) for key, wave in once.items()}
         encoded = {key: self.encode_normalised(source.samples) for key, source in sources.items()}
-        pitches: list[np.ndarray | None] = [None] * len(waves)
+        pitches: list[Any] = [None] * len(given)
         if self.decoder.told_pitch:
             logs = {key: world.log_f0(loudness.waveform(source.samples)) for key, source in sources.items()}
-            pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(waves, speakers, strict=True)]
-        decoded = self.decode_many([encoded[id(wave)] for wave in waves], speakers, pitches, **sampling)
-        cut = [sound[: len(wave)] for sound, wave in zip(decoded, waves, strict=True)]
-        return [loudness.restore(sound, sources[id(wave)]) for sound, wave in zip(cut, waves, strict=True)]
+            pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(given, speakers, strict=True)]
+        decoded = self.decode_many([encoded[id(wave)] for wave in given], speakers, pitches, **sampling)
+        cut = [sound[: len(once[id(wave)])] for sound, wave in zip(decoded, given, strict=True)]
+        return [loudness.restore(sound, sources[id(wave)]) for sound, wave in zip(cut, given, strict=True)]
 
-    def reconstruct(self, wave: np.ndarray, speaker: str, **sampling: Any) -> np.ndarray:
+    def reconstruct(
+        self, wave: Any, speaker: str | int, sample_rate: float = audio.RATE, **sampling: Any
+    ) -> np.ndarray:
         """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""
-        return self.convert(wave, speaker, **sampling)
+        return self.convert(wave, speaker, sample_rate, **sampling)

@@ -83,7 +83,7 @@ class LatentPrior(nn.Module):
     # Inference
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "LatentPrior":
+    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "LatentPrior":
         """The prior of a checkpoint, ready for use. Raises `CheckpointError` where it cannot be read or is none."""
         tensors, about = checkpoint.read(path, "model.", device)
         if "prior" not in about.get("config", {}):

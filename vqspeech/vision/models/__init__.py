@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.vision.models.autoencoder import Autoencoder, CodeModel
@@ -28,7 +30,7 @@ def image_model(config: Mapping[str, Any], shape: Sequence[int]) -> Autoencoder:
     return MODELS[name](config, shape)
 
 
-def pretrained(path: str | Path, device: str = "cpu") -> Autoencoder:
+def pretrained(path: str | Path, device: str | torch.device = "cpu") -> Autoencoder:
     """The trained model of a checkpoint, or of an experiment folder, ready for use.
 
     Raises `CheckpointError` where there is none, or it is of something else.
@@ -45,7 +47,7 @@ def pretrained(path: str | Path, device: str = "cpu") -> Autoencoder:
     return model.eval()
 
 
-def code_model(path: str | Path, device: str = "cpu") -> CodeModel:
+def code_model(path: str | Path, device: str | torch.device = "cpu") -> CodeModel:
     """As `pretrained`, of a model with codes. Raises `ConfigError` where it has none."""
     model = pretrained(path, device)
     if not isinstance(model, CodeModel):

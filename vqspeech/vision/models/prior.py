@@ -88,7 +88,7 @@ class ImagePrior(nn.Module):
     # Inference
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "ImagePrior":
+    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "ImagePrior":
         """The prior of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
         read or is none."""
         path = checkpoint.best(path)

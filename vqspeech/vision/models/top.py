@@ -180,7 +180,7 @@ class TopVQVAE(nn.Module):
         return self.spread(self.quantizer.lookup(latents))
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "TopVQVAE":
+    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "TopVQVAE":
         """The model of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
         read or is none."""
         path = checkpoint.best(path)

@@ -83,7 +83,7 @@ class VideoPrior(nn.Module):
     # Inference
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, device: str = "cpu") -> "VideoPrior":
+    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "VideoPrior":
         """The prior of a checkpoint, or of an experiment folder, ready for use. Raises `CheckpointError` where it
         cannot be read or is none."""
         path = checkpoint.best(path)

@@ -1,0 +1,192 @@
+"""Containers made of chunks: RIFF, RF64 and BW64 (EBU Tech 3306), Sony Wave64, AIFF and AIFF-C, Apple's CAF.
+
+The length of the chunk with the samples is right only in a file that was closed: recorders that are switched off leave
+0 or what they had when they last looked, streams leave the largest number, files beyond 4 GiB the rest of a division.
+"""
+
+import struct
+from typing import BinaryIO, NamedTuple
+
+from vqspeech.soundfiles.layout import Layout, read_bytes
+
+_UNKNOWN = 0x7FFFF000
+"""32-bit lengths from here on are what programs write that stream and cannot know the length."""
+_TAIL = 400
+"""Bytes behind the samples that are not looked at: 50 ms of 8-bit samples at 8 kHz."""
+_MOST = 100_000
+"""Chunks that are walked at most."""
+_ZEROS = 1 << 24
+"""Bytes that may fill up a file, all of them 0."""
+_TRAILING = {b"LIST", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK", b"afsp", b"_PMX", b"iXML"}
+"""Chunks that stand behind the samples, known even where they are cut short."""
+_FILES = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"caff", b".snd", b"OggS"}
+"""First bytes of sound files."""
+
+
+class _Form(NamedTuple):
+    """How chunks are written: bytes of the name, `struct` of the size, the multiple of bytes that they begin at, and
+    whether the size counts name and size too."""
+
+    name: int
+    size: str
+    align: int = 2
+    inclusive: bool = False
+
+    def head(self, file: BinaryIO, position: int) -> tuple[bytes, int] | None:
+        """Name (its first four bytes) and size of the chunk at `position`; None where the file ends."""
+        length = self.name + struct.calcsize(self.size)
+        raw = read_bytes(file, position, length)
+        if len(raw) < length:
+            return None
+        return raw[:4], struct.unpack_from(self.size, raw, self.name)[0] - length * self.inclusive
+
+    @property
+    def overhead(self) -> int:
+        return self.name + struct.calcsize(self.size)
+
+
+_RIFF, _RIFX, _WAVE64, _CAF = _Form(4, "<I"), _Form(4, ">I"), _Form(16, "<q", 8, True), _Form(4, ">q", 1)
+
+
+class _Chunks(NamedTuple):
+    """The chunks with samples, the bytes they promise in all, whether every size was right, the first one of every
+    other name, and what is wrong."""
+
+    samples: list[range]
+    promised: int
+    right: bool
+    others: dict[bytes, range]
+    fault: str = ""
+
+    def layout(self, prefix: bytes, skip: int = 0, mend: bool = False) -> Layout:
+        """The layout of a file whose header is to be `prefix`, where it has to be mended at all. `skip` bytes at the
+        head of each chunk are no samples."""
+        samples = [range(part.start + skip, part.stop) for part in self.samples]
+        size, promised = sum(map(len, samples)), self.promised - skip * len(samples)
+        mend = mend or not self.right or len(samples) > 1
+        streams = [[prefix, *samples]] if mend else []
+        return Layout(streams, max(0.0, promised / size - 1) if size else 0.0, None, self.fault)
+
+
+def walk_wave(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """Return the layout of a RIFF, RIFX, RF64 or BW64 file of samples, None where it has none."""
+    magic = read_bytes(file, start, 4)
+    form = _RIFX if magic == b"RIFX" else _RIFF
+    found = _walk(file, start + 12, end, form, b"data")
+    if not found.samples or b"fmt " not in found.others:
+        return None
+    where = found.others[b"fmt "]
+    mend = start > 0 or magic == b"BW64" or where.start > found.samples[0].start
+    size = sum(map(len, found.samples))
+    return found.layout(_wave_header(form, read_bytes(file, where.start, len(where)), size), mend=mend)
+
+
+def walk_wave64(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """Return the layout of a Sony Wave64 file, None where it has no samples."""
+    found = _walk(file, start + 40, end, _WAVE64, b"data")
+    if not found.samples or b"fmt " not in found.others:
+        return None
+    where = found.others[b"fmt "]
+    header = _wave_header(_RIFF, read_bytes(file, where.start, len(where)), sum(map(len, found.samples)))
+    return found.layout(header, mend=start > 0)
+
+
+def walk_aiff(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """Return the layout of an AIFF or AIFF-C file, None where it has no samples."""
+    found = _walk(file, start + 12, end, _RIFX, b"SSND")
+    if not found.samples or len(found.others.get(b"COMM", ())) < 18:
+        return None
+    where = found.others[b"COMM"]
+    common = bytearray(read_bytes(file, where.start, len(where)))
+    common[2:6] = b"\xff" * 4  # the number of samples, which would end the compressed kinds
+    size = 8 + sum(len(part) - 8 for part in found.samples)
+    header = read_bytes(file, start + 8, 4) + _chunk(_RIFX, b"COMM", bytes(common))
+    header += b"SSND" + struct.pack(">III", min(size, _UNKNOWN), 0, 0)
+    return found.layout(b"FORM" + struct.pack(">I", min(len(header) + size, _UNKNOWN)) + header, 8, start > 0)
+
+
+def walk_caf(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """Return the layout of a CAF file of samples as they are, None for packets."""
+    found = _walk(file, start + 8, end, _CAF, b"data")
+    where = found.others.get(b"desc", range(0))
+    described = read_bytes(file, where.start, len(where))
+    if not found.samples or described[8:12] not in (b"lpcm", b"ulaw", b"alaw"):
+        return None
+    size = 4 + sum(len(part) - 4 for part in found.samples)
+    header = read_bytes(file, start, 8) + b"desc" + struct.pack(">q", len(where)) + described
+    return found.layout(header + b"data" + struct.pack(">qI", size, 0), 4, start > 0)
+
+
+def _walk(file: BinaryIO, position: int, end: int, form: _Form, samples: bytes) -> _Chunks:
+    found, promised, right, others, long_size = [], 0, True, {}, None
+    for _ in range(_MOST):
+        head = form.head(file, position) if position < end else None
+        if head is None or not _is_name(head[0]):
+            break
+        (name, size), body = head, position + form.overhead
+        if found and name in _FILES:
+            fix = "take the two apart, by the program that joined them"
+            return _Chunks(found, promised, right, others, f"a second sound file begins at byte {position}; {fix}")
+        if name == samples:
+            if size == 0xFFFFFFFF and long_size is not None:
+                size = long_size
+            there, wanted = _extent(file, body, size, end, form)
+            right, promised, size = right and there == size, promised + wanted, there
+            found.append(range(body, body + there))
+        elif not 0 <= size <= end - body:
+            break
+        else:
+            others.setdefault(name, range(body, body + size))
+            if name == b"ds64" and size >= 16:
+                [long_size] = struct.unpack("<q", read_bytes(file, body + 8, 8))
+        position = body + size + -size % form.align
+        odd = size % 2 and form.align == 2 and not _is_chunk(file, position, end, form)
+        if odd and _is_chunk(file, position - 1, end, form):  # the byte that fills it up was left out
+            position, right = position - 1, False
+    return _Chunks(found, promised, right, others)
+
+
+def _extent(file: BinaryIO, body: int, claimed: int, end: int, form: _Form) -> tuple[int, int]:
+    """The bytes of samples from `body` on that are there, and those that the container promises."""
+    there = end - body
+    if not 0 <= claimed <= there:
+        streamed = claimed < 0 or claimed >= (_UNKNOWN if struct.calcsize(form.size) == 4 else 1 << 62)
+        return there, there if streamed else claimed
+    follows = body + claimed
+    if any(_is_tail(file, at, end, form) for at in {follows + -claimed % form.align, follows}):
+        return claimed, claimed
+    return there, there
+
+
+def _is_tail(file: BinaryIO, position: int, end: int, form: _Form) -> bool:
+    """Whether what follows the samples is what may follow them, rather than more of them."""
+    if end - position <= _TAIL or _is_chunk(file, position, end, form):
+        return True
+    head = read_bytes(file, position, 4)
+    if head in _FILES | _TRAILING or head[:3] in (b"ID3", b"TAG", b"APE"):
+        return True
+    zeros = read_bytes(file, position, min(_ZEROS, end - position))
+    return len(zeros) == end - position and zeros.count(0) == len(zeros)
+
+
+def _is_chunk(file: BinaryIO, position: int, end: int, form: _Form) -> bool:
+    head = form.head(file, position) if position < end else None
+    return head is not None and _is_name(head[0]) and 0 <= head[1] <= end - position - form.overhead + 1
+
+
+def _is_name(name: bytes) -> bool:
+    return all(32 <= byte < 127 for byte in name)
+
+
+def _chunk(form: _Form, name: bytes, content: bytes) -> bytes:
+    return name + struct.pack(form.size, len(content)) + content + bytes(len(content) % 2)
+
+
+def _wave_header(form: _Form, description: bytes, size: int) -> bytes:
+    """All of a WAV before `size` bytes of samples, RF64 where 32 bits do not hold it."""
+    described = b"WAVE" + _chunk(form, b"fmt ", description)
+    if size < _UNKNOWN:
+        header = described + b"data" + struct.pack(form.size, size)
+        return (b"RIFX" if form is _RIFX else b"RIFF") + struct.pack(form.size, len(header) + size) + header
+    sizes = _chunk(form, b"ds64", struct.pack("<QQQI", len(described) + 44 + size, size, 0, 0))
+    return b"RF64" + b"\xff" * 4 + b"WAVE" + sizes + described[4:] + b"data" + b"\xff" * 4

@@ -1,0 +1,80 @@
+"""How long the sound in a file really is: containers walked to their end, headers mended in memory.
+
+libsndfile believes what a header says: a WAV whose recorder was switched off has no samples, an MP3 without a Xing
+frame ends where its first bit rate would end. `read_layout` looks at the bytes, and says what to decode in place of the
+file and how much of what the container promises is missing.
+"""
+
+import os
+import re
+import struct
+from typing import BinaryIO
+
+from vqspeech.soundfiles.chunks import walk_aiff, walk_caf, walk_wave, walk_wave64
+from vqspeech.soundfiles.frames import skip_id3, walk_flac, walk_mpeg, walk_ogg
+from vqspeech.soundfiles.layout import Layout, read_bytes
+
+
+def read_layout(path: str | os.PathLike) -> Layout:
+    """Look for all the sound in a file.
+
+    Args:
+        path: A file.
+
+    Returns:
+        Its layout; the file as it is where the container is none of those known here.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    with open(path, "rb", 1 << 16) as file:
+        end = file.seek(0, os.SEEK_END)
+        start = skip_id3(file, 0)
+        head = read_bytes(file, start, 28)
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64") and head[8:12] == b"WAVE":
+            found = walk_wave(file, start, end)
+        elif head[:4] == b"riff" and head[24:28] == b"wave":
+            found = walk_wave64(file, start, end)
+        elif head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"):
+            found = walk_aiff(file, start, end)
+        elif head[:4] == b"caff":
+            found = walk_caf(file, start, end)
+        elif head[:4] in (b".snd", b"dns."):
+            found = _read_au(head, start, end)
+        elif head[:7] == b"NIST_1A":
+            found = _read_sphere(file, start, end)
+        elif head[:4] == b"fLaC":
+            found = walk_flac(file, start, end)
+        elif head[:4] == b"OggS":
+            found = walk_ogg(file, start, end)
+        else:
+            found = walk_mpeg(file, start, end, os.fspath(path).lower().endswith((".mp1", ".mp2", ".mp3")))
+    return found or Layout()
+
+
+def _read_au(head: bytes, start: int, end: int) -> Layout | None:
+    """The layout of a file of Sun's: nothing follows the samples, so the length that it tells is no use."""
+    order = ">" if head[:4] == b".snd" else "<"
+    if len(head) < 24:
+        return None
+    offset, size = struct.unpack_from(f"{order}II", head, 4)
+    there = end - start - offset
+    if there <= 0:
+        return None
+    header = head[:4] + struct.pack(f"{order}II", 24, 0xFFFFFFFF) + head[12:24]
+    lack = size / there - 1 if there < size < 0x7FFFF000 else 0.0
+    return Layout([[header, range(start + offset, end)]], lack)
+
+
+def _read_sphere(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """The layout of a SPHERE file, which libsndfile reads to its end."""
+    header = read_bytes(file, start, 1 << 16)
+    size = re.match(rb"NIST_1A\s+(\d+)", header)
+    told = dict(re.findall(rb"^(sample_count|channel_count|sample_n_bytes) -i (\d+)", header, re.MULTILINE))
+    coding = re.search(rb"^sample_coding -s\d+ (\S+)", header, re.MULTILINE)
+    if size is None or len(told) < 3 or (coding and coding[1] not in (b"pcm", b"ulaw", b"alaw", b"mu-law")):
+        return None
+    there, promised = end - start - int(size[1]), 1
+    for number in told.values():
+        promised *= int(number)
+    return Layout([[range(start, end)]] if start else [], max(0.0, promised / there - 1) if there > 0 else 0.0)

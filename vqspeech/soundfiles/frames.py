@@ -1,0 +1,215 @@
+"""Containers made of frames or pages that each tell their own length: MPEG audio, Ogg (RFC 3533), FLAC (RFC 9639)."""
+
+import struct
+from typing import BinaryIO, NamedTuple
+
+from vqspeech.soundfiles.layout import Layout, Part, read_bytes
+
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+"""Sample rates (Hz) by the version's two bits: MPEG 1, 2, 2.5."""
+_FIRST = {
+    1: (0, 32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    2: (0, 32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+}
+_LATER = {
+    1: (0, 32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    3: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""Bit rates (kbit/s) by layer, of MPEG 1 and of the later ones."""
+_SEARCH = 1 << 20
+"""Bytes in which the next frame or page is looked for."""
+_CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"fLaC")
+
+
+class _Frame(NamedTuple):
+    """An MPEG frame: its bytes, its samples, and what all frames of a stream share (version, layer, sample rate)."""
+
+    size: int
+    samples: int
+    kind: tuple[int, int, int]
+
+
+def walk_mpeg(file: BinaryIO, start: int, end: int, search: bool = False) -> Layout | None:
+    """Return the layout of MPEG audio that begins at `start` (or further on, for a `search`), None where there is none.
+
+    A frame of layer III that tells the number of frames (Xing) is put in front where there is none, or where what it
+    tells is wrong; tags and other bytes between the frames are left out.
+    """
+    first = _search(file, start, end)
+    if first is None or (first > start and not search):
+        return None
+    frame = _frame(read_bytes(file, first, 4))
+    assert frame is not None
+    kind, samples = frame.kind, frame.samples
+    position: int | None = first
+    parts: list[range] = []
+    count = told = tellers = 0
+    while position is not None and position < end:
+        raw = read_bytes(file, position, 56)
+        frame = _frame(raw)
+        if frame is None:
+            position = _behind_tag(file, position, end) or _search(file, position + 1, end)
+        elif frame.kind != kind:
+            position = _search(file, position, end)
+            frame = None if position is None else _frame(read_bytes(file, position, 4))
+            if frame is not None and frame.kind != kind:
+                return Layout(fault="changes its sample rate or layer within; write it anew by one program")
+        elif position + frame.size > end:
+            break
+        else:
+            number = _frames_told(raw, frame)
+            if number is not None:
+                told, tellers = told + number, tellers + 1
+            elif parts and parts[-1].stop == position:
+                parts[-1] = range(parts[-1].start, position + frame.size)
+            else:
+                parts.append(range(position, position + frame.size))
+            count += number is None
+            position += frame.size
+    if not count:
+        return None
+    lack = told / count - 1 if told > count + tellers else 0.0
+    if kind[1] != 3:
+        return Layout([parts] if len(parts) > 1 or first > start else [], 0.0, count * samples)
+    if len(parts) == tellers == 1 and abs(told - count) <= 1:
+        return Layout()
+    head = read_bytes(file, parts[0].start, 4)
+    return Layout([[_frame_that_tells(head, count, sum(map(len, parts))), *parts]], lack)
+
+
+def _frame(raw: bytes) -> _Frame | None:
+    """The frame whose first four bytes these are; None where they begin no frame."""
+    if len(raw) < 4 or raw[0] != 0xFF or raw[1] < 0xE0:
+        return None
+    version, layer, bits, rate = raw[1] >> 3 & 3, 4 - (raw[1] >> 1 & 3), raw[2] >> 4, raw[2] >> 2 & 3
+    if version == 1 or layer == 4 or bits in (0, 15) or rate == 3:
+        return None
+    hertz, kilobits = _RATES[version][rate], (_FIRST if version == 3 else _LATER)[layer][bits]
+    samples = 384 if layer == 1 else 1152 if layer == 2 or version == 3 else 576
+    slot = 4 if layer == 1 else 1
+    size = (samples // 8 * kilobits * 1000 // hertz // slot + (raw[2] >> 1 & 1)) * slot
+    return _Frame(size, samples, (version, layer, hertz))
+
+
+def _search(file: BinaryIO, position: int, end: int) -> int | None:
+    """Where the next frame begins that two more of its kind follow, or the end; None where nowhere near."""
+    window = read_bytes(file, position, min(_SEARCH, end - position))
+    at = window.find(0xFF)
+    while at >= 0:
+        frame = _frame(window[at : at + 4])
+        if frame is not None:
+            kind, there, row = frame.kind, position + at, 0
+            while frame is not None and frame.kind == kind and row < 3:
+                row, there = row + 1, there + frame.size
+                frame = _frame(read_bytes(file, there, 4))
+            if row == 3 or there >= end or _behind_tag(file, there, end):
+                return position + at
+        at = window.find(0xFF, at + 1)
+    return None
+
+
+def _behind_tag(file: BinaryIO, position: int, end: int) -> int | None:
+    """Where a tag that begins at `position` ends."""
+    head = read_bytes(file, position, 32)
+    if head[:3] == b"TAG":
+        return position + 128
+    if head[:3] == b"ID3":
+        behind = skip_id3(file, position)
+        return behind if behind > position else None
+    if head[:8] == b"APETAGEX" and len(head) == 32:
+        size, _, flags = struct.unpack("<III", head[12:24])
+        return min(end, position + 32 + size) if flags >> 29 & 1 else position + 32
+    return None
+
+
+def skip_id3(file: BinaryIO, position: int) -> int:
+    """Return where the ID3v2 tags end that begin at `position`; where none does, `position`."""
+    while (head := read_bytes(file, position, 10))[:3] == b"ID3" and len(head) == 10 and max(head[6:]) < 128:
+        size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
+        position += 10 + size + 10 * (head[5] >> 4 & 1)
+    return position
+
+
+def _frames_told(raw: bytes, frame: _Frame) -> int | None:
+    """What a Xing, Info or VBRI frame tells: the number of frames, 0 where it does not; None where it is another."""
+    if frame.kind[1] != 3 or len(raw) < 54:
+        return None
+    side = _side_information(raw)
+    if raw[side : side + 4] in (b"Xing", b"Info"):
+        flags, number = struct.unpack_from(">II", raw, side + 4)
+        return number if flags & 1 else 0
+    return struct.unpack_from(">I", raw, 50)[0] if raw[36:40] == b"VBRI" else None
+
+
+def _side_information(head: bytes | bytearray) -> int:
+    """Where the side information of a layer III frame ends."""
+    mono, first = head[3] >> 6 == 3, head[1] >> 3 & 3 == 3
+    return 4 + ((17 if mono else 32) if first else (9 if mono else 17))
+
+
+def _frame_that_tells(like: bytes, count: int, size: int) -> bytes:
+    """A Xing frame of the kind of `like`, the head of another, which tells of `count` frames in `size` bytes."""
+    head = bytearray(like)
+    head[1] |= 1  # no checksum
+    side = _side_information(head)
+    for bits in range(1, 15):
+        head[2] = head[2] & 0x0C | bits << 4
+        frame = _frame(bytes(head))
+        if frame is not None and frame.size >= side + 16:
+            told = bytes(head) + bytes(side - 4) + b"Xing" + struct.pack(">III", 3, count, frame.size + size)
+            return told + bytes(frame.size - len(told))
+    raise AssertionError("the largest frame holds it")
+
+
+def walk_ogg(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """Return the layout of an Ogg file, whose streams may follow each other; None where no page begins there."""
+    links: list[int] = []
+    position, header, speaker, closed, cut = start, False, None, True, False
+    while position < end:
+        head = read_bytes(file, position, 282)
+        if head[:4] != b"OggS" or len(head) < 27:
+            found = read_bytes(file, position, _SEARCH).find(b"OggS", 1)
+            if found < 0:
+                break
+            position += found
+            continue
+        body = position + 27 + head[26]
+        follows = body + sum(head[27 : 27 + head[26]])
+        if read_bytes(file, follows, 4) != b"OggS":  # the last one, or one that is cut and another follows
+            found = read_bytes(file, body, min(follows, end) - body).find(b"OggS")
+            if found >= 0:
+                position = body + found
+                continue
+        if follows > end:
+            break
+        if head[5] & 2:  # the first page of a stream
+            if not header:
+                links.append(position)
+                cut, speaker = cut or not closed, None
+            if speaker is None and read_bytes(file, body, 8).startswith(_CODECS):
+                speaker, closed = head[14:18], False
+        header = bool(head[5] & 2)
+        if head[14:18] == speaker:
+            closed = closed or bool(head[5] & 4)
+        position = follows
+    if not links:
+        return None
+    ends = [*links[1:], end]
+    streams = [[range(*link)] for link in zip(links, ends, strict=True)] if len(links) > 1 or start else []
+    fault = "" if closed and not cut else "its last page does not end the stream; copy it again"
+    return Layout(streams, fault=fault)
+
+
+def walk_flac(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """Return the layout of a FLAC file: its header without the number of samples, which may be unknown or wrong."""
+    head = read_bytes(file, start, 26)
+    if len(head) < 26 or head[4] & 0x7F:
+        return None
+    field = int.from_bytes(head[18:26], "big")
+    frames = field & (1 << 36) - 1
+    if not frames and read_bytes(file, end - 128, 3) == b"TAG":
+        end -= 128
+    parts: list[Part] = [head[:18] + (field - frames).to_bytes(8, "big"), range(start + 26, end)]
+    return Layout([parts], 0.0, frames or None)
