@@ -77,6 +77,9 @@ def test_a_whole_model_is_a_coder_too(tmp_path):
 
 
 def test_unknown_encoders_and_options_are_errors():
-    for override, message in (("+encoder.x=1", "encoder 'projection'"), ("encoder.name=rnn", "no encoder 'rnn'")):
+    for override, message in (
+        ("+encoder.x=1", "encoder.x: no such option; there are window, hop, latents"),
+        ("encoder.name=rnn", "no encoder 'rnn'"),
+    ):
         with pytest.raises(ConfigError, match=message):
             small("units_lda", override)

@@ -137,7 +137,7 @@ def test_warping_is_for_training_and_moves_no_mean(kind):
 
 
 def test_bad_warps_are_named():
-    with pytest.raises(ConfigError, match="less than 0.5"):
+    with pytest.raises(ConfigError, match="frontend.warp=0.5: give a number from 0 to below 0.5"):
         frontend("mfcc", 0.5)
     with pytest.raises(ConfigError, match="no frequency axis"):
         frontend("waveform", 0.1)

@@ -201,8 +201,8 @@ def test_what_is_no_prior(tmp_path):
         LatentPrior.from_pretrained(tmp_path / "m.safetensors")
     for config_, message in [
         ({"prior": {"name": "lstm", "withheld": 0.1}}, "no prior 'lstm'; there are wavenet, transformer"),
-        ({"prior": {"name": "wavenet", "withheld": 0.1, "width": 3}}, "does not describe a prior"),
-        ({"encoder": {}}, "does not describe a prior"),
+        ({"prior": {"name": "wavenet", "withheld": 0.1, "width": 3}}, "prior.width: no such option; there are"),
+        ({"encoder": {}}, "no group prior"),
         ({"prior": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "no multiple"),
     ]:
         with pytest.raises(ConfigError, match=message):

@@ -189,7 +189,7 @@ def test_learning_rate():
 
 
 def test_precision_is_checked(small_shards, tmp_path):
-    with pytest.raises(ConfigError, match="auto, bf16 or fp32"):
+    with pytest.raises(ConfigError, match="training.precision=fp8: give one of auto, fp32, bf16"):
         trainer("librispeech_world", small_shards, tmp_path, "training.precision=fp8")
 
 

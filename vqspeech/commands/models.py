@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from vqspeech import audio, pretrained
-from vqspeech.errors import CheckpointError
+from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
@@ -44,7 +44,7 @@ def described(path: Path) -> tuple[str, ...]:
     Raises `CheckpointError`."""
     about = checkpoint.read(path, "none.")[1]
     try:
-        config = about["config"]
+        config = (VQVAE if "decoder" in about["config"] else Coder).check_config(about["config"])
         one = config["encoder"]
         strides = one["hop"] if "hop" in one else math.prod(stride for _, stride in one["layers"])
         rate = audio.RATE / (FRONTENDS[config["frontend"]["name"]].hop * strides)
@@ -52,7 +52,7 @@ def described(path: Path) -> tuple[str, ...]:
         size = f"{path.stat().st_size / 1e6:.1f} MB"
         decoder = config["decoder"]["name"] if "decoder" in config else "none"
         return decoder, f"{rate:g}", f"{bits:,.0f}", str(len(about["speakers"])), size
-    except (KeyError, TypeError, ValueError) as error:
+    except (ConfigError, KeyError) as error:
         raise CheckpointError(f"{path}: not a model of speech ({error}); name the best.safetensors of one") from None
 
 

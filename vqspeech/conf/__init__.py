@@ -1,5 +1,7 @@
 """Configurations: Hydra groups, and one short file for each experiment at the top."""
 
+from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any, cast
 
 from vqspeech.errors import ConfigError
@@ -25,8 +27,8 @@ def names(module: str = __name__) -> list[str]:
 def config(name: str, overrides: list[str] | None = None, module: str = __name__) -> dict[str, Any]:
     """The resolved configuration of an experiment, with overrides such as `decoder.layers=20` or `quantizer=gradient`.
 
-    Groups that a `module` below this one lacks are taken from here. Raises `ConfigError` for an unknown
-    experiment, group or key.
+    Groups that a `module` below this one lacks are taken from here. Raises `ConfigError` for an unknown experiment,
+    group or key, or a value that it may not have.
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
@@ -40,6 +42,22 @@ def config(name: str, overrides: list[str] | None = None, module: str = __name__
         with initialize_config_module(module, version_base="1.3"):
             composed = compose(name, [*shared, *(overrides or [])])
             resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
         raise ConfigError(f"configuration '{name}': {' '.join(str(error).split())}") from None
-    return cast(dict[str, Any], resolved)
+    return check_config(cast(dict[str, Any], resolved), module)
+
+
+TASKS = {
+    "prior": "vqspeech.training.prior:PriorTask.check_config",
+    "decoder": "vqspeech.training.speech:SpeechTask.check_config",
+    "frontend": "vqspeech.training.clustering:check_config",
+}
+"""What checks a whole configuration, by the first of these groups that it has."""
+
+
+def check_config(resolved: dict[str, Any], module: str = __name__) -> dict[str, Any]:
+    """Return a configuration of a module after what learns from it has checked it, see `schema`. Raise `ConfigError`
+    where something in it is unknown, missing, or cannot be."""
+    tasks = import_module(module).TASKS
+    check = next((tasks[group] for group in tasks if group in resolved), None)
+    return resolve_name(check)(resolved) if check else resolved

@@ -1,51 +1,99 @@
 """Checkpoints: one safetensors file with the weights and, in its header, all it takes to build the model again.
 
 The header holds format, version, the resolved configuration and the speakers as JSON; a checkpoint to resume from also
-holds the optimiser's tensors under `training.`. Reading one parses numbers and JSON and executes nothing.
+holds the optimiser's tensors under `training.`. It tells what each tensor, and the header itself, hash to, so that
+damage is found; tensors that are not finite are neither written nor read. Reading one parses numbers and JSON and
+executes nothing.
 """
 
+import hashlib
 import json
+import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from vqspeech import devices
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.files import replaced
+from vqspeech.schema import Codes, Length, Options, Positive, Range
 
 FORMAT, VERSION = "vqspeech-checkpoint", 1
 SUFFIX = ".safetensors"
+UNKNOWN = ("model.pitch",)
+"""Tensors in which NaN stands for what is not known."""
 Model = TypeVar("Model", bound=nn.Module)
 
 
-def write(path: str | Path, tensors: dict[str, Tensor], about: dict[str, Any]) -> None:
-    """Writes tensors, and `about` (anything JSON holds) into the header, in one piece: a kill leaves the old file."""
-    header = {"format": FORMAT, "version": str(VERSION), "about": json.dumps(about)}
+@dataclass(frozen=True)
+class CodesAbout:
+    """What a checkpoint says of the codes that its model learned from."""
+
+    codes: Codes
+    model: str = ""
+    sha256: str = ""
+    rate_hz: Positive = 1.0
+    shape: Annotated[Sequence[Annotated[int, Range(1, 4096)]], Length(3, 3)] = (1, 1, 1)
+
+
+@dataclass(frozen=True)
+class About:
+    """What a checkpoint may say of its model in the header, as far as it is read anywhere."""
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    speakers: Sequence[str] = ()
+    genders: Mapping[str, Any] = field(default_factory=dict)
+    classes: Sequence[str] = ()
+    actions: Sequence[str] = ()
+    shape: Annotated[Sequence[Annotated[int, Range(1, 65_536)]], Length(3, 3)] = (1, 1, 1)
+    units: Annotated[Mapping[str, Any], Options(CodesAbout, others=True)] = field(default_factory=dict)
+    codes: Annotated[Mapping[str, Any], Options(CodesAbout, others=True)] = field(default_factory=dict)
+    step: Annotated[int, Range(0)] = 0
+    best: float = 0.0
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def write(path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+    """Write tensors, and `about` (anything JSON holds) into the header, in one piece: a kill leaves the old file.
+
+    Raises `CheckpointError` where a tensor is not finite, or the disk is full; the old file stays then, too.
+    """
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replaced(path) as temporary:
-        save_file(kept, temporary, metadata=header)
+    wrong = not_finite(kept)
+    if wrong:
+        raise CheckpointError(f"{path}: {said(wrong)} not finite, and not written; what was there stays")
+    texts = {"about": json.dumps(about), "sha256": json.dumps({name: sha256(one) for name, one in kept.items()})}
+    header = {"format": FORMAT, "version": str(VERSION), **texts, "header_sha256": _header_sha256(texts)}
+    try:
+        with replaced(path) as temporary:
+            save_file(kept, temporary, metadata=header)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: cannot be written ({error}); what was there stays; make room for it") from None
 
 
 def read(
     path: str | Path, prefix: str = "", device: str | torch.device = "cpu"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors whose names start with `prefix` (without it), and what `write` was told about them.
+    """Read the tensors whose names start with `prefix` (returned without it), and what `write` was told about them.
 
-    Raises `CheckpointError` where the file is missing, truncated, of another version or not ours, `ConfigError` where
-    there is no such device.
+    Raises `CheckpointError` where the file is missing, truncated, damaged, of another version or not ours,
+    `ConfigError` where there is no such device.
     """
-    where = str(devices.device(device))
+    where = devices.device(device)
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; `vqspeech models` lists those there are")
     try:
-        with safe_open(path, "pt", device=where) as file:
+        with safe_open(path, "pt", device="cpu") as file:
             header = file.metadata() or {}
             if header.get("format") != FORMAT:
                 raise CheckpointError(f"{path}: not a checkpoint of vqspeech; name the best{SUFFIX} of an experiment")
@@ -56,11 +104,15 @@ def read(
                 )
             about = json.loads(header["about"])
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118, it is no dict
-            return {name.removeprefix(prefix): file.get_tensor(name) for name in names}, about
+            tensors = {name: file.get_tensor(name) for name in names}
+            damage = _damage(header, about, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, struct.error) as error:
         raise CheckpointError(
             f"{path}: truncated or not a safetensors file ({error}); copy it again, or use an older one"
         ) from None
+    if damage:
+        raise CheckpointError(f"{path}: damaged, {damage}; copy it again, or use an older one")
+    return {name.removeprefix(prefix): tensor.to(where) for name, tensor in tensors.items()}, about
 
 
 def best(path: str | Path) -> Path:
@@ -70,20 +122,84 @@ def best(path: str | Path) -> Path:
 
 
 def restored(
-    path: str | Path, tensors: dict[str, Tensor], made: Callable[[], Model], device: str | torch.device
+    path: str | Path, tensors: dict[str, Tensor], make: Callable[[], Model], device: str | torch.device
 ) -> Model:
-    """The model that `made` builds, with the weights `tensors` that were read from `path`, ready for use.
+    """Return the model that `make` builds, with the weights `tensors` that were read from `path`, ready for use.
 
     Raises `CheckpointError` where weights and configuration do not fit together.
     """
     try:
-        model = made().to(device)
-        model.load_state_dict(tensors)
-    except (ConfigError, KeyError, RuntimeError) as error:
+        with _Budget(sum(tensor.numel() for tensor in tensors.values())):
+            model = make()
+        model.to(device).load_state_dict(tensors)
+    except (ConfigError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise CheckpointError(f"{path}: weights and configuration do not fit together ({error})") from None
     return model.eval()
+
+
+class _Budget(TorchDispatchMode):
+    """Raises `ConfigError` before far more numbers are made room for than a file holds, whatever its header says."""
+
+    def __init__(self, held: int):
+        super().__init__()
+        self.left = 4 * held + (1 << 24)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        size = args[0] if args and isinstance(args[0], (list, tuple)) else ()
+        if size and all(isinstance(one, int) for one in size):
+            self.left -= math.prod(size)
+        if self.left < 0:
+            raise ConfigError("the configuration is of a far larger model")
+        return func(*args, **(kwargs or {}))
 
 
 def weights(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a model as its checkpoints name them."""
     return {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+
+
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors with a number that is not finite; NaN is one in those of `UNKNOWN`."""
+
+    def finite(name: str, tensor: Tensor) -> bool:
+        return bool((tensor.isfinite() | tensor.isnan() if name in UNKNOWN else tensor.isfinite()).all())
+
+    return [name for name, one in tensors.items() if one.is_floating_point() and not finite(name, one)]
+
+
+def said(names: list[str]) -> str:
+    """Return the names of tensors in words, the first of many."""
+    return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} other tensors are"
+
+
+def sha256(tensor: Tensor) -> str:
+    """Return the SHA-256 of the type, shape and bytes of a tensor on the CPU."""
+    digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
+    digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+_ABOUT = Options(About, others=True)
+
+
+def _damage(header: Mapping[str, str], about: Any, tensors: Mapping[str, Tensor]) -> str:
+    """What is not as it was written, in words; empty: nothing. Older files do not tell what they hash to."""
+    if not isinstance(about, dict):
+        return "its header describes nothing"
+    try:
+        _ABOUT.check("header", about)
+    except ConfigError as error:
+        return str(error)
+    if "sha256" in header or "header_sha256" in header:
+        if header.get("header_sha256") != _header_sha256({key: header.get(key, "") for key in ("about", "sha256")}):
+            return "its header is not as it was written"
+        hashes = json.loads(header["sha256"])
+        damaged = [name for name, tensor in tensors.items() if sha256(tensor) != hashes.get(name)]
+        if damaged:
+            return f"{said(damaged)} not as written"
+    wrong = not_finite(tensors)
+    return f"{said(wrong)} not finite" if wrong else ""
+
+
+def _header_sha256(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256("\n".join(texts[key] for key in ("about", "sha256")).encode()).hexdigest()

@@ -1,6 +1,7 @@
 """The coder, the half of a model that makes codes of speech: front end, encoder, codebook."""
 
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,14 +14,17 @@ from vqspeech import audio, loudness, pretrained
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
-from vqspeech.models.encoder import encoder
-from vqspeech.models.frontend import LogMel, frontend, moments
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.encoder import ENCODER, Encoder, Projection
+from vqspeech.models.frontend import FRONTEND, FRONTENDS, LogMel, Waveform, moments
+from vqspeech.models.quantize import QUANTIZER, Codebook
+from vqspeech.schema import Kinds, Options, check_groups
 
 PIECE = 20.0
 """Seconds that are encoded at once; memory does not grow beyond it."""
 
 
+LONGEST_HOP = 10.0
+"""Seconds of speech that a code may stand for."""
 Kind = TypeVar("Kind", bound="Coder")
 
 
@@ -34,13 +38,26 @@ class Coder(nn.Module):
 
     def __init__(self, config: Mapping[str, Any]):
         super().__init__()
-        self.config, self.speakers, self.genders = dict(config), [], {}
-        try:
-            self.frontend = frontend(**config["frontend"])
-            self.encoder = encoder(self.frontend.channels, **config["encoder"])
-            self.quantizer = quantizer(dimension=config["encoder"]["latents"], **config["quantizer"])
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a model: {error}") from None
+        self.config, self.speakers, self.genders = self.check_config(config), [], {}
+        self.frontend: Waveform | LogMel = FRONTEND.make(self.config["frontend"])
+        self.encoder: Encoder | Projection = ENCODER.make(self.config["encoder"], inputs=self.frontend.channels)
+        self.quantizer: Codebook = QUANTIZER.make(self.config["quantizer"], dimension=self.config["encoder"]["latents"])
+
+    groups: Mapping[str, Options | Kinds] = {"frontend": FRONTEND, "encoder": ENCODER, "quantizer": QUANTIZER}
+    """What is known of the groups of its configuration."""
+
+    @classmethod
+    def check_config(cls, config: Any) -> dict[str, Any]:
+        """Return the configuration, checked. Raise `ConfigError` where it describes no model of this kind."""
+        found = check_groups(config, cls.groups)
+        encoder = found["encoder"]
+        steps = math.prod(stride for _, stride in encoder["layers"]) if "layers" in encoder else encoder.get("hop", 1)
+        seconds = steps * FRONTENDS[found["frontend"]["name"]].hop / audio.RATE
+        if seconds > LONGEST_HOP:
+            raise ConfigError(
+                f"the encoder gives a code every {seconds:,.0f} s; give strides of at most {LONGEST_HOP:g} s in all"
+            )
+        return found
 
     @property
     def hop(self) -> int:
@@ -94,7 +111,7 @@ class Coder(nn.Module):
 
     @classmethod
     def _described(cls: type[Kind], about: Mapping[str, Any]) -> Kind:
-        """The model that a checkpoint says it holds, without its weights."""
+        """The model that a checkpoint says it holds, without its weights. Raises `ConfigError`."""
         return cls(about["config"])
 
     def save_pretrained(self, path: str | Path, dtype: torch.dtype = torch.float32, **about: Any) -> None:
@@ -104,9 +121,10 @@ class Coder(nn.Module):
         of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one is too large.
         """
         tensors = checkpoint.weights(self)
-        tensors |= {f"model.{name}": parameter.to(dtype) for name, parameter in self.named_parameters()}
-        if any(tensor.isinf().any() for tensor in tensors.values()):
+        rounded = {f"model.{name}": parameter.to(dtype) for name, parameter in self.named_parameters()}
+        if dtype != torch.float32 and checkpoint.not_finite(rounded) and not checkpoint.not_finite(tensors):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
+        tensors |= rounded
         checkpoint.write(path, tensors, {**self.about, "genders": self.genders, **about})
 
     @property

@@ -1,13 +1,18 @@
 """Encoders: from the front end's channels to one map of latent vectors."""
 
-from collections.abc import Sequence
-from typing import Any, cast
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech.errors import ConfigError
+from vqspeech.schema import Kinds, Length, Range, Width
+
+Window = Annotated[int, Range(1, 1000)]
+"""Frames of a window, or from one window to the next."""
 
 
 class Encoder(nn.Module):
@@ -17,7 +22,13 @@ class Encoder(nn.Module):
     paper's six of window 4 and stride 2 give time / 64. Layers of stride 1 that keep the width are residual.
     """
 
-    def __init__(self, inputs: int, channels: int, layers: Sequence[Sequence[int]], latents: int):
+    def __init__(
+        self,
+        inputs: int,
+        channels: Width,
+        layers: Annotated[Sequence[Annotated[Sequence[Window], Length(2, 2)]], Length(1, 100)],
+        latents: Width,
+    ):
         super().__init__()
         widths = [inputs] + [channels] * len(layers)
         self.strides = [stride for _, stride in layers]
@@ -34,7 +45,7 @@ class Encoder(nn.Module):
     @property
     def hop(self) -> int:
         """Input frames per latent."""
-        return int(torch.tensor(self.strides).prod())
+        return math.prod(self.strides)
 
     @property
     def receptive_field(self) -> int:
@@ -61,10 +72,9 @@ class Projection(nn.Module):
     As it is made, it is the mean of the frames of each hop where there are as many latents as inputs.
     """
 
-    def __init__(self, inputs: int, window: int, hop: int, latents: int):
+    def __init__(self, inputs: int, window: Window, hop: Window, latents: Width):
         super().__init__()
-        if window < hop or (window - hop) % 2:
-            raise ConfigError(f"encoder.window={window}: give {hop}, as encoder.hop, or an even number more")
+        self.check_options("encoder", {"window": window, "hop": hop})
         self.receptive_field, self.hop, self.latents = window, hop, latents
         self.convolution = nn.Conv1d(inputs, latents, window, hop)
         with torch.no_grad():
@@ -72,6 +82,13 @@ class Projection(nn.Module):
             first = (window - hop) // 2
             self.convolution.weight.zero_()
             self.convolution.weight[:, :, first : first + hop] = torch.eye(latents, inputs)[:, :, None] / hop
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where the window does not lie around its hop."""
+        window, hop = options["window"], options["hop"]
+        if window < hop or (window - hop) % 2:
+            raise ConfigError(f"{where}.window={window}: give {hop}, as {where}.hop, or an even number more")
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """As `Encoder`."""
@@ -88,13 +105,5 @@ class Projection(nn.Module):
 
 ENCODERS = {"convolutions": Encoder, "projection": Projection}
 """Encoders by name."""
-
-
-def encoder(inputs: int, name: str = "convolutions", **options: Any) -> Encoder | Projection:
-    """The encoder of that name for `inputs` channels. Raises `ConfigError` for an unknown name or option."""
-    if name not in ENCODERS:
-        raise ConfigError(f"no encoder '{name}'; there are {', '.join(ENCODERS)}")
-    try:
-        return ENCODERS[name](inputs, **options)
-    except TypeError as error:
-        raise ConfigError(f"encoder '{name}': {error}") from None
+ENCODER = Kinds("encoder", ENCODERS, given=("inputs",), default="convolutions")
+"""The group of a configuration; encoders are made of the number of channels, `inputs`."""

@@ -1,11 +1,15 @@
 """What the encoder sees of the speech: the samples themselves (the paper), or log-mel or MFCC frames."""
 
+from collections.abc import Mapping
+from typing import Annotated, Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio, loudness
 from vqspeech.errors import ConfigError
+from vqspeech.schema import Kinds, Range
 from vqspeech.torchaudio_functional import functional
 
 _FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
@@ -14,6 +18,8 @@ _FLOOR = loudness.LEVEL - 38.0
 _MARGIN = 10
 """Frames around speech that are seen, too (100 ms)."""
 _WARPS = 11
+Warp = Annotated[float, Range(0, 0.5, below=True)]
+"""Share by which the frequency axis is stretched, at most; 0: never."""
 
 
 def waves(levels: Tensor) -> Tensor:
@@ -57,8 +63,12 @@ class Waveform(nn.Module):
 
     def __init__(self, warp: float = 0.0):
         super().__init__()
-        if warp:
-            raise ConfigError("frontend.warp is for log-mel and MFCC frames; there is no frequency axis in samples")
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where the frequency axis is to be stretched."""
+        if options["warp"]:
+            raise ConfigError(f"{where}.warp is for log-mel and MFCC frames; there is no frequency axis in samples")
 
     def forward(self, samples: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
         """samples `(batch, time)` int16, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
@@ -82,10 +92,8 @@ class LogMel(nn.Module):
     window: Tensor
     floor: Tensor
 
-    def __init__(self, warp: float = 0.0):
+    def __init__(self, warp: Warp = 0.0):
         super().__init__()
-        if not 0 <= warp < 0.5:
-            raise ConfigError(f"frontend.warp is {warp}; give 0 (none) or more, and less than 0.5")
         self.warp = warp
         filters = functional().melscale_fbanks(
             _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm="slaney", mel_scale="slaney"
@@ -151,7 +159,7 @@ class Cepstra(LogMel):
     name, channels = "cepstra", _CEPSTRA
     cosines: Tensor
 
-    def __init__(self, warp: float = 0.0):
+    def __init__(self, warp: Warp = 0.0):
         super().__init__(warp)
         self.register_buffer("cosines", functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False)
 
@@ -165,7 +173,7 @@ class Mfcc(Cepstra):
     name, channels, reach = "mfcc", 3 * _CEPSTRA, Cepstra.reach + 8 * _HOP
     slope: Tensor
 
-    def __init__(self, warp: float = 0.0):
+    def __init__(self, warp: Warp = 0.0):
         super().__init__(warp)
         # Regression over ±2 frames (HTK), scaled so that the differences have about the deviation of the statics.
         slope = torch.tensor([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10
@@ -197,10 +205,10 @@ def moments(total: Tensor, square: Tensor, count: Tensor) -> Tensor:
 
 FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, Cepstra, Mfcc)}
 """Front ends by name."""
+FRONTEND = Kinds("frontend", FRONTENDS, what="front end")
+"""The group of a configuration."""
 
 
 def frontend(name: str, warp: float = 0.0) -> Waveform | LogMel:
     """The front end of that name, `warp` as in `LogMel`. Raises `ConfigError` where there is none."""
-    if name not in FRONTENDS:
-        raise ConfigError(f"no front end '{name}'; there are {', '.join(FRONTENDS)}")
-    return FRONTENDS[name](warp)
+    return FRONTEND.make({"name": name, "warp": warp})

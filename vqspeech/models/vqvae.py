@@ -14,7 +14,7 @@ from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_st
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
 from vqspeech.models.coder import Coder
-from vqspeech.models.decoders import Lanes, Sampling, WorldDecoder, WorldWaveNet, decoder
+from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import LANES, Cutting
 from vqspeech.pitch import falling_pitch, transfer_pitch
@@ -32,15 +32,22 @@ class VQVAE(Coder):
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], genders: Mapping[str, str] | None = None):
         super().__init__(config)
         self.speakers, self.genders = list(speakers), dict(genders or {})
-        if "decoder" not in config:
-            raise ConfigError("a model without decoder makes codes of speech and nothing else; use vqspeech encode")
-        try:
-            self.decoder = decoder(
-                latents=config["encoder"]["latents"], hop=self.hop, speakers=len(self.speakers), **config["decoder"]
-            )
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a model: {error}") from None
+        self.decoder: Decoder = DECODER.make(
+            self.config["decoder"],
+            latents=self.config["encoder"]["latents"],
+            hop=self.hop,
+            speakers=len(self.speakers),
+        )
         self.register_buffer("pitch", torch.full((len(self.speakers), 2), float("nan")))
+
+    groups = {**Coder.groups, "decoder": DECODER}
+
+    @classmethod
+    def check_config(cls, config: Any) -> dict[str, Any]:
+        """As `Coder.check_config`."""
+        if isinstance(config, Mapping) and "decoder" not in config:
+            raise ConfigError("a model without decoder makes codes of speech and nothing else; use vqspeech encode")
+        return super().check_config(config)
 
     @classmethod
     def _described(cls, about: Mapping[str, Any]) -> "VQVAE":

@@ -1,13 +1,17 @@
 """Gated, dilated, causal convolutions over classes (WaveNet, van den Oord et al., 1609.03499): samples or codes."""
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Annotated, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech.generate import Cell
+from vqspeech.schema import Range
+
+Cycle = Annotated[int, Range(1, 20)]
+"""Layers until the dilation begins at 1 again."""
 
 
 def convolved(x: Tensor, convolution: nn.Conv1d) -> Tensor:

@@ -7,8 +7,9 @@ clustering for unsupervised subword modeling", ASRU, with k-means in place of th
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor
@@ -25,10 +26,30 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.encoder import Projection
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize import quantizer
+from vqspeech.schema import Codes, Count, Options, Range, check_groups
 from vqspeech.training.fitting import fitted
+from vqspeech.training.task import Seed
 
 _BATCH = 1 << 14
 _SHRINKAGE = 1e-3
+
+
+@dataclass(frozen=True)
+class ClusteringOptions:
+    """Options of the group `training`."""
+
+    seed: Seed
+    rounds: Annotated[int, Range(0, 1000)]
+    clusters: Codes
+    windows: Count
+    floor: float
+    steps: Count
+
+
+def check_config(config: Any) -> dict[str, Any]:
+    """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+    groups = {**Coder.groups, "training": Options(ClusteringOptions)}
+    return Coder.check_config(check_groups(config, groups, alone=True))
 
 
 def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path) -> dict[str, float]:
@@ -37,6 +58,7 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
 
     Raises `ConfigError` where the configuration is of no such model, or the speech is too short for its clusters.
     """
+    config = check_config(config)
     options = config["training"]
     model = Coder({name: group for name, group in config.items() if name != "training"})
     if not isinstance(model.encoder, Projection) or not isinstance(model.frontend, LogMel):

@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from vqspeech.schema import Kinds, Options, check_groups
 from vqspeech.training.log import Log
+from vqspeech.training.task import TrainingOptions
 
 
 class CodesTask:
@@ -22,8 +24,17 @@ class CodesTask:
     held: Any
     """What is held out."""
     length: int
+    training = Options(TrainingOptions)
+    groups: Mapping[str, Options | Kinds]
+    """What is known of the groups that describe the model."""
+
+    @classmethod
+    def check_config(cls, config: Any) -> dict[str, Any]:
+        """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+        return check_groups(config, {**cls.groups, "training": cls.training}, alone=True)
 
     def __init__(self, config: Mapping[str, Any], made: Callable[[dict[str, Any]], Any], train: Any):
+        config = self.check_config(config)
         self.options, self.train = config["training"], train
         torch.manual_seed(self.options["seed"])
         self.model = made({name: group for name, group in config.items() if name != "training"})

@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 from vqspeech.conf import priors
 from vqspeech.data.units import Units
 from vqspeech.errors import ConfigError
 from vqspeech.models.prior import LatentPrior
+from vqspeech.schema import Options, Range
 from vqspeech.training.codes import CodesTask
+from vqspeech.training.task import TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,13 @@ class SpokenUnits:
     voices: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, kw_only=True)
+class PriorTraining(TrainingOptions):
+    """Options of the group `training`."""
+
+    length: Annotated[int, Range(1, 1 << 24)]
+
+
 class PriorTask(CodesTask):
     """The prior of `config`, windows of the units `train` to learn from, and what is measured of it on `dev`.
 
@@ -26,12 +35,14 @@ class PriorTask(CodesTask):
     `dev` has other codes than `train`, `SpeakerError` where it has other speakers.
     """
 
+    training, groups = Options(PriorTraining), LatentPrior.groups
+
     def __init__(self, config: Mapping[str, Any], train: SpokenUnits, dev: SpokenUnits):
         if "prior" not in config:
             raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(priors())}")
         voices, described = sorted(set(train.voices.values())), train.units.described
         super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train.units)
-        self.length = int(self.options["length"])
+        self.length = self.options["length"]
         self.batches, self.held = (self.model.windows(one.units, self.length, one.voices) for one in (train, dev))
 
     def speed(self, rate: float) -> str:

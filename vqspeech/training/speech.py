@@ -1,7 +1,8 @@
 """Training a VQ-VAE on speech."""
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import nn
@@ -11,8 +12,21 @@ from vqspeech.data.dump import Shards, speaker_names
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import WorldWaveNet
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.schema import Count, Options, Range, check_groups
 from vqspeech.training.evaluation import held_out
 from vqspeech.training.log import Log
+from vqspeech.training.task import CHANGEABLE, TrainingOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechTraining(TrainingOptions):
+    """Options of the group `training`."""
+
+    encoder: str | None
+    seconds: Annotated[float, Range(0.01, 3600)]
+    listen_every: Annotated[Count, CHANGEABLE]
+    listen_seconds: Annotated[float, Range(0.1, 600), CHANGEABLE]
+    keep_from: Annotated[int, Range(0, 1 << 40), CHANGEABLE] = 0
 
 
 class SpeechTask:
@@ -22,11 +36,12 @@ class SpeechTask:
     `dev` has a speaker that `train` has not.
     """
 
-    criterion, items = "decoder", "samples"
+    criterion, items, training = "decoder", "samples", Options(SpeechTraining)
 
     def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards):
         if "prior" in config:
             raise ConfigError("the configuration of a prior, which learns from units: vqspeech prior")
+        config = self.check_config(config)
         self.options, self.train, self.dev = config["training"], train, dev
         groups = {name: group for name, group in config.items() if name != "training"}
         torch.manual_seed(self.options["seed"])
@@ -35,6 +50,11 @@ class SpeechTask:
         self.length = self.batches.samples
         if self.options["encoder"]:
             self.model.freeze_encoder()
+
+    @classmethod
+    def check_config(cls, config: Any) -> dict[str, Any]:
+        """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+        return VQVAE.check_config(check_groups(config, {**VQVAE.groups, "training": cls.training}, alone=True))
 
     @property
     def codes(self) -> int:

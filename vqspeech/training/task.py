@@ -4,12 +4,36 @@ A task draws its model's first weights from `options["seed"]`, so that a run is 
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 import torch
 
+from vqspeech.schema import Count, Marker, NotNegative, Options, Positive, Range
 from vqspeech.training.log import Log
+
+CHANGEABLE = Marker("may be another one where a training goes on")
+Seed = Annotated[int, Range(0, 1 << 63)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """The options of the group `training` that the trainer itself asks for; tasks add theirs."""
+
+    seed: Seed
+    batch: Annotated[int, Range(1, 1 << 20)]
+    steps: Annotated[Count, CHANGEABLE]
+    accumulate: Annotated[int, Range(1, 1 << 20)]
+    lr: NotNegative
+    lr_end: NotNegative
+    warmup: Annotated[int, Range(0, 1 << 40)]
+    weight_decay: NotNegative
+    clip: Positive
+    precision: Annotated[Literal["auto", "fp32", "bf16"], CHANGEABLE]
+    compile: Annotated[bool, CHANGEABLE]
+    evaluate_every: Annotated[Count, CHANGEABLE]
+    evaluate_batches: Count
 
 
 class Batch(Protocol):
@@ -45,8 +69,10 @@ class Model(Protocol):
 class Task(Protocol):
     """What `Trainer` trains. The best checkpoint has the least `criterion` of `held_out`."""
 
+    training: Options
+    """The options there are in the group `training` of the configuration: `TrainingOptions`, and its own."""
     options: Mapping[str, Any]
-    """The group `training` of the configuration."""
+    """Those of this training."""
     model: Any
     """A `Model`, and an `nn.Module`."""
     criterion: str

@@ -131,11 +131,11 @@ def test_refusals(tmp_path):
         tiny(shape=(3, 16, 14))
     with pytest.raises(ConfigError, match="of no model of images .nothing"):
         image_model({"model": {"name": "nothing"}}, (3, 8, 8))
-    with pytest.raises(ConfigError, match="does not describe a model of images"):
+    with pytest.raises(ConfigError, match="has no group network; it needs model, network, likelihood, quantizer"):
         image_model({"model": GROUPS["model"]}, (3, 8, 8))
-    with pytest.raises(ConfigError, match="model.samples must be at least 2"):
+    with pytest.raises(ConfigError, match="model.samples=1: give a whole number from 2"):
         tiny("vimco", samples=1)
-    with pytest.raises(ConfigError, match="needs the group quantizer"):
+    with pytest.raises(ConfigError, match="has no group quantizer"):
         image_model({name: group for name, group in GROUPS.items() if name != "quantizer"}, (3, 8, 8))
 
 

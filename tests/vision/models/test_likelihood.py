@@ -151,7 +151,7 @@ def test_a_normal_is_the_squared_error():
 def test_unknown_ones_are_refused():
     with pytest.raises(ConfigError, match="no likelihood 'laplace'; there are categorical, logistic, normal"):
         likelihood("laplace", 3)
-    with pytest.raises(ConfigError, match="deviation 0.5; give 1 level or more"):
+    with pytest.raises(ConfigError, match="likelihood.deviation=0.5: give a number from 1 to 256"):
         likelihood("normal", 3, deviation=0.5)
-    with pytest.raises(ConfigError, match="likelihood 'categorical'"):
+    with pytest.raises(ConfigError, match="likelihood.mixtures: no such option; there are none"):
         likelihood("categorical", 3, mixtures=2)

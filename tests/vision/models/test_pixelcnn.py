@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests import reference
 from vqspeech.errors import ConfigError
-from vqspeech.vision.models.pixelcnn import PixelCNN
+from vqspeech.vision.models.pixelcnn import PixelCNN, pixelcnn
 from vqspeech.vision.models.pixelcnn_cache import sampled
 
 
@@ -154,5 +154,5 @@ def test_hidden_codes_are_hidden_in_training_only():
 
 @pytest.mark.parametrize("window", [1, 4])
 def test_windows_without_a_middle_are_refused(window):
-    with pytest.raises(ConfigError, match=f"prior.window={window}; it is odd and at least 3"):
-        network(window=window)
+    with pytest.raises(ConfigError, match=f"prior.window={window}: give an odd whole number from 3"):
+        pixelcnn({"withheld": 0.1, "window": window}, size=5, shape=(1, 4, 5))

@@ -98,9 +98,12 @@ def test_what_is_no_prior(tmp_path):
     for kind, message in ((ImagePrior, "is no prior over codes of images"), (TopVQVAE, "is no VQ-VAE over codes")):
         with pytest.raises(CheckpointError, match=message):
             kind.from_pretrained(tmp_path / "m.safetensors")
-    cases: list[dict[str, Any]] = [{"heads": 3}, {"layers": "many"}]
-    for options in cases:
-        with pytest.raises(ConfigError, match="does not describe a prior"):
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"heads": 3}, "prior.heads: no such option"),
+        ({"layers": "many"}, "prior.layers=many: give a whole number from 1 to 1,000"),
+    ]
+    for options, message in cases:
+        with pytest.raises(ConfigError, match=message):
             prior(**options)
     with pytest.raises(ConfigError, match="no class 'c'; it has a, b"):
         prior().sample(["c"], progress=False)

@@ -186,8 +186,11 @@ def test_what_is_no_prior(tmp_path):
         VideoPrior.from_pretrained(tmp_path / "m.safetensors")
     for config_, message in [
         ({"video": {"name": "lstm", "withheld": 0.1}}, "no prior over video 'lstm'; there are pixelcnn, transformer"),
-        ({"video": {"name": "pixelcnn", "withheld": 0.1, "depth": 3}}, "does not describe a prior over video"),
-        ({"prior": {}}, "does not describe a prior over video"),
+        (
+            {"video": {"name": "pixelcnn", "withheld": 0.1, "depth": 3}},
+            "video.depth: no such option; there are withheld, dilations",
+        ),
+        ({"prior": {}}, "no group video"),
         ({"video": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "no multiple"),
     ]:
         with pytest.raises(ConfigError, match=message):

@@ -4,20 +4,33 @@ from typing import Any
 
 from vqspeech import conf
 
+TASKS = {
+    "video": "vqspeech.vision.training.video:VideoTask.check_config",
+    "top": "vqspeech.vision.training.top:TopTask.check_config",
+    "prior": "vqspeech.vision.training.prior:ImagePriorTask.check_config",
+    "model": "vqspeech.vision.training.reconstruction:ImageTask.check_config",
+}
+"""As `conf.TASKS`."""
+
+
+def names() -> list[str]:
+    """Names of all configurations, sorted."""
+    return conf.names(__name__)
+
 
 def experiments() -> list[str]:
     """Names of the experiments with models of images."""
-    return [name for name in conf.names(__name__) if not name.endswith("prior")]
+    return [name for name in names() if not name.endswith("prior")]
 
 
 def priors() -> list[str]:
     """Names of those with priors over the codes of such a model."""
-    return [name for name in conf.names(__name__) if name.endswith("prior") and name not in videos()]
+    return [name for name in names() if name.endswith("prior") and name not in videos()]
 
 
 def videos() -> list[str]:
     """Names of those with priors over the codes of video."""
-    return [name for name in conf.names(__name__) if name.endswith("video_prior")]
+    return [name for name in names() if name.endswith("video_prior")]
 
 
 def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from vqspeech.data.windows import Batch
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.frontend import levels, waveforms
+from vqspeech.models.wavenet import Cycle
+from vqspeech.schema import Depth, Width
 
 
 class WaveNet(SampleDecoder):
@@ -28,11 +30,11 @@ class WaveNet(SampleDecoder):
         latents: int,
         hop: int,
         speakers: int,
-        layers: int = 30,
-        cycle: int = 10,
-        residual: int = 64,
-        skip: int = 256,
-        condition: int = 128,
+        layers: Depth = 30,
+        cycle: Cycle = 10,
+        residual: Width = 64,
+        skip: Width = 256,
+        condition: Width = 128,
     ):
         super().__init__(layers, cycle, residual, skip)
         self.hop = hop

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import Annotated, cast
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from vqspeech import world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.schema import Depth, Dropout, Range, Width
 from vqspeech.torchaudio_functional import functional
 
 _SPECTRUM, _COEFFICIENTS = 0.5, 0.3
@@ -56,11 +57,11 @@ class WorldDecoder(nn.Module):
         latents: int,
         hop: int,
         speakers: int,
-        layers: int = 6,
-        channels: int = 256,
-        window: int = 5,
-        voice: int = 64,
-        dropout: float = 0.0,
+        layers: Depth = 6,
+        channels: Width = 256,
+        window: Annotated[int, Range(1, 999, odd=True)] = 5,
+        voice: Width = 64,
+        dropout: Dropout = 0.0,
     ):
         super().__init__()
         self.hop = hop

@@ -6,7 +6,7 @@ a network predicts them. Tamamori et al. 2017, "Speaker-dependent WaveNet vocode
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,8 @@ from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.decoders.world import WorldDecoder
 from vqspeech.models.frontend import dithered, levels, waveforms
+from vqspeech.models.wavenet import Cycle
+from vqspeech.schema import Depth, Options, Width
 
 _LOG_F0, _SCALE = 5.0, 3.0
 """Log F0 of voices lies within 5 ± 1/3 for the most part."""
@@ -45,12 +47,12 @@ class WorldWaveNet(SampleDecoder):
         latents: int,
         hop: int,
         speakers: int,
-        frames: Mapping[str, Any],
-        layers: int = 30,
-        cycle: int = 10,
-        residual: int = 64,
-        skip: int = 256,
-        condition: int = 128,
+        frames: Annotated[Mapping[str, Any], Options(WorldDecoder, ("latents", "hop", "speakers"))],
+        layers: Depth = 30,
+        cycle: Cycle = 10,
+        residual: Width = 64,
+        skip: Width = 256,
+        condition: Width = 128,
     ):
         super().__init__(layers, cycle, residual, skip)
         self.hop = hop

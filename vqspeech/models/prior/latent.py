@@ -12,13 +12,16 @@ from tqdm import tqdm
 
 from vqspeech.data.code_windows import CodeBatch, CodeWindows
 from vqspeech.data.units import Units, require_same
-from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
+from vqspeech.errors import CheckpointError, SpeakerError
 from vqspeech.models import checkpoint
 from vqspeech.models.prior.transformer import TransformerPrior
 from vqspeech.models.prior.wavenet import WaveNetPrior
+from vqspeech.schema import Kinds, Share, check_groups
 
 NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
 """Networks by name: the paper's, and another."""
+PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), also={"withheld": Share})
+"""The group of a configuration."""
 PIECE = 4096
 """Codes that are scored at once; memory does not grow beyond them and what they depend on."""
 LANES = 16
@@ -35,16 +38,13 @@ class LatentPrior(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], units: Mapping[str, Any]):
         super().__init__()
-        self.config, self.speakers, self.units = dict(config), list(speakers), dict(units)
+        self.config, self.speakers, self.units = check_groups(config, self.groups), list(speakers), dict(units)
         self.rate, self.size = float(units["rate_hz"]), int(units["codes"])
-        try:
-            options = dict(config["prior"])
-            name, self.withheld = options.pop("name"), float(options.pop("withheld"))
-            if name not in NETWORKS:
-                raise ConfigError(f"no prior '{name}'; there are {', '.join(NETWORKS)}")
-            self.network = NETWORKS[name](self.size, len(self.speakers), self.rate, **options)
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a prior: {error}") from None
+        self.withheld = float(self.config["prior"]["withheld"])
+        self.network = PRIOR.make(self.config["prior"], size=self.size, speakers=len(self.speakers), rate=self.rate)
+
+    groups = {"prior": PRIOR}
+    """What is known of the groups of its configuration."""
 
     @property
     def about(self) -> dict[str, Any]:

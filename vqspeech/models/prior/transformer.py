@@ -2,16 +2,16 @@
 
 import sys
 import time
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from vqspeech.errors import ConfigError
 from vqspeech.generate.cached import draw
+from vqspeech.schema import Depth, Dropout, Width, require_multiple
 
 
 class Block(nn.Module):
@@ -55,15 +55,13 @@ class TransformerPrior(nn.Module):
         size: int,
         speakers: int,
         rate: float,
-        layers: int = 6,
-        width: int = 256,
-        heads: int = 4,
-        window: int = 512,
-        dropout: float = 0.1,
+        layers: Depth = 6,
+        width: Width = 256,
+        heads: Width = 4,
+        window: Width = 512,
+        dropout: Dropout = 0.1,
     ):
         super().__init__()
-        if width % heads:
-            raise ConfigError(f"prior.width={width} is no multiple of prior.heads={heads}")
         self.rate, self.window, self.start = rate, window, size
         self.embedding = nn.Embedding(size + 1, width)
         self.speaker = nn.Embedding(speakers + 1, width)
@@ -77,6 +75,11 @@ class TransformerPrior(nn.Module):
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(self.speaker.weight)
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where the heads cannot share the width."""
+        require_multiple(where, options, "width", "heads")
 
     @property
     def receptive_field(self) -> int:

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech.generate import generate
-from vqspeech.models.wavenet import CausalStack
+from vqspeech.models.wavenet import CausalStack, Cycle
+from vqspeech.schema import Depth, Dropout, Width
 
 
 class WaveNetPrior(CausalStack):
@@ -16,11 +17,11 @@ class WaveNetPrior(CausalStack):
         size: int,
         speakers: int,
         rate: float,
-        layers: int = 16,
-        cycle: int = 8,
-        residual: int = 128,
-        skip: int = 256,
-        dropout: float = 0.1,
+        layers: Depth = 16,
+        cycle: Cycle = 8,
+        residual: Width = 128,
+        skip: Width = 256,
+        dropout: Dropout = 0.1,
     ):
         super().__init__(size + 1, size, size, rate, layers, cycle, residual, skip, dropout)
         self.speaker = nn.Embedding(speakers + 1, layers * 2 * residual)

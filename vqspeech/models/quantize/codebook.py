@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from vqspeech.errors import VqspeechError
 from vqspeech.models.quantize import search
 from vqspeech.models.quantize.processes import summed
-from vqspeech.models.quantize.replacement import Use, drawn, policy
+from vqspeech.models.quantize.replacement import Unit, Use, drawn, policy
 
 
 class Quantised(NamedTuple):
@@ -39,7 +39,7 @@ class Codebook(nn.Module):
     frozen = False
     """Whether the code vectors stay as they are in training too."""
 
-    def __init__(self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: str):
+    def __init__(self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: Unit):
         super().__init__()
         self.decay = decay
         self.replacement = policy(revive_by, codes, revive_below)

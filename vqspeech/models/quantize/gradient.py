@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech.models.quantize.codebook import Codebook, commitment, mean_square
+from vqspeech.models.quantize.replacement import Unit
+from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
 class GradientCodebook(Codebook):
@@ -11,12 +13,12 @@ class GradientCodebook(Codebook):
 
     def __init__(
         self,
-        codes: int,
-        dimension: int,
-        beta: float = 0.25,
-        decay: float = 0.99,
-        revive_below: float = 0.02,
-        revive_by: str = "vectors",
+        codes: Codes,
+        dimension: Width,
+        beta: NotNegative = 0.25,
+        decay: Share = 0.99,
+        revive_below: NotNegative = 0.02,
+        revive_by: Unit = "vectors",
     ):
         super().__init__(codes, dimension, decay, revive_below, revive_by)
         self.beta = beta

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 from vqspeech.models.quantize.codebook import Codebook
+from vqspeech.models.quantize.replacement import Unit
+from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
 class KmeansCodebook(Codebook):
@@ -22,11 +24,11 @@ class KmeansCodebook(Codebook):
 
     def __init__(
         self,
-        codes: int,
-        dimension: int,
-        decay: float = 0.99,
-        revive_below: float = 0.02,
-        revive_by: str = "vectors",
+        codes: Codes,
+        dimension: Width,
+        decay: Share = 0.99,
+        revive_below: NotNegative = 0.02,
+        revive_by: Unit = "vectors",
     ):
         super().__init__(codes, dimension, min(decay, 0.99), revive_below, revive_by)
         self.memory = decay

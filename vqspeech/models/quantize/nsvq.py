@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech.models.quantize.codebook import Codebook
+from vqspeech.models.quantize.replacement import Unit
+from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
 class NsvqCodebook(Codebook):
@@ -21,11 +23,11 @@ class NsvqCodebook(Codebook):
 
     def __init__(
         self,
-        codes: int,
-        dimension: int,
-        decay: float = 0.99,
-        revive_below: float = 0.02,
-        revive_by: str = "vectors",
+        codes: Codes,
+        dimension: Width,
+        decay: Share = 0.99,
+        revive_below: NotNegative = 0.02,
+        revive_by: Unit = "vectors",
     ):
         super().__init__(codes, dimension, decay, revive_below, revive_by)
         self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)

@@ -5,12 +5,12 @@ threshold, `below`.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vqspeech.errors import ConfigError, VqspeechError
+from vqspeech.errors import VqspeechError
 from vqspeech.models.quantize.processes import agreed
 
 
@@ -86,17 +86,14 @@ class ByBatches(nn.Module):
         return Moved(rows, agreed(places + noise))
 
 
-POLICIES = {"vectors": ByVectors, "batches": ByBatches}
+Unit = Literal["vectors", "batches"]
+"""What a threshold counts."""
+POLICIES: dict[Unit, type[ByVectors] | type[ByBatches]] = {"vectors": ByVectors, "batches": ByBatches}
 """Policies by the unit of their threshold."""
 
 
-def policy(unit: str, codes: int, below: float) -> ByVectors | ByBatches | None:
-    """The policy of that unit and threshold; none where `below` is 0. Raises `ConfigError` for an unknown unit or a
-    threshold below 0."""
-    if unit not in POLICIES:
-        raise ConfigError(f"codes cannot be revived by '{unit}'; revive_by is one of {', '.join(POLICIES)}")
-    if below < 0:
-        raise ConfigError(f"revive_below={below}; it is a share of {unit}, 0 for never")
+def policy(unit: Unit, codes: int, below: float) -> ByVectors | ByBatches | None:
+    """The policy of that unit and threshold; none where `below` is 0."""
     return POLICIES[unit](codes, below) if below else None
 
 

@@ -1,11 +1,14 @@
 """The codebook learned by soft EM with Monte-Carlo samples."""
 
+from typing import Annotated
+
 import torch
 from torch import Tensor
 
-from vqspeech.errors import ConfigError
 from vqspeech.models.quantize import search
 from vqspeech.models.quantize.ema import EmaCodebook
+from vqspeech.models.quantize.replacement import Unit
+from vqspeech.schema import Codes, NotNegative, Positive, Range, Share, Width
 
 
 class SoftEmCodebook(EmaCodebook):
@@ -23,17 +26,15 @@ class SoftEmCodebook(EmaCodebook):
 
     def __init__(
         self,
-        codes: int,
-        dimension: int,
-        beta: float = 0.25,
-        decay: float = 0.99,
-        samples: int = 10,
-        temperature: float = 1.0,
-        revive_below: float = 0.02,
-        revive_by: str = "vectors",
+        codes: Codes,
+        dimension: Width,
+        beta: NotNegative = 0.25,
+        decay: Share = 0.99,
+        samples: Annotated[int, Range(1, 1000)] = 10,
+        temperature: Positive = 1.0,
+        revive_below: NotNegative = 0.02,
+        revive_by: Unit = "vectors",
     ):
-        if samples < 1 or temperature <= 0:
-            raise ConfigError(f"soft EM with {samples} samples at temperature {temperature}; both must be above 0")
         super().__init__(codes, dimension, beta, decay, revive_below, revive_by)
         self.samples, self.temperature = samples, temperature
 

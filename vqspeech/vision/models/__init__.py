@@ -1,6 +1,6 @@
 """Models of images: encoder, decoder, likelihoods; VAE, VQ-VAE and VIMCO made of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,21 @@ from vqspeech.vision.models.vae import VAE
 from vqspeech.vision.models.vimco import VIMCO
 from vqspeech.vision.models.vqvae import VQVAE
 
-MODELS: dict[str, Callable[..., Autoencoder]] = {"vae": VAE, "vqvae": VQVAE, "vimco": VIMCO}
+MODELS: dict[str, type[Autoencoder]] = {"vae": VAE, "vqvae": VQVAE, "vimco": VIMCO}
 """Models by name."""
 
-__all__ = ["MODELS", "VAE", "VIMCO", "VQVAE", "Autoencoder", "CodeModel", "code_model", "image_model", "pretrained"]
+__all__ = [
+    "MODELS",
+    "VAE",
+    "VIMCO",
+    "VQVAE",
+    "Autoencoder",
+    "CodeModel",
+    "code_model",
+    "image_kind",
+    "image_model",
+    "pretrained",
+]
 
 
 def image_model(config: Mapping[str, Any], shape: Sequence[int]) -> Autoencoder:
@@ -24,10 +35,16 @@ def image_model(config: Mapping[str, Any], shape: Sequence[int]) -> Autoencoder:
 
     Raises `ConfigError` where the configuration is of something else, or names something unknown.
     """
-    name = config.get("model", {}).get("name")
-    if name not in MODELS:
+    return image_kind(config)(config, shape)
+
+
+def image_kind(config: Any) -> type[Autoencoder]:
+    """The class of the model of a configuration. Raises `ConfigError` as `image_model`."""
+    model = config.get("model") if isinstance(config, Mapping) else None
+    name = model.get("name") if isinstance(model, Mapping) else None
+    if not isinstance(name, str) or name not in MODELS:
         raise ConfigError(f"the configuration is of no model of images ({name}); there are {', '.join(MODELS)}")
-    return MODELS[name](config, shape)
+    return MODELS[name]
 
 
 def pretrained(path: str | Path, device: str | torch.device = "cpu") -> Autoencoder:
@@ -39,12 +56,7 @@ def pretrained(path: str | Path, device: str | torch.device = "cpu") -> Autoenco
     tensors, about = checkpoint.read(path, "model.", device)
     if "shape" not in about or "config" not in about:
         raise CheckpointError(f"{path}: not a model of images; name one that `vqspeech vision train` made")
-    model = image_model(about["config"], about["shape"]).to(device)
-    try:
-        model.load_state_dict(tensors)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: its weights do not fit its configuration ({error}); train again") from None
-    return model.eval()
+    return checkpoint.restored(path, tensors, lambda: image_model(about["config"], about["shape"]), device)
 
 
 def code_model(path: str | Path, device: str | torch.device = "cpu") -> CodeModel:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,32 +13,39 @@ from torch import Tensor, nn
 
 from vqspeech.errors import ConfigError, ImageError
 from vqspeech.models import checkpoint
+from vqspeech.schema import Kinds, Options, Width, check_groups
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models.likelihood import likelihood
-from vqspeech.vision.models.network import Decoder, Encoder
+from vqspeech.vision.models.likelihood import LIKELIHOOD, Likelihood
+from vqspeech.vision.models.network import NETWORK, Decoder, Encoder
 
 Losses = tuple[dict[str, Tensor], Tensor, Tensor]
 """Losses by name, whose sum is minimised, in nats a dimension; the codes; the mask of those that count."""
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Options of the group `model`: how many latents a place has, and of how many numbers each."""
+
+    latents: Width
+    dimension: Width
 
 
 class Autoencoder(nn.Module, ABC):
     """A model as its configuration describes it (groups `model`, `network`, `likelihood`, for codes `quantizer`), for
     images of `shape` (channels, height, width).
 
-    `model.latents` of `model.dimension` numbers each stand at every place of the map; the encoder gives `outputs`
-    numbers for each of them. Raises `ConfigError` where the configuration names something unknown or does not fit.
+    `model.latents` of `model.dimension` numbers each stand at every place of the map. Raises `ConfigError` where the
+    configuration names something unknown or does not fit.
     """
 
-    def __init__(self, config: Mapping[str, Any], shape: Sequence[int], outputs: int):
+    def __init__(self, config: Mapping[str, Any], shape: Sequence[int]):
         super().__init__()
-        self.config, self.shape = dict(config), (int(shape[0]), int(shape[1]), int(shape[2]))
-        try:
-            self.latents, self.dimension = int(config["model"]["latents"]), int(config["model"]["dimension"])
-            self.likelihood = likelihood(channels=self.shape[0], **config["likelihood"])
-            self.encoder = Encoder(self.shape[0], self.latents * outputs, **config["network"])
-            self.decoder = Decoder(self.latents * self.dimension, self.likelihood.outputs, **config["network"])
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a model of images: {error}") from None
+        config = self.config = check_groups(config, self.groups)
+        self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
+        self.latents, self.dimension = config["model"]["latents"], config["model"]["dimension"]
+        self.likelihood: Likelihood = LIKELIHOOD.make(config["likelihood"], channels=self.shape[0])
+        self.encoder = Encoder(self.shape[0], self.latents * self.outputs(config["model"]), **config["network"])
+        self.decoder = Decoder(self.latents * self.dimension, self.likelihood.outputs, **config["network"])
         factor = 2 ** int(config["network"]["halvings"])
         if self.shape[1] % factor or self.shape[2] % factor:
             raise ConfigError(
@@ -45,6 +53,14 @@ class Autoencoder(nn.Module, ABC):
                 "choose another size, or network.halvings"
             )
         self.places = (self.shape[1] // factor, self.shape[2] // factor)
+
+    groups: Mapping[str, Options | Kinds] = {"network": NETWORK, "likelihood": LIKELIHOOD}
+    """What is known of the groups of its configuration; each model adds `model`, whose options are its own."""
+
+    @staticmethod
+    @abstractmethod
+    def outputs(options: Mapping[str, Any]) -> int:
+        """Numbers that the encoder gives for each latent, by the options of the group `model`."""
 
     codes = 0
     """How many codes there are; 0 for a model without."""

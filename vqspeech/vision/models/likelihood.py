@@ -6,12 +6,13 @@ Pixels are independent of each other given the latents. All of it is computed in
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import Annotated
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vqspeech.errors import ConfigError
+from vqspeech.schema import Kinds, Range
 
 LEVELS = 256
 
@@ -73,7 +74,7 @@ class LogisticMixture(Likelihood):
     """Least log of a scale, and the one that an output of 0 stands for, a deviation of 19 levels: to come there from a
     scale of 1, where all levels are alike, would take hundreds of steps."""
 
-    def __init__(self, channels: int, mixtures: int = 10):
+    def __init__(self, channels: int, mixtures: Annotated[int, Range(1, 1000)] = 10):
         self.channels, self.mixtures, self.outputs = channels, mixtures, 3 * mixtures * channels
 
     def log_prob(self, outputs: Tensor, images: Tensor) -> Tensor:
@@ -110,9 +111,7 @@ class Normal(Likelihood):
     squared error. Adding up to one over those, to 1e-8 where the deviation is a level or more, it gives away what it
     puts outside of the 256 levels: its bits are an upper limit, and far above those of the others."""
 
-    def __init__(self, channels: int, deviation: float):
-        if deviation < 1:
-            raise ConfigError(f"a normal of deviation {deviation}; give 1 level or more")
+    def __init__(self, channels: int, deviation: Annotated[float, Range(1, LEVELS)]):
         self.channels, self.outputs, self.deviation = channels, channels, deviation
 
     def log_prob(self, outputs: Tensor, images: Tensor) -> Tensor:
@@ -135,13 +134,10 @@ LIKELIHOODS: dict[str, Callable[..., Likelihood]] = {
     "normal": Normal,
 }
 """Likelihoods by name."""
+LIKELIHOOD = Kinds("likelihood", LIKELIHOODS, given=("channels",))
+"""The group of a configuration."""
 
 
 def likelihood(name: str, channels: int, **options: float) -> Likelihood:
     """The likelihood of that name. Raises `ConfigError` for an unknown name or option."""
-    if name not in LIKELIHOODS:
-        raise ConfigError(f"no likelihood '{name}'; there are {', '.join(LIKELIHOODS)}")
-    try:
-        return LIKELIHOODS[name](channels, **options)
-    except TypeError as error:
-        raise ConfigError(f"likelihood '{name}': {error}") from None
+    return LIKELIHOOD.make({"name": name, **options}, channels=channels)

@@ -1,9 +1,15 @@
 """The convolutions of the paper's image models (1711.00937, section 4.1): an encoder and its mirror."""
 
 import math
+from typing import Annotated
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from vqspeech.schema import Options, Range, Width
+
+Halvings = Annotated[int, Range(1, 10)]
+Blocks = Annotated[int, Range(0, 1000)]
 
 
 def _initialise(convolution: nn.Module) -> None:
@@ -34,7 +40,7 @@ class Encoder(nn.Module):
     """`halvings` convolutions of window 4 and stride 2, each rectified, `blocks` residual blocks, and a projection:
     `(batch, inputs, height, width)` → `(batch, outputs, height / 2^halvings, width / 2^halvings)`."""
 
-    def __init__(self, inputs: int, outputs: int, channels: int, halvings: int, blocks: int):
+    def __init__(self, inputs: int, outputs: int, channels: Width, halvings: Halvings, blocks: Blocks):
         super().__init__()
         widths = [inputs] + [channels] * halvings
         self.convolutions = nn.ModuleList(
@@ -49,6 +55,10 @@ class Encoder(nn.Module):
         for convolution in self.convolutions:
             x = F.relu(convolution(x))
         return self.projection(F.relu(self.blocks(x)))
+
+
+NETWORK = Options(Encoder, given=("inputs", "outputs"))
+"""The group `network` of a configuration, of the encoder and of its mirror."""
 
 
 class Decoder(nn.Module):

@@ -5,14 +5,14 @@ every layer the vertical one beside it, so that there is no blind spot. Both beg
 layer needs a mask.
 """
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech.errors import ConfigError
+from vqspeech.schema import Depth, Dropout, Options, Range, Share, Width
 
 
 def gated(z: Tensor, dim: int) -> Tensor:
@@ -67,7 +67,7 @@ class PixelCNN(nn.Module):
     for every place; 0: none. What a place is like by itself is learned as a vector for every place.
 
     In training the network is not shown a share `hidden_codes` of the places: a decoder that sees all codes before can
-    do without its latents. Raises `ConfigError` for a window that is not odd, or less than 3.
+    do without its latents.
     """
 
     def __init__(
@@ -76,16 +76,14 @@ class PixelCNN(nn.Module):
         shape: Sequence[int],
         classes: int = 0,
         condition: int = 0,
-        layers: int = 12,
-        width: int = 128,
-        window: int = 5,
-        hidden: int = 512,
-        dropout: float = 0.1,
-        hidden_codes: float = 0.0,
+        layers: Depth = 12,
+        width: Width = 128,
+        window: Annotated[int, Range(3, 99, odd=True)] = 5,
+        hidden: Width = 512,
+        dropout: Dropout = 0.1,
+        hidden_codes: Dropout = 0.0,
     ):
         super().__init__()
-        if window < 3 or window % 2 == 0:
-            raise ConfigError(f"prior.window={window}; it is odd and at least 3")
         self.size, self.shape, self.hidden_codes = size, (shape[0], shape[1], shape[2]), hidden_codes
         channels = self.shape[0]
         self.embedding = nn.Embedding(channels * (size + 1), width)
@@ -149,3 +147,13 @@ class PixelCNN(nn.Module):
         """-ln p of every code `(batch, channels, height, width)` given those before it: what adds up to -ln p of a
         grid."""
         return F.cross_entropy(self(codes, classes, condition).float(), codes.long(), reduction="none")
+
+
+PRIOR = Options(PixelCNN, given=("size", "shape", "classes", "condition"), also={"withheld": Share})
+"""The group `prior` of a configuration."""
+
+
+def pixelcnn(options: Mapping[str, Any], **given: Any) -> PixelCNN:
+    """The PixelCNN that a group `prior` describes, of what is `given` by the program. Raises `ConfigError`."""
+    checked = PRIOR.check("prior", options)
+    return PixelCNN(**given, **{name: value for name, value in checked.items() if name not in PRIOR.also})

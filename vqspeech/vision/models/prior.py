@@ -11,9 +11,10 @@ from tqdm import tqdm
 
 from vqspeech.errors import CheckpointError, ConfigError, UnitsError
 from vqspeech.models import checkpoint
+from vqspeech.schema import check_groups
 from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.pixelcnn import PixelCNN
+from vqspeech.vision.models.pixelcnn import PRIOR, PixelCNN, pixelcnn
 from vqspeech.vision.models.pixelcnn_cache import sampled
 
 LANES = 32
@@ -47,14 +48,13 @@ class ImagePrior(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], classes: Sequence[str], codes: Mapping[str, Any]):
         super().__init__()
-        self.config, self.classes, self.described = dict(config), list(classes), dict(codes)
-        self.size = int(codes["codes"])
-        try:
-            options = dict(config["prior"])
-            self.withheld = float(options.pop("withheld"))
-            self.network = PixelCNN(self.size, codes["shape"], len(self.classes), **options)
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a prior over codes of images: {error}") from None
+        self.config, self.classes, self.described = check_groups(config, self.groups), list(classes), dict(codes)
+        options, self.size = self.config["prior"], int(codes["codes"])
+        self.withheld = float(options["withheld"])
+        self.network = pixelcnn(options, size=self.size, shape=codes["shape"], classes=len(self.classes))
+
+    groups = {"prior": PRIOR}
+    """What is known of the groups of its configuration."""
 
     @property
     def about(self) -> dict[str, Any]:

@@ -15,11 +15,12 @@ from torch.nn import functional as F
 
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import QUANTIZER, Codebook
+from vqspeech.schema import Options, Width, check_groups
 from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.network import ResidualBlock
-from vqspeech.vision.models.pixelcnn import PixelCNN
+from vqspeech.vision.models.network import Blocks, ResidualBlock
+from vqspeech.vision.models.pixelcnn import PRIOR, pixelcnn
 from vqspeech.vision.models.pixelcnn_cache import sampled
 from vqspeech.vision.models.prior import LANES, described, require_same, start_at_unigram, uniforms
 
@@ -64,7 +65,7 @@ class Summary(nn.Module):
 class Spread(nn.Module):
     """The way back: of vectors `(batch, dimension, latents)` a condition `(batch, channels, height, width)`."""
 
-    def __init__(self, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int):
+    def __init__(self, shape: tuple[int, int, int], latents: Width, dimension: Width, channels: Width, blocks: Blocks):
         super().__init__()
         self.shape, self.small = shape, [-(-side // 2**HALVINGS) for side in shape[1:]]
         self.projection = nn.Linear(latents * dimension, channels * self.small[0] * self.small[1])
@@ -91,16 +92,16 @@ class TopVQVAE(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], codes: Mapping[str, Any]):
         super().__init__()
-        self.config, self.described = dict(config), dict(codes)
-        try:
-            options, top = dict(config["prior"]), dict(config["top"])
-            self.withheld, channels = float(options.pop("withheld")), int(top["channels"])
-            self.network = PixelCNN(int(codes["codes"]), codes["shape"], 0, channels, **options)
-            self.encoder = Summary(self.network.size, self.network.shape, **top)
-            self.spread = Spread(self.network.shape, **top)
-            self.quantizer = quantizer(dimension=int(top["dimension"]), **config["quantizer"])
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a VQ-VAE over codes: {error}") from None
+        config, self.described = check_groups(config, self.groups), dict(codes)
+        self.config, options, top = config, config["prior"], config["top"]
+        self.withheld, size = float(options["withheld"]), int(codes["codes"])
+        self.network = pixelcnn(options, size=size, shape=codes["shape"], condition=top["channels"])
+        self.encoder = Summary(self.network.size, self.network.shape, **top)
+        self.spread = Spread(self.network.shape, **top)
+        self.quantizer: Codebook = QUANTIZER.make(config["quantizer"], dimension=top["dimension"])
+
+    groups = {"top": Options(Spread, given=("shape",)), "prior": PRIOR, "quantizer": QUANTIZER}
+    """What is known of the groups of its configuration."""
 
     @property
     def size(self) -> int:

@@ -1,13 +1,14 @@
 """The VAE on images (Kingma & Welling 2014, arXiv 1312.6114): Gaussian posterior and prior, one sample a step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from vqspeech.schema import Kinds
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models.autoencoder import Autoencoder, Losses
+from vqspeech.vision.models.autoencoder import Autoencoder, Latents, Losses
 
 SPREAD = (-8.0, 8.0)
 """Log variances are kept in here."""
@@ -16,8 +17,11 @@ SPREAD = (-8.0, 8.0)
 class VAE(Autoencoder):
     """Latents are numbers: `model.latents` of them a place, each of `model.dimension` (1 in the paper)."""
 
-    def __init__(self, config: Mapping[str, Any], shape: Sequence[int]):
-        super().__init__(config, shape, 2 * int(config["model"]["dimension"]))
+    groups = {"model": Kinds("model", {"vae": Latents}), **Autoencoder.groups}
+
+    @staticmethod
+    def outputs(options: Mapping[str, Any]) -> int:
+        return 2 * options["dimension"]
 
     def posterior(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log variance of q(z|x), float32 `(batch, dimension, time)` each."""

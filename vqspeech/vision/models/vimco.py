@@ -8,15 +8,25 @@ where L_{-s} has the geometric mean of the other samples' f in the place of f(z_
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech.errors import ConfigError
+from vqspeech.schema import Codes, Kinds, Range
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models.autoencoder import CodeModel, Losses
+from vqspeech.vision.models.autoencoder import CodeModel, Latents, Losses
+
+
+@dataclass(frozen=True)
+class SampledLatents(Latents):
+    """Options of the group `model`: each latent is one of so many codes; each sample is held against the others, so
+    there are two at least."""
+
+    codes: Codes
+    samples: Annotated[int, Range(2, 10_000)]
 
 
 class VIMCO(CodeModel):
@@ -24,11 +34,15 @@ class VIMCO(CodeModel):
     step and image."""
 
     def __init__(self, config: Mapping[str, Any], shape: Sequence[int]):
-        super().__init__(config, shape, int(config["model"]["codes"]))
-        self.codes, self.samples = int(config["model"]["codes"]), int(config["model"]["samples"])
-        if self.samples < 2:
-            raise ConfigError("model.samples must be at least 2: each sample is held against the others")
+        super().__init__(config, shape)
+        self.codes, self.samples = self.config["model"]["codes"], self.config["model"]["samples"]
         self.embedding = nn.Embedding(self.codes, self.dimension)
+
+    groups = {"model": Kinds("model", {"vimco": SampledLatents}), **CodeModel.groups}
+
+    @staticmethod
+    def outputs(options: Mapping[str, Any]) -> int:
+        return options["codes"]
 
     def lookup(self, codes: Tensor) -> Tensor:
         return self.embedding(codes).transpose(1, 2)

@@ -7,21 +7,25 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vqspeech.errors import ConfigError
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import QUANTIZER, Codebook
+from vqspeech.schema import Kinds
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models.autoencoder import CodeModel, Losses
+from vqspeech.vision.models.autoencoder import CodeModel, Latents, Losses
 
 
 class VQVAE(CodeModel):
     """The latents of all places share one codebook."""
 
     def __init__(self, config: Mapping[str, Any], shape: Sequence[int]):
-        super().__init__(config, shape, int(config["model"]["dimension"]))
-        if "quantizer" not in config:
-            raise ConfigError("a VQ-VAE needs the group quantizer; add quantizer=ema")
-        self.quantizer = quantizer(dimension=self.dimension, **config["quantizer"])
+        super().__init__(config, shape)
+        self.quantizer: Codebook = QUANTIZER.make(self.config["quantizer"], dimension=self.dimension)
         self.codes = self.quantizer.size
+
+    groups = {"model": Kinds("model", {"vqvae": Latents}), **CodeModel.groups, "quantizer": QUANTIZER}
+
+    @staticmethod
+    def outputs(options: Mapping[str, Any]) -> int:
+        return options["dimension"]
 
     def forward(self, batch: ImageBatch) -> Losses:
         """-log p(x|z) in nats a dimension, and the codebook's losses (eq. 3)."""

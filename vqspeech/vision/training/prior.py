@@ -18,6 +18,8 @@ class ImagePriorTask(CodesTask):
     `train`, `ImageError` where it has other classes.
     """
 
+    groups = ImagePrior.groups
+
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "prior" not in config:
             raise ConfigError(f"a configuration of a model of images; codes train one of {', '.join(priors())}")

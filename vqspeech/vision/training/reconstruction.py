@@ -2,22 +2,33 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from vqspeech.errors import ImageError
 from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.schema import Count, Options, check_groups
 from vqspeech.training.log import Log
+from vqspeech.training.task import CHANGEABLE, TrainingOptions
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import ImageSet
 from vqspeech.vision.metrics.pictures import pairs
-from vqspeech.vision.models import Autoencoder, CodeModel, image_model
+from vqspeech.vision.models import Autoencoder, CodeModel, image_kind, image_model
 
 SHOWN = 8
 """Images that the log gets with their reconstructions."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageTraining(TrainingOptions):
+    """Options of the group `training`."""
+
+    flip: bool
+    show_every: Annotated[Count, CHANGEABLE]
 
 
 class ImageTask:
@@ -26,15 +37,21 @@ class ImageTask:
     Raises `ConfigError` where `config` is of something else, `ImageError` where the images of `dev` have another shape.
     """
 
-    criterion, items, length = "bits", "images", 1
+    criterion, items, length, training = "bits", "images", 1, Options(ImageTraining)
 
     def __init__(self, config: Mapping[str, Any], train: ImageSet, dev: ImageSet):
+        config = self.check_config(config)
         self.options = config["training"]
         if train.shape != dev.shape:
             raise ImageError(f"{dev.path}: images of {dev.shape}, {train.shape} in {train.path}; prepare both together")
         torch.manual_seed(self.options["seed"])
         self.model = image_model({name: group for name, group in config.items() if name != "training"}, train.shape)
         self.batches, self.held = ImageBatches(train, self.options["flip"]), ImageBatches(dev)
+
+    @classmethod
+    def check_config(cls, config: Any) -> dict[str, Any]:
+        """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+        return check_groups(config, {**image_kind(config).groups, "training": cls.training}, alone=True)
 
     @property
     def codes(self) -> int:

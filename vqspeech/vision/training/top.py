@@ -19,7 +19,7 @@ class TopTask(CodesTask):
     Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where `dev` has other codes.
     """
 
-    items, length = "images", 1
+    items, length, groups = "images", 1, TopVQVAE.groups
 
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "top" not in config:

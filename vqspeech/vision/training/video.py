@@ -2,16 +2,19 @@
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 
 from vqspeech.conf.vision import videos
 from vqspeech.errors import ConfigError, UnitsError
+from vqspeech.schema import Count, Options, Range
 from vqspeech.training.codes import CodesTask
 from vqspeech.training.log import Log
+from vqspeech.training.task import CHANGEABLE, TrainingOptions
 from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.metrics.moving import animation
@@ -23,6 +26,22 @@ SHOWN = 2
 """Clips that the log gets, each beside the one it goes on from."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class VideoTraining(TrainingOptions):
+    """Options of the group `training`."""
+
+    length: Annotated[int, Range(1, 1 << 20)]
+    given: Annotated[int, Range(0)]
+    show_every: Annotated[Count, CHANGEABLE]
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where no frame of a clip would be left to predict."""
+        given, length = options["given"], options["length"]
+        if given >= length:
+            raise ConfigError(f"{where}.given={given}; it is less than {where}.length={length}")
+
+
 class VideoTask(CodesTask):
     """The prior over video of `config`, codes of episodes to learn from, and what is measured of it on those of `dev`,
     which are other episodes. With the `decoder` they were made by, the log gets frames.
@@ -32,13 +51,13 @@ class VideoTask(CodesTask):
     has no name in `train`.
     """
 
+    training, groups = Options(VideoTraining), VideoPrior.groups
+
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes, decoder: CodeModel | None = None):
         if "video" not in config:
             raise ConfigError(f"the configuration is of no prior over video; use one of {', '.join(videos())}")
-        frames, self.given = (int(config["training"][name]) for name in ("length", "given"))
-        if not 0 <= self.given < frames:
-            raise ConfigError(f"training.given={self.given}; it is less than training.length={frames}")
         super().__init__(config, lambda groups: VideoPrior(groups, train.actions, described(train)), train)
+        frames, self.given = self.options["length"], self.options["given"]
         self.decoder = decoder
         if decoder is not None and decoder.fingerprint() != train.sha256:
             raise UnitsError(f"{train.path}: the codes are not those of the model to show them by; encode again")

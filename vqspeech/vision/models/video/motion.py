@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqspeech.errors import ConfigError
+from vqspeech.schema import require_multiple
 from vqspeech.vision.data.codes import ImageCodes
 
 PAIRS, ROUNDS = 128, 30
@@ -24,8 +24,7 @@ class Motion(nn.Module):
 
     def __init__(self, width: int, grid: tuple[int, int], actions: int, heads: int):
         super().__init__()
-        if width % heads:
-            raise ConfigError(f"video.past={width} is no multiple of video.heads={heads}")
+        require_multiple("video", {"past": width, "heads": heads}, "past", "heads")
         self.heads, self.grid = heads, grid
         rows, columns = (torch.arange(1 - size, size) ** 2 for size in grid)
         # Near shifts are the likelier ones to begin with.

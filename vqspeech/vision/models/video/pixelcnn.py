@@ -2,13 +2,14 @@
 masked ones (WaveNet: 1609.03499; PixelCNN decoders: 1606.05328; the latter for video: Kalchbrenner et al. 1610.00527).
 """
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vqspeech.schema import Dropout, Length, Options, Range, Width, require_multiple
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.pixelcnn import PixelCNN, gated
 from vqspeech.vision.models.pixelcnn_cache import sampled
@@ -44,11 +45,11 @@ class PixelCNNVideo(VideoNetwork):
         size: int,
         shape: Sequence[int],
         actions: int,
-        dilations: Sequence[int] = (1, 2, 4, 8),
-        past: int = 128,
-        heads: int = 2,
-        dropout: float = 0.1,
-        **options,
+        dilations: Annotated[Sequence[Annotated[int, Range(1, 1000)]], Length(1, 100)] = (1, 2, 4, 8),
+        past: Width = 128,
+        heads: Width = 2,
+        dropout: Dropout = 0.1,
+        **options: Annotated[Any, Options(PixelCNN, given=("size", "shape", "classes", "condition"))],
     ):
         super().__init__()
         self.size, self.grid = size, (shape[0], shape[1])
@@ -64,6 +65,11 @@ class PixelCNNVideo(VideoNetwork):
         for layer in self.frame.layers:
             assert layer.condition is not None
             nn.init.kaiming_normal_(layer.condition.weight, nonlinearity="linear")
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where the heads of motion cannot share the channels."""
+        require_multiple(where, options, "past", "heads")
 
     def start(self, codes: ImageCodes, actions: Sequence[str]) -> None:
         super().start(codes, actions)

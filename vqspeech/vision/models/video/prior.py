@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from vqspeech.errors import CheckpointError, ConfigError, ImageError
+from vqspeech.errors import CheckpointError, ImageError
 from vqspeech.models import checkpoint
+from vqspeech.schema import Kinds, Share, check_groups
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import described, require_same, uniforms
@@ -21,6 +22,8 @@ from vqspeech.vision.models.video.transformer import TransformerVideo
 
 NETWORKS: dict[str, type[VideoNetwork]] = {"pixelcnn": PixelCNNVideo, "transformer": TransformerVideo}
 """Networks by name: in the paper's spirit, and another."""
+VIDEO = Kinds("video", NETWORKS, given=("size", "shape", "actions"), also={"withheld": Share}, what="prior over video")
+"""The group of a configuration."""
 LANES = 8
 """Clips that are scored side by side."""
 
@@ -35,17 +38,15 @@ class VideoPrior(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], actions: Sequence[str], codes: Mapping[str, Any]):
         super().__init__()
-        self.config, self.actions, self.described = dict(config), list(actions), dict(codes)
+        self.config, self.actions, self.described = check_groups(config, self.groups), list(actions), dict(codes)
         latents, height, width = codes["shape"]
         self.size, self.shape = int(codes["codes"]), (height, width * latents)
-        try:
-            options = dict(config["video"])
-            name, self.withheld = options.pop("name"), float(options.pop("withheld"))
-            if name not in NETWORKS:
-                raise ConfigError(f"no prior over video '{name}'; there are {', '.join(NETWORKS)}")
-            self.network = NETWORKS[name](self.size, self.shape, len(self.actions), **options)
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"the configuration does not describe a prior over video: {error}") from None
+        options = self.config["video"]
+        self.withheld = float(options["withheld"])
+        self.network: VideoNetwork = VIDEO.make(options, size=self.size, shape=self.shape, actions=len(self.actions))
+
+    groups = {"video": VIDEO}
+    """What is known of the groups of its configuration."""
 
     @property
     def about(self) -> dict[str, Any]:

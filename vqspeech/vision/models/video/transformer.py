@@ -1,15 +1,15 @@
 """A Transformer over frames: attention within each past frame, then over time at each place, and one over the present
 frame in raster order whose keys and values are kept while sampling."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from vqspeech.errors import ConfigError
 from vqspeech.generate.cached import draw
 from vqspeech.models.prior.transformer import Block
+from vqspeech.schema import Depth, Dropout, Width, require_multiple
 from vqspeech.vision.models.video.network import Past, VideoNetwork
 
 
@@ -27,16 +27,14 @@ class TransformerVideo(VideoNetwork):
         size: int,
         shape: Sequence[int],
         actions: int,
-        layers: int = 4,
-        frame_layers: int = 6,
-        width: int = 256,
-        heads: int = 4,
-        window: int = 16,
-        dropout: float = 0.1,
+        layers: Depth = 4,
+        frame_layers: Depth = 6,
+        width: Width = 256,
+        heads: Width = 4,
+        window: Width = 16,
+        dropout: Dropout = 0.1,
     ):
         super().__init__()
-        if width % heads:
-            raise ConfigError(f"video.width={width} is no multiple of video.heads={heads}")
         self.size, self.grid, self.window = size, (shape[0], shape[1]), window
         self.embedding = nn.Embedding(size + 1, width)
         self.before = nn.Embedding(size + 1, width)
@@ -52,6 +50,11 @@ class TransformerVideo(VideoNetwork):
             if isinstance(module, (nn.Linear, nn.Embedding)):
                 nn.init.normal_(module.weight, std=0.02)
         nn.init.normal_(self.places, std=0.02)
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where the heads cannot share the width."""
+        require_multiple(where, options, "width", "heads")
 
     @property
     def reach(self) -> int:

@@ -1,0 +1,291 @@
+"""Options of configurations: which there are, of what type, within which limits.
+
+An option is declared once, in the signature of the class or function that takes it, its limits as an annotation:
+
+    def __init__(self, latents: int, channels: Width = 256, window: Annotated[int, Range(1, 999, odd=True)] = 5): ...
+
+`Options` and `Kinds` read such signatures and check the values of a configuration against them. A class may say by a
+static method `check_options(where, options)`, which raises `ConfigError`, what options must be together. Whatever a
+signature says nothing of is let through.
+"""
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+
+from vqspeech.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Range:
+    """Limits of a finite number: `low` to `high`; `above`: not `low` itself; `below`: not `high` itself; `odd`."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    below: bool = False
+    odd: bool = False
+
+    def holds(self, number: float) -> bool:
+        """Return whether a number lies within."""
+        low = number > self.low if self.above else number >= self.low
+        high = number < self.high if self.below else number <= self.high
+        return low and high and abs(number) != math.inf and (not self.odd or number % 2 == 1)
+
+    def __str__(self) -> str:
+        low = f"above {self.low:g}" if self.above else f"of at least {self.low:g}"
+        high = f"below {self.high:g}" if self.below else f"of at most {self.high:,}"
+        finite = math.isfinite(self.low), math.isfinite(self.high)
+        if finite == (True, True) and not self.above:
+            return f"from {self.low:g} to {'below ' * self.below}{self.high:,}"
+        return " and ".join(text for text, told in zip((low, high), finite, strict=True) if told)
+
+
+@dataclass(frozen=True)
+class Length:
+    """Limits of the number of items of a list."""
+
+    low: int
+    high: int
+
+    def __str__(self) -> str:
+        return f"{self.low} items" if self.low == self.high else f"{self.low} to {self.high} items"
+
+
+class Marker(NamedTuple):
+    """What is said of an option beside its limits."""
+
+    name: str
+
+
+Count = Annotated[int, Range(1, 1_000_000_000)]
+"""A number of things: steps, windows, samples."""
+Width = Annotated[int, Range(1, 65_536)]
+"""Channels, dimensions, units of a network."""
+Depth = Annotated[int, Range(1, 1_000)]
+"""Layers of a network."""
+Codes = Annotated[int, Range(1, 1 << 24)]
+"""Size of a codebook."""
+Share = Annotated[float, Range(0, 1)]
+Dropout = Annotated[float, Range(0, 1, below=True)]
+"""A share that is left out: not all of it."""
+Positive = Annotated[float, Range(0, above=True)]
+NotNegative = Annotated[float, Range(0)]
+
+
+class Field(NamedTuple):
+    """An option: its annotation, and its default (`inspect.Parameter.empty`: there is none)."""
+
+    kind: Any
+    default: Any
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options in the signature of `kind`, a class or function: all its parameters but those `given` by the program,
+    and those in `also`, annotations by name. `others`: what is not among them is let through."""
+
+    kind: Callable[..., Any]
+    given: Sequence[str] = ()
+    also: Mapping[str, Any] = field(default_factory=dict)
+    others: bool = False
+
+    @property
+    def fields(self) -> dict[str, Field]:
+        """The options by name, those of another signature that a parameter `**options` names among them."""
+        found = {name: Field(kind, inspect.Parameter.empty) for name, kind in self.also.items()}
+        for name, parameter in inspect.signature(self.kind, eval_str=True).parameters.items():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                for rest in _limits(parameter.annotation, Options):
+                    found |= {key: one for key, one in rest.fields.items() if key not in found}
+            elif name not in self.given:
+                found[name] = Field(parameter.annotation, parameter.default)
+        return found
+
+    def marked(self, marker: Marker) -> list[str]:
+        """Return the names of the options whose annotation has a marker."""
+        return [name for name, one in self.fields.items() if marker in _limits(one.kind, Marker)]
+
+    def check(self, where: str, values: Any) -> dict[str, Any]:
+        """Check the values of a configuration.
+
+        Args:
+            where: What their keys begin with, as `decoder`.
+            values: The options by name.
+
+        Returns:
+            The same options; a whole number that was written with a point or an exponent is an int.
+
+        Raises:
+            ConfigError: An option is unknown, missing, or not what it may be, or options contradict each other.
+        """
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{where}={_shown(values)}: give a group of options")
+        fields = self.fields
+        unknown = [name for name in values if name not in fields]
+        if unknown and not self.others:
+            raise ConfigError(f"{where}.{unknown[0]}: no such option; there are {', '.join(fields) or 'none'}")
+        empty = inspect.Parameter.empty
+        missing = [name for name, one in fields.items() if one.default is empty and name not in values]
+        if missing:
+            raise ConfigError(f"{where}.{missing[0]} is missing; give {_allowed(fields[missing[0]].kind)}")
+        found = {
+            name: _checked(f"{where}.{name}", value, fields[name].kind) if name in fields else value
+            for name, value in values.items()
+        }
+        check_together = getattr(self.kind, "check_options", None)
+        if check_together:
+            defaults = {name: one.default for name, one in fields.items() if one.default is not empty}
+            check_together(where, defaults | found)
+        return found
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """A group of a configuration whose option `name` says which of `kinds` it describes, by `default` this one; `what`
+    they are called; the rest as in `Options`."""
+
+    group: str
+    kinds: Mapping[str, Callable[..., Any]]
+    given: Sequence[str] = ()
+    also: Mapping[str, Any] = field(default_factory=dict)
+    default: str | None = None
+    what: str | None = None
+
+    def check(self, values: Any) -> dict[str, Any]:
+        """Check the values of the group, as `Options.check`."""
+        if not isinstance(values, Mapping):
+            raise ConfigError(f"{self.group}={_shown(values)}: give a group of options")
+        name = values.get("name", self.default)
+        if not isinstance(name, str) or name not in self.kinds:
+            raise ConfigError(f"no {self.what or self.group} '{name}'; there are {', '.join(self.kinds)}")
+        rest = {key: value for key, value in values.items() if key != "name"}
+        named = {"name": name} if "name" in values else {}
+        return named | Options(self.kinds[name], self.given, self.also).check(self.group, rest)
+
+    def make(self, values: Any, **given: Any) -> Any:
+        """Make what the values of the group describe, of what is `given` by the program. Raises `ConfigError`."""
+        options = self.check(values)
+        made = self.kinds[options.pop("name", self.default)]
+        return made(**given, **{name: value for name, value in options.items() if name not in self.also})
+
+
+def check_groups(
+    config: Any, groups: Mapping[str, Options | Kinds], optional: Sequence[str] = (), alone: bool = False
+) -> dict[str, Any]:
+    """Check the groups of a configuration.
+
+    Args:
+        config: Groups of options by name.
+        groups: What is known of them.
+        optional: Groups that may be missing.
+        alone: Whether there may be no other groups.
+
+    Returns:
+        The configuration, its groups as their `check` returns them.
+
+    Raises:
+        ConfigError: See `Options.check`; or a group is missing or, where they are to be `alone`, unknown.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"{_shown(config)} is no configuration; give groups of options")
+    unknown = [name for name in config if name not in groups] if alone else []
+    if unknown:
+        raise ConfigError(f"{unknown[0]}: no such group of options; there are {', '.join(groups)}")
+    missing = [name for name in groups if name not in config and name not in optional]
+    if missing:
+        raise ConfigError(f"the configuration has no group {missing[0]}; it needs {', '.join(groups)}")
+    found = dict(config)
+    for name, group in groups.items():
+        if name in config:
+            value = config[name]
+            found[name] = group.check(value) if isinstance(group, Kinds) else group.check(name, value)
+    return found
+
+
+def require_multiple(where: str, options: Mapping[str, Any], name: str, divisor: str) -> None:
+    """Raise `ConfigError` where one option is no multiple of another."""
+    if options[name] % options[divisor]:
+        raise ConfigError(f"{where}.{name}={options[name]} is no multiple of {where}.{divisor}={options[divisor]}")
+
+
+def _checked(path: str, value: Any, kind: Any, allowed: str | None = None) -> Any:
+    """The value where it is of a kind, an annotation; raises `ConfigError` where it is not, with what is `allowed`."""
+    for nested in _limits(kind, Options):
+        return nested.check(path, value)
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    origin, inner = get_origin(base) or base, get_args(base)
+    if origin in (Union, UnionType):
+        none = value is None and NoneType in inner
+        return None if none else _checked(path, value, _without_none(kind), _allowed(kind))
+    if origin is Literal:
+        found, right = value, isinstance(value, str) and value in inner
+    elif origin is bool or origin is str:
+        found, right = value, isinstance(value, origin)
+    elif origin is int or origin is float:
+        found, right = _number(value, origin)
+        right = right and all(limit.holds(found) for limit in _limits(kind, Range))
+    elif inspect.isclass(origin) and issubclass(origin, Sequence):
+        found, right = value, isinstance(value, (list, tuple))
+        right = right and all(limit.low <= len(value) <= limit.high for limit in _limits(kind, Length))
+        if right and origin is tuple:
+            right = len(value) == len(inner)
+        if right and inner:
+            kinds = inner if origin is tuple else inner * len(value)
+            found = [_checked(f"{path}[{i}]", one, of) for i, (one, of) in enumerate(zip(value, kinds, strict=True))]
+    elif inspect.isclass(origin) and issubclass(origin, Mapping):
+        found, right = value, isinstance(value, Mapping)
+    else:  # an annotation that says nothing here
+        return value
+    if not right:
+        raise ConfigError(f"{path}={_shown(value)}: give {allowed or _allowed(kind)}")
+    return found
+
+
+def _number(value: Any, kind: type) -> tuple[Any, bool]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return value, False
+    if kind is int and isinstance(value, float):
+        return (int(value), True) if value.is_integer() else (value, False)
+    return value, True
+
+
+def _limits(kind: Any, of: type) -> list[Any]:
+    """What an annotation says of a type beside the type itself."""
+    if get_origin(kind) in (Union, UnionType):
+        return []
+    return [one for one in getattr(kind, "__metadata__", ()) if isinstance(one, of)]
+
+
+def _without_none(kind: Any) -> Any:
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return Union[tuple(one for one in get_args(base) if one is not NoneType)]  # noqa: UP007
+
+
+def _allowed(kind: Any) -> str:
+    """What may be given for an annotation, in words."""
+    base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    origin, inner = get_origin(base) or base, get_args(base)
+    if origin in (Union, UnionType):
+        return f"{_allowed(_without_none(kind))}, or null"
+    if origin is Literal:
+        return f"one of {', '.join(map(str, inner))}"
+    if origin is int or origin is float:
+        limits = _limits(kind, Range)
+        article = "an odd" if any(limit.odd for limit in limits) else "a"
+        words = [article, *["whole"] * (origin is int), "number", *map(str, limits)]
+        return " ".join(word for word in words if word)
+    if inspect.isclass(origin) and issubclass(origin, Sequence) and origin is not str:
+        if origin is tuple:
+            return f"[{', '.join(map(_allowed, inner))}]"
+        lengths = "".join(f" of {limit}" for limit in _limits(kind, Length))
+        return f"a list{lengths}" + (f", each {_allowed(inner[0])}" if inner else "")
+    return {bool: "true or false", str: "a text", Mapping: "values by name"}.get(origin, "a value")
+
+
+def _shown(value: Any) -> str:
+    text = {"None": "null", "True": "true", "False": "false"}.get(str(value), str(value))
+    return text if len(text) <= 60 else text[:57] + "..."
