@@ -221,3 +221,15 @@ def test_the_old_folder_comes_back_where_the_new_one_cannot_move_in(old_folder: 
     with pytest.raises(OSError, match="No space left"), replaced_folder(old_folder) as new:
         (new / "b").write_text("new")
     assert os.listdir(old_folder) == ["a"] and os.listdir(old_folder.parent) == ["data"]
+
+
+def test_only_what_a_process_moved_aside_comes_back_and_the_newest_of_it(tmp_path: Path):
+    """A folder of the user's that is called alike stays where it is."""
+    for age, name in enumerate((".data.backup.old", ".data.2.4194305.old", ".data.4194305.old", ".data.4194306.old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+        os.utime(tmp_path / name, (100 + age, 100 + age))
+    os.utime(tmp_path / ".data.4194305.old", (999, 999))
+    files.bring_back(tmp_path / "data")
+    assert sorted(os.listdir(tmp_path)) == [".data.2.4194305.old", ".data.backup.old", "data"]
+    assert (tmp_path / "data" / "a").read_text() == ".data.4194305.old"

@@ -100,11 +100,14 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 def bring_back(path: str | os.PathLike) -> None:
     """Bring a folder back that a process moved aside for a new one and was killed before the new one had moved in."""
     path = Path(path)
-    start, end = f".{_shortened(path.name)}.", ".old"
+    aside = re.compile(re.escape(f".{_shortened(path.name)}.") + r"([0-9a-f]{8}-\d+-\d+|\d+)\.old")
     if not path.parent.is_dir():
         return
-    for old in list(path.parent.iterdir()):
-        if old.name.startswith(start) and old.name.endswith(end) and not _is_owned(old, old.name[len(start) : -4]):
+    found = {old: match[1] for old in path.parent.iterdir() if (match := aside.fullmatch(old.name))}
+    with suppress(FileNotFoundError):  # another process brings it back just now
+        for old in sorted(found, key=lambda old: old.stat().st_mtime, reverse=True):
+            if _is_owned(old, found[old]):
+                continue
             if path.exists():
                 shutil.rmtree(old, ignore_errors=True)
             else:
