@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from tests.models.test_vqvae import model as small_model
+from vqspeech.cli import main
 from vqspeech.commands import score
+from vqspeech.data import alignment
 from vqspeech.data.alignment import Interval, write_ctm
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import PHONES
 from vqspeech.data.units import read_units, write_units
-from vqspeech.errors import UnitsError
+from vqspeech.errors import FAILED, UnitsError
 
 
 @pytest.fixture
@@ -145,3 +147,40 @@ def test_one_code_only(aligned):
     assert sections["units: boundaries"]["rows"][0]["recall"]["value"] == 0
     bits = {row["row"]: row["value"]["value"] for row in sections["units"]["rows"]}
     assert bits["bit rate (bit/s)"] == bits["bit rate at the codes' entropy (bit/s)"] == 0
+
+
+def score_units(folder):
+    options = {"--units": "units", "--data": "data", "--out": "scores.json"}
+    return main(["score", "units", *(word for name, of in options.items() for word in (name, str(folder / of)))])
+
+
+def test_units_of_other_data_are_refused(aligned, capsys):
+    units = read_units(aligned / "units")
+    write_units(aligned / "units", {name.upper(): some for name, some in units.codes.items()}, 10.0, 41, "m", "5" * 64)
+    assert score_units(aligned) == FAILED and not (aligned / "scores.json").exists()
+    said = capsys.readouterr().err
+    assert "none of 8 utterances of the units (A-0, A-1, A-2) is among the 8 of the data directory (a-0, a-1" in said
+
+
+def test_speech_without_known_phones_is_not_scored(aligned, capsys):
+    """As of Kaldi's words, or of phones of another language: only the pauses would be left."""
+    for one in DataDir.read(aligned / "data"):
+        if one.alignment:
+            spans = [Interval(0, 1.1, "sil"), Interval(1.1, 1.5, "hello"), Interval(1.5, 2, "world")]
+            write_ctm(one.alignment, one.id, spans)
+    assert score_units(aligned) == FAILED and not (aligned / "scores.json").exists()
+    said = capsys.readouterr().err
+    assert "100% of what is labelled as speech (6.3 of 6.3 s)" in said and "('hello' 7, 'world' 7)" in said
+
+
+def test_kaldis_phones_are_scored_as_without_their_marks(aligned):
+    _, plain = run(aligned)
+    for one in DataDir.read(aligned / "data"):
+        if one.alignment:
+            marks = zip(alignment.read(one.alignment), "BIES" * 5, strict=True)
+            spans = [
+                span._replace(label=span.label if span.label == "sil" else f"{span.label}_{mark}")
+                for span, mark in marks
+            ]
+            write_ctm(one.alignment, one.id, spans)
+    assert run(aligned)[1]["units: phones"]["rows"] == plain["units: phones"]["rows"]

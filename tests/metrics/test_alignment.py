@@ -103,5 +103,14 @@ def test_files_by_utterance(tmp_path, capsys):
     (tmp_path / "c.ctm").write_text("rubbish\n")
     table, count, skipped = scored({"a": paths["a"], "c": paths["c"], "x": "/nowhere"}, paths)
     assert count == 1 and list(skipped.reasons) == ["c"] and table[0]["within 10 ms"].value == 1
-    with pytest.raises(AlignmentError, match="do their utterance ids agree"):
+    with pytest.raises(AlignmentError, match=r"\(x\) and \(a, b, c\); do their utterance ids agree"):
         scored({"x": paths["a"]}, paths)
+
+
+def test_labels_of_no_phone_set_are_not_compared(tmp_path):
+    write_ctm(tmp_path / "a.ctm", "a", HELLO)
+    write_ctm(tmp_path / "b.ctm", "a", [*HELLO[:2], *(one._replace(label="??") for one in HELLO[2:])])
+    good, bad = ({"a": str(tmp_path / name)} for name in ("a.ctm", "b.ctm"))
+    for pair in ((good, bad), (bad, good)):
+        with pytest.raises(AlignmentError, match=r"labelled as speech .* has no known phone: .*'\?\?'"):
+            scored(*pair)

@@ -100,7 +100,10 @@ def scored(found: dict[str, str], reference: dict[str, str], nj: int = 1) -> tup
     phone."""
     names = [(name, path, reference[name]) for name, path in found.items() if name in reference]
     if not names:
-        raise AlignmentError("no utterance has an alignment in both; do their utterance ids agree?")
+        some, others = (", ".join(list(paths)[:3]) for paths in (found, reference))
+        raise AlignmentError(
+            f"no utterance has an alignment in both, ({some}) and ({others}); do their utterance ids agree?"
+        )
     skipped, comparisons = Skipped(), []
     speech, labels = np.zeros((2, 2)), (Counter[str](), Counter[str]())
     for (name, *_), result, error in outcomes(_of_files, names, nj, "alignments"):
