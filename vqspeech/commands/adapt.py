@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from vqspeech.commands.models import add_model_argument, model_path
-from vqspeech.data.corpora.layout import recordings
+from vqspeech.data.corpora.layout import passed_over, recordings
 from vqspeech.errors import AudioError
 from vqspeech.jobs import Skipped
 from vqspeech.models import checkpoint
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the model; exit status 3 where recordings were skipped."""
     path, skipped = model_path(args.model), Skipped()
     model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
-    data = recordings_of(args.name, _files(args.src), skipped)
+    data = recordings_of(args.name, _files(args.src, skipped), skipped)
     found = adapted(model, data, args.steps, args.seed)
     if args.gender:
         found.model.genders[args.name] = args.gender
@@ -52,10 +52,12 @@ def run(args: argparse.Namespace) -> int:
     return skipped.status(len({utterance.path for utterance in data}))
 
 
-def _files(given: list[str]) -> list[Path]:
+def _files(given: list[str], skipped: Skipped) -> list[Path]:
     files = []
     for path in map(Path, given):
         inside = list(recordings(path)) if path.is_dir() else [path]
+        for other, reason in passed_over(path) if path.is_dir() else ():
+            skipped.add(str(other), reason)
         if not inside:
             raise AudioError(f"{path}: no sound files in this folder; give the folder of the recordings")
         files += inside

@@ -14,6 +14,9 @@ from vqspeech.soundfiles.chunks import walk_aiff, walk_caf, walk_wave, walk_wave
 from vqspeech.soundfiles.frames import skip_id3, walk_flac, walk_mpeg, walk_ogg
 from vqspeech.soundfiles.layout import Layout, read_bytes
 
+_MAGIC = (b"fLaC", b"OggS", b"ID3\x02", b"ID3\x03", b"ID3\x04", b"caff", b".snd", b"riff", b"wvpk", b"#!AM", b"TTA1")
+"""First bytes of sound files of other kinds than RIFF and AIFF."""
+
 
 def read_layout(path: str | os.PathLike) -> Layout:
     """Look for all the sound in a file.
@@ -50,6 +53,17 @@ def read_layout(path: str | os.PathLike) -> Layout:
         else:
             found = walk_mpeg(file, start, end, os.fspath(path).lower().endswith((".mp1", ".mp2", ".mp3")))
     return found or Layout()
+
+
+def begins_sound(path: str | os.PathLike) -> bool:
+    """Return whether the first bytes of a file are those of a sound file. Raises `OSError` where it cannot be read."""
+    with open(path, "rb") as file:
+        head = file.read(12)
+        if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
+            return head[8:12] in (b"WAVE", b"AIFF", b"AIFC")
+        if head[:7] == b"NIST_1A" or head[:4] in _MAGIC or head[4:11] == b"ftypM4A":
+            return True
+        return head[:1] == b"\xff" and walk_mpeg(file, 0, file.seek(0, os.SEEK_END)) is not None
 
 
 def _read_au(head: bytes, start: int, end: int) -> Layout | None:

@@ -22,7 +22,7 @@ from vqspeech.errors import AudioError
 ENDINGS = (
     ".3g2", ".3gp", ".aac", ".ac3", ".amr", ".ape", ".asf", ".avi", ".awb", ".dts", ".eac3", ".f4a", ".flv", ".m4a",
     ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts", ".ogv", ".ra", ".rm", ".shn",
-    ".spx", ".tak", ".ts", ".tta", ".weba", ".webm", ".wma", ".wmv", ".wv",
+    ".spx", ".tak", ".ts", ".tta", ".vob", ".weba", ".webm", ".wma", ".wmv", ".wv",
 )  # fmt: skip
 """Endings of files with sound that soundfile does not read."""
 _DEMUXERS = (

@@ -15,6 +15,11 @@ from vqspeech.soundfiles import ffmpeg
 from vqspeech.soundfiles.containers import read_layout
 from vqspeech.soundfiles.layout import Layout, Part, Splice
 
+ENDINGS = (
+    ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".mp1", ".mp2", ".mp3", ".mpga", ".nist", ".oga", ".ogg",
+    ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave",
+)  # fmt: skip
+"""Endings of the sound files that soundfile reads."""
 RATES = (1000, 768_000)
 """Lowest and highest sample rate that is believed (Hz): a damaged header of 1 Hz would make hours of a second."""
 SLIVER = 0.05
@@ -23,6 +28,12 @@ _UNKNOWN = 1 << 62
 """Lengths from here on are those of a file that does not know it (frames)."""
 _LOSSY = ("MP3", "OGG")
 """Formats whose first samples after a seek are not what they would have been: they get a second to settle."""
+
+
+def is_read(ending: str) -> bool:
+    """Return whether files of an ending are read here."""
+    ending = ending.lower()
+    return ending in ENDINGS or (ending in ffmpeg.ENDINGS and ffmpeg.find_program() is not None)
 
 
 class Sound(NamedTuple):

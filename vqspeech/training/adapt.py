@@ -66,7 +66,7 @@ def recordings_of(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir
     lengths: dict[Path, float] = {}
     for path in paths:
         try:
-            lengths[path] = len(audio.waveform(path)) / audio.RATE
+            lengths[path] = sum(map(len, audio.sounding(path))) / audio.RATE
         except VqspeechError as error:
             skipped.add(str(path), error)
     total = sum(lengths.values())

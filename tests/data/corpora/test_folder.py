@@ -1,14 +1,19 @@
 """A bare folder per speaker."""
 
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests import trees
+from vqspeech import audio
 from vqspeech.data.corpora.folder import prepare
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.validate import faults
 from vqspeech.errors import SOME_SKIPPED, CorpusError
+from vqspeech.soundfiles import ffmpeg
 
 
 def test_folders_of_speakers(tmp_path: Path):
@@ -124,3 +129,79 @@ def test_a_part_of_timit_is_not_a_folder_of_speakers(tmp_path: Path, part: str):
 def test_known_corpora_are_not_folders_of_speakers(tmp_path: Path, tree, name: str):
     with pytest.raises(CorpusError, match=f"this is {name}.*vqspeech prepare {name} --corpus"):
         prepare(tree(tmp_path))
+
+
+NO_FFMPEG = "of a kind that only ffmpeg reads, which is not here; pip install 'vqspeech[video]', or convert each"
+
+
+@pytest.mark.parametrize("ending", [".wave", ".oga", ".w64", ".caf", ".aif", ".aiff", ".au", ".WAV", ".opus", ".sph"])
+def test_every_ending_that_soundfile_reads(ending: str, tmp_path: Path):
+    kinds = {".wave": "WAV", ".aif": "AIFF", ".oga": "OGG", ".opus": "OGG", ".sph": "NIST"}
+    path = tmp_path / f"anna/a{ending}"
+    path.parent.mkdir()
+    subtype = "OPUS" if ending == ".opus" else None
+    soundfile.write(path, np.full(8000, 0.1), 8000, format=kinds.get(ending), subtype=subtype)
+    data, account = prepare(tmp_path)
+    assert [one.seconds for one in data] == [1.0] and not account.dropped
+
+
+def test_recordings_passed_over_because_of_their_ending(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ffmpeg, "find_program", lambda: None)
+    trees.tone(tmp_path / "a/x.wav")
+    for name in ("a/b.m4a", "a/deep/c.WEBM", "loose.mp4"):
+        trees.text(tmp_path / name)
+    trees.text(tmp_path / "a/d.pcm")
+    trees.text(tmp_path / "a/x.txt")
+    trees.text(tmp_path / "a/notes.docx")
+    for name, ending in (("a/e.wav1", "wav"), ("a/recording", "flac"), ("a/f.bak", "mp3")):
+        trees.tone(tmp_path / f"a/g.{ending}").rename(tmp_path / name)
+    data, account = prepare(tmp_path)
+    assert list(data.utterances) == ["a-x"]
+    found = {reason.split(":")[0]: sorted(names) for reason, names in account.dropped.items()}
+    assert found == {
+        NO_FFMPEG: ["a/b.m4a", "a/deep/c.WEBM", "loose.mp4"],
+        "samples without a header; convert each": ["a/d.pcm"],
+        "a sound file by its first bytes, not by its ending; rename it": ["a/e.wav1", "a/f.bak", "a/recording"],
+    }
+    assert account.found == 8 and "dropped 3: of a kind that only ffmpeg reads" in account.summary()
+
+
+def test_with_ffmpeg_other_endings_are_recordings(tmp_path: Path):
+    program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
+    trees.tone(tmp_path / "x.wav", 1.0)
+    (tmp_path / "corpus/anna").mkdir(parents=True)
+    command = [program, "-v", "error", "-i", str(tmp_path / "x.wav"), str(tmp_path / "corpus/anna/a.m4a")]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    data, account = prepare(tmp_path / "corpus")
+    [one] = data
+    assert one.seconds == pytest.approx(1.0, abs=0.13) and not account.dropped
+    assert len(audio.waveform(one.path)) == pytest.approx(audio.RATE * (one.seconds or 0), abs=2)
+
+
+def test_folders_named_like_recordings(tmp_path: Path):
+    trees.tone(tmp_path / "a/x.wav")
+    trees.tone(tmp_path / "a/full.wav/y.wav")
+    for name in ("a/x2.wav", "a/deep/x3.flac", "b.mp3"):
+        (tmp_path / name).mkdir(parents=True)
+    data, account = prepare(tmp_path)
+    assert list(data.utterances) == ["a-full.wav-y", "a-x"] and account.found == 2
+    reason = "a folder without recordings, named like one; move or delete it"
+    assert sorted(account.dropped[reason]) == ["a/deep/x3.flac", "a/x2.wav", "b.mp3"]
+
+
+def test_a_recording_whose_header_lies_has_its_right_length(tmp_path: Path):
+    path = trees.tone(tmp_path / "a/x.flac", 2.0)
+    data = bytearray(path.read_bytes())
+    data[21] &= 0xF0
+    data[22:26] = bytes(4)
+    path.write_bytes(data)
+    wav = trees.tone(tmp_path / "a/y.wav", 2.0)
+    wav.write_bytes(wav.read_bytes()[:40] + bytes(4) + wav.read_bytes()[44:])
+    trees.tone(tmp_path / "a/z.wav", 2.0).write_bytes(wav.read_bytes()[:8000])
+    cut = trees.tone(tmp_path / "a/cut.wav", 2.0)
+    cut.write_bytes(cut.read_bytes()[:16_044])
+    found, account = prepare(tmp_path)
+    assert {one.id: one.seconds for one in found} == {"a-x": 2.0, "a-y": 2.0, "a-z": 0.497250}
+    assert "truncated, the last 1.00 s" in account.broken.reasons[str(cut)] and account.status() == SOME_SKIPPED
+    found.write(tmp_path / "data")
+    assert faults(tmp_path / "data") == []

@@ -16,6 +16,7 @@ from vqspeech.data.corpora.layout import (
     is_recording,
     nothing,
     other_corpus,
+    passed_over,
     readable,
     recording_name,
     recordings,
@@ -57,6 +58,10 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
                 account.drop(str(path.relative_to(root)), "another file has the same utterance id")
             else:
                 utterances[name] = Utterance(name, speaker, str(path), text=_text(path, name, account))
+    for path, reason in passed_over(root):
+        account.found += path.is_file()
+        name = str(path.relative_to(root))
+        account.drop(name if name.isprintable() else ascii(name), reason)
     if not account.found:
         raise nothing(root, "folder", "SPEAKER/**/*.wav, .flac, .ogg, .mp3 or the like, one folder a speaker")
     for path in sorted(root.iterdir()):

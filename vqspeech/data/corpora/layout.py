@@ -7,10 +7,19 @@ from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.errors import AudioError, CorpusError
+from vqspeech.soundfiles import ffmpeg
+from vqspeech.soundfiles.containers import begins_sound
+from vqspeech.soundfiles.reader import ENDINGS, is_read
 
-ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".au", ".sph")
-"""Endings of sound files that soundfile reads."""
-_LOSSY = (".ogg", ".opus", ".mp3", ".oga", ".m4a", ".webm")
+_LOSSY = {".ogg", ".opus", ".mp1", ".mp2", ".mp3", ".mpga", ".oga", *ffmpeg.ENDINGS} - {
+    ".ape",
+    ".shn",
+    ".tak",
+    ".tta",
+    ".wv",
+}
+_HEADERLESS = (".al", ".g711", ".g722", ".g729", ".gsm", ".pcm", ".raw", ".sln", ".ul", ".vox")
+_TEXTS = (".ctm", ".csv", ".json", ".lab", ".md", ".phn", ".phones", ".textgrid", ".tsv", ".txt", ".wrd", ".xml")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z")
 _VCTK = ("wav48_silence_trimmed", "wav48")
 _VCTK_SPEAKER = re.compile(r"p\d{3}|s5")
@@ -53,8 +62,8 @@ def files(path: Path) -> Iterator[Path]:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a file is a sound file by its ending."""
-    return path.suffix.lower() in ENDINGS
+    """Whether a file is, by its ending, a sound file that is read here."""
+    return is_read(path.suffix)
 
 
 def recordings(path: Path) -> Iterator[Path]:
@@ -62,10 +71,37 @@ def recordings(path: Path) -> Iterator[Path]:
     return filter(is_recording, files(path))
 
 
+def passed_over(path: Path) -> Iterator[tuple[Path, str]]:
+    """What looks like a recording below `path` and is none of `recordings`, each with the reason and the fix."""
+    taken: set[Path] = set()
+    for file in files(path):
+        if is_recording(file):
+            taken.update(file.parents)
+        elif file.suffix.lower() in ffmpeg.ENDINGS:
+            fix = "pip install 'vqspeech[video]', or convert each: ffmpeg -i FILE FILE.wav"
+            yield file, f"of a kind that only ffmpeg reads, which is not here; {fix}"
+        elif file.suffix.lower() in _HEADERLESS:
+            yield file, "samples without a header; convert each: ffmpeg -f s16le -ar RATE -ac 1 -i FILE FILE.wav"
+        elif file.suffix.lower() not in _TEXTS and _begins_sound(file):
+            yield file, "a sound file by its first bytes, not by its ending; rename it"
+    for folder, names, _ in os.walk(path):
+        for name in sorted(names):
+            inner = Path(folder, name)
+            if inner not in taken and not name.startswith(".") and inner.suffix.lower() in (*ENDINGS, *ffmpeg.ENDINGS):
+                yield inner, "a folder without recordings, named like one; move or delete it"
+
+
+def _begins_sound(path: Path) -> bool:
+    try:
+        return path.is_file() and begins_sound(path)
+    except OSError:
+        return False
+
+
 def recording_name(name: str) -> str:
     """The name of a file without its endings of sound files: `SA1.WAV.wav`, a well-known copy, is `SA1` as well."""
     path = Path(name)
-    while path.suffix.lower() in ENDINGS:
+    while path.suffix.lower() in (*ENDINGS, *ffmpeg.ENDINGS):
         path = Path(path.stem)
     return path.stem if path.name == name else path.name
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqspeech.data.corpora.account import Account, measured
-from vqspeech.data.corpora.layout import ENDINGS, existing, folders, nothing
+from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -63,7 +63,7 @@ def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Ut
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.endswith(".trans.txt"):
             continue
-        if path.suffix.lower() not in ENDINGS:
+        if not is_recording(path):
             account.drop(path.name, "not a sound file by its ending")
             continue
         account.found += 1

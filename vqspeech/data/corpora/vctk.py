@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from vqspeech.data.corpora.account import Account, measured, without_foreign_labels
-from vqspeech.data.corpora.layout import ENDINGS, existing, folders, nothing
+from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing
 from vqspeech.data.corpora.transcript import transcript
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
@@ -75,7 +75,7 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
         for path in sorted(speaker.iterdir()):
             if path.name.startswith("."):
                 continue
-            if path.suffix.lower() not in ENDINGS:
+            if not is_recording(path):
                 account.drop(f"{speaker.name}/{path.name}", "not a sound file by its ending")
                 continue
             account.found += 1
