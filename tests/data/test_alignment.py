@@ -233,6 +233,8 @@ def test_phn_in_seconds_and_buckeye(tmp_path):
         ("a.ctm", "a 1 0.0 0.1\n", r"a.ctm:1: want 'utterance channel"),
         ("a.ctm", "a 1 zero 0.1 b\n", r"a.ctm:1: 'zero' is no time"),
         ("a.ctm", "a 1 -1 0.1 b\n", "out of range"),
+        ("a.ctm", "a 1 1_0 0.1 b\n", "'1_0' is no time"),
+        ("a.ctm", "\u2028\n", "no intervals"),
         ("a.ctm", "a 1 nan 0.1 b\n", "out of range"),
         ("a.ctm", "a 1 0.0 0.2 b\na 1 0.1 0.2 k\n", r"'b' \(0.0000 to 0.2000 s\) and 'k' \(0.1000 .* overlap"),
         ("a.ctm", "", "no intervals"),

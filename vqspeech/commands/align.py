@@ -20,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="data directory, with text")
     parser.add_argument("--out", required=True, metavar="OUT", help="data directory to write; may be DATA itself")
     parser.add_argument(
-        "--from", dest="source", metavar="DIR", help="take the alignments below DIR (MFA's, Kaldi's, ...), make none"
+        "--from",
+        dest="source",
+        metavar="DIR",
+        help="take the alignments below DIR, make none: TextGrid, CTM, lab, phn, phones, named after utterances, or "
+        "after recordings in a folder of the speaker",
     )
     parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
 

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     utterances = args.utterances
     if args.utterance_list:
         try:
-            lines = Path(args.utterance_list).read_text(encoding="utf-8").split("\n")
+            lines = Path(args.utterance_list).read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
             raise DataDirError(f"{args.utterance_list}: no list of utterances ({error}); give a text file") from None
         utterances = [line.split()[0] for line in lines if line.strip()]

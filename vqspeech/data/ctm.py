@@ -99,10 +99,12 @@ def _index(path: str, _changed: int, _size: int) -> Index:
                     raise AlignmentError(f"{path}: not UTF-8 text; convert it: iconv -f UTF-16 -t UTF-8")
                 mark = len(codecs.BOM_UTF8) if line.startswith(codecs.BOM_UTF8) else 0
                 first, line = first + mark, line[mark:]
-            if not line.strip() or line.startswith(_COMMENT):
+            if line.startswith(_COMMENT):
                 continue
             try:
                 fields = line.decode().split()
+                if not fields:
+                    continue
                 _check(path, number, fields)
             except UnicodeDecodeError:
                 bad.append(("", before, f"{path}:{number}: not UTF-8 text; convert it"))

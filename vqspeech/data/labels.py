@@ -101,7 +101,7 @@ def parse_time(path: str, number: int, text: str) -> float:
         AlignmentError: it is no number, negative, or not finite.
     """
     try:
-        value = float(text)
+        value = float("x" if "_" in text else text)  # Python takes 1_0 for 10
     except ValueError:
         raise AlignmentError(f"{path}:{number}: {text!r} is no time; check the order of the columns") from None
     if not 0 <= value < float("inf"):
