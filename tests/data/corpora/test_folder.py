@@ -89,6 +89,13 @@ def test_a_recording_that_is_there_twice_is_taken_once(tmp_path: Path):
     assert account.dropped == {"a copy of a recording that is there": ["s/a.WAV.wav", "s/b.mp3", "s/b.wav", "s/e.wav"]}
 
 
+def test_ids_that_differ_in_letter_case_alone_are_noted(tmp_path: Path):
+    for name in ("s/A.wav", "s/a.wav", "s/b.wav"):
+        trees.tone(tmp_path / name)
+    data, account = prepare(tmp_path)
+    assert len(data) == 3 and any("letter case" in what and names == ["s-a"] for what, names in account.noted.items())
+
+
 def test_one_microphone_is_kept(tmp_path: Path):
     for name in ("p225_001_mic1.flac", "p225_001_mic2.flac", "p280_002_mic2.flac"):
         trees.tone(tmp_path / "me" / name)

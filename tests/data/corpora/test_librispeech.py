@@ -86,3 +86,16 @@ def test_the_real_one(corpora: Path):
     assert len(data) == account.found == 1037 and len(data.speakers) == 14
     assert all(one.text and one.seconds for one in data)
     assert sorted(some[0].gender or "" for some in data.by_speaker.values()) == ["f"] * 7 + ["m"] * 7
+
+
+def test_copies_and_a_byte_order_mark(tmp_path: Path):
+    root = trees.librispeech(tmp_path)
+    folder = root / "dev-clean/121/121726"
+    for ending in (".flac.wav", ".mp3"):
+        trees.tone(folder / f"121-121726-0000{ending}", 1.0)
+    text = folder / "121-121726.trans.txt"
+    text.write_text(text.read_text(), encoding="utf-8-sig")
+    data, account = prepare(root)
+    assert len(data) == 6 and all(one.text == "HE HOPED" and Path(one.path).suffix == ".flac" for one in data)
+    copies = ["121-121726-0000.flac.wav", "121-121726-0000.mp3"]
+    assert account.found == 8 and account.dropped == {"a copy of a recording that is there": copies}

@@ -74,7 +74,7 @@ def test_strange_files_are_dropped_and_counted(tmp_path: Path):
     assert account.found == 8 and len(account.kept) == 6
     assert account.dropped == {
         "not named after its speaker (p226_...)": ["p226/p225_009.wav"],
-        "a second recording of the utterance in .wav": ["p226/p226_002.wav"],
+        "a copy of a recording that is there": ["p226/p226_002.wav"],
         "not a sound file by its ending": ["p226/p226_295.raw"],
     }
 

@@ -1,9 +1,12 @@
 """What was found in a corpus, what was kept of it, and what was dropped and why."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.data import alignment
+from vqspeech.data.corpora.layout import readable, recording_name
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.tables import out_of_order
 from vqspeech.errors import SOME_SKIPPED, AlignmentError, CorpusError
@@ -47,6 +50,20 @@ class Account:
         return SOME_SKIPPED if self.broken.reasons else 0
 
 
+def each_once(paths: Iterable[Path], account: Account, top: Path) -> list[Path]:
+    """The recordings among files: of copies in one folder (`a.WAV` and `a.WAV.wav`, `a.wav` and `a.flac`) the best that
+    can be read. The others are dropped, under their path below `top`."""
+    copies: dict[Path, list[Path]] = {}
+    for path in paths:
+        copies.setdefault(path.parent / recording_name(path.name), []).append(path)
+    chosen = [readable(some) for some in copies.values()]
+    for best, some in zip(chosen, copies.values(), strict=True):
+        for copy in some:
+            if copy != best:
+                account.drop(str(copy.relative_to(top)), "a copy of a recording that is there")
+    return chosen
+
+
 def measured(utterances: list[Utterance], account: Account, nj: int = 1) -> DataDir:
     """The data directory of `utterances`, with their length from the header of each file, read by `nj` processes.
 
@@ -71,7 +88,10 @@ def measured(utterances: list[Utterance], account: Account, nj: int = 1) -> Data
         account.note(
             name, "utterances that are not sorted by speaker, which Kaldi rejects: rename the speaker's folder"
         )
+    spelled: dict[str, str] = {}
     for one in account.kept:
+        if spelled.setdefault(one.id.casefold(), one.id) != one.id:
+            account.note(one.id, "ids that differ from another in letter case alone, which not every disk tells apart")
         if one.text is None:
             account.note(one.id, "utterances without text, kept without transcript")
     for speaker, some in account.kept.by_speaker.items():

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.corpora.account import Account, each_once, measured
 from vqspeech.data.corpora.layout import (
     existing,
     folder_id,
@@ -17,7 +17,6 @@ from vqspeech.data.corpora.layout import (
     nothing,
     other_corpus,
     passed_over,
-    readable,
     recording_name,
     recordings,
 )
@@ -72,27 +71,21 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
 
 
 def _once(folder: Path, root: Path, account: Account) -> list[Path]:
-    """The recordings of a speaker, each once: of copies (`a.WAV` and `a.WAV.wav`, `a.wav` and `a.flac`) the best that
-    can be read, of the microphones of VCTK (`a_mic1`, `a_mic2`) the first."""
-    copies: dict[Path, list[Path]] = {}
+    """The recordings of a speaker, each once, of the microphones of VCTK (`a_mic1`, `a_mic2`) the first."""
+    fitting = []
     for path in recordings(folder):
         account.found += 1
         if _fits_a_table(str(path)):
-            copies.setdefault(path.parent / recording_name(path.name), []).append(path)
+            fitting.append(path)
         else:
             account.drop(ascii(path.name), "a path with line ends or odd bytes; rename it")
-    chosen = []
-    for recording, paths in copies.items():
-        best = readable(paths)
-        for copy in paths:
-            if copy != best:
-                account.drop(str(copy.relative_to(root)), "a copy of a recording that is there")
+    chosen = {path.parent / recording_name(path.name): path for path in each_once(fitting, account, root)}
+    for recording, path in list(chosen.items()):
         microphone = _MICROPHONE.fullmatch(recording.name)
-        if microphone and recording.with_name(f"{microphone[1]}_mic1") in copies:
-            account.drop(str(best.relative_to(root)), "another microphone of a recording that is there")
-        else:
-            chosen.append(best)
-    return chosen
+        if microphone and recording.with_name(f"{microphone[1]}_mic1") in chosen:
+            account.drop(str(path.relative_to(root)), "another microphone of a recording that is there")
+            del chosen[recording]
+    return list(chosen.values())
 
 
 def _text(path: Path, name: str, account: Account) -> str | None:

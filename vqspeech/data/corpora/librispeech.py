@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, measured
-from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing
+from vqspeech.data.corpora.account import Account, each_once, measured
+from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing, recording_name
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -59,7 +59,7 @@ def _is_subset(path: Path) -> bool:
 def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Utterance]:
     speaker = folder.parent.name
     texts = _transcripts(folder / f"{speaker}-{folder.name}.trans.txt", account)
-    utterances = []
+    recordings, utterances = [], []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.endswith(".trans.txt"):
             continue
@@ -67,11 +67,14 @@ def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Ut
             account.drop(path.name, "not a sound file by its ending")
             continue
         account.found += 1
-        if not path.stem.startswith(f"{speaker}-{folder.name}-"):
+        recordings.append(path)
+    for path in each_once(recordings, account, folder):
+        name = recording_name(path.name)
+        if not name.startswith(f"{speaker}-{folder.name}-"):
             account.drop(path.name, "not named SPEAKER-CHAPTER-NUMBER after its folders")
             continue
-        text = texts.pop(path.stem, None)
-        utterances.append(Utterance(path.stem, speaker, str(path), text=text, gender=genders.get(speaker)))
+        text = texts.pop(name, None)
+        utterances.append(Utterance(name, speaker, str(path), text=text, gender=genders.get(speaker)))
     for name in texts:
         account.drop(name, "transcript without a recording")
     return utterances
@@ -81,7 +84,7 @@ def _transcripts(path: Path, account: Account) -> dict[str, str]:
     texts: dict[str, str] = {}
     if not path.is_file():
         return texts
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         fields = line.split()
         if len(fields) > 1:
             texts[fields[0]] = " ".join(fields[1:])
@@ -95,7 +98,7 @@ def _genders(path: Path) -> dict[str, str]:
     genders: dict[str, str] = {}
     if not path.is_file():
         return genders
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines():
         fields = [part.strip() for part in line.split("|")]
         if len(fields) > 1 and fields[1].lower() in ("f", "m"):
             genders[fields[0]] = fields[1].lower()

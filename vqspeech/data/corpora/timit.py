@@ -11,13 +11,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, measured, without_foreign_labels
+from vqspeech.data.corpora.account import Account, each_once, measured, without_foreign_labels
 from vqspeech.data.corpora.layout import (
     existing,
     folders,
     is_recording,
     nothing,
-    readable,
     recording_name,
     timit_regions,
 )
@@ -76,19 +75,18 @@ def prepare(
 def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
     """The utterances of a speaker."""
     speaker = folder.name.upper()
-    copies: dict[str, list[Path]] = {}
-    beside: dict[str, Path] = {}
+    recordings, beside = [], {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_file():
             continue
         if is_recording(path):
-            copies.setdefault(recording_name(path.name).upper(), []).append(path)
+            account.found += 1
+            recordings.append(path)
         else:
             beside.setdefault(path.name.upper(), path)
     utterances = []
-    for sentence, paths in copies.items():
-        account.found += len(paths)
-        name = f"{folder.name}/{paths[0].name}"
+    for path in each_once(recordings, account, folder.parent):
+        name, sentence = f"{folder.name}/{path.name}", recording_name(path.name).upper()
         if not _SPEAKER.fullmatch(speaker):
             account.drop(name, "not in the folder of a speaker of TIMIT")
             continue
@@ -98,10 +96,6 @@ def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
         if sentence.startswith("SA") and not sa:
             account.drop(name, "a sentence that every speaker says (SA)")
             continue
-        chosen = readable(paths)
-        for copy in paths:
-            if copy != chosen:
-                account.drop(f"{folder.name}/{copy.name}", "a copy of a recording that is there")
         utterance = f"{speaker}_{sentence}"
         text, phones = beside.get(f"{sentence}.TXT"), beside.get(f"{sentence}.PHN")
         if phones is None:
@@ -110,7 +104,7 @@ def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
             Utterance(
                 utterance,
                 speaker,
-                str(chosen),
+                str(path),
                 text=transcript(text, utterance, account, numbered=True) if text else None,
                 gender=speaker[0].lower(),
                 alignment=str(phones) if phones else None,

@@ -10,8 +10,8 @@ import os
 import re
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, measured, without_foreign_labels
-from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing
+from vqspeech.data.corpora.account import Account, each_once, measured, without_foreign_labels
+from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing, recording_name
 from vqspeech.data.corpora.transcript import transcript
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
@@ -72,6 +72,7 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
     found: dict[str, tuple[str, Path]] = {}
     other: dict[str, str] = {}  # utterances that another microphone recorded
     for speaker in folders(folder):
+        recordings = []
         for path in sorted(speaker.iterdir()):
             if path.name.startswith("."):
                 continue
@@ -79,14 +80,15 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
                 account.drop(f"{speaker.name}/{path.name}", "not a sound file by its ending")
                 continue
             account.found += 1
-            match = _STEM.fullmatch(path.stem)
-            name, microphone = (match["id"], match["mic"]) if match else (path.stem, None)
+            recordings.append(path)
+        for path in each_once(recordings, account, folder):
+            stem = recording_name(path.name)
+            match = _STEM.fullmatch(stem)
+            name, microphone = (match["id"], match["mic"]) if match else (stem, None)
             if not name.startswith(f"{speaker.name}_"):
                 account.drop(f"{speaker.name}/{path.name}", f"not named after its speaker ({speaker.name}_...)")
             elif microphone != mic:
                 other[name] = f"{speaker.name}/{path.name}"
-            elif name in found:
-                account.drop(f"{speaker.name}/{path.name}", f"a second recording of the utterance in {path.suffix}")
             else:
                 found[name] = (speaker.name, path)
     for name, file in other.items():
