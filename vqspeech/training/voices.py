@@ -36,14 +36,16 @@ _DEV_WINDOWS = 16  # of each speaker of the dev set
 @dataclass(frozen=True)
 class VoiceOptions:
     """How voices are trained. `seconds` of a window, `reference_seconds` of a reference at most; `rate` the highest
-    learning rate; `speaker_weight` what the loss of telling speakers apart counts; `say_every` seconds a line is
-    printed, and `save_every` seconds the model saved."""
+    learning rate; `speaker_weight` what the loss of telling speakers apart counts; `noise` the deviation of what is
+    added to latents, which hides what is fine in them; `say_every` seconds a line is printed, and `save_every` seconds
+    the model saved."""
 
     batch: int = 64
     seconds: float = 1.28
     reference_seconds: float = 3.0
     rate: float = 1e-3
     speaker_weight: float = 0.1
+    noise: float = 0.0
     seed: int = 0
     say_every: float = 15.0
     save_every: float = 60.0
@@ -113,6 +115,8 @@ class VoiceTraining:
         utterance, start, other, heard_from = self.train.draw(self.options.batch, self.reference)
         length = self.reference * (_SHORTEST + (1 - _SHORTEST) * torch.rand(len(utterance), device=self.device))
         self._load(self.train, utterance, start, other, heard_from, length)
+        if self.options.noise:
+            self.vectors.add_(torch.randn_like(self.vectors), alpha=self.options.noise)
 
     def _load(
         self, places: "_Places", utterance: Tensor, start: Tensor, other: Tensor, heard_from: Tensor, length: Tensor
@@ -282,8 +286,8 @@ def pack_latents(coder: Coder, pack: Pack, kind: str) -> tuple[Tensor, float]:
         rows[start // coder.hop :][: len(found)] = found
     if rows is None:
         raise ShardError("the pack holds no utterance; make it again")
-    some = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:20000].to(rows.device)]
-    temperature = soft_temperature(coder.quantizer, some.float())
+    some = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:20000].to(rows.device)].float()
+    temperature = soft_temperature(coder.quantizer, some[some.any(1)])  # rows of zeros fill utterances up
     for start in range(0, len(rows), 1 << 16):
         part = rows[start : start + (1 << 16)]
         part.copy_(condition(coder.quantizer, part.float(), kind, temperature))
