@@ -8,7 +8,7 @@ import torch
 
 from vqspeech import audio
 from vqspeech.generate import piece
-from vqspeech.models.decoders import Decoder, Sampling, WorldDecoder
+from vqspeech.models.decoders import Decoder, Sampling, SourceFilter, WorldDecoder
 
 PIECE = 20.0
 """Seconds of a decoded piece, at most; memory does not grow beyond it."""
@@ -37,7 +37,7 @@ class Cutting:
         """How utterances of so many `codes` are cut for a decoder. A WaveNet begins a piece in silence and is warmed up
         when its receptive field is full; what it is told at either end lacks the context beyond."""
         longest, overlap = (int(seconds * audio.RATE) // decoder.hop for seconds in (PIECE, OVERLAP))
-        if isinstance(decoder, WorldDecoder):
+        if isinstance(decoder, WorldDecoder | SourceFilter):
             return cls(longest, overlap)
         if how.exact:
             return cls(max(codes), 0)

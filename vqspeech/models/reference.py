@@ -75,6 +75,15 @@ class Reference(nn.Module):
         return F.normalize(vectors, dim=1) * vectors.shape[1] ** 0.5
 
 
+PIECE = 3.0
+"""Seconds of the pieces that a recording is cut into: about what references are in training."""
+
+
+def reference_pieces(waveform: Tensor) -> list[Tensor]:
+    """Return a waveform `(time,)` cut evenly into pieces of at most `PIECE` seconds."""
+    return list(waveform.tensor_split(max(1, -(-len(waveform) // int(PIECE * audio.RATE)))))
+
+
 def average_vectors(vectors: Tensor) -> Tensor:
     """Return the vector of a speaker from those of recordings `(recordings, voice)`: their mean, at its length."""
     return F.normalize(vectors.mean(0), dim=0) * vectors.shape[1] ** 0.5

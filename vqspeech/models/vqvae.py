@@ -1,5 +1,6 @@
 """The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; and what one does with a trained one."""
 
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,13 +12,21 @@ from torch import Tensor
 from vqspeech import audio, loudness, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
-from vqspeech.errors import ConfigError, SpeakerError
+from vqspeech.errors import AudioError, ConfigError, SpeakerError
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
 from vqspeech.models.coder import Coder
-from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, WorldDecoder, WorldWaveNet
+from vqspeech.models.conditioning import condition
+from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, SourceFilter, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import LANES, Cutting
-from vqspeech.pitch import falling_pitch, transfer_pitch
+from vqspeech.models.reference import average_vectors, reference_pieces
+from vqspeech.pitch import falling_pitch, pitch_statistics, transfer_pitch
+from vqspeech.voices import Voice
+
+VoiceName = str | int | Voice
+"""A voice of the model by its name, or one made of recordings."""
+SHORTEST = 1.0
+"""Seconds of speech that a voice is made of at least."""
 
 
 class VQVAE(Coder):
@@ -116,7 +125,7 @@ class VQVAE(Coder):
         return self.speakers.index(name)
 
     @torch.inference_mode()
-    def decode(self, codes: Any, speaker: str | int, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:
+    def decode(self, codes: Any, speaker: VoiceName, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:
         """Speech of codes `(codes,)` in a voice: float32 `(codes * hop,)` at 16 kHz.
 
         `pitch` is log F0 by 10 ms frame, for a decoder that is told the pitch; `sampling`, for one that draws, the
@@ -127,11 +136,11 @@ class VQVAE(Coder):
 
     @torch.inference_mode()
     def decode_many(
-        self, codes: Sequence[Any], speakers: Sequence[str | int], pitches: Sequence[Any], **sampling: Any
+        self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
     ) -> list[np.ndarray]:
         """As `decode`, for several utterances in one batch, cut into pieces where they are long."""
         check_counts(codes=codes, speakers=speakers, pitches=pitches)
-        codes = [check_codes(one, self.quantizer.size) for one in codes]
+        codes = [self._checked(one) for one in codes]
         pitches = [None if one is None else check_pitch(one) for one in pitches]
         if not codes:
             return []
@@ -141,7 +150,7 @@ class VQVAE(Coder):
         cuts = cutting.pieces([len(one) for one in codes])
         frames_per_code = self.hop / world.FRAME
         longest = max(stop - start for _, start, stop in cuts)
-        padded = np.zeros((len(cuts), longest), dtype=np.int64)
+        padded = np.zeros((len(cuts), longest, *codes[0].shape[1:]), dtype=codes[0].dtype)
         contours = np.zeros((len(cuts), world.frames_in(longest * self.hop)), dtype=np.float32)
         for row, (i, start, stop) in enumerate(cuts):
             padded[row, : stop - start] = codes[i][start:stop]
@@ -149,7 +158,7 @@ class VQVAE(Coder):
             if contour is not None:
                 part = contour[int(start * frames_per_code) :][: contours.shape[1]]
                 contours[row, : len(part)] = part
-        voices = torch.tensor([self.speaker(speakers[i]) for i, _, _ in cuts], device=self.device)
+        voices = self._voices([speakers[i] for i, _, _ in cuts])
         lengths = torch.tensor([stop - start for _, start, stop in cuts], device=self.device)
         sounds: list[np.ndarray] = []
         for rows in np.array_split(range(len(cuts)), -(-len(cuts) // LANES)):
@@ -157,40 +166,142 @@ class VQVAE(Coder):
             own, starts = [seeds[i] for i, _, _ in cuts[part]], [start * self.hop for _, start, _ in cuts[part]]
             lanes = Lanes(lengths[part] * self.hop, torch.from_numpy(contours[part]), own, starts, how)
             mask = torch.arange(longest, device=self.device) < lengths[part, None]
-            latents = self.quantizer.lookup(torch.from_numpy(padded[part]).to(self.device)) * mask[:, None]
+            given = torch.from_numpy(padded[part]).to(self.device)
+            latents = given.transpose(1, 2) if given.is_floating_point() else self.quantizer.lookup(given)
+            latents = latents * mask[:, None]
             sounds += [*self.decoder.waveforms(latents, voices[part], lanes).cpu().numpy()]
         pieces: list[list[np.ndarray]] = [[] for _ in codes]
         for (i, start, stop), sound in zip(cuts, sounds, strict=True):
             pieces[i].append(sound[: (stop - start) * self.hop])
         return [cutting.joined(parts, self.hop) for parts in pieces]
 
-    def carried_pitch(self, logs: np.ndarray, speaker: str | int) -> np.ndarray:
-        """A melody, log F0 by frame `(frames,)`, in a voice's range."""
-        return transfer_pitch(logs, self.pitch[self.speaker(speaker)].cpu().numpy())
+    def _checked(self, codes: Any) -> np.ndarray:
+        """Codes, or what soft codes and continuous latents are, float32 `(codes, dimension)`."""
+        if isinstance(codes, np.ndarray) and codes.dtype == np.float32 and codes.ndim == 2 and len(codes):
+            return codes
+        return check_codes(codes, self.quantizer.size)
 
-    def falling_pitch(self, frames: int, speaker: str | int) -> np.ndarray:
+    def _voices(self, speakers: Sequence[VoiceName]) -> Tensor:
+        """What the decoder is told of voices: their numbers, or speaker vectors where one is made of a recording."""
+        names = [one for one in speakers if not isinstance(one, Voice)]
+        if len(names) == len(speakers):
+            return torch.tensor([self.speaker(name) for name in names], device=self.device)
+        for one in speakers:
+            self.check_voice(one)
+        rows = [
+            torch.from_numpy(one.vector).to(self.device)
+            if isinstance(one, Voice)
+            else self.decoder.speaker.weight[self.speaker(one)]
+            for one in speakers
+        ]
+        return torch.stack(rows).float()
+
+    def check_voice(self, speaker: VoiceName) -> None:
+        """Raises `SpeakerError` where there is no voice of that name, or it is one of another model."""
+        if not isinstance(speaker, Voice):
+            self.speaker(speaker)
+        elif speaker.model != self.voice_hash():
+            raise SpeakerError(
+                f"the voice '{speaker.name}' was made with another model; make it again from its recordings with "
+                "`vqspeech voice make`"
+            )
+
+    def voice_hash(self) -> str:
+        """Return the SHA-256 of what makes speaker vectors: voices of models with the same one mean the same.
+
+        Raises `SpeakerError` where the model has only the voices that it has learned."""
+        if not isinstance(self.decoder, SourceFilter):
+            raise SpeakerError(
+                "this model has only the voices that it has learned; choose one with --speaker, learn one with "
+                "`vqspeech adapt`, or use a model whose decoder takes a voice from a recording"
+            )
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.decoder.reference.state_dict().items()):
+            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    @torch.inference_mode()
+    def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
+        """Return the voice of recordings of one speaker, for `convert` and `decode`.
+
+        Args:
+            waves: The recordings, as `audio.to_waveform` takes them; ten seconds are enough.
+            name: What it is called.
+            sample_rate: Of the recordings (Hz).
+
+        Raises:
+            SpeakerError: The model has only the voices that it has learned.
+            AudioError: There is less than a second of speech.
+        """
+        code, vectors, logs, speech = self.voice_hash(), [], [], 0.0
+        for wave in waves:
+            samples = loudness.normalise(audio.to_waveform(wave, sample_rate)).samples
+            sound = loudness.waveform(samples)
+            spoken = loudness.smooth_powers(loudness.frame_powers(sound)) > loudness.ratio(
+                loudness.LEVEL - loudness.RANGE
+            )
+            speech += float(spoken.sum()) * loudness.FRAME / audio.RATE
+            if spoken.any():
+                pieces = reference_pieces(torch.from_numpy(sound).to(self.device))
+                vectors += [self.decoder.reference(piece[None])[0] for piece in pieces]
+                logs.append(world.log_f0(sound))
+        if speech < SHORTEST:
+            raise AudioError(
+                f"a voice takes {SHORTEST:g} s of speech at least, better ten; there are {speech:.1f} s in "
+                f"{len(waves)} recording{'s' * (len(waves) != 1)}"
+            )
+        vector = average_vectors(torch.stack(vectors)).float().cpu().numpy()
+        return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, speech)
+
+    def voice_pitch(self, speaker: VoiceName) -> np.ndarray:
+        """Return median and deviation of a voice's log F0, `(2,)`; NaN for one never voiced."""
+        if isinstance(speaker, Voice):
+            return np.array(speaker.pitch)
+        return self.pitch[self.speaker(speaker)].cpu().numpy()
+
+    def carried_pitch(self, logs: np.ndarray, speaker: VoiceName) -> np.ndarray:
+        """A melody, log F0 by frame `(frames,)`, in a voice's range; 0 where the source is unvoiced, for a decoder that
+        is told so, else continuous."""
+        carried = transfer_pitch(logs, self.voice_pitch(speaker))
+        return np.where(logs > 0, carried, 0).astype(np.float32) if self.decoder.told_voicing else carried
+
+    def falling_pitch(self, frames: int, speaker: VoiceName) -> np.ndarray:
         """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
-        return falling_pitch(frames, self.pitch[self.speaker(speaker)].cpu().numpy())
+        return falling_pitch(frames, self.voice_pitch(speaker))
 
-    def convert(self, wave: Any, speaker: str | int, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
+    def conditions_of(self, samples: np.ndarray) -> np.ndarray:
+        """Return what the decoder is conditioned on of a recording as `loudness.normalise` gives it, int16 `(time,)`:
+        its codes, or float32 `(codes, dimension)` for soft codes and continuous latents."""
+        if not isinstance(self.decoder, SourceFilter) or self.decoder.conditioning in ("codes", "residual"):
+            return self.encode_normalised(samples)
+        latents = self.latents_of(samples).T
+        given = condition(self.quantizer, latents, self.decoder.conditioning, self.decoder.temperature)
+        return given.cpu().numpy()
+
+    def convert(self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
         """What a waveform says, in another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
-        `sampling` as in `decode`. Raises `SpeakerError` for an unknown voice, and as `audio.to_waveform`
+        The voice is one of the model's, by its name, or what `voice_of` makes of recordings. `sampling` as in `decode`.
+        Raises `SpeakerError` for an unknown voice or one of another model, and as `audio.to_waveform`
         `WaveformError` (a `ValueError`) for what is no waveform.
         """
         return self.convert_many([wave], [speaker], sample_rate, **sampling)[0]
 
     def convert_many(
-        self, waves: Sequence[Any], speakers: Sequence[str | int], sample_rate: float = audio.RATE, **sampling: Any
+        self,
+        waves: Sequence[Any],
+        speakers: Sequence[VoiceName],
+        sample_rate: float = audio.RATE,
+        **sampling: Any,
     ) -> list[np.ndarray]:
         """As `convert`, for several waveforms in one batch."""
         check_counts(waves=waves, speakers=speakers)
         for name in speakers:
-            self.speaker(name)
+            self.check_voice(name)
         given = list(waves)  # the rows of a tensor are new with every look
         once = {id(wave): audio.to_waveform(wave, sample_rate) for wave in given}  # a grid has each source once
         sources = {key: loudness.normalise(wave) for key, wave in once.items()}
-        encoded = {key: self.encode_normalised(source.samples) for key, source in sources.items()}
+        encoded = {key: self.conditions_of(source.samples) for key, source in sources.items()}
         pitches: list[Any] = [None] * len(given)
         if self.decoder.told_pitch:
             logs = {key: world.log_f0(loudness.waveform(source.samples)) for key, source in sources.items()}
@@ -200,7 +311,7 @@ class VQVAE(Coder):
         return [loudness.restore(sound, sources[id(wave)]) for sound, wave in zip(cut, given, strict=True)]
 
     def reconstruct(
-        self, wave: Any, speaker: str | int, sample_rate: float = audio.RATE, **sampling: Any
+        self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any
     ) -> np.ndarray:
         """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""
         return self.convert(wave, speaker, sample_rate, **sampling)

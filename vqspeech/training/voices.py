@@ -24,8 +24,11 @@ from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import condition, soft_temperature
 from vqspeech.models.decoders.source_filter import SourceFilter, spectral_losses, waveforms_of
+from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.capture import Adam, capture_step, rate_at
 
+KIND = "voices"
+"""What the saved file says it is."""
 _BALANCE = 0.6
 """Speakers are drawn in proportion to their seconds to this power: who has few is heard more than his share."""
 _NOISE = 0.1  # nats, added to a reference's features in training
@@ -254,7 +257,7 @@ class VoiceTraining:
     @property
     def _kind(self) -> dict[str, Any]:
         return {
-            "kind": "voices",
+            "kind": KIND,
             "decoder": {"name": "source_filter", **self.decoder_options},
             "latents": self.latents.shape[1],
             "hop": self.hop,
@@ -262,6 +265,29 @@ class VoiceTraining:
             "options": asdict(self.options),
             **self.about,
         }
+
+
+def join_voice(content: str | Path, path: str | Path) -> VQVAE:
+    """Return the whole model of an encoder and the decoder that was trained on its latents, without named voices.
+
+    Args:
+        content: Checkpoint of the encoder and its codebook.
+        path: What `VoiceTraining.save` wrote.
+
+    Raises:
+        CheckpointError: The decoder was trained on latents of another encoder, or a file cannot be read.
+    """
+    coder = Coder.from_pretrained(content)
+    tensors, about = checkpoint.read(path)
+    if about.get("kind") != KIND or about.get("fingerprint") != coder.fingerprint():
+        raise CheckpointError(
+            f"{path}: was not trained on latents of {content}; name the encoder that it was trained on"
+        )
+    model = VQVAE({**coder.config, "decoder": about["decoder"]}, [])
+    model.load_state_dict(coder.state_dict(), strict=False)
+    own = {name.removeprefix("decoder."): one.float() for name, one in tensors.items() if name.startswith("decoder.")}
+    model.decoder.load_state_dict(own | {"speaker.weight": model.decoder.speaker.weight})
+    return model.eval()
 
 
 @torch.inference_mode()

@@ -29,8 +29,8 @@ HOP = world.FRAME
 """Samples between frames of the filters (10 ms)."""
 FFT, WINDOW = 1024, 640
 """Samples of a frame with the tail of its filter, and without."""
-HIGHEST = 7800.0
-"""Highest harmonic of the pulse train (Hz)."""
+HIGHEST = audio.RATE / 2
+"""Frequency below which all harmonics of the pulse train lie (Hz)."""
 NOISE = 1 << 17
 """Samples of noise after which it repeats (8 s)."""
 UNVOICED = 150.0
@@ -157,12 +157,14 @@ class SourceFilter(nn.Module):
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
-        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
-        `(batch, time)`. Nothing is drawn but the noise, which is the same in every run."""
+        """The speech of latents `(batch, dimension, latents)` in the voices `speakers`: float32 `(batch, time)`.
+
+        `speakers` are named voices `(batch,)`, or speaker vectors `(batch, voice)`. Nothing is drawn but the noise,
+        which is the same in every run."""
         starts = torch.tensor(lanes.starts, device=latents.device)
         frames = latents.shape[2] * self.upsampling
         pitch = F.pad(lanes.pitch.to(latents), (0, frames - lanes.pitch.shape[1]))
-        return self(latents, pitch, self.speaker(speakers), starts)
+        return self(latents, pitch, speakers if speakers.is_floating_point() else self.speaker(speakers), starts)
 
     def _log_gains(self, logs: Tensor) -> Tensor:
         """Log gains of each bin of the spectrum: `(batch, bands, frames)` → `(batch, frames, bins)`."""
@@ -202,7 +204,7 @@ def interpolated(pitch: Tensor) -> Tensor:
 def pulse_train(logs: Tensor) -> Tensor:
     """Return band-limited pulses of mean power 1 at F0, continuous in phase.
 
-    The sum of cosines Σ cos(kφ) up to `HIGHEST` in closed form; the one that comes or goes is faded.
+    The sum of cosines Σ cos(kφ) below `HIGHEST` in closed form; the one that comes or goes is faded.
 
     Args:
         logs: log F0 by frame, `(batch, frames)`.
@@ -216,13 +218,14 @@ def pulse_train(logs: Tensor) -> Tensor:
     part = (steps % HOP) / HOP
     left, right = logs[:, low], logs[:, (low + 1).clamp(max=frames - 1)]
     f0 = (left + part * (right - left)).exp()
-    phase = (torch.cumsum(f0.double() / audio.RATE, 1) % 1).float() * (2 * math.pi)
-    harmonics = HIGHEST / f0
+    cycles = torch.cumsum(f0.double() / audio.RATE, 1)
+    phase = (cycles - cycles.round()).float() * (2 * math.pi)
+    harmonics = (HIGHEST / f0 - 1).clamp(min=1)
     whole = harmonics.floor()
-    half = phase / 2
-    sine = half.sin()
-    sine = torch.where(sine.abs() < 1e-4, torch.full_like(sine, 1e-4), sine)
-    cosines = ((whole + 0.5) * phase).sin() / (2 * sine) - 0.5
+    sine = (phase / 2).sin()
+    peak = sine.abs() < 1e-4
+    ratio = ((whole + 0.5) * phase).sin() / (2 * torch.where(peak, torch.ones_like(sine), sine))
+    cosines = torch.where(peak, whole + 0.5, ratio) - 0.5
     cosines = cosines + (harmonics - whole) * ((whole + 1) * phase).cos()
     return cosines * (2 / harmonics).sqrt()
 

@@ -22,6 +22,7 @@ class WaveNet(SampleDecoder):
     voice_option = ("condition",)
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = False
+    told_voicing = False
     context = 1
     """Codes on either side of a moment that it is told of."""
 

@@ -51,6 +51,7 @@ class WorldDecoder(nn.Module):
     voice_option = ("voice",)
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = True
+    told_voicing = False
 
     def __init__(
         self,

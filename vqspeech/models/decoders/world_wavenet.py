@@ -41,6 +41,7 @@ class WorldWaveNet(SampleDecoder):
     voice_option = ("frames", "voice")
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = True
+    told_voicing = False
 
     def __init__(
         self,

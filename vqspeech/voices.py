@@ -1,0 +1,84 @@
+"""Voices made from recordings: a speaker vector and a pitch range, in a file of a few kB.
+
+    VOICE.safetensors    `vector` (numbers,), `pitch` (median, deviation of log F0); in its header the name, the seconds
+                         of speech it was made of, and the hash of the model whose vector it is
+
+The voices of a user lie in one folder (`folder`), which `VQSPEECH_VOICES` names, or the system's place for data.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from vqspeech.errors import CheckpointError, SpeakerError
+from vqspeech.models import checkpoint
+
+KIND = "voice"
+_FORBIDDEN = set('/\\:*?"<>|')
+"""Characters that stand in no file name on one system or another."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice: its `name`, the speaker `vector` float32 `(numbers,)`, `pitch`, median and deviation of log F0, and the
+    `seconds` of speech it was made of. `model` is the hash of the model that it is a voice of."""
+
+    name: str
+    vector: np.ndarray
+    pitch: tuple[float, float]
+    model: str
+    seconds: float
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the voice to a file."""
+        about = {"kind": KIND, "name": self.name, "model": self.model, "seconds": self.seconds}
+        tensors = {"vector": torch.from_numpy(self.vector), "pitch": torch.tensor(self.pitch, dtype=torch.float64)}
+        checkpoint.write(Path(path), tensors, about)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Voice":
+        """Return the voice in a file. Raises `CheckpointError` where it is none, or damaged."""
+        tensors, about = checkpoint.read(path)
+        try:
+            vector, pitch = tensors["vector"].float().numpy(), tensors["pitch"].tolist()
+            if about["kind"] != KIND or vector.ndim != 1 or len(pitch) != 2 or not np.isfinite(vector).all():
+                raise ValueError("its numbers are not those of one")
+            return cls(str(about["name"]), vector, (pitch[0], pitch[1]), str(about["model"]), float(about["seconds"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path}: is no voice ({error}); make one with `vqspeech voice make`") from None
+
+
+def folder() -> Path:
+    """Return the folder of the user's voices; it need not exist."""
+    chosen = os.environ.get("VQSPEECH_VOICES")
+    if chosen:
+        return Path(chosen)
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "vqspeech" / "voices"
+
+
+def path_of(name: str) -> Path:
+    """Return where the voice of a name lies. Raises `SpeakerError` for what can be no name of a file."""
+    if name.strip(". ") != name or not name or not name.isprintable() or set(name) & _FORBIDDEN:
+        raise SpeakerError(f"'{name}' can be no name of a voice; use letters, digits, '-' and '_'")
+    return folder() / f"{name}{checkpoint.SUFFIX}"
+
+
+def saved_voices() -> Iterator[Voice | CheckpointError]:
+    """Yield the user's voices by name; for a file that cannot be read the error."""
+    for path in sorted(folder().glob(f"*{checkpoint.SUFFIX}")) if folder().is_dir() else []:
+        if not path.name.startswith("."):
+            try:
+                yield Voice.load(path)
+            except CheckpointError as error:
+                yield error
