@@ -242,7 +242,8 @@ class VoiceTraining:
         halves = {name: tensor.half() for name, tensor in tensors.items()}
         if not all(tensor.isfinite().all() for tensor in halves.values()):
             raise CheckpointError(f"{path}: weights are not finite after step {self.step}; lower the rate")
-        checkpoint.write(path, halves, {**self._kind, "step": self.step, "done": self.done})
+        about = {**self._kind, "options": asdict(self.options), "step": self.step, "done": self.done}
+        checkpoint.write(path, halves, about)
 
     def load(self, path: Path) -> None:
         """Take weights, step and share of time from a file that `save` wrote."""
@@ -262,7 +263,6 @@ class VoiceTraining:
             "latents": self.latents.shape[1],
             "hop": self.hop,
             "speakers": self.train.names,
-            "options": asdict(self.options),
             **self.about,
         }
 

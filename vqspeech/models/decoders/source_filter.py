@@ -10,7 +10,7 @@ waveform models", 2019.
 import math
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import cast
+from typing import Annotated, Literal, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.models.convnext import ConvNeXt
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.reference import Reference
+from vqspeech.schema import Positive, Range, Width
 from vqspeech.torchaudio_functional import functional
 
 HOP = world.FRAME
@@ -61,13 +62,13 @@ class SourceFilter(nn.Module):
         latents: int,
         hop: int,
         speakers: int,
-        channels: int = 256,
-        window: int = 7,
-        bands: int = 80,
-        voice: int = 128,
-        expansion: int = 3,
-        conditioning: str = "codes",
-        temperature: float = 1.0,
+        channels: Width = 256,
+        window: Annotated[int, Range(1, 999, odd=True)] = 7,
+        bands: Annotated[int, Range(2, 512)] = 80,
+        voice: Width = 128,
+        expansion: Annotated[int, Range(1, 64)] = 3,
+        conditioning: Literal["codes", "residual", "soft", "continuous"] = "codes",
+        temperature: Positive = 1.0,
     ):
         super().__init__()
         if hop % HOP:
