@@ -153,7 +153,7 @@ def test_what_a_ctm_may_have(tmp_path):
     path = tmp_path / "a.ctm"
     path.write_bytes(
         b"\xef\xbb\xbfutterance channel start duration phone\r\n;; made by hand\r\n"
-        b"a 1 0 0.5 AA 0.9 lex anna\r\nb A 0.25 0.5 IH\r\n;; more\r\n\r\na 1 0.5 0.5 T\r\n"
+        b"a 1 0 0.5 AA 0.9 lex anna\r\n# a note\r\nb A 0.25 0.5 IH\r\n;; more\r\n\r\na 1 0.5 0.5 T\r\n"
     )
     assert alignment.read(path, "a") == [(0, 0.5, "AA"), (0.5, 1, "T")]
     assert alignment.read(path, "b") == [(0.25, 0.75, "IH")]

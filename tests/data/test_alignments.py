@@ -245,9 +245,15 @@ def test_of_several_files_the_one_with_phones_is_taken(libri, tmp_path, kind):
     assert len(coverage.aligned) == 6 and all("phones" in (one.alignment or "") for one in data)
 
 
-def test_phones_of_a_grid_whose_words_are_damaged(libri, tmp_path):
+def test_phones_of_a_grid_whose_words_and_scores_are_damaged(libri, tmp_path):
     for name in libri.utterances:
         path = mfa(tmp_path / f"{name}.TextGrid")
+        tiers = {
+            "phones": alignment.read(path),
+            "words": alignment.read_words(path),
+            "scores": [Interval(0, 1, "good")],
+        }
+        write_textgrid(path, tiers, 0.5)
         path.write_text(path.read_text().replace('"hoped"', '"hoped'))
     coverage = alignments.found(libri, tmp_path)[1]
     assert len(coverage.aligned) == 6 and not coverage.skipped.reasons

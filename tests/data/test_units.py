@@ -141,7 +141,15 @@ def test_malformed_lines(tmp_path, content, message):
 
 
 @pytest.mark.parametrize(
-    "side", [None, "{", "[]", '{"rate_hz": 50}', '{"rate_hz": 0, "codes": 8, "model": "", "sha256": ""}']
+    "side",
+    [
+        None,
+        "{",
+        "[]",
+        '{"rate_hz": 50}',
+        '{"rate_hz": 0, "codes": 8, "model": "", "sha256": ""}',
+        '{"rate_hz": NaN, "codes": 8, "model": "", "sha256": ""}',
+    ],
 )
 def test_side_file(tmp_path, side):
     write_units(tmp_path / "u", CODES, 50, 8, "m", "ab")
@@ -151,6 +159,12 @@ def test_side_file(tmp_path, side):
         side_file(tmp_path / "u").write_text(side)
     with pytest.raises(UnitsError, match="u.json"):
         read_units(tmp_path / "u")
+
+
+def test_a_side_file_with_a_byte_order_mark(tmp_path):
+    write_units(tmp_path / "u", CODES, 50, 8, "m", "ab")
+    side_file(tmp_path / "u").write_text(side_file(tmp_path / "u").read_text(), encoding="utf-8-sig")
+    assert read_units(tmp_path / "u").model == "m"
 
 
 def test_missing_and_binary(tmp_path):

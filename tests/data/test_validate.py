@@ -76,6 +76,8 @@ IN_TABLES = [
     ("text", b"a-1 gr\xfc\xdfe\n", 1, "not UTF-8", "UTF-8"),
     ("text", "a-1 eins\r\na-2 zwei\r\n", 1, "2 lines end in CRLF", r"sed -i 's/\r$//'"),
     ("text", "a-1 eins\na-2 zw\rei\n", 2, "carriage return within the line", r"sed -i '2s/\r\(.\)/ \1/g'"),
+    ("utt2ali", "a-1 /x.lab\u00a0\n", 1, "the path of 'a-1' ends or begins in white space", "take it off"),
+    ("spk2utt", "a a-2 a-1\nb b-1\n", 1, "the utterances of 'a' are not sorted", "delete spk2utt"),
     ("text", "\ufeffa-1 eins\n", 1, "byte order mark", "sed -i"),
     ("text", "a-1 eins\na-9 neun\n", 2, "'a-9' is not in utt2spk", "delete"),
     ("utt2dur", "a-1 long\n", 1, "duration 'long' of 'a-1'", "write seconds"),
@@ -98,8 +100,8 @@ IN_TABLES = [
 def test_a_fault_in_a_table(folder: Path, file: str, content: str | bytes, line: int, what: str, fix: str):
     (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     only(faults(folder), file, line, what, fix)
-    if what.startswith(("no alignment", "'a-2' lasts")):
-        DataDir.read(folder)  # reading opens and looks for no other file
+    if what.startswith(("no alignment", "'a-2' lasts", "the utterances of 'a' are not sorted")):
+        DataDir.read(folder)  # reading opens and looks for no other file, and finds the speakers in utt2spk
     else:
         with pytest.raises(DataDirError, match=f"{file}"):
             DataDir.read(folder)

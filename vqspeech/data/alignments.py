@@ -179,7 +179,7 @@ def _is_current(utterance: Utterance) -> bool:
     try:
         if os.path.getmtime(path) < os.path.getmtime(utterance.path):
             return False
-        grid, words = alignment.read(path), alignment.read_words(path)
+        grid, words, _ = alignment.read(path), alignment.read_words(path), alignment.read_scores(path)
     except (OSError, AlignmentError):
         return False
     same_length = abs(grid[-1].end - _seconds(utterance)) < _SAME_LENGTH
@@ -193,10 +193,11 @@ def _facts(utterance: Utterance) -> _Facts:
     of_words: list[Interval] = []
     scores: list[Interval] = []
     if path.lower().endswith(".textgrid"):
-        # What is wrong with the words does not cost the phones.
+        # What is wrong with words and scores does not cost the phones.
         with suppress(AlignmentError):
             of_words = alignment.read_words(path)
-        scores = alignment.read_scores(path)
+        with suppress(AlignmentError):
+            scores = alignment.read_scores(path)
     heard, said = [word.label for word in of_words], text.words(utterance.text or "")
     return _Facts(
         seconds,

@@ -16,7 +16,7 @@ from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
 
 _FIELDS = range(5, 9)
-_COMMENT = b";;"
+_COMMENTS = (b";;", b"#")
 
 
 @dataclass
@@ -33,8 +33,8 @@ def index_ctm(path: str | os.PathLike) -> Index:
     """Return what a CTM file holds.
 
     A line that cannot be read spoils the utterance that it names; one whose columns are wrong too, and that names
-    none that is there, the utterance of the line before it as well. Comments (`;;`) are left out, and so is a first
-    line of the names of columns.
+    none that is there, the utterance of the line before it as well. Comments (`;;`, `#`) are left out, and so is a
+    first line of the names of columns.
 
     Raises:
         AlignmentError: the file is in no encoding that holds ASCII.
@@ -99,7 +99,7 @@ def _index(path: str, _changed: int, _size: int) -> Index:
                     raise AlignmentError(f"{path}: not UTF-8 text; convert it: iconv -f UTF-16 -t UTF-8")
                 mark = len(codecs.BOM_UTF8) if line.startswith(codecs.BOM_UTF8) else 0
                 first, line = first + mark, line[mark:]
-            if line.startswith(_COMMENT):
+            if line.startswith(_COMMENTS):
                 continue
             try:
                 fields = line.decode().split()

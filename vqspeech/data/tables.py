@@ -260,6 +260,11 @@ class Tables:
             for utterance, row in rows.items():
                 if utterance not in self.utt2spk:
                     self._fault(name, row.line, f"utterance '{utterance}' is not in utt2spk", "delete the line")
+        for name, rows in (("wav.scp", self.wav), ("utt2ali", self.utt2ali)):
+            for utterance, row in rows.items():
+                if row.value != row.value.strip():
+                    what = f"the path of '{utterance}' ends or begins in white space ({row.value!a})"
+                    self._fault(name, row.line, what, "take it off, and off the name of the file")
         for utterance, (line, value) in self.utt2dur.items():
             try:
                 seconds = float(value)

@@ -180,7 +180,7 @@ def _description(path: str | os.PathLike) -> dict:
     if not side.is_file():
         raise UnitsError(f"{side}: no such file; it says what the codes in {Path(path).name} are, copy it beside them")
     try:
-        described = json.loads(side.read_text(encoding="utf-8"))
+        described = json.loads(side.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise UnitsError(f"{side}: not JSON ({error}); encode again") from None
     kinds = {"rate_hz": (int, float), "codes": int, "model": str, "sha256": str}
@@ -191,6 +191,6 @@ def _description(path: str | os.PathLike) -> dict:
     ]
     if wrong:
         raise UnitsError(f"{side}: lacks {', '.join(wrong)}, or holds something else there; encode again")
-    if described["rate_hz"] <= 0 or described["codes"] < 1:
+    if not 0 < described["rate_hz"] < float("inf") or described["codes"] < 1:
         raise UnitsError(f"{side}: rate_hz and codes must be more than 0; encode again")
     return described

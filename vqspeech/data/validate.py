@@ -57,7 +57,7 @@ def _missing(tables: Tables) -> list[Fault]:
     found = []
     for name, rows, what in (("wav.scp", tables.wav, "recording"), ("utt2ali", tables.utt2ali, "alignment")):
         for line, value in rows.values():
-            if not value or (name == "wav.scp" and is_pipe(value)):
+            if not value or value != value.strip() or (name == "wav.scp" and is_pipe(value)):
                 continue  # the tables' fault already
             if not os.path.isfile(value):
                 here = "" if os.path.isabs(value) else f", seen from {os.getcwd()}"
@@ -72,14 +72,20 @@ def _missing(tables: Tables) -> list[Fault]:
 
 
 def _out_of_order(tables: Tables) -> list[Fault]:
-    """The first place where utterances are not sorted by speaker."""
+    """The first place where utterances are not sorted by speaker, and lines of `spk2utt` that are not sorted."""
+    found = []
+    for speaker, (line, value) in tables.spk2utt.items():
+        if value.split() != sorted(value.split()):
+            fix = f"delete spk2utt; vqspeech subset {tables.folder} --out NEW writes it anew"
+            what = f"the utterances of '{speaker}' are not sorted as bytes"
+            found.append(Fault(os.fspath(tables.folder / "spk2utt"), line, what, fix))
     pairs = out_of_order({name: row.value for name, row in tables.utt2spk.items()})
     if not pairs:
-        return []
+        return found
     (line, speaker), before = tables.utt2spk[pairs[0][1]], tables.utt2spk[pairs[0][0]].value
     what = f"'{pairs[0][1]}' of '{speaker}' behind '{pairs[0][0]}' of '{before}': not sorted by speaker, as Kaldi wants"
     fix = "let no speaker's id be the beginning of another's: rename one in all files, or its folder, and prepare again"
-    return [Fault(os.fspath(tables.folder / "utt2spk"), line, what, fix)]
+    return [*found, Fault(os.fspath(tables.folder / "utt2spk"), line, what, fix)]
 
 
 def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
