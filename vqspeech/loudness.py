@@ -27,6 +27,7 @@ CUTOFF = 30.0
 """Cut-off of the high-pass filter (Hz, Butterworth of order 2): voices reach down to 55 Hz."""
 _ONSET = RATE // 10
 """Samples of whose mean a recording's first offset is (100 ms)."""
+_BLOCK = 1000 * FRAME
 SCALE = 32_768
 """Integer samples of a waveform at 1."""
 
@@ -48,11 +49,16 @@ def normalise(blocks: np.ndarray | Iterable[np.ndarray]) -> Normalised:
     Returns:
         The samples with speech at `LEVEL`, and the gain they were given.
     """
-    pieces = [blocks] if isinstance(blocks, np.ndarray) else blocks
-    wave = np.concatenate([np.zeros(0, np.float32), *_high_passed(pieces)])
-    gain = speech_gain(frame_powers(wave))
-    wave *= np.float32(gain * SCALE)
-    return Normalised(np.clip(np.rint(wave, out=wave), -SCALE, SCALE - 1).astype(np.int16), gain)
+    pieces = [*_high_passed([blocks] if isinstance(blocks, np.ndarray) else blocks)]
+    gain = speech_gain(np.concatenate([np.zeros(0), *_powers(pieces)]))
+    samples = np.empty(sum(map(len, pieces)), np.int16)
+    end = len(samples)
+    while pieces:  # a long recording is not held twice
+        piece = pieces.pop()
+        piece *= np.float32(gain * SCALE)
+        samples[end - len(piece) : end] = np.clip(np.rint(piece, out=piece), -SCALE, SCALE - 1)
+        end -= len(piece)
+    return Normalised(samples, gain)
 
 
 def waveform(samples: np.ndarray) -> np.ndarray:
@@ -64,6 +70,21 @@ def frame_powers(wave: np.ndarray) -> np.ndarray:
     """Return the mean power of each frame of a waveform `(time,)`: float64 `(frames,)`, a last part frame included."""
     wave = np.pad(wave, (0, -len(wave) % FRAME)).reshape(-1, FRAME)
     return np.einsum("ft,ft->f", wave, wave, dtype=np.float64) / FRAME
+
+
+def _powers(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The power of each frame of a waveform that comes in consecutive pieces."""
+    held = np.zeros(0, np.float32)
+    for piece in pieces:
+        held = np.concatenate([held, piece])
+        whole = len(held) // FRAME * FRAME
+        yield frame_powers(held[:whole])
+        held = held[whole:]
+    yield frame_powers(held)
+
+
+def _waveforms(samples: np.ndarray) -> Iterator[np.ndarray]:
+    return (waveform(samples[start : start + _BLOCK]) for start in range(0, len(samples), _BLOCK))
 
 
 def smooth_powers(powers: np.ndarray) -> np.ndarray:
@@ -90,22 +111,43 @@ def restore(sound: np.ndarray, source: Normalised) -> np.ndarray:
     """Give what a model says the level of its source, and the silence of its pauses.
 
     Args:
-        sound: What the model made of `source`, float32 `(time,)`, no longer than it.
+        sound: What the model made of `source`, float32 `(time,)`.
         source: The recording it was made of.
 
     Returns:
-        float32 `(time,)`, at the source's level. Where the source does not speak, no frame has more power than the
-        source's own.
+        float32 `(time,)`, as long as the source at most, and at its level. Where the source does not speak, no frame
+        has more power than the source's own.
     """
-    given = waveform(source.samples[: len(sound)])
-    powers = frame_powers(given)
+    cut = Normalised(source.samples[: len(sound)], source.gain)
+    return np.concatenate([np.zeros(0, np.float32), *restore_parts([sound], cut)])
+
+
+def restore_parts(parts: Iterable[np.ndarray], source: Normalised) -> Iterator[np.ndarray]:
+    """As `restore`, of a sound that comes in consecutive parts, together as long as the source; so does the result."""
+    powers = np.concatenate([np.zeros(0), *_powers(_waveforms(source.samples))])
     silent = smooth_powers(powers) < ratio(LEVEL - RANGE)
-    made = frame_powers(sound)
-    gains = np.ones(len(made))
-    gains[silent] = np.sqrt(np.minimum(1.0, powers[silent] / np.maximum(made[silent], 1e-20)))
-    edges = np.minimum(np.r_[gains[:1], gains], np.r_[gains, gains[-1:]])  # at both ends of each frame
-    contour = np.linspace(edges[:-1], edges[1:], FRAME, endpoint=False, axis=1).reshape(-1)[: len(sound)]
-    return (sound * contour / source.gain).astype(np.float32)
+    left, frame, before = len(source.samples), 0, None
+    held = np.zeros(0, np.float32)
+    for part in chain(parts, [None]):
+        if part is not None:
+            held = np.concatenate([held, part[: max(0, left)]])
+            left -= len(part)
+        # The gain at the end of a frame is known when the next frame is.
+        count = -(-len(held) // FRAME) if part is None else len(held) // FRAME
+        done = count if part is None else count - 1
+        if done < 1:
+            continue
+        there = slice(frame, frame + count)
+        made = frame_powers(held[: count * FRAME])
+        gains = np.ones(count)
+        quiet = silent[there]
+        gains[quiet] = np.sqrt(np.minimum(1.0, powers[there][quiet] / np.maximum(made[quiet], 1e-20)))
+        edges = np.r_[gains[0] if before is None else before, gains, gains[-1]]
+        edges = np.minimum(edges[:-1], edges[1:])  # at both ends of each frame
+        contour = np.linspace(edges[:-1], edges[1:], FRAME, endpoint=False, axis=1)[:done].reshape(-1)
+        sound, held = held[: done * FRAME], held[done * FRAME :]
+        yield (sound * contour[: len(sound)] / source.gain).astype(np.float32)
+        frame, before = frame + done, gains[done - 1]
 
 
 def ratio(decibels: float) -> float:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from vqspeech import loudness
 from vqspeech.audio import RATE
 
 FRAME = 160
@@ -37,15 +38,15 @@ def frames_in(samples: int) -> int:
 def log_f0(wave: np.ndarray) -> np.ndarray:
     """Natural log of F0 in Hz, 0 where unvoiced: float64 `(frames,)` (DIO and StoneMask), a minute at a time.
 
-    F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below `_HUM_FREE` it counts only where the speech repeats at that
+    `wave` is a waveform, or int16 samples as dumps hold them. F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below `_HUM_FREE` it counts only where the speech repeats at that
     period (`_repeats`): mains hum does not make a voice of 50 or 60 Hz."""
-    wave = _padded(wave)
     step, margin = _MINUTE * FRAME, 100 * FRAME
     logs = []
     for start in range(0, len(wave), step):
         first = max(0, start - margin)
-        piece = _log_f0(wave[first : start + step + margin])
-        logs.append(piece[(start - first) // FRAME :][:_MINUTE])
+        piece = wave[first : start + step + margin]
+        found = _log_f0(_padded(loudness.waveform(piece) if piece.dtype == np.int16 else piece))
+        logs.append(found[(start - first) // FRAME :][:_MINUTE])
     return np.concatenate(logs)
 
 

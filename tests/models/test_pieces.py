@@ -12,7 +12,7 @@ from vqspeech import audio
 from vqspeech.models import pieces
 from vqspeech.models.decoders import Sampling, WorldWaveNet
 from vqspeech.models.decoders.samples import SampleDecoder
-from vqspeech.models.pieces import Cutting, joined
+from vqspeech.models.pieces import Cutting, join
 
 CPU = torch.device("cpu")
 
@@ -29,7 +29,7 @@ def test_every_sample_is_there_once(codes, step, overlap, hop, before, behind):
         assert 0 < stop - start <= step + overlap
         parts[i].append(waves[i][start * hop : stop * hop])
     for wave, sounds in zip(waves, parts, strict=True):
-        np.testing.assert_allclose(cutting.joined(sounds, hop), wave, rtol=1e-6)
+        np.testing.assert_allclose(np.concatenate([*cutting.join(sounds, hop)]), wave, rtol=1e-6)
 
 
 def test_pieces_are_joined_where_they_are_alike_within_the_overlap():
@@ -40,7 +40,7 @@ def test_pieces_are_joined_where_they_are_alike_within_the_overlap():
         one[1000:1200] = two[:200] = 0  # silence in both, but before the overlap counts
         one[-200:] = two[1800:2000] = 0  # and too close to the end
         two[place : place + 200] = one[1000 + place : 1000 + place + 200]
-        whole = joined([one, two], 2000, before=400, behind=300)
+        whole = np.concatenate([*join([one, two], 2000, before=400, behind=300)])
         assert np.array_equal(whole[1000 : 1000 + place], one[1000 : 1000 + place])
         assert np.array_equal(whole[1000 + place + 200 :], two[place + 200 :])
 
@@ -49,7 +49,7 @@ def test_pieces_are_joined_where_they_are_alike_within_the_overlap():
 @given(st.integers(0, 99), st.floats(80, 300), st.floats(80, 300))
 def test_no_step_is_larger_than_within_the_pieces(seed, f0, other):
     one, two = buzz(0.5, f0, seed), buzz(0.5, other, seed + 1)
-    whole = joined([one, two], 4000, before=1000, behind=64)
+    whole = np.concatenate([*join([one, two], 4000, before=1000, behind=64)])
     assert len(whole) == 12000
     within = max(np.abs(np.diff(one)).max(), np.abs(np.diff(two)).max())
     assert np.abs(np.diff(whole)).max() <= within

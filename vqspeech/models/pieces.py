@@ -1,6 +1,6 @@
 """Long utterances in pieces that are decoded side by side, and put together again."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ from vqspeech.models.decoders import Decoder, Sampling, SourceFilter, WorldDecod
 PIECE = 20.0
 """Seconds of a decoded piece, at most; memory does not grow beyond it."""
 LANES = 32
-"""Pieces that are decoded side by side."""
+"""Pieces that are decoded side by side, at most."""
+SECONDS = 8 * (PIECE + 1)
+"""Seconds that decoders decode at once which draw nothing: more of them take more memory and no less time."""
 OVERLAP = 0.5
 """Seconds by which pieces overlap, and within which they are joined."""
 MEETING = 0.3
@@ -25,12 +27,13 @@ _LOUDNESS = 0.1
 @dataclass(frozen=True)
 class Cutting:
     """Pieces of `step + overlap` codes, one every `step`, joined within those of the overlap that come after `before`
-    and ahead of the last `behind`."""
+    and ahead of the last `behind`; `lanes` of them are decoded side by side."""
 
     step: int
     overlap: int
     before: int = 0
     behind: int = 0
+    lanes: int = LANES
 
     @classmethod
     def of(cls, decoder: Decoder, codes: Sequence[int], how: Sampling, device: torch.device) -> "Cutting":
@@ -38,7 +41,8 @@ class Cutting:
         when its receptive field is full; what it is told at either end lacks the context beyond."""
         longest, overlap = (int(seconds * audio.RATE) // decoder.hop for seconds in (PIECE, OVERLAP))
         if isinstance(decoder, WorldDecoder | SourceFilter):
-            return cls(longest, overlap)
+            seconds = min(max(codes), longest + overlap) * decoder.hop / audio.RATE
+            return cls(longest, overlap, lanes=max(1, min(LANES, int(SECONDS / seconds))))
         if how.exact:
             return cls(max(codes), 0)
         behind = decoder.context
@@ -54,16 +58,20 @@ class Cutting:
             for start in range(0, max(1, count - self.overlap), self.step)
         ]
 
-    def joined(self, sounds: Sequence[np.ndarray], hop: int) -> np.ndarray:
-        """The waveform of the pieces of an utterance."""
-        return joined(sounds, self.overlap * hop, self.before * hop, self.behind * hop)
+    def join(self, sounds: Iterable[np.ndarray], hop: int) -> Iterator[np.ndarray]:
+        """The waveform of the pieces of an utterance, as much of it at a time as the pieces to come leave alone."""
+        return join(sounds, self.overlap * hop, self.before * hop, self.behind * hop)
 
 
-def joined(pieces: Sequence[np.ndarray], overlap: int, before: int = 0, behind: int = 0, fade: int = 160) -> np.ndarray:
+def join(
+    pieces: Iterable[np.ndarray], overlap: int, before: int = 0, behind: int = 0, fade: int = 160
+) -> Iterator[np.ndarray]:
     """Pieces of a waveform, each overlapping the next by `overlap` samples, cross-faded over `fade` where they differ
-    least and are quietest, after the first `before` and ahead of the last `behind` samples of the overlap."""
-    whole = pieces[0]
-    for following in pieces[1:]:
+    least and are quietest, after the first `before` and ahead of the last `behind` samples of the overlap. The waveform
+    comes in consecutive parts: all that the next piece does not overlap."""
+    pieces = iter(pieces)
+    whole = next(pieces)
+    for following in pieces:
         width = min(overlap, len(following), len(whole))
         at, until = min(before, width // 2), max(width - behind, width // 2)
         old, new = whole[len(whole) - width :][at:until], following[at:until]
@@ -74,4 +82,7 @@ def joined(pieces: Sequence[np.ndarray], overlap: int, before: int = 0, behind: 
         old, new = whole[len(whole) - width + at :][:length], following[at : at + length]
         seam = old + ramp * (new - old)  # exact where they are equal
         whole = np.concatenate([whole[: len(whole) - width + at], seam, following[at + length :]])
-    return whole
+        settled = max(0, len(whole) - overlap)
+        yield whole[:settled]
+        whole = whole[settled:].copy()  # or it would hold all of it in memory
+    yield whole

@@ -2,8 +2,10 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,12 +15,13 @@ from vqspeech import audio, loudness, world
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
 from vqspeech.errors import AudioError, ConfigError, SpeakerError
+from vqspeech.loudness import Normalised
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
 from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, SourceFilter, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
-from vqspeech.models.pieces import LANES, Cutting
+from vqspeech.models.pieces import Cutting
 from vqspeech.models.reference import average_vectors, reference_pieces
 from vqspeech.pitch import falling_pitch, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
@@ -27,6 +30,15 @@ VoiceName = str | int | Voice
 """A voice of the model by its name, or one made of recordings."""
 SHORTEST = 1.0
 """Seconds of speech that a voice is made of at least."""
+
+
+class Source(NamedTuple):
+    """A recording that is to be said in other voices: as models see it; what the decoder is conditioned on, codes
+    `(codes,)` or vectors `(codes, dimension)`; the log F0 of its frames `(frames,)`, for a decoder that is told it."""
+
+    normalised: Normalised
+    codes: np.ndarray
+    logs: np.ndarray | None
 
 
 class VQVAE(Coder):
@@ -134,46 +146,62 @@ class VQVAE(Coder):
         """
         return self.decode_many([codes], [speaker], [pitch], **sampling)[0]
 
-    @torch.inference_mode()
     def decode_many(
         self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
     ) -> list[np.ndarray]:
         """As `decode`, for several utterances in one batch, cut into pieces where they are long."""
+        return _collected(self.decode_parts(codes, speakers, pitches, **sampling))
+
+    def decode_parts(
+        self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `decode_many`, a part at a time: (number of the utterance, its next samples). Memory is that of the pieces
+        that are decoded at once, however long the utterances are."""
         check_counts(codes=codes, speakers=speakers, pitches=pitches)
         codes = [self._checked(one) for one in codes]
         pitches = [None if one is None else check_pitch(one) for one in pitches]
         if not codes:
-            return []
+            return
         how = Sampling(**sampling)
-        seeds = [how.seed] * len(codes) if isinstance(how.seed, int) else how.seed
         cutting = Cutting.of(self.decoder, [len(one) for one in codes], how, self.device)
+        for i, pieces in groupby(self._pieces(cutting, codes, speakers, pitches, how), itemgetter(0)):
+            for part in cutting.join((piece for _, piece in pieces), self.hop):
+                yield i, part
+
+    @torch.inference_mode()
+    def _pieces(
+        self,
+        cutting: Cutting,
+        codes: Sequence[np.ndarray],
+        speakers: Sequence[VoiceName],
+        pitches: Sequence[np.ndarray | None],
+        how: Sampling,
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """The pieces of utterances, in order, each with the number of its utterance."""
+        seeds = [how.seed] * len(codes) if isinstance(how.seed, int) else how.seed
         cuts = cutting.pieces([len(one) for one in codes])
         frames_per_code = self.hop / world.FRAME
         longest = max(stop - start for _, start, stop in cuts)
-        padded = np.zeros((len(cuts), longest, *codes[0].shape[1:]), dtype=codes[0].dtype)
-        contours = np.zeros((len(cuts), world.frames_in(longest * self.hop)), dtype=np.float32)
-        for row, (i, start, stop) in enumerate(cuts):
-            padded[row, : stop - start] = codes[i][start:stop]
-            contour = pitches[i]
-            if contour is not None:
-                part = contour[int(start * frames_per_code) :][: contours.shape[1]]
-                contours[row, : len(part)] = part
         voices = self._voices([speakers[i] for i, _, _ in cuts])
-        lengths = torch.tensor([stop - start for _, start, stop in cuts], device=self.device)
-        sounds: list[np.ndarray] = []
-        for rows in np.array_split(range(len(cuts)), -(-len(cuts) // LANES)):
+        for rows in np.array_split(range(len(cuts)), -(-len(cuts) // cutting.lanes)):
             part = slice(rows[0], rows[-1] + 1)
+            padded = np.zeros((len(rows), longest, *codes[0].shape[1:]), dtype=codes[0].dtype)
+            contours = np.zeros((len(rows), world.frames_in(longest * self.hop)), dtype=np.float32)
+            for row, (i, start, stop) in enumerate(cuts[part]):
+                padded[row, : stop - start] = codes[i][start:stop]
+                contour = pitches[i]
+                if contour is not None:
+                    shown = contour[int(start * frames_per_code) :][: contours.shape[1]]
+                    contours[row, : len(shown)] = shown
+            lengths = torch.tensor([stop - start for _, start, stop in cuts[part]], device=self.device)
             own, starts = [seeds[i] for i, _, _ in cuts[part]], [start * self.hop for _, start, _ in cuts[part]]
-            lanes = Lanes(lengths[part] * self.hop, torch.from_numpy(contours[part]), own, starts, how)
-            mask = torch.arange(longest, device=self.device) < lengths[part, None]
-            given = torch.from_numpy(padded[part]).to(self.device)
+            lanes = Lanes(lengths * self.hop, torch.from_numpy(contours), own, starts, how)
+            mask = torch.arange(longest, device=self.device) < lengths[:, None]
+            given = torch.from_numpy(padded).to(self.device)
             latents = given.transpose(1, 2) if given.is_floating_point() else self.quantizer.lookup(given)
-            latents = latents * mask[:, None]
-            sounds += [*self.decoder.waveforms(latents, voices[part], lanes).cpu().numpy()]
-        pieces: list[list[np.ndarray]] = [[] for _ in codes]
-        for (i, start, stop), sound in zip(cuts, sounds, strict=True):
-            pieces[i].append(sound[: (stop - start) * self.hop])
-        return [cutting.joined(parts, self.hop) for parts in pieces]
+            sounds = self.decoder.waveforms(latents * mask[:, None], voices[part], lanes).cpu().numpy()
+            for (i, start, stop), sound in zip(cuts[part], sounds, strict=True):
+                yield i, sound[: (stop - start) * self.hop]
 
     def _checked(self, codes: Any) -> np.ndarray:
         """Codes, or what soft codes and continuous latents are, float32 `(codes, dimension)`."""
@@ -299,19 +327,37 @@ class VQVAE(Coder):
         for name in speakers:
             self.check_voice(name)
         given = list(waves)  # the rows of a tensor are new with every look
-        once = {id(wave): audio.to_waveform(wave, sample_rate) for wave in given}  # a grid has each source once
-        sources = {key: loudness.normalise(wave) for key, wave in once.items()}
-        encoded = {key: self.conditions_of(source.samples) for key, source in sources.items()}
-        pitches: list[Any] = [None] * len(given)
-        if self.decoder.told_pitch:
-            logs = {key: world.log_f0(loudness.waveform(source.samples)) for key, source in sources.items()}
-            pitches = [self.carried_pitch(logs[id(wave)], name) for wave, name in zip(given, speakers, strict=True)]
-        decoded = self.decode_many([encoded[id(wave)] for wave in given], speakers, pitches, **sampling)
-        cut = [sound[: len(once[id(wave)])] for sound, wave in zip(decoded, given, strict=True)]
-        return [loudness.restore(sound, sources[id(wave)]) for sound, wave in zip(cut, given, strict=True)]
+        once = {id(wave): wave for wave in given}  # a grid has each source once for every target
+        sources = {key: self.source([audio.to_waveform(wave, sample_rate)]) for key, wave in once.items()}
+        return _collected(self.convert_parts([sources[id(wave)] for wave in given], speakers, **sampling))
+
+    def source(self, blocks: Iterable[np.ndarray]) -> Source:
+        """What conversions need of a recording that comes in blocks of its waveform: all but the voice."""
+        normalised = loudness.normalise(blocks)
+        codes = self.conditions_of(normalised.samples)
+        return Source(normalised, codes, world.log_f0(normalised.samples) if self.decoder.told_pitch else None)
+
+    def convert_parts(
+        self, sources: Sequence[Source], speakers: Sequence[VoiceName], **sampling: Any
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """What several recordings say, each in another voice, a part at a time as `decode_parts` has it: (number of the
+        recording, the next samples)."""
+        pitches = [
+            None if source.logs is None else self.carried_pitch(source.logs, name)
+            for source, name in zip(sources, speakers, strict=True)
+        ]
+        parts = self.decode_parts([source.codes for source in sources], speakers, pitches, **sampling)
+        for i, said in groupby(parts, itemgetter(0)):
+            for part in loudness.restore_parts((part for _, part in said), sources[i].normalised):
+                yield i, part
 
     def reconstruct(
         self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any
     ) -> np.ndarray:
         """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""
         return self.convert(wave, speaker, sample_rate, **sampling)
+
+
+def _collected(parts: Iterable[tuple[int, np.ndarray]]) -> list[np.ndarray]:
+    """The waveform of each utterance whose parts come in order."""
+    return [np.concatenate([part for _, part in some]) for _, some in groupby(parts, itemgetter(0))]
