@@ -1,6 +1,7 @@
 """Sound files as they come: every bad one is named with its fix, every good one becomes the same waveform."""
 
 import array
+import errno
 import os
 import tracemalloc
 import wave as wave_module
@@ -294,22 +295,43 @@ def test_write(name: str, tmp_path: Path):
     assert [path.name for path in (tmp_path / name).parent.iterdir()] == [Path(name).name], "and no temporary"
 
 
-@pytest.mark.parametrize("name", ["a", "a.txt", "a.raw"])
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.raw", "a.m4a", "a.wve", "a.sd2"])
 def test_write_needs_an_ending(name: str, tmp_path: Path):
     with pytest.raises(AudioError, match=r"end it in \.wav"):
         audio.write(tmp_path / name, sine(audio.RATE))
     assert not list(tmp_path.iterdir())
 
 
-def test_write_to_a_full_disk(tmp_path: Path):
+@pytest.mark.parametrize("kind", ["wav", "flac", "ogg", "opus", "mp3", "aiff"])
+def test_write_to_a_full_disk(kind: str, tmp_path: Path):
+    """Vorbis too, whose encoder of libsndfile says nothing."""
     resource = pytest.importorskip("resource")
-    path = tmp_path / "a.wav"
+    path = tmp_path / f"a.{kind}"
     audio.write(path, sine(audio.RATE, 0.01))
     old, most = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most[1]))
     try:
-        with pytest.raises(OSError, match="disk full"):
-            audio.write(path, sine(audio.RATE, 2.0))
+        with pytest.raises(OSError, match=str(path)) as raised:
+            audio.write(path, np.random.default_rng(0).uniform(-0.5, 0.5, 64_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, most)
-    assert path.read_bytes() == old and os.listdir(tmp_path) == ["a.wav"]
+    assert raised.value.errno == errno.EFBIG, "as the system has it"
+    assert path.read_bytes() == old and os.listdir(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize(
+    "ending", ["aif", "aiff", "au", "caf", "flac", "mp3", "oga", "ogg", "opus", "rf64", "snd", "w64", "wav", "wave"]
+)
+def test_kinds_that_are_written(ending: str, tmp_path: Path):
+    path = tmp_path / os.fsdecode(b"caf\xe9." + ending.encode())  # not text, and a name all the same
+    audio.write(path, sine(audio.RATE))
+    header = audio.info(path)
+    assert header.rate == audio.RATE and header.seconds == pytest.approx(1.0, abs=0.1)
+
+
+def test_write_in_parts(tmp_path: Path):
+    wave = sine(audio.RATE)
+    audio.write(tmp_path / "a.wav", wave)
+    parts = iter([wave[:0], wave[:7], wave[7:9000], wave[9000:]])
+    assert audio.write_parts(tmp_path / "b.wav", parts) == len(wave)
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()

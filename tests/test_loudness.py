@@ -84,3 +84,13 @@ def test_a_click_is_no_speech():
     click = np.zeros(16000, np.float32)
     click[8000:8030] = 0.9
     assert loudness.normalise(np.r_[SPEECH, click]).gain == pytest.approx(loudness.normalise(SPEECH).gain, rel=0.01)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 40_000), max_size=6))
+def test_parts_are_restored_as_the_whole(cuts):
+    source = loudness.normalise(np.r_[np.zeros(5000, np.float32), SPEECH, noise(0.5, -70)])
+    sound = buzz(len(source.samples) / 16000, 200)
+    parts = [*np.split(sound, sorted(cuts)), sound[:99]]  # what is behind the source's end is cut off
+    found = [*loudness.restore_parts(iter(parts), source)]
+    np.testing.assert_array_equal(np.concatenate(found), loudness.restore(sound, source))

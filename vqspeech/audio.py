@@ -4,12 +4,14 @@ Files are read by soundfile (else by ffmpeg, where it is here) and resampled by 
 mono samples in [-1, 1] at `RATE`.
 """
 
+import io
 import math
 import numbers
 import os
 import shlex
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import soundfile
@@ -24,6 +26,8 @@ LEVELS = 256
 """Number of µ-law levels (8 bits)."""
 MIDPOINT = 128
 """The µ-law level of silence, from which generation starts."""
+WRITTEN = ".wav, .flac, .ogg, .opus, .mp3, .aiff, .au, .caf or .w64"
+"""Endings of the common kinds of sound files that `write` writes."""
 LOUDEST = 32.0
 """Largest sample that is believed, 30 dB beyond full scale; what is larger is on the scale of integers."""
 _BLOCK = 1 << 20
@@ -195,8 +199,22 @@ def _checked_rate(rate: Any) -> float:
 
 def writable(path: str | os.PathLike) -> bool:
     """Whether the ending of `path` names a kind of sound file that `write` writes."""
-    kind = os.path.splitext(path)[1][1:].upper()
-    return kind in soundfile.available_formats() and kind != "RAW"
+    return _kind(path)[0] in soundfile.available_formats()
+
+
+def check_writable(path: str | os.PathLike) -> None:
+    """Raise `AudioError` where `writable` is false, with the kinds that can be written."""
+    if not writable(path):
+        ending = os.path.splitext(path)[1] or "no ending"
+        raise AudioError(f"{path}: sound files of that kind ({ending}) cannot be written; end it in {WRITTEN}")
+
+
+def _kind(path: str | os.PathLike) -> tuple[str, str | None]:
+    """Format and subtype, as soundfile has them, that the ending of `path` stands for."""
+    ending = os.path.splitext(os.fspath(path))[1][1:].lower()
+    name = {"aif": "AIFF", "oga": "OGG", "opus": "OGG", "snd": "AU", "wave": "WAV"}.get(ending, ending.upper())
+    # The last four are raw samples, what needs a fork of the file system, and what has a rate of its own.
+    return "" if name in ("RAW", "SD2", "WVE", "XI") else name, "OPUS" if ending == "opus" else None
 
 
 def write(path: str | os.PathLike, wave: Any, rate: int = RATE) -> None:
@@ -205,16 +223,53 @@ def write(path: str | os.PathLike, wave: Any, rate: int = RATE) -> None:
     Raises `AudioError` where the ending names no kind of sound file, `WaveformError` for what is no waveform, as
     `to_waveform` does, `OSError` where the disk is full.
     """
-    if not writable(path):
-        raise AudioError(f"{path}: the ending names no kind of sound file; end it in .wav or .flac")
-    wave, rate = np.clip(to_waveform(wave), -1.0, 1.0), round(_checked_rate(rate))
-    with replaced(path) as temporary:
+    check_writable(path)
+    write_parts(path, [to_waveform(wave)], round(_checked_rate(rate)))
+
+
+def write_parts(path: str | os.PathLike, parts: Iterable[np.ndarray], rate: int = RATE) -> int:
+    """As `write`, of a waveform that comes in consecutive parts, float32 `(time,)`; returns its length in samples."""
+    check_writable(path)
+    kind, subtype = _kind(path)
+    samples = 0
+    with replaced(path) as temporary, _Output(temporary, path) as output:
         try:
-            with soundfile.SoundFile(temporary, "w", rate, 1) as file:
-                for start in range(0, len(wave), _BLOCK):  # the Vorbis encoder crashes on ten minutes in one go
-                    file.write(wave[start : start + _BLOCK])
-        except soundfile.LibsndfileError as error:
-            raise OSError(f"{path}: cannot be written ({error}); is the disk full?") from None
+            with soundfile.SoundFile(cast(BinaryIO, output), "w", rate, 1, subtype, format=kind) as file:
+                for part in parts:
+                    samples += len(part)
+                    for start in range(0, len(part), _BLOCK):  # the Vorbis encoder crashes on ten minutes in one go
+                        file.write(np.clip(part[start : start + _BLOCK], -1.0, 1.0))
+                        output.check()
+            output.check()
+        except (soundfile.LibsndfileError, AssertionError) as error:  # the latter where less was written than given
+            output.check()
+            if isinstance(error, AssertionError):
+                raise
+            raise AudioError(f"{path}: cannot be written ({error}); end it in .wav") from None
+    return samples
+
+
+class _Output(io.FileIO):
+    """A file that libsndfile writes to. It passes over some errors in silence, and tells no reason of the others."""
+
+    def __init__(self, temporary: Path, path: str | os.PathLike):
+        super().__init__(temporary, "w")
+        self.path, self.error = os.fspath(path), None
+
+    def write(self, data: Any, /) -> int:
+        view = memoryview(data).cast("B")
+        written = 0
+        try:
+            while written < len(view):
+                written += super().write(view[written:]) or 0
+        except OSError as error:
+            self.error = OSError(error.errno, error.strerror, self.path)
+        return written
+
+    def check(self) -> None:
+        """Raises what kept it from being written."""
+        if self.error is not None:
+            raise self.error
 
 
 def mulaw(wave: np.ndarray) -> np.ndarray:

@@ -38,8 +38,9 @@ def frames_in(samples: int) -> int:
 def log_f0(wave: np.ndarray) -> np.ndarray:
     """Natural log of F0 in Hz, 0 where unvoiced: float64 `(frames,)` (DIO and StoneMask), a minute at a time.
 
-    `wave` is a waveform, or int16 samples as dumps hold them. F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below `_HUM_FREE` it counts only where the speech repeats at that
-    period (`_repeats`): mains hum does not make a voice of 50 or 60 Hz."""
+    `wave` is a waveform, or int16 samples as dumps hold them. F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below
+    `_HUM_FREE` it counts only where the speech repeats at that period (`_repeats`): mains hum does not make a voice of
+    50 or 60 Hz."""
     step, margin = _MINUTE * FRAME, 100 * FRAME
     logs = []
     for start in range(0, len(wave), step):

@@ -161,6 +161,30 @@ def test_long_input_is_decoded_in_pieces(monkeypatch):
     assert np.abs(np.diff(cut)).max() < 1.2 * np.abs(np.diff(whole)).max(), "no step where pieces meet"
 
 
+@pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet"])
+def test_parts_are_the_whole_and_come_before_it_ends(name, monkeypatch):
+    made, waves, voices = model(name), [buzz(2.2, 120), buzz(0.4, 150)], ["high", "low"]
+    monkeypatch.setattr(pieces, "PIECE", 0.5)
+    monkeypatch.setattr(pieces, "SECONDS", 2.0)
+    whole, batches, decoded = made.convert_many(waves, voices, seed=1), [], made.decoder.waveforms
+
+    def counted(latents, voices, lanes):
+        batches.append(len(latents))
+        return decoded(latents, voices, lanes)
+
+    monkeypatch.setattr(made.decoder, "waveforms", counted)
+    parts, numbers, seen = [[], []], [], []
+    for i, part in made.convert_parts([made.source([wave[:9000], wave[9000:]]) for wave in waves], voices, seed=1):
+        parts[i].append(part)
+        numbers.append(i)
+        seen.append(len(batches))
+    assert numbers == sorted(numbers)
+    for found, wave in zip(parts, whole, strict=True):
+        np.testing.assert_array_equal(np.concatenate(found), wave)
+    if name == "librispeech_world":
+        assert max(batches) <= 2 < len(batches) and seen[0] < len(batches), "the first part before all are decoded"
+
+
 def test_checkpoint_round_trip(tmp_path):
     made, wave = model(), buzz(0.5, 150)
     made.save_pretrained(tmp_path / "a.safetensors")
