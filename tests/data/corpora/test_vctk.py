@@ -150,3 +150,14 @@ def test_the_real_one(corpora: Path):
     assert len(data) == account.found == 49 and data.speakers == ["p225", "p226", "p227", "p228"]
     assert sum(one.text is not None for one in data) == sum(one.alignment is not None for one in data) == 12
     assert [some[0].gender for some in data.by_speaker.values()][:3] == ["f", "m", "m"]
+
+
+def test_texts_and_labels_in_the_folder_of_another_speaker_are_not_taken(tmp_path: Path):
+    root = trees.vctk_080(tmp_path)
+    (root / "txt/p225/p225_001.txt").rename(root / "txt/p226/p225_001.txt")
+    (root / "lab/mono/p226").mkdir()
+    (root / "lab/mono/p225/p225_001.lab").rename(root / "lab/mono/p226/p225_001.lab")
+    data, account = prepare(root)
+    assert data["p225_001"].text is None and data["p225_001"].alignment is None
+    misplaced = account.dropped["not named after its speaker (p226_...)"]
+    assert misplaced == ["txt/p226/p225_001.txt", "mono/p226/p225_001.lab"]

@@ -44,10 +44,10 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     if not account.found:
         raise nothing(root, "vctk", wanted)
     genders = _genders(root / "speaker-info.txt")
-    texts = {path.stem: path for folder in _speakers(root / "txt") for path in sorted(folder.glob("*.txt"))}
+    texts = _by_speaker(root / "txt", ".txt", account)
     for name in sorted(set(texts) - set(found)):
         account.drop(name, "text without a recording")
-    labels = {path.stem: path for folder in _speakers(root / "lab" / "mono") for path in folder.glob("*.lab")}
+    labels = _by_speaker(root / "lab" / "mono", ".lab", account)
     utterances = [
         Utterance(
             name,
@@ -63,8 +63,18 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     return without_foreign_labels(data, account), account
 
 
-def _speakers(folder: Path) -> list[Path]:
-    return folders(folder) if folder.is_dir() else []
+def _by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
+    """The files by utterance, each from the folder of its speaker; those in the folder of another one are dropped."""
+    found: dict[str, Path] = {}
+    for folder in folders(top) if top.is_dir() else []:
+        for path in sorted(folder.glob(f"*{ending}")):
+            if path.name.startswith("."):
+                continue
+            if path.stem.startswith(f"{folder.name}_"):
+                found[path.stem] = path
+            else:
+                account.drop(str(path.relative_to(top.parent)), f"not named after its speaker ({folder.name}_...)")
+    return found
 
 
 def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tuple[str, Path]]:
