@@ -13,7 +13,7 @@ from vqspeech.streams import open_standard_streams
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
-    "models", "speakers", "study", "sweep",
+    "models", "speakers", "voice", "voices", "study", "sweep",
     "encode", "reconstruct", "convert", "sample", "score", "draw", "results", "vision",
 )  # fmt: skip
 VISION_VERBS = (

@@ -58,11 +58,18 @@ def transfer_pitch(
     voiced = logs > 0
     if not voiced.any() or not np.isfinite([middle, deviation, *target]).all():
         return np.zeros(len(logs), dtype=np.float32)
-    frames = np.arange(len(logs))
-    contour = np.interp(frames, frames[voiced], logs[voiced])
+    contour = continuous_pitch(logs)
     scale = np.clip(target[1] / max(deviation, 1e-6), NARROWEST, WIDEST)
     moved = np.clip((contour - middle) * scale, -FARTHEST * target[1], FARTHEST * target[1])
     return (moved + target[0]).astype(np.float32)
+
+
+def continuous_pitch(logs: np.ndarray) -> np.ndarray:
+    """Return log F0 `(frames,)` with straight lines through unvoiced frames; all zero where none is voiced."""
+    voiced, frames = logs > 0, np.arange(len(logs))
+    if not voiced.any():
+        return np.zeros(len(logs))
+    return np.interp(frames, frames[voiced], logs[voiced])
 
 
 def correct_octaves(logs: np.ndarray) -> np.ndarray:

@@ -43,7 +43,7 @@ class Voice:
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Voice":
         """Return the voice in a file. Raises `CheckpointError` where it is none, or damaged."""
-        tensors, about = checkpoint.read(path)
+        tensors, about = checkpoint.read(Path(path))
         try:
             vector, pitch = tensors["vector"].float().numpy(), tensors["pitch"].tolist()
             if about["kind"] != KIND or vector.ndim != 1 or len(pitch) != 2 or not np.isfinite(vector).all():

@@ -118,8 +118,9 @@ def analysis(wave: np.ndarray) -> np.ndarray:
     return np.column_stack([logs, pyworld.code_aperiodicity(aperiodicity, RATE), coded]).astype(np.float32)
 
 
-def synthesis(frames: np.ndarray) -> np.ndarray:
-    """The waveform of WORLD frames `(frames, CHANNELS)`: float32, `FRAME` samples a frame."""
+def synthesis(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
+    """The waveform of WORLD frames `(frames, CHANNELS)`: float32, `FRAME` samples a frame. What the envelope is at a
+    frequency f it becomes at `formant` · f."""
     import pyworld
 
     frames = np.ascontiguousarray(frames, dtype=np.float64)
@@ -128,6 +129,9 @@ def synthesis(frames: np.ndarray) -> np.ndarray:
     aperiodicity = pyworld.decode_aperiodicity(coded_aperiodicity, RATE, _FFT)
     aperiodicity[f0 == 0] = 1.0
     envelope = pyworld.decode_spectral_envelope(np.ascontiguousarray(frames[:, 2:]), RATE, _FFT)
+    if formant != 1:
+        bins = np.arange(envelope.shape[1])
+        envelope = np.exp([np.interp(bins / formant, bins, row) for row in np.log(envelope)])
     wave = pyworld.synthesize(f0, envelope, aperiodicity, RATE, frame_period=1000 * FRAME / RATE)
     return wave[: len(frames) * FRAME].astype(np.float32)
 

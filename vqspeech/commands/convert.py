@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -11,27 +12,27 @@ import numpy as np
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_of
 from vqspeech.commands.sources import add_source_arguments, sources, waveforms
+from vqspeech.commands.targets import add_melody_arguments, add_target_arguments, target_names, target_voices
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError
 from vqspeech.generate import ENGINES
 from vqspeech.jobs import Skipped
 from vqspeech.models.pieces import LANES
-from vqspeech.models.vqvae import VQVAE
+from vqspeech.models.vqvae import VQVAE, VoiceName
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech convert`."""
     add_model_argument(parser)
     add_source_arguments(parser)
-    parser.add_argument(
-        "--speaker", nargs="+", required=True, metavar="NAME", help="target voices (`vqspeech speakers`)"
-    )
+    add_target_arguments(parser)
     parser.add_argument(
         "--out",
         metavar="PATH",
         help="for one source and voice a sound file (default: SRC.SPEAKER.wav beside the source), "
         "else a folder, for FOLDER/SPEAKER/NAME.wav",
     )
+    add_melody_arguments(parser)
     add_sampling_arguments(parser)
 
 
@@ -57,7 +58,7 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the conversions; exit status 3 where recordings were skipped."""
-    found, voices = sources(args), list(dict.fromkeys(args.speaker))
+    found, voices = sources(args), target_names(args)
     single = len(found) == len(voices) == 1 and not args.data
     wanted: dict[tuple[str, str], Path] = {}
     if single and (args.out is None or audio.writable(args.out)):
@@ -68,9 +69,8 @@ def run(args: argparse.Namespace) -> int:
     else:
         raise ConfigError("several conversions need --out, a folder: they become FOLDER/SPEAKER/NAME.wav")
     model = model_of(args)
-    for name in voices:
-        model.speaker(name)
-    return write_speech(model, found, {u.id: voices for u in found}, wanted, args)
+    targets = target_voices(args, model)
+    return write_speech(model, found, {u.id: voices for u in found}, wanted, args, targets)
 
 
 def write_speech(
@@ -79,10 +79,12 @@ def write_speech(
     voices: dict[str, list[str]],
     wanted: dict[tuple[str, str], Path],
     args: argparse.Namespace,
+    targets: Mapping[str, VoiceName] | None = None,
 ) -> int:
     """Decodes every utterance in its voices, `LANES` at a time, to the paths `wanted` by (utterance, voice).
 
-    Returns the exit status. Raises `ConfigError` where a path is that of a recording to read.
+    `targets` has the voices that are not the model's own, by name. Returns the exit status. Raises `ConfigError` where
+    a path is that of a recording to read.
     """
     originals = {os.path.realpath(utterance.path) for utterance in found}
     for path in wanted.values():
@@ -91,10 +93,13 @@ def write_speech(
     skipped, done, seconds, started = Skipped(), 0, 0.0, time.perf_counter()
     lanes: list[tuple[Utterance, str, np.ndarray]] = []
     how = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
+    if targets is not None:
+        how |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
 
     def flush() -> None:
         nonlocal done, seconds
-        sounds = model.convert_many([w for *_, w in lanes], [n for _, n, _ in lanes], **how)
+        speakers = [(targets or {}).get(name, name) for _, name, _ in lanes]
+        sounds = model.convert_many([wave for *_, wave in lanes], speakers, **how)
         for (utterance, name, _), sound in zip(lanes, sounds, strict=True):
             path = wanted[utterance.id, name]
             audio.write(path, sound)

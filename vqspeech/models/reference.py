@@ -1,5 +1,6 @@
 """A voice from a recording of it: the speaker vector that a decoder is conditioned on."""
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -79,11 +80,12 @@ PIECE = 3.0
 """Seconds of the pieces that a recording is cut into: about what references are in training."""
 
 
-def reference_pieces(waveform: Tensor) -> list[Tensor]:
+def reference_pieces(waveform: np.ndarray) -> list[np.ndarray]:
     """Return a waveform `(time,)` cut evenly into pieces of at most `PIECE` seconds."""
-    return list(waveform.tensor_split(max(1, -(-len(waveform) // int(PIECE * audio.RATE)))))
+    return np.array_split(waveform, max(1, -(-len(waveform) // int(PIECE * audio.RATE))))
 
 
-def average_vectors(vectors: Tensor) -> Tensor:
-    """Return the vector of a speaker from those of recordings `(recordings, voice)`: their mean, at its length."""
-    return F.normalize(vectors.mean(0), dim=0) * vectors.shape[1] ** 0.5
+def average_vectors(vectors: Tensor, weights: Tensor) -> Tensor:
+    """Return the vector of a speaker from those of recordings `(recordings, voice)`: their mean, by `weights`
+    `(recordings,)`, at the length that all have."""
+    return F.normalize(weights.float() @ vectors.float(), dim=0) * vectors.shape[1] ** 0.5

@@ -22,8 +22,8 @@ from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, SourceFilter, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import Cutting
-from vqspeech.models.reference import average_vectors, reference_pieces
-from vqspeech.pitch import falling_pitch, pitch_statistics, transfer_pitch
+from vqspeech.models.reference import Reference, average_vectors, reference_pieces
+from vqspeech.pitch import SEMITONES, continuous_pitch, falling_pitch, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
 
 VoiceName = str | int | Voice
@@ -133,7 +133,8 @@ class VQVAE(Coder):
             from difflib import get_close_matches
 
             close = get_close_matches(name, self.speakers, 3, 0.0) or self.speakers[:3]
-            raise SpeakerError(f"no voice '{name}'; the closest are {', '.join(close)} (`vqspeech speakers` lists all)")
+            known = f"the closest are {', '.join(close)} (`vqspeech speakers` lists all)"
+            raise SpeakerError(f"no voice '{name}'; {known if close else 'the model has none but those of recordings'}")
         return self.speakers.index(name)
 
     @torch.inference_mode()
@@ -163,6 +164,8 @@ class VQVAE(Coder):
         if not codes:
             return
         how = Sampling(**sampling)
+        if how.formant != 1 and not self.decoder.told_formant:
+            raise ConfigError("this decoder has no spectral envelope that could be stretched; leave formant at 1")
         cutting = Cutting.of(self.decoder, [len(one) for one in codes], how, self.device)
         for i, pieces in groupby(self._pieces(cutting, codes, speakers, pitches, how), itemgetter(0)):
             for part in cutting.join((piece for _, piece in pieces), self.hop):
@@ -234,17 +237,24 @@ class VQVAE(Coder):
                 "`vqspeech voice make`"
             )
 
+    @property
+    def reference(self) -> Reference:
+        """What makes a speaker vector of a recording.
+
+        Raises `SpeakerError` where the model has only the voices that it has learned."""
+        if isinstance(self.decoder, SourceFilter):
+            return self.decoder.reference
+        raise SpeakerError(
+            "this model has only the voices that it has learned; choose one with --speaker, learn one with "
+            "`vqspeech adapt`, or use a model whose decoder takes a voice from a recording"
+        )
+
     def voice_hash(self) -> str:
         """Return the SHA-256 of what makes speaker vectors: voices of models with the same one mean the same.
 
-        Raises `SpeakerError` where the model has only the voices that it has learned."""
-        if not isinstance(self.decoder, SourceFilter):
-            raise SpeakerError(
-                "this model has only the voices that it has learned; choose one with --speaker, learn one with "
-                "`vqspeech adapt`, or use a model whose decoder takes a voice from a recording"
-            )
+        Raises `SpeakerError` as `reference` does."""
         digest = hashlib.sha256()
-        for name, tensor in sorted(self.decoder.reference.state_dict().items()):
+        for name, tensor in sorted(self.reference.state_dict().items()):
             digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
@@ -261,25 +271,24 @@ class VQVAE(Coder):
             SpeakerError: The model has only the voices that it has learned.
             AudioError: There is less than a second of speech.
         """
-        code, vectors, logs, speech = self.voice_hash(), [], [], 0.0
+        code, reference = self.voice_hash(), self.reference
+        vectors, weights, logs = [], [], [np.zeros(0)]
         for wave in waves:
-            samples = loudness.normalise(audio.to_waveform(wave, sample_rate)).samples
-            sound = loudness.waveform(samples)
-            spoken = loudness.smooth_powers(loudness.frame_powers(sound)) > loudness.ratio(
-                loudness.LEVEL - loudness.RANGE
-            )
-            speech += float(spoken.sum()) * loudness.FRAME / audio.RATE
-            if spoken.any():
-                pieces = reference_pieces(torch.from_numpy(sound).to(self.device))
-                vectors += [self.decoder.reference(piece[None])[0] for piece in pieces]
-                logs.append(world.log_f0(sound))
-        if speech < SHORTEST:
+            sound = loudness.waveform(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
+            for piece in reference_pieces(sound):
+                powers = loudness.smooth_powers(loudness.frame_powers(piece))
+                spoken = (powers > loudness.ratio(loudness.LEVEL - loudness.RANGE)).sum()
+                if spoken:
+                    vectors.append(reference(torch.from_numpy(piece)[None].to(self.device))[0])
+                    weights.append(float(spoken) * loudness.FRAME / audio.RATE)
+            logs.append(world.log_f0(sound))
+        if sum(weights) < SHORTEST:
             raise AudioError(
-                f"a voice takes {SHORTEST:g} s of speech at least, better ten; there are {speech:.1f} s in "
+                f"a voice takes {SHORTEST:g} s of speech at least, better ten; there are {sum(weights):.1f} s in "
                 f"{len(waves)} recording{'s' * (len(waves) != 1)}"
             )
-        vector = average_vectors(torch.stack(vectors)).float().cpu().numpy()
-        return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, speech)
+        vector = average_vectors(torch.stack(vectors), torch.tensor(weights, device=self.device))
+        return Voice(name, vector.cpu().numpy(), pitch_statistics(np.concatenate(logs)), code, sum(weights))
 
     def voice_pitch(self, speaker: VoiceName) -> np.ndarray:
         """Return median and deviation of a voice's log F0, `(2,)`; NaN for one never voiced."""
@@ -287,11 +296,14 @@ class VQVAE(Coder):
             return np.array(speaker.pitch)
         return self.pitch[self.speaker(speaker)].cpu().numpy()
 
-    def carried_pitch(self, logs: np.ndarray, speaker: VoiceName) -> np.ndarray:
-        """A melody, log F0 by frame `(frames,)`, in a voice's range; 0 where the source is unvoiced, for a decoder that
-        is told so, else continuous."""
-        carried = transfer_pitch(logs, self.voice_pitch(speaker))
-        return np.where(logs > 0, carried, 0).astype(np.float32) if self.decoder.told_voicing else carried
+    def carried_pitch(
+        self, logs: np.ndarray, speaker: VoiceName, shift: float = 0.0, keep_pitch: bool = False
+    ) -> np.ndarray:
+        """A melody, log F0 by frame `(frames,)`, in a voice's range, or with `keep_pitch` as it is, `shift` semitones
+        higher; 0 where the source is unvoiced, for a decoder that is told so, else continuous."""
+        moved = continuous_pitch(logs) if keep_pitch else transfer_pitch(logs, self.voice_pitch(speaker))
+        moved = np.where(moved > 0, moved + shift / SEMITONES, 0)
+        return (np.where(logs > 0, moved, 0) if self.decoder.told_voicing else moved).astype(np.float32)
 
     def falling_pitch(self, frames: int, speaker: VoiceName) -> np.ndarray:
         """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
@@ -309,7 +321,8 @@ class VQVAE(Coder):
     def convert(self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
         """What a waveform says, in another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
-        The voice is one of the model's, by its name, or what `voice_of` makes of recordings. `sampling` as in `decode`.
+        The voice is one of the model's, by its name, or what `voice_of` makes of recordings. `sampling` as in `decode`;
+        `shift` and `keep_pitch` as in `convert_many`.
         Raises `SpeakerError` for an unknown voice or one of another model, and as `audio.to_waveform`
         `WaveformError` (a `ValueError`) for what is no waveform.
         """
@@ -320,16 +333,28 @@ class VQVAE(Coder):
         waves: Sequence[Any],
         speakers: Sequence[VoiceName],
         sample_rate: float = audio.RATE,
+        shift: float = 0.0,
+        keep_pitch: bool = False,
         **sampling: Any,
     ) -> list[np.ndarray]:
-        """As `convert`, for several waveforms in one batch."""
+        """As `convert`, for several waveforms in one batch.
+
+        Args:
+            waves: The sources.
+            speakers: A voice for each.
+            sample_rate: Of the sources (Hz).
+            shift: Semitones by which the melody is raised.
+            keep_pitch: Whether the melody stays where it is instead of moving into the range of the voice.
+            **sampling: As in `decode`; `formant` stretches the spectral envelopes, where the decoder has such.
+        """
         check_counts(waves=waves, speakers=speakers)
         for name in speakers:
             self.check_voice(name)
         given = list(waves)  # the rows of a tensor are new with every look
         once = {id(wave): wave for wave in given}  # a grid has each source once for every target
         sources = {key: self.source([audio.to_waveform(wave, sample_rate)]) for key, wave in once.items()}
-        return _collected(self.convert_parts([sources[id(wave)] for wave in given], speakers, **sampling))
+        ordered = [sources[id(wave)] for wave in given]
+        return _collected(self.convert_parts(ordered, speakers, shift, keep_pitch, **sampling))
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
         """What conversions need of a recording that comes in blocks of its waveform: all but the voice."""
@@ -338,12 +363,19 @@ class VQVAE(Coder):
         return Source(normalised, codes, world.log_f0(normalised.samples) if self.decoder.told_pitch else None)
 
     def convert_parts(
-        self, sources: Sequence[Source], speakers: Sequence[VoiceName], **sampling: Any
+        self,
+        sources: Sequence[Source],
+        speakers: Sequence[VoiceName],
+        shift: float = 0.0,
+        keep_pitch: bool = False,
+        **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """What several recordings say, each in another voice, a part at a time as `decode_parts` has it: (number of the
-        recording, the next samples)."""
+        recording, the next samples). `shift` and `keep_pitch` as in `convert_many`."""
+        if (shift or keep_pitch) and not self.decoder.told_pitch:
+            raise ConfigError("the codes of this model carry the melody; its pitch can be neither moved nor kept")
         pitches = [
-            None if source.logs is None else self.carried_pitch(source.logs, name)
+            None if source.logs is None else self.carried_pitch(source.logs, name, shift, keep_pitch)
             for source, name in zip(sources, speakers, strict=True)
         ]
         parts = self.decode_parts([source.codes for source in sources], speakers, pitches, **sampling)

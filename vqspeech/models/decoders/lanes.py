@@ -12,12 +12,14 @@ from torch import Tensor
 class Sampling:
     """How a decoder that draws its samples does so: the `temperature`; a `seed` for all utterances or one each;
     `exact`, every utterance in one stream, which is the same whatever is decoded beside it and on however many cores,
-    while else long ones are cut into pieces for speed; the `engine` of `vqspeech.generate`."""
+    while else long ones are cut into pieces for speed; the `engine` of `vqspeech.generate`. `formant` stretches the
+    frequency axis of spectral envelopes, for a decoder that has such."""
 
     temperature: float = 1.0
     seed: int | Sequence[int] = 0
     exact: bool = False
     engine: str = "auto"
+    formant: float = 1.0
 
 
 @dataclass

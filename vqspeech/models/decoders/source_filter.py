@@ -54,7 +54,7 @@ class SourceFilter(nn.Module):
     voice_option = ("voice",)
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = True
-    told_voicing = True
+    told_voicing = told_formant = True
     """Pitch is 0 where the source is unvoiced; the contour through it is the decoder's own."""
 
     def __init__(
@@ -126,24 +126,28 @@ class SourceFilter(nn.Module):
         pulses, noise = gains.chunk(2, 1)
         return pulses, noise
 
-    def sound(self, pulses: Tensor, noise: Tensor, pitch: Tensor, starts: Tensor) -> Tensor:
+    def sound(self, pulses: Tensor, noise: Tensor, pitch: Tensor, starts: Tensor, formant: float = 1.0) -> Tensor:
         """Return the waveforms `(batch, frames * HOP)` of log gains `(batch, bands, frames)`.
 
-        `starts` int `(batch,)` is where in the noise each begins: the place of its first sample in its utterance.
+        `starts` int `(batch,)` is where in the noise each begins: the place of its first sample in its utterance. What
+        the gains are at a frequency f they become at `formant` · f.
         """
+        bands = self.bands if formant == 1 else band_weights(len(self.bands), FFT // 2 + 1, formant).to(self.bands)
         logs = interpolated(pitch)
         source = pulse_train(logs)
         places = (starts[:, None] + torch.arange(source.shape[1], device=source.device)) % NOISE
-        voiced = self._spectra(source) * minimum_phase(self._log_gains(pulses))
-        return self._overlapped(voiced + self._spectra(self.noise[places]) * self._log_gains(noise).exp())
+        voiced = self._spectra(source) * minimum_phase(pulses.transpose(1, 2) @ bands)
+        return self._overlapped(voiced + self._spectra(self.noise[places]) * (noise.transpose(1, 2) @ bands).exp())
 
-    def forward(self, latents: Tensor, pitch: Tensor, voices: Tensor, starts: Tensor | None = None) -> Tensor:
+    def forward(
+        self, latents: Tensor, pitch: Tensor, voices: Tensor, starts: Tensor | None = None, formant: float = 1.0
+    ) -> Tensor:
         """Return waveforms float32 `(batch, latents * hop)`; arguments as of `envelopes` and `sound`."""
         pulses, noise = self.envelopes(latents, pitch, voices)
         if starts is None:
             starts = torch.zeros(len(latents), dtype=torch.long, device=latents.device)
         with torch.autocast(latents.device.type, enabled=False):
-            return self.sound(pulses, noise, pitch.float(), starts)
+            return self.sound(pulses, noise, pitch.float(), starts, formant)
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Return the losses of `spectral_losses`, of the stored vectors of the speakers `(batch,)`.
@@ -165,11 +169,8 @@ class SourceFilter(nn.Module):
         starts = torch.tensor(lanes.starts, device=latents.device)
         frames = latents.shape[2] * self.upsampling
         pitch = F.pad(lanes.pitch.to(latents), (0, frames - lanes.pitch.shape[1]))
-        return self(latents, pitch, speakers if speakers.is_floating_point() else self.speaker(speakers), starts)
-
-    def _log_gains(self, logs: Tensor) -> Tensor:
-        """Log gains of each bin of the spectrum: `(batch, bands, frames)` → `(batch, frames, bins)`."""
-        return logs.transpose(1, 2) @ self.bands
+        voices = speakers if speakers.is_floating_point() else self.speaker(speakers)
+        return self(latents, pitch, voices, starts, lanes.sampling.formant)
 
     def _spectra(self, waveforms: Tensor) -> Tensor:
         """Spectra of windowed frames centred at samples 0, HOP, …: complex `(batch, frames, bins)`."""
@@ -231,13 +232,13 @@ def pulse_train(logs: Tensor) -> Tensor:
     return cosines * (2 / harmonics).sqrt()
 
 
-def band_weights(bands: int, bins: int) -> Tensor:
+def band_weights(bands: int, bins: int, stretch: float = 1.0) -> Tensor:
     """Return what each band, evenly spaced on a mel axis from 0 to 8 kHz, weighs in each bin: `(bands, bins)`.
 
-    Gains between bands are on straight lines."""
-    hertz = np.linspace(0, audio.RATE / 2, bins)
+    Gains between bands are on straight lines. With a `stretch` s the bin at frequency f has the gain of f / s."""
+    hertz = np.minimum(np.linspace(0, audio.RATE / 2, bins) / stretch, audio.RATE / 2)
     mels = 2595 * np.log10(1 + hertz / 700)
-    places = mels / mels[-1] * (bands - 1)
+    places = mels / (2595 * np.log10(1 + audio.RATE / 2 / 700)) * (bands - 1)
     return torch.from_numpy(np.maximum(0, 1 - np.abs(places - np.arange(bands)[:, None]))).float()
 
 

@@ -23,6 +23,7 @@ class WaveNet(SampleDecoder):
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = False
     told_voicing = False
+    told_formant = False
     context = 1
     """Codes on either side of a moment that it is told of."""
 

@@ -52,6 +52,7 @@ class WorldDecoder(nn.Module):
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = True
     told_voicing = False
+    told_formant = True
 
     def __init__(
         self,
@@ -140,5 +141,5 @@ class WorldDecoder(nn.Module):
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
         `(batch, time)`. Nothing is drawn."""
         frames = self.frames(latents, speakers, lanes.samples, lanes.pitch)
-        sounds = [world.synthesis(one.T) for one in frames.cpu().numpy()]
+        sounds = [world.synthesis(one.T, lanes.sampling.formant) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]

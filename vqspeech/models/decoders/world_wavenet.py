@@ -42,6 +42,7 @@ class WorldWaveNet(SampleDecoder):
     """Where the option stands that says how many numbers the speaker vector has."""
     told_pitch = True
     told_voicing = False
+    told_formant = False
 
     def __init__(
         self,

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from tests.models.recorded import voice_model, vowels
+from tests.models.test_vqvae import model as world_model
+from vqspeech import audio
+from vqspeech.cli import main
+from vqspeech.errors import FAILED, SOME_SKIPPED
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Two models that take voices from recordings and one that does not; recordings."""
+    folder = tmp_path_factory.mktemp("voice")
+    voice_model().save_pretrained(folder / "model.safetensors")
+    voice_model(seed=1).save_pretrained(folder / "other.safetensors")
+    world_model().save_pretrained(folder / "world.safetensors")
+    audio.write(folder / "source.wav", vowels(110, 1.2))
+    (folder / "anna").mkdir()
+    for i in range(2):
+        audio.write(folder / "anna" / f"{i}.wav", vowels(200 + 20 * i, 1.5))
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("VQSPEECH_VOICES", str(tmp_path / "voices"))
+
+
+def run(*words, status=0):
+    assert main([str(word) for word in words]) == status
+
+
+def test_like_a_recording(made, tmp_path, capsys):
+    out = tmp_path / "out.wav"
+    words = ("convert", "--model", made / "model.safetensors", "--src", made / "source.wav")
+    run(*words, "--like", made / "anna" / "0.wav", made / "anna" / "1.wav", "--out", out)
+    model = voice_model()
+    voice = model.voice_of([audio.waveform(made / "anna" / f"{i}.wav") for i in range(2)])
+    expected = model.convert(audio.waveform(made / "source.wav"), voice)
+    assert audio.waveform(out) == pytest.approx(expected, abs=1e-3)
+    capsys.readouterr()
+    run(*words, "--like", made / "anna" / "0.wav", "--pitch", "5", "--formant", "1.1", "--out", tmp_path / "b.wav")
+    voice = model.voice_of([audio.waveform(made / "anna" / "0.wav")])
+    expected = model.convert(audio.waveform(made / "source.wav"), voice, shift=5, formant=1.1)
+    assert audio.waveform(tmp_path / "b.wav") == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_voice_of_ones_own(made, tmp_path, capsys):
+    model = ("--model", made / "model.safetensors")
+    run("voices")
+    assert "make one" in capsys.readouterr().err
+    run("voice", "make", *model, "--src", made / "anna", "--name", "me")
+    assert "2 recordings" in capsys.readouterr().out
+    run("voices")
+    name, pitch, seconds, _ = capsys.readouterr().out.split("\t")
+    assert name == "me" and 195 < float(pitch.split()[0]) < 225 and float(seconds.split()[0]) > 1.5
+    run("speakers", *model)
+    assert "me\t-\t" in capsys.readouterr().out
+    run("speakers", "--model", made / "other.safetensors")
+    assert "me" not in capsys.readouterr().out, "a voice of another model"
+    source = made / "source.wav"
+    run("convert", *model, "--src", source, "--speaker", "me", "low", "--out", tmp_path)
+    sounds = [audio.waveform(tmp_path / name / "source.wav") for name in ("me", "low")]
+    assert not np.allclose(*sounds, atol=1e-3)
+    run("voice", "make", *model, "--src", source, "--name", "me", status=FAILED)
+    assert "already" in capsys.readouterr().err
+    run("voice", "make", *model, "--src", made / "anna" / "0.wav", "--name", "me", "--force")
+    run("voice", "make", *model, "--src", source, "--name", "low", status=FAILED)
+    assert "of its own" in capsys.readouterr().err
+    out = ("--out", tmp_path / "x.wav")
+    run("convert", "--model", made / "other.safetensors", "--src", source, "--speaker", "me", *out, status=FAILED)
+    assert "another model" in capsys.readouterr().err
+    run("convert", *model, "--src", source, "--speaker", "../me", *out, status=FAILED)
+    assert "no voice '../me'" in capsys.readouterr().err
+
+
+def test_recordings_that_make_no_voice(made, tmp_path, capsys):
+    model = ("--model", made / "model.safetensors")
+    (tmp_path / "bad.wav").write_bytes(b"no sound")
+    audio.write(tmp_path / "short.wav", vowels(200, 0.4))
+    (tmp_path / "empty").mkdir()
+    make = ("voice", "make", "--name", "x")
+    run(*make, *model, "--src", tmp_path / "bad.wav", made / "anna", status=SOME_SKIPPED)
+    run(*make, *model, "--force", "--src", tmp_path / "short.wav", status=FAILED)
+    assert "1 s of speech" in capsys.readouterr().err
+    run(*make, *model, "--force", "--src", tmp_path / "empty", status=FAILED)
+    assert "no recording" in capsys.readouterr().err
+    run(*make, "--force", "--model", made / "world.safetensors", "--src", made / "anna", status=FAILED)
+    assert "only the voices" in capsys.readouterr().err
+    words = ("convert", "--src", made / "source.wav", "--like", tmp_path / "short.wav", "--out", tmp_path / "y.wav")
+    run(*words, *model, status=FAILED)
+    run(*words, "--model", made / "world.safetensors", status=FAILED)
+    assert not (tmp_path / "y.wav").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [["--pitch", "99"], ["--formant", "0"], ["--formant", "nan"], ["--pitch", "x"], ["--like", "a.wav"]]
+)
+def test_options_out_of_range(made, words, capsys):
+    with pytest.raises(SystemExit):
+        run("convert", "--src", made / "source.wav", "--speaker", "low", *words)

@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+import torch
+
+from tests.models.recorded import voice_model, vowels
+from tests.models.test_vqvae import model as world_model
+from vqspeech import audio, world
+from vqspeech.errors import AudioError, ConfigError, SpeakerError, WaveformError
+
+
+@pytest.fixture(scope="module")
+def made():
+    return voice_model()
+
+
+@pytest.fixture(scope="module")
+def voice(made):
+    return made.voice_of([vowels(210, 2.0), vowels(220, 1.5)], "anna")
+
+
+SOURCE = vowels(110, 1.3)
+
+
+def test_a_voice_is_its_vector_and_its_pitch(made, voice):
+    assert voice.name == "anna" and voice.vector.shape == (8,) and voice.vector.dtype == np.float32
+    assert np.linalg.norm(voice.vector) == pytest.approx(8**0.5, rel=1e-5)
+    assert np.exp(voice.pitch[0]) == pytest.approx(214, rel=0.04)
+    assert 1.5 < voice.seconds < 3.5
+    louder = made.voice_of([vowels(210, 2.0) * 3, vowels(220, 1.5) / 50], "anna")
+    assert np.allclose(louder.vector, voice.vector, atol=0.02)
+    noise = np.random.default_rng(0).standard_normal(9 * audio.RATE).astype(np.float32) * 1e-4
+    beside = made.voice_of([np.concatenate([vowels(210, 2.0), noise]), vowels(220, 1.5)], "anna")
+    assert np.allclose(beside.vector, voice.vector, atol=0.2), "pauses, and what hums in them, are no voice"
+
+
+def test_conversion_to_the_voice_of_a_recording(made, voice):
+    sound = made.convert(SOURCE, voice)
+    assert len(sound) == len(SOURCE) and sound.dtype == np.float32 and np.isfinite(sound).all()
+    assert np.array_equal(sound, made.convert(SOURCE, voice)), "the same in every run"
+    other = made.voice_of([vowels(210, 2.0, formant=900.0)], "bert")
+    assert not np.allclose(sound, made.convert(SOURCE, other), atol=1e-3)
+    both = made.convert_many([SOURCE, SOURCE], [voice, "low"])
+    assert np.allclose(both[0], sound, atol=1e-5) and np.allclose(both[1], made.convert(SOURCE, "low"), atol=1e-5)
+
+
+def test_pitch_of_the_conversion(made, voice):
+    logs = world.log_f0(SOURCE)
+    voiced = logs > 0
+    carried = made.carried_pitch(logs, voice)
+    assert np.array_equal(carried > 0, voiced), "unvoiced stays unvoiced"
+    assert np.median(carried[voiced]) == pytest.approx(voice.pitch[0], abs=0.03)
+    raised = made.carried_pitch(logs, voice, shift=12)
+    assert raised[voiced] == pytest.approx(carried[voiced] + np.log(2), abs=1e-4)
+    kept = made.carried_pitch(logs, voice, keep_pitch=True)
+    assert kept[voiced] == pytest.approx(logs[voiced], abs=1e-4)
+    sounds = [made.convert(SOURCE, voice, **how) for how in ({}, {"shift": 7}, {"keep_pitch": True}, {"formant": 1.2})]
+    assert all(not np.allclose(sounds[0], other, atol=1e-3) for other in sounds[1:])
+
+
+def loudest(sound: np.ndarray) -> float:
+    """The frequency (Hz) of the strongest part of a spectrum, smoothed over its harmonics."""
+    power = np.convolve(np.abs(np.fft.rfft(sound)) ** 2, np.hanning(int(300 * len(sound) / audio.RATE)), "same")
+    return float(np.fft.rfftfreq(len(sound), 1 / audio.RATE)[power.argmax()])
+
+
+@pytest.mark.parametrize("factor", [0.7, 1.0, 1.5])
+def test_stretched_spectra(made, factor):
+    """A formant at 1,000 Hz moves with the factor, in either kind of decoder."""
+    frames = world.analysis(vowels(100, 1.0, formant=1000.0))
+    assert loudest(world.synthesis(frames, factor)) == pytest.approx(1000 * factor, rel=0.08)
+    pulses = -((torch.arange(12.0) - 4) ** 2)[None, :, None].expand(1, 12, 100)  # the fifth band is at about 1,100 Hz
+    pitch, start = torch.full((1, 100), float(np.log(100))), torch.zeros(1, dtype=torch.long)
+    plain, moved = (made.decoder.sound(pulses, pulses - 60, pitch, start, one)[0].numpy() for one in (1.0, factor))
+    assert loudest(moved) == pytest.approx(loudest(plain) * factor, rel=0.08)
+
+
+def test_decoders_that_have_neither_pitch_nor_envelope():
+    with pytest.raises(ConfigError, match="no spectral envelope"):
+        world_model("mini_wavenet").convert(SOURCE[:3200], "low", formant=1.2)
+    with pytest.raises(ConfigError, match="carry the melody"):
+        world_model("mini_wavenet").convert(SOURCE[:3200], "low", shift=1)
+
+
+@pytest.mark.parametrize("kind", ["soft", "continuous"])
+def test_decoders_of_more_than_codes(kind):
+    made = voice_model(f"decoder.conditioning={kind}", "decoder.temperature=0.5")
+    given = made.conditions_of(np.zeros(3200, np.int16))
+    assert given.dtype == np.float32 and given.shape == (3200 // made.hop, 8)
+    sound = made.convert(SOURCE, "high")
+    assert len(sound) == len(SOURCE) and np.isfinite(sound).all()
+    codes = made.encode(SOURCE)
+    assert not np.allclose(
+        made.decode(codes, "high", made.carried_pitch(world.log_f0(SOURCE), "high"))[:9000], sound[:9000]
+    )
+
+
+def test_long_recordings_are_decoded_in_pieces(made, voice, monkeypatch):
+    monkeypatch.setattr("vqspeech.models.pieces.PIECE", 2.0)
+    long = np.tile(vowels(120, 2.0), 4)
+    sound = made.convert(long, voice)
+    assert len(sound) == len(long) and np.isfinite(sound).all()
+    assert np.abs(np.diff(sound)).max() < 2 * np.abs(np.diff(made.convert(long[:32000], voice))).max(), "no clicks"
+
+
+def test_references_that_make_no_voice(made):
+    for wave in (np.zeros(32000, np.float32), vowels(200, 0.9), 1e-7 * vowels(200, 3.0)):
+        with pytest.raises(AudioError, match="a second|1 s of speech"):
+            made.voice_of([wave])
+    broken = vowels(200, 2.0)
+    broken[5] = np.nan
+    with pytest.raises(WaveformError):
+        made.voice_of([broken])
+    with pytest.raises(AudioError):
+        made.voice_of([])
+
+
+def test_voices_of_another_model_are_refused(made, voice):
+    other = voice_model(seed=1)
+    assert other.voice_hash() != made.voice_hash()
+    with pytest.raises(SpeakerError, match="another model"):
+        other.convert(SOURCE, voice)
+    with pytest.raises(SpeakerError, match="another model"):
+        other.decode(made.encode(SOURCE), voice)
+    with pytest.raises(SpeakerError, match="only the voices"):
+        world_model().convert(SOURCE, voice)
+
+
+def test_it_is_kept_with_its_voices(made, voice, tmp_path):
+    path = tmp_path / "model.safetensors"
+    made.save_pretrained(path)
+    again = type(made).from_pretrained(path)
+    assert again.voice_hash() == made.voice_hash()
+    assert np.array_equal(again.convert(SOURCE, voice), made.convert(SOURCE, voice))
+    assert torch.equal(again.decoder.speaker.weight, made.decoder.speaker.weight)

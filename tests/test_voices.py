@@ -1,0 +1,64 @@
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from vqspeech.errors import CheckpointError, SpeakerError
+from vqspeech.models import checkpoint
+from vqspeech.voices import Voice, folder, path_of, saved_voices
+
+ANNA = Voice("anna", np.arange(8, dtype=np.float32), (5.1, 0.12), "abc", 12.5)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("VQSPEECH_VOICES", str(tmp_path / "voices"))
+
+
+def test_a_voice_comes_back_as_it_was():
+    path = path_of("anna")
+    ANNA.save(path)
+    again = Voice.load(path)
+    assert np.array_equal(again.vector, ANNA.vector) and again.pitch == ANNA.pitch and again.model == "abc"
+    assert (again.name, again.seconds) == ("anna", 12.5) and path.stat().st_size < 4000
+
+
+def test_saved_voices_are_listed_the_damaged_ones_as_errors():
+    assert list(saved_voices()) == []
+    ANNA.save(path_of("anna"))
+    path_of("bad").write_bytes(b"nothing")
+    checkpoint.write(path_of("model"), {"x": torch.zeros(2)}, {"config": {}})
+    checkpoint.write(
+        path_of("shape"),
+        {"vector": torch.ones(8, 2), "pitch": torch.zeros(2)},
+        {"kind": "voice", "name": "shape", "model": "abc", "seconds": 1},
+    )
+    found = list(saved_voices())
+    assert [type(one) for one in found] == [Voice, *3 * [CheckpointError]]
+    with pytest.raises(CheckpointError, match="is no voice"):
+        Voice.load(path_of("model"))
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "c:", "x\n", " x", "x.", "nul\0"])
+def test_names_that_are_no_file_names(name):
+    with pytest.raises(SpeakerError, match="can be no name"):
+        path_of(name)
+    assert path_of("Zoë-1.2").parent == folder()
+
+
+@pytest.mark.parametrize(
+    ("system", "variable", "rest"),
+    [
+        ("linux", "XDG_DATA_HOME", "vqspeech/voices"),
+        ("win32", "LOCALAPPDATA", "vqspeech/voices"),
+        ("darwin", "HOME", "Library/Application Support/vqspeech/voices"),
+    ],
+)
+def test_the_place_for_data_of_each_system(monkeypatch, tmp_path, system, variable, rest):
+    monkeypatch.delenv("VQSPEECH_VOICES")
+    monkeypatch.setattr(sys, "platform", system)
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert folder() == Path(os.path.join(tmp_path, rest))

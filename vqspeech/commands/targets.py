@@ -1,0 +1,82 @@
+"""The voices a command speaks in: those of the model, the user's own, or that of a recording (not a verb)."""
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from vqspeech import audio
+from vqspeech.errors import VqspeechError
+from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.voices import Voice, path_of
+
+
+def add_target_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--speaker` and `--like`, one of which is required."""
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--speaker", nargs="+", metavar="NAME", help="target voices (`vqspeech speakers` lists them)")
+    given.add_argument(
+        "--like", nargs="+", metavar="FILE", help="the voice of these recordings of one speaker, ten seconds or more"
+    )
+
+
+def add_melody_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--pitch`, `--keep-pitch` and `--formant`."""
+    parser.add_argument(
+        "--pitch",
+        type=_between(-24, 24),
+        default=0.0,
+        metavar="SEMITONES",
+        help="raise the pitch, or lower it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--keep-pitch", action="store_true", help="the pitch of the source, not moved into the range of the voice"
+    )
+    parser.add_argument(
+        "--formant",
+        type=_between(0.5, 2.0),
+        default=1.0,
+        metavar="FACTOR",
+        help="stretch the spectrum: above 1 a shorter vocal tract, below 1 a longer one (default: %(default)s)",
+    )
+
+
+def target_names(args: argparse.Namespace) -> list[str]:
+    """Return the names of the voices, by which files are called: those of `--speaker`, or of the first recording."""
+    return list(dict.fromkeys(args.speaker)) if args.speaker else [Path(args.like[0]).stem]
+
+
+def target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, VoiceName]:
+    """Return the voices by name. Raises `SpeakerError`, `AudioError`, `CheckpointError`."""
+    if args.speaker:
+        return {name: find_voice(model, name) for name in target_names(args)}
+    model.voice_hash()  # before anything is read
+    [name] = target_names(args)
+    return {name: model.voice_of([audio.waveform(path) for path in args.like], name)}
+
+
+def find_voice(model: VQVAE, name: str) -> VoiceName:
+    """Return a voice of the model, or one that the user has made of recordings, by its name.
+
+    Raises `SpeakerError` where there is none, or it is one of another model."""
+    if name not in model.speakers:
+        try:
+            path = path_of(name)
+        except VqspeechError:
+            path = Path()
+        if path.is_file():
+            voice = Voice.load(path)
+            model.check_voice(voice)
+            return voice
+    model.speaker(name)
+    return name
+
+
+def _between(low: float, high: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not (math.isfinite(value) and low <= value <= high):
+            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
+        return value
+
+    return number

@@ -1,0 +1,55 @@
+"""Make a voice of recordings of one speaker: some seconds are enough, more are better.
+
+The voice is written to a file of a few kB among your voices (`vqspeech voices` lists them), where --speaker finds it by
+its name: vqspeech voice make --src recordings/ --name me; vqspeech convert --src a.wav --speaker me
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+from vqspeech import audio
+from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.data.corpora.layout import recordings
+from vqspeech.errors import AudioError, SpeakerError, VqspeechError
+from vqspeech.jobs import Skipped
+from vqspeech.voices import path_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    add_model_argument(parser)
+    parser.add_argument(
+        "--src", nargs="+", required=True, metavar="PATH", help="recordings of the speaker, or folders of them"
+    )
+    parser.add_argument("--name", required=True, help="what the voice is called")
+    parser.add_argument("--out", metavar="FILE", help="write the voice to this file instead of among your voices")
+    parser.add_argument("--force", action="store_true", help="replace a voice of that name")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the voice; exit status 3 where some recordings cannot be read."""
+    path = path_of(args.name)
+    path = Path(args.out) if args.out else path
+    if path.exists() and not args.force:
+        raise SpeakerError(f"there is a voice '{args.name}' already ({path}); choose another --name, or give --force")
+    files = [
+        file for given in args.src for file in (recordings(Path(given)) if Path(given).is_dir() else [Path(given)])
+    ]
+    if not files:
+        raise AudioError(f"{', '.join(args.src)}: no recording in it by its ending; name the files")
+    model = model_of(args)
+    if args.name in model.speakers:
+        raise SpeakerError(f"the model has a voice '{args.name}' of its own; choose another --name")
+    model.voice_hash()  # before anything is read
+    skipped, waves = Skipped(), []
+    for file in files:
+        try:
+            waves.append(audio.waveform(file))
+        except VqspeechError as error:
+            skipped.add(str(file), error)
+    voice = model.voice_of(waves, args.name)
+    voice.save(path)
+    pitch = "no pitch" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
+    print(f"{path}: {voice.seconds:.1f} s of speech in {len(waves)} recordings, {pitch}")
+    return skipped.status(len(waves))

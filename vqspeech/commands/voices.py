@@ -1,0 +1,29 @@
+"""List the voices that you have made (`vqspeech voice make`): name, pitch, seconds of speech.
+
+The last column is the beginning of the hash of the model that a voice belongs to.
+"""
+
+import argparse
+import math
+import sys
+
+from vqspeech.voices import Voice, folder, saved_voices
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """`vqspeech voices` has no options."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print a voice a line; files that cannot be read are named on stderr."""
+    count = 0
+    for voice in saved_voices():
+        if isinstance(voice, Voice):
+            count += 1
+            pitch = "-" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
+            print(voice.name, pitch, f"{voice.seconds:.1f} s", voice.model[:8], sep="\t")
+        else:
+            print(voice, file=sys.stderr)
+    if not count:
+        print(f"no voices in {folder()}; make one: vqspeech voice make --src FOLDER --name NAME", file=sys.stderr)
+    return 0
