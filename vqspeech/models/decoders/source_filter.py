@@ -193,8 +193,9 @@ def interpolated(pitch: Tensor) -> Tensor:
     frames = pitch.shape[1]
     places = torch.arange(frames, device=pitch.device).expand_as(pitch)
     voiced = pitch > 0
-    before = torch.where(voiced, places, -1).cummax(1).values
-    after = torch.where(voiced, places, frames).flip(1).cummin(1).values.flip(1)
+    # Tensors, not numbers: those would be copied to the device, which cannot be captured.
+    before = torch.where(voiced, places, torch.full_like(places, -1)).cummax(1).values
+    after = torch.where(voiced, places, torch.full_like(places, frames)).flip(1).cummin(1).values.flip(1)
     first = torch.where(before >= 0, before, after).clamp(max=frames - 1)
     last = torch.where(after < frames, after, before).clamp(min=0)
     start, end = pitch.gather(1, first), pitch.gather(1, last)
