@@ -24,7 +24,7 @@ class VqspeechError(Exception):
 
 
 class OutputError(VqspeechError):
-    """A place that cannot be written to."""
+    """A place that cannot be written to, or that another process is writing to."""
 
 
 class ItemError(VqspeechError):
@@ -61,6 +61,10 @@ class ConfigError(VqspeechError):
 
 class CheckpointError(VqspeechError):
     """A checkpoint that is truncated, of another version, or not ours."""
+
+
+class DivergenceError(VqspeechError):
+    """A training whose losses or weights are not finite any more."""
 
 
 class SpeakerError(VqspeechError):

@@ -137,7 +137,7 @@ def _remove_leftovers(folder: str) -> None:
 
 
 def _beside(path: Path, kind: str, suffix: str = "") -> Path:
-    return path.with_name(f".{_shortened(path.name)}.{_host()}-{os.getpid()}-{_start(os.getpid())}{kind}{suffix}")
+    return path.with_name(f".{_shortened(path.name)}.{this_process()}{kind}{suffix}")
 
 
 def _shortened(name: str) -> str:
@@ -147,10 +147,24 @@ def _shortened(name: str) -> str:
 
 def _is_owned(path: Path, owner: str) -> bool:
     """Whether the process that made a temporary file or folder may be at work on it still."""
-    host, _, process = owner.rpartition("-")[0].rpartition("-") if "-" in owner else (_host(), "", owner)
-    if host != _host():
+    running = is_running(owner)
+    if running is None:
         inside = [path, *path.iterdir()] if path.is_dir() else [path]
         return max((one.lstat().st_mtime for one in inside), default=0.0) > time.time() - _FORGOTTEN
+    return running
+
+
+def this_process() -> str:
+    """Return what tells this process from all others, on this machine and elsewhere: HOST-PROCESS-START."""
+    return f"{_host()}-{os.getpid()}-{_start(os.getpid())}"
+
+
+def is_running(owner: str) -> bool | None:
+    """Return whether a process is there, told as by `this_process` or by its number; None where it is one of another
+    machine, of which that cannot be told."""
+    host, _, process = owner.rpartition("-")[0].rpartition("-") if "-" in owner else (_host(), "", owner)
+    if host != _host():
+        return None
     started = _start(int(process))
     return started is not None and ("-" not in owner or started in (0, int(owner.rpartition("-")[2])))
 
