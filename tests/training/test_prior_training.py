@@ -106,7 +106,10 @@ def test_refusals(tmp_path):
         trainer("wavenet_small", tmp_path, "prior.skip=20")
     with pytest.raises(ConfigError, match="another --out"):
         trainer("wavenet_small", tmp_path, train=spoken(0, sha256="1" * 64), dev=spoken(1, sha256="1" * 64))
-    assert trainer("wavenet_small", tmp_path, train=spoken(0), dev=nobody).model.speakers == ["a", "b"]
+    for other in ({"train": spoken(2)}, {"dev": spoken(2)}, {"dev": nobody}, {"train": nobody, "dev": nobody}):
+        with pytest.raises(ConfigError, match="--restart trains from the start; or choose another --out"):
+            trainer("wavenet_small", tmp_path, **other)
+    assert trainer("wavenet_small", tmp_path / "other", dev=nobody).model.speakers == ["a", "b"]
 
 
 def test_the_kind_of_configuration_fits_the_data(small_shards):

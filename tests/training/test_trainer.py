@@ -42,8 +42,8 @@ KINDS = {
 }
 
 
-def trainer(name, data, out, *overrides):
-    return Trainer(SpeechTask(config(name, [*KINDS[name], *overrides]), data, data), out)
+def trainer(name, data, out, *overrides, restart=False):
+    return Trainer(SpeechTask(config(name, [*KINDS[name], *overrides]), data, data), out, restart)
 
 
 @pytest.mark.parametrize("name", list(KINDS))
@@ -254,7 +254,7 @@ def test_two_processes_keep_one_codebook(tmp_path):
 
 
 def _train(rank, data, out):
-    run = trainer("librispeech_world", shards(data), out)
+    run = trainer("librispeech_world", shards(data), out, "training.accumulate=2")
     assert run.accelerator.num_processes == 2
     ended = run.train()
     state = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}

@@ -6,6 +6,7 @@ import time
 
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
+from vqspeech.locks import locked_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the dump; exit status 3 where recordings were skipped."""
     started = time.perf_counter()
-    shards, skipped = write_shards(DataDir.read(args.data), args.out, args.world, args.nj)
+    with locked_folder(args.out):
+        shards, skipped = write_shards(DataDir.read(args.data), args.out, args.world, args.nj)
     speed = shards.seconds / (time.perf_counter() - started)
     print(
         f"{args.out}: {len(shards)} utterances, {shards.seconds / 60:.1f} min, {speed:,.0f}x real time", file=sys.stderr

@@ -10,7 +10,7 @@ from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units
 from vqspeech.training.prior import PriorTask, SpokenUnits
-from vqspeech.training.trainer import Trainer
+from vqspeech.training.trainer import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"
     )
     parser.add_argument(
+        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
+    )
+    parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 prior=transformer"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    resolved, data = config(args.conf, args.overrides), [DataDir.read(path) for path in args.data]
-    train, dev = (SpokenUnits(units, speakers_of(units, data)) for units in map(read_units, (args.units, args.dev)))
-    return Trainer(PriorTask(resolved, train, dev), args.out).train().status()
+    resolved = config(args.conf, args.overrides)
+
+    def task() -> PriorTask:
+        data = [DataDir.read(path) for path in args.data]
+        train, dev = (SpokenUnits(units, speakers_of(units, data)) for units in map(read_units, (args.units, args.dev)))
+        return PriorTask(resolved, train, dev)
+
+    return train(task, args.out, args.restart).status()

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dev", required=True, metavar="SHARDS", help="dump to watch: other utterances, same speakers")
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the experiments, and of scores.json")
     parser.add_argument("--launcher", choices=LAUNCHERS, default="joblib", help="(default: %(default)s)")
+    parser.add_argument("--restart", action="store_true", help="train all from the start")
     parser.add_argument(
         "overrides", nargs="+", metavar="KEY=VALUE,…", help="for example quantizer.codes=128,512 encoder.latents=16,64"
     )
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, then writes the section "sweep" and prints it."""
     rows = []
-    for folder in swept(args.conf, args.overrides, args.train, args.dev, args.out, args.launcher):
+    for folder in swept(args.conf, args.overrides, args.train, args.dev, args.out, args.launcher, args.restart):
         about = checkpoint.read(folder / f"best{checkpoint.SUFFIX}", "none.")[1]
         figures, quantizer = about["figures"], about["config"]["quantizer"]
         rows.append(

@@ -8,9 +8,10 @@ import sys
 
 from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
+from vqspeech.locks import locked_folder
 from vqspeech.training.clustering import cluster
 from vqspeech.training.speech import SpeechTask
-from vqspeech.training.trainer import Trainer
+from vqspeech.training.trainer import train
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,15 +23,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
     )
     parser.add_argument(
+        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
+    )
+    parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 quantizer=ema"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    options, train, dev = config(args.conf, args.overrides), shards(args.train), shards(args.dev)
+    options = config(args.conf, args.overrides)
     if "decoder" not in options and "prior" not in options:
-        figures = cluster(options, train, dev, args.out)
+        with locked_folder(args.out):
+            figures = cluster(options, shards(args.train), shards(args.dev), args.out)
         print(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), file=sys.stderr)
         return 0
-    return Trainer(SpeechTask(options, train, dev), args.out).train().status()
+    return train(lambda: SpeechTask(options, shards(args.train), shards(args.dev)), args.out, args.restart).status()

@@ -1,7 +1,8 @@
 """Shards: what training reads. Normalised audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
 
     SHARDS/index.json        version, rate, numbers of utterances and samples, genders of the speakers as far as known,
-                             the files of each shard (relative, or absolute where one lives elsewhere)
+                             the files of each shard (relative, or absolute where one lives elsewhere), and what all
+                             that is in them hashes to
     SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
     SHARDS/audio.000.s16     samples (int16, little-endian) as `loudness.normalise` gives them, utterances end to end,
                              each filled with silence to whole 10 ms frames
@@ -10,18 +11,20 @@
 The index is written last: a dump that was cut short is not a dump, and is said to be so.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ShardError
-from vqspeech.files import replaced, write_text
+from vqspeech.files import replaced, sample_sha256, write_text
 from vqspeech.jobs import Skipped, outcomes
 
 VERSION = 2
@@ -43,9 +46,23 @@ class Shards:
     audio_maps: Sequence[np.ndarray]
     world_maps: Sequence[np.ndarray]
     genders: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+    """Of the samples and frames of all utterances; empty where the index does not tell."""
 
     def __len__(self) -> int:
         return len(self.utterances)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what is learned from a dump: utterances, speakers, lengths, samples and frames."""
+        digest = hashlib.sha256("\n".join([*self.utterances, "", *self.speakers]).encode())
+        digest.update(self.length.tobytes())
+        if self.sha256:
+            digest.update(self.sha256.encode())
+        else:  # an older dump
+            for one in (*self.audio_maps, *self.world_maps):
+                digest.update(sample_sha256(str(cast(np.memmap, one).filename)).encode())
+        return digest.hexdigest()
 
     @property
     def seconds(self) -> float:
@@ -95,7 +112,8 @@ def shards(path: str | Path) -> Shards:
     if shard.min() < 0 or shard.max() >= len(files) or first.min() < 0 or length.min() < 1:
         raise ShardError(f"{path}: utterances.tsv names samples that no shard has; run `vqspeech dump` again")
     names, speakers = [row[0] for row in rows], [row[1] for row in rows]
-    found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, index.get("genders", {}))
+    genders, sha256 = index.get("genders", {}), str(index.get("sha256", ""))
+    found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, genders, sha256)
     for i, file in enumerate(files):
         last = (first + length)[shard == i].max(initial=0)
         if last > len(audio_maps[i]):
@@ -129,7 +147,7 @@ def write_shards(
             old.unlink()
     rows: list[str] = []
     files: list[dict[str, str]] = []
-    samples = 0
+    samples, digest = 0, hashlib.sha256()
 
     def dumped() -> Iterator[tuple[Utterance, np.ndarray, np.ndarray | None]]:
         for utterance, result, error in outcomes(partial(_features, with_world), list(data), nj, "dump"):
@@ -150,8 +168,10 @@ def write_shards(
             while pending is not None and (not first or first + len(pending[1]) <= shard_samples):
                 utterance, wave, frames = pending
                 audio_file.write(wave.astype(_SAMPLE).tobytes())
+                digest.update(wave.astype(_SAMPLE).tobytes())
                 if frames is not None:
                     frame_parts.append(frames.tobytes())
+                    digest.update(frame_parts[-1])
                 rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(wave)}\n")
                 first += len(wave)
                 pending = next(results, None)
@@ -164,7 +184,7 @@ def write_shards(
         raise ShardError(f"{path}: none of {len(data)} recordings could be dumped; see the reasons above")
     write_text(path / "utterances.tsv", "".join(rows))
     index = {"format": "vqspeech-shards", "version": VERSION, "rate": audio.RATE, "shards": files}
-    index |= {"utterances": len(rows), "samples": samples}
+    index |= {"utterances": len(rows), "samples": samples, "sha256": digest.hexdigest()}
     index |= {"genders": {name: some[0].gender for name, some in data.by_speaker.items() if some[0].gender}}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
     return shards(path), skipped

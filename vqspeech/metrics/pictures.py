@@ -1,12 +1,13 @@
 """Pictures of speech and of training, as matplotlib figures."""
 
-import json
+import math
 from pathlib import Path
 
 import numpy as np
 
 from vqspeech import audio
 from vqspeech.files import replaced
+from vqspeech.training.log import read_curves
 
 
 def spectrograms(sounds: dict[str, np.ndarray]):
@@ -29,7 +30,7 @@ def curves(path: Path):
     a prior, bits a code of held-out units and of those it learns from, and the gap between."""
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = read_curves(path)
     steps = [line["step"] for line in lines]
     figure = Figure(figsize=(12, 3.2), layout="constrained")
     panels = [
@@ -44,7 +45,7 @@ def curves(path: Path):
     for axes, (title, names) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for name in names:
             if name in lines[0]:
-                axes.plot(steps, [line[name] for line in lines], label=name)
+                axes.plot(steps, [line.get(name, math.nan) for line in lines], label=name)
         axes.set(title=title, xlabel="step", ylim=(0, None))
         axes.legend()
     return figure

@@ -24,6 +24,7 @@ class CodesTask:
     held: Any
     """What is held out."""
     length: int
+    sources: Mapping[str, str]
     training = Options(TrainingOptions)
     groups: Mapping[str, Options | Kinds]
     """What is known of the groups that describe the model."""

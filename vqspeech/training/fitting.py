@@ -14,6 +14,7 @@ from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import Codebook
 from vqspeech.models.quantize.residual import ResidualCodebook
+from vqspeech.training.optimizer import forget_moved_codes
 
 Book = TypeVar("Book", bound=Codebook)
 
@@ -109,6 +110,7 @@ def minimised(
                 group["lr"] = lr * (1 - (1 - LR_END) * step / max(1, steps - 1))
             optimizer.zero_grad()
             value.backward()
+            forget_moved_codes(module, optimizer)
             optimizer.step()
         if watch:
             watch(step + 1)

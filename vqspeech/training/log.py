@@ -1,11 +1,48 @@
 """What training leaves behind beside checkpoints: TensorBoard, and `curves.jsonl`, one evaluation a line."""
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from vqspeech.errors import ConfigError
+from vqspeech.files import write_text
+
+CURVES = "curves.jsonl"
+
+
+def read_curves(path: str | Path) -> list[dict[str, float]]:
+    """Read the evaluations of a training, {"step", figures by name} each.
+
+    Lines that are damaged, as a kill or a full disk leaves them, are left out, which is said on stderr. Raises
+    `ConfigError` where the file is missing, or no line is whole.
+    """
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        raise ConfigError(f"{path}: no curves of a training ({error.strerror}); train it first") from None
+    found = [_evaluation(line) for line in lines]
+    kept = [one for one in found if one is not None]
+    if not kept:
+        raise ConfigError(f"{path}: holds no evaluation of a training; train on, or from the start")
+    if lines[-1] and found[-1] is None:
+        print(f"{path}: its last line is cut short and left out", file=sys.stderr)
+    damaged = sum(one is None and bool(line) for one, line in zip(found[:-1], lines[:-1], strict=True))
+    if damaged:
+        print(f"{path}: {damaged} damaged line(s) left out", file=sys.stderr)
+    return kept
+
+
+def _evaluation(line: bytes) -> dict[str, float] | None:
+    try:
+        found = json.loads(line)
+        numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in found.values())
+        return found if numbers and isinstance(found["step"], int) and found["step"] >= 0 else None
+    except (ValueError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 class Log:
@@ -14,13 +51,14 @@ class Log:
     def __init__(self, out: Path):
         from torch.utils.tensorboard import SummaryWriter
 
-        self.curves = out / "curves.jsonl"
+        self.curves = out / CURVES
+        self.evaluations = self._kept()
         self.board = SummaryWriter(str(out / "tensorboard"))
 
     def figures(self, step: int, figures: dict[str, float]) -> None:
-        """Adds one evaluation. Where training was resumed at an earlier step, the later lines are dropped first."""
-        kept = [line for line in self._lines() if json.loads(line)["step"] < step]
-        self.curves.write_text("\n".join([*kept, json.dumps({"step": step, **figures})]) + "\n", encoding="utf-8")
+        """Adds one evaluation. Where training was resumed at an earlier step, the later ones are dropped."""
+        self.evaluations = [one for one in self.evaluations if one["step"] < step] + [{"step": step, **figures}]
+        write_text(self.curves, "".join(json.dumps(one) + "\n" for one in self.evaluations))
         for name, value in figures.items():
             self.board.add_scalar(name, value, step)
         self.board.flush()
@@ -50,5 +88,10 @@ class Log:
         self.board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), step)
         self.board.flush()
 
-    def _lines(self) -> list[str]:
-        return self.curves.read_text(encoding="utf-8").splitlines() if self.curves.is_file() else []
+    def _kept(self) -> list[dict[str, float]]:
+        """The evaluations of an earlier run; none where none is whole."""
+        try:
+            return read_curves(self.curves) if self.curves.is_file() else []
+        except ConfigError as error:
+            print(error, file=sys.stderr)
+            return []

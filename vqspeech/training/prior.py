@@ -1,8 +1,11 @@
 """Training a prior on units."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
+
+import numpy as np
 
 from vqspeech.conf import priors
 from vqspeech.data.units import Units
@@ -19,6 +22,15 @@ class SpokenUnits:
 
     units: Units
     voices: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the utterances, their codes, and who speaks."""
+        digest = hashlib.sha256()
+        for name, codes in self.units.codes.items():
+            digest.update(f"{name}\t{self.voices.get(name, '')}\t{len(codes)}\n".encode())
+            digest.update(np.ascontiguousarray(codes, np.int64).tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +55,7 @@ class PriorTask(CodesTask):
         voices, described = sorted(set(train.voices.values())), train.units.described
         super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train.units)
         self.length = self.options["length"]
+        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.held = (self.model.windows(one.units, self.length, one.voices) for one in (train, dev))
 
     def speed(self, rate: float) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import torch
 from torch import nn
 
-from vqspeech import audio, loudness
+from vqspeech import audio, loudness, pretrained
 from vqspeech.data.dump import Shards, speaker_names
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import WorldWaveNet
@@ -55,6 +55,15 @@ class SpeechTask:
     def check_config(cls, config: Any) -> dict[str, Any]:
         """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
         return VQVAE.check_config(check_groups(config, {**VQVAE.groups, "training": cls.training}, alone=True))
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Hashes of both dumps, and of the model whose encoder is taken, as far as it is there."""
+        found = {"train": self.train.fingerprint, "dev": self.dev.fingerprint}
+        encoder = self.options["encoder"]
+        if encoder and pretrained.located(encoder).is_file():
+            found["encoder"] = VQVAE.from_pretrained(encoder).fingerprint()
+        return found
 
     @property
     def codes(self) -> int:

@@ -18,14 +18,21 @@ LAUNCHERS = {
 
 
 def swept(
-    name: str, overrides: Sequence[str], train: str | Path, dev: str | Path, out: str | Path, launcher: str = "joblib"
+    name: str,
+    overrides: Sequence[str],
+    train: str | Path,
+    dev: str | Path,
+    out: str | Path,
+    launcher: str = "joblib",
+    restart: bool = False,
 ) -> list[Path]:
     """Trains the configuration `name` on dumps once for every combination of `overrides` such as
     `quantizer.codes=128,512`; the folders of the experiments below `out`, named for the settings that vary.
 
     Settings of the launcher are among the overrides: `hydra.launcher.n_jobs=4`, `hydra.launcher.partition=gpu`. A
-    training that was stopped goes on, one that has ended is left as it is. Raises `ConfigError` for an unknown setting,
-    or where none varies; `MissingExtra` without the plugins; `VqspeechError` where a training failed.
+    training that was stopped goes on, one that has ended is left as it is, unless all are to `restart`. Raises
+    `ConfigError` for an unknown setting, or where none varies; `MissingExtra` without the plugins; `VqspeechError`
+    where a training failed.
     """
     import hydra
 
@@ -43,11 +50,12 @@ def swept(
         from omegaconf import OmegaConf
 
         from vqspeech.data.dump import shards
+        from vqspeech.training import trainer
         from vqspeech.training.speech import SpeechTask
-        from vqspeech.training.trainer import Trainer
 
         options = cast(dict[str, Any], OmegaConf.to_container(resolved, resolve=True))
-        Trainer(SpeechTask(options, *map(shards, paths)), HydraConfig.get().runtime.output_dir).train()
+        folder = HydraConfig.get().runtime.output_dir
+        trainer.train(lambda: SpeechTask(options, *map(shards, paths)), folder, restart)
 
     given = sys.argv
     sys.argv = [

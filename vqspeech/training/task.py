@@ -83,6 +83,11 @@ class Task(Protocol):
     """How many of them are one of a batch."""
 
     @property
+    def sources(self) -> Mapping[str, str]:
+        """Hashes of what is learned from and measured on, by what it is; a run goes on only with the same."""
+        ...
+
+    @property
     def batches(self) -> Batches:
         """What is learned from."""
         ...

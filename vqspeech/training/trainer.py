@@ -5,10 +5,14 @@ losses of one that never was, and the only state to keep beside the weights is t
 """
 
 import math
+import os
+import shutil
 import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,12 +23,15 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech.errors import ConfigError
+from vqspeech.errors import ConfigError, DivergenceError
+from vqspeech.locks import locked_folder
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import summed
-from vqspeech.training.log import Log
+from vqspeech.training.log import CURVES, Log
+from vqspeech.training.optimizer import forget_moved_codes, load_optimizer_state, optimizer_state, parameter_groups
+from vqspeech.training.state import describe_run, list_changes, read_state
 from vqspeech.training.task import Task
 
 KEPT = "kept"
@@ -48,14 +55,24 @@ class Ended:
         return INTERRUPTED if self.interrupted else 0
 
 
+def train(make: Callable[[], Task], out: str | Path, restart: bool = False) -> Ended:
+    """Train the task that `make` makes, as `Trainer`, while no other process does in the same folder.
+
+    Raises `OutputError` where one does, or the folder cannot be written to; before the task is made.
+    """
+    with locked_folder(out) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
+        return Trainer(make(), out, restart).train()
+
+
 class Trainer:
     """Trains the model of `task`. Checkpoints and logs go to `out`.
 
-    Where `out` holds `last.safetensors`, training goes on from there. Raises `ConfigError` where that is of another
-    configuration, `CheckpointError` where it is damaged.
+    Where `out` holds `last.safetensors`, training goes on from there; with `restart` all that an earlier training left
+    there is removed. Raises `ConfigError` where it is of another model, of other data or settings, or has come further
+    than it shall; `CheckpointError` where it is damaged.
     """
 
-    def __init__(self, task: Task, out: str | Path):
+    def __init__(self, task: Task, out: str | Path, restart: bool = False):
         self.task, self.options, self.out = task, task.options, Path(out)
         AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
@@ -63,46 +80,57 @@ class Trainer:
             mixed_precision=precision(self.options["precision"]),
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
-        model = task.model
-        self.last = self.out / f"last{checkpoint.SUFFIX}"
-        self.step, self.best, kept = 0, math.inf, {}
-        if self.last.is_file():
-            kept, about = checkpoint.read(self.last)
-            if any(about.get(key) != value for key, value in model.about.items()):
-                raise ConfigError(f"{self.last} is of another configuration or data; train to another --out")
-            model.load_state_dict({k[6:]: v for k, v in kept.items() if k.startswith("model.")})
-            self.step, self.best = about["step"], about["best"]
+        self.main, model = self.accelerator.is_main_process, task.model
+        self.run = describe_run(task, self.accelerator.num_processes, self.precision)
+        self.best_path, self.last = (self.out / f"{name}{checkpoint.SUFFIX}" for name in ("best", "last"))
+        if restart:
+            self._remove_earlier()
+        self.step, self.seen, self.best = 0, 0.0, math.inf
+        saved = read_state(self.last, self.run, task) if self.last.is_file() else None
+        if saved:
+            weights = {name: one for name, one in saved.tensors.items() if name.startswith("model.")}
+            model.load_state_dict({name.removeprefix("model."): one for name, one in weights.items()})
+            self.step, self.best = saved.about["step"], saved.about["best"]
+            self.seen = saved.about.get("seen", float(self._items_a_step * self.step))
         else:
             task.begin()
         optimizer = torch.optim.AdamW(
-            [parameter for parameter in model.parameters() if parameter.requires_grad],
-            betas=(0.9, 0.99),
-            weight_decay=self.options["weight_decay"],
-            fused=True,
+            parameter_groups(model, self.options["weight_decay"]), betas=(0.9, 0.99), fused=True
         )
-        if kept:
-            _load_optimizer(optimizer, kept)
+        if saved:
+            load_optimizer_state(model, optimizer, saved.tensors)
+        self.changes = list_changes(saved.about, self.run) if saved else []
+        self.good = self.step if saved else None
         if self.options["compile"]:
             task.network.compile()
         self.model = model
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
-        self.main = self.accelerator.is_main_process
         self._stop = False
 
+    @property
+    def precision(self) -> str:
+        """What is computed in: fp32 or bf16."""
+        return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
+
     def train(self) -> Ended:
-        """Trains to the last step, or until SIGINT or SIGTERM, which save first."""
+        """Trains to the last step, or until SIGINT, SIGTERM or SIGHUP, which save first.
+
+        Raises `DivergenceError` where losses or weights are not finite any more: what was saved before stays.
+        """
         options, losses = self.options, []
         log = Log(self.out) if self.main else None
-        handlers = {number: signal.signal(number, self._interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = self._listen()
         counts = torch.zeros(self.task.codes, device=self.accelerator.device)
         begun, begun_at = time.perf_counter(), self.step
         self.wrapped.train()
         if self.main:
             learned = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
             print(
-                f"{self.out}: {learned:,} parameters to learn, from step {self.step} on {self.accelerator.device} in "
-                f"{'bf16' if self.accelerator.mixed_precision == 'bf16' else 'fp32'}, "
-                f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}",
+                f"{self.out}: {learned:,} parameters to learn, from step {self.step} of {options['steps']} on "
+                f"{self.accelerator.device} in {self.precision}, {self.accelerator.num_processes} process(es); "
+                f"tensorboard --logdir {self.out}",
+                *(f"{self.out}: {change}: losses may differ in their last digits" for change in self.changes),
+                sep="\n",
                 file=sys.stderr,
             )
         try:
@@ -115,7 +143,10 @@ class Trainer:
                 mininterval=0.1 if sys.stderr.isatty() else 30,  # a log gets a line now and then
             ) as bar:
                 while self.step < options["steps"] and not self._stopped():
-                    loss = self._one_step(counts)
+                    try:
+                        loss = self._one_step(counts)
+                    except DivergenceError as error:
+                        raise self._diverged(str(error)) from None
                     losses.append(loss)
                     bar.update()
                     rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
@@ -147,26 +178,37 @@ class Trainer:
             batch = self.task.batches.random(options["batch"], options["seed"], draw, process).to(
                 self.accelerator.device
             )
-            with self.accelerator.autocast():
-                losses, codes, mask = self.wrapped(batch)
-            loss = torch.stack(list(losses.values())).sum()
-            self.accelerator.backward(loss / options["accumulate"])
+            whole = part == options["accumulate"] - 1
+            with nullcontext() if whole else self.accelerator.no_sync(self.wrapped):
+                with self.accelerator.autocast():
+                    losses, codes, mask = self.wrapped(batch)
+                loss = torch.stack(list(losses.values())).sum()
+                self.accelerator.backward(loss / options["accumulate"])
             counts += codes[mask].bincount(minlength=len(counts))
             total += float(loss.detach()) / options["accumulate"]
-        if not math.isfinite(total):
-            raise ConfigError(f"the loss is not finite at step {self.step}; lower training.lr, or train with fp32")
-        self.accelerator.clip_grad_norm_(self.model.parameters(), options["clip"])
+        forget_moved_codes(self.model, self.optimizer)
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), options["clip"])
+        # The gradient is the same in all processes, so that all of them end here; a loss is not.
+        if not math.isfinite(total) or (norm is not None and not math.isfinite(float(norm))):
+            raise DivergenceError("the loss, or its gradient, is not finite")
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.step += 1
+        self.seen += self._items_a_step
         return total
 
     def _evaluate(self, log: Log | None, loss: float, counts: Tensor, rate: float) -> None:
         if log is None:
             self.accelerator.wait_for_everyone()
             return
-        with self.accelerator.autocast():
-            figures = self.task.held_out(self.options["batch"], self.options["evaluate_batches"])
+        try:
+            with self.accelerator.autocast():
+                figures = self.task.held_out(self.options["batch"], self.options["evaluate_batches"])
+        except DivergenceError as error:
+            raise self._diverged(str(error)) from None
+        if not math.isfinite(figures[self.task.criterion]):
+            raise self._diverged("the held-out loss is not finite")
+        tensors = self._tensors()
         seen = counts.cpu().numpy()
         figures |= {
             "train_loss": loss,
@@ -174,17 +216,16 @@ class Trainer:
             "train_used": float(used(seen)),
             "lr": learning_rate(self.step, self.options),
             f"{self.task.items}_per_second": rate,
-            f"{self.task.items}_seen": float(self._items_a_step * self.step),
+            f"{self.task.items}_seen": self.seen,
         }
         log.figures(self.step, figures)
         tqdm.write(f"step {self.step}: {self.task.summary(figures)}, {rate:,.0f} {self.task.items}/s")
         if figures[self.task.criterion] < self.best:
             self.best = figures[self.task.criterion]
             self.model.save_pretrained(
-                self.out / f"best{checkpoint.SUFFIX}", step=self.step, figures=figures, training=self.options,
-                command=this_command(),
-            )  # fmt: skip
-        self._save()
+                self.best_path, step=self.step, figures=figures, training=self.options, command=this_command()
+            )
+        self._save(tensors)
         self.accelerator.wait_for_everyone()
 
     def _is_kept(self) -> bool:
@@ -197,21 +238,50 @@ class Trainer:
 
     def _keep(self) -> None:
         path = self.out / KEPT / f"{self.step:08d}" / f"best{checkpoint.SUFFIX}"
-        seen = {f"{self.task.items}_seen": float(self._items_a_step * self.step)}
+        seen = {f"{self.task.items}_seen": self.seen}
         about = {"step": self.step, "figures": seen, "training": self.options, "command": this_command()}
         self.model.save_pretrained(path, **about)
 
-    def _save(self) -> None:
-        tensors = checkpoint.weights(self.model)
-        for parameter, state in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"training.{parameter}.{name}": torch.as_tensor(value) for name, value in state.items()}
-        about = {**self.model.about, "step": self.step, "best": self.best, "training": self.options}
-        checkpoint.write(self.last, tensors, about)
+    def _save(self, tensors: Mapping[str, Tensor] | None = None) -> None:
+        about = self.run | {"step": self.step, "seen": self.seen, "best": self.best}
+        checkpoint.write(self.last, tensors or self._tensors(), about)
+        self.good = self.step
+
+    def _tensors(self) -> dict[str, Tensor]:
+        """All that a training goes on from. Raises `DivergenceError` where something of it is not finite."""
+        tensors = checkpoint.weights(self.model) | optimizer_state(self.model, self.optimizer)
+        wrong = checkpoint.not_finite(tensors)
+        if wrong:
+            raise self._diverged(f"{checkpoint.said(wrong)} not finite")
+        return tensors
+
+    def _diverged(self, what: str) -> DivergenceError:
+        kept = "nothing was saved" if self.good is None else f"{self.last} is of step {self.good}, and stays"
+        return DivergenceError(
+            f"{self.out}: at step {self.step} {what}; {kept}; lower training.lr, or train with "
+            "training.precision=fp32, to another --out or with --restart"
+        )
+
+    def _remove_earlier(self) -> None:
+        if self.main:
+            for path in (self.last, self.best_path, self.out / CURVES):
+                path.unlink(missing_ok=True)
+            for folder in (self.out / KEPT, self.out / "tensorboard"):
+                shutil.rmtree(folder, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
 
     @property
     def _items_a_step(self) -> int:
         windows = self.options["batch"] * self.options["accumulate"] * self.accelerator.num_processes
         return windows * self.task.length
+
+    def _listen(self) -> dict[int, Any]:
+        """Has signals that end a process end the training, but not those that are ignored; the handlers before."""
+        if threading.current_thread() is not threading.main_thread():
+            return {}
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+        return {number: signal.signal(number, self._interrupt) for number in heard}
 
     def _interrupt(self, *_) -> None:
         if self._stop:
@@ -238,17 +308,11 @@ def precision(name: str = "auto") -> str:
     """What `training.precision` asks for, bf16 or "no" for float32: "auto" is bf16 where the processor multiplies it
     fast. Raises `ConfigError` for another name."""
     if name == "auto":
-        fast = torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported()
+        if torch.cuda.is_available():
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            fast = torch.cpu._is_avx512_bf16_supported()
         name = "bf16" if fast else "fp32"
     if name not in ("bf16", "fp32"):
         raise ConfigError(f"training.precision={name}; it is auto, bf16 or fp32")
     return "bf16" if name == "bf16" else "no"
-
-
-def _load_optimizer(optimizer: torch.optim.Optimizer, kept: dict[str, Tensor]) -> None:
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in kept.items():
-        if name.startswith("training."):
-            parameter, field = name.removeprefix("training.").split(".", 1)
-            state.setdefault(int(parameter), {})[field] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from vqspeech.errors import VqspeechError
+from vqspeech.errors import DivergenceError
 from vqspeech.models.quantize import search
 from vqspeech.models.quantize.processes import summed
 from vqspeech.models.quantize.replacement import Unit, Use, drawn, policy
@@ -38,6 +38,8 @@ class Codebook(nn.Module):
     lloyd = 10
     frozen = False
     """Whether the code vectors stay as they are in training too."""
+    moved: Tensor | None = None
+    """Codes that were put elsewhere and not learned, bool `(codes,)`; None: none was since the optimiser last asked."""
 
     def __init__(self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: Unit):
         super().__init__()
@@ -67,13 +69,13 @@ class Codebook(nn.Module):
     def forward(self, z: Tensor, mask: Tensor) -> Quantised:
         """z `(batch, dimension, time)`, mask `(batch, time)` bool: vectors that count for losses and statistics.
 
-        Raises `VqspeechError` where z is not finite.
+        Raises `DivergenceError` where z is not finite.
         """
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
             flat = z.detach().transpose(1, 2).reshape(-1, z.shape[1])  # (batch * time, dimension)
             if not torch.isfinite(flat.sum()):
-                raise VqspeechError("the encoder's output is not finite; lower the learning rate, check the data")
+                raise DivergenceError("the encoder's output is not finite; lower the learning rate, check the data")
             learning = self.training and not self.frozen
             if learning and not self.fitted:
                 self._fit(flat[mask.reshape(-1)])
@@ -111,6 +113,9 @@ class Codebook(nn.Module):
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
         """Puts the codes `rows` on `vectors`, as if each had just been chosen `count` times a batch."""
         self.counts[rows] = count
+        if self.moved is None:
+            self.moved = torch.zeros_like(self.counts, dtype=torch.bool)
+        self.moved[rows] = True
         with torch.no_grad():
             self.weight[rows] = vectors
 

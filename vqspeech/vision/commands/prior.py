@@ -6,7 +6,7 @@ The prior is told the classes of the images, where there are any.
 import argparse
 
 from vqspeech.conf.vision import config, priors
-from vqspeech.training.trainer import Trainer
+from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.training.prior import ImagePriorTask
 from vqspeech.vision.training.top import TopTask
@@ -22,11 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"
     )
+    parser.add_argument(
+        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
+    )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500")
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    resolved, train, dev = config(args.conf, args.overrides), image_codes(args.codes), image_codes(args.dev)
-    task = TopTask(resolved, train, dev) if "top" in resolved else ImagePriorTask(resolved, train, dev)
-    return Trainer(task, args.out).train().status()
+    resolved = config(args.conf, args.overrides)
+    kind = TopTask if "top" in resolved else ImagePriorTask
+    both = args.codes, args.dev
+    return train(lambda: kind(resolved, *map(image_codes, both)), args.out, args.restart).status()

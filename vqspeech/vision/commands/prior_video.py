@@ -7,7 +7,7 @@ imagines.
 import argparse
 
 from vqspeech.conf.vision import config, videos
-from vqspeech.training.trainer import Trainer
+from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.models import code_model
 from vqspeech.vision.training.video import VideoTask
@@ -28,12 +28,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(videos())} (default: %(default)s)",
     )
     parser.add_argument(
+        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
+    )
+    parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 video=transformer"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    train, dev = image_codes(args.codes), image_codes(args.dev)
-    decoder = None if args.model is None else code_model(args.model)
-    return Trainer(VideoTask(config(args.conf, args.overrides), train, dev, decoder), args.out).train().status()
+    resolved = config(args.conf, args.overrides)
+
+    def task() -> VideoTask:
+        decoder = None if args.model is None else code_model(args.model)
+        return VideoTask(resolved, image_codes(args.codes), image_codes(args.dev), decoder)
+
+    return train(task, args.out, args.restart).status()

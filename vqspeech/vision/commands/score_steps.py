@@ -1,11 +1,11 @@
 """Hold experiments against each other at the same steps of training, from what was measured while they trained."""
 
 import argparse
-import json
 from pathlib import Path
 
 from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
+from vqspeech.training.log import read_curves
 from vqspeech.vision.commands.score_bits import BITS, LEARNED, described, what
 from vqspeech.vision.models import pretrained
 
@@ -44,11 +44,10 @@ def run(args: argparse.Namespace) -> int:
 
 def bits_by_step(path: Path) -> dict[int, float]:
     """Held-out bits a dimension by step. Raises `ConfigError` where there is no such file, or it lacks them."""
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        return {int(line["step"]): float(line["bits"]) for line in lines}
-    except (OSError, ValueError, KeyError) as error:
-        raise ConfigError(f"{path}: no curves of a model of images ({error}); train it first") from None
+    found = {int(line["step"]): line["bits"] for line in read_curves(path) if "bits" in line}
+    if not found:
+        raise ConfigError(f"{path}: no curves of a model of images; name an experiment of one")
+    return found
 
 
 def whole_bits(path: Path) -> list[dict]:

@@ -6,7 +6,7 @@ Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …
 import argparse
 
 from vqspeech.conf.vision import config, experiments
-from vqspeech.training.trainer import Trainer
+from vqspeech.training.trainer import train
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.training.reconstruction import ImageTask
 
@@ -20,11 +20,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
     )
     parser.add_argument(
+        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
+    )
+    parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 likelihood=logistic"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    task = ImageTask(config(args.conf, args.overrides), image_set(args.train), image_set(args.dev))
-    return Trainer(task, args.out).train().status()
+    resolved = config(args.conf, args.overrides)
+    sets = args.train, args.dev
+    return train(lambda: ImageTask(resolved, *map(image_set, sets)), args.out, args.restart).status()

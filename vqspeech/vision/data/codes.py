@@ -8,9 +8,11 @@
 Where a place has several latents, they stand side by side in its row: place (i, j) has the codes (i, j * latents + l).
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,15 @@ class ImageCodes:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what is learned from codes: the table, and the codes."""
+        told = [self.table.fingerprint, str(self.codes.shape), *self.classes, "", *self.actions]
+        digest = hashlib.sha256("\n".join(told).encode())
+        for start in range(0, len(self), 4096):
+            digest.update(np.ascontiguousarray(self.codes[start : start + 4096], np.uint16).tobytes())
+        return digest.hexdigest()
 
     @property
     def described(self) -> dict[str, Any]:

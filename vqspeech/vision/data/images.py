@@ -7,17 +7,19 @@
 The index is written last: a set that was cut short is not a set, and is said to be so.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from vqspeech.errors import ImageError
-from vqspeech.files import replaced, write_text
+from vqspeech.files import replaced, sample_sha256, write_text
 from vqspeech.vision.data.table import ImageTable, read_table
 
 FORMAT, VERSION = "vqspeech-images", 1
@@ -47,6 +49,8 @@ class ImageSet:
     classes: Sequence[str]
     actions: Sequence[str]
     maps: Sequence[np.ndarray]
+    sha256: str = ""
+    """Of all pixels; empty where the index does not tell."""
 
     def __len__(self) -> int:
         return len(self.table)
@@ -60,6 +64,14 @@ class ImageSet:
             here = (wanted >= end - len(self.maps[i])) & (wanted < end)
             found[here] = self.maps[i][wanted[here] - (end - len(self.maps[i]))]
         return found
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of what is learned from a set: the table, and the pixels."""
+        files = [str(cast(np.memmap, one).filename) for one in self.maps]
+        pixels = [self.sha256] if self.sha256 else [sample_sha256(file) for file in files]
+        told = [str(self.shape), self.table.fingerprint, *self.classes, "", *self.actions, "", *pixels]
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     @property
     def described(self) -> str:
@@ -102,7 +114,7 @@ def image_set(path: str | Path) -> ImageSet:
     for what, numbers, names in (("class", table.labels, classes), ("action", table.actions, actions)):
         if numbers is not None and (numbers.min() < -1 or numbers.max() >= len(names)):
             raise ImageError(f"{path}: there are {len(names)} names of a {what}, and other numbers; prepare it again")
-    return ImageSet(path, shape, table, classes, actions, maps)
+    return ImageSet(path, shape, table, classes, actions, maps, str(index.get("sha256", "")))
 
 
 def write_images(
@@ -121,7 +133,7 @@ def write_images(
     (path / "index.json").unlink(missing_ok=True)
     for old in [*path.glob("images.*.u8"), *path.glob(".images.*.tmp.*")]:
         old.unlink()
-    pending, rows, files, shape = iter(images), [], [], ()
+    pending, rows, files, shape, digest = iter(images), [], [], (), hashlib.sha256()
     image = next(pending, None)
     if image is None:
         raise ImageError(f"{path}: no images to write; see what was said above")
@@ -137,6 +149,7 @@ def write_images(
                         "bring all images to one shape"
                     )
                 file.write(image.pixels.tobytes())
+                digest.update(image.pixels.tobytes())
                 rows.append((image.name, image.label, image.episode, image.action))
                 count += 1
                 image = next(pending, None)
@@ -144,7 +157,7 @@ def write_images(
     names, labels, episodes, acted = zip(*rows, strict=True)
     frames = [np.array(one, np.int64) for one in (episodes, acted)] if episodes[0] is not None else [None, None]
     ImageTable(names, np.array(labels, np.int64), *frames).write(path)
-    index = {"format": FORMAT, "version": VERSION, "images": len(rows)}
+    index = {"format": FORMAT, "version": VERSION, "images": len(rows), "sha256": digest.hexdigest()}
     index |= dict(zip(("channels", "height", "width"), map(int, shape), strict=True))
     index |= {"classes": list(classes), "actions": list(actions), "shards": files}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")

@@ -8,6 +8,7 @@ Frames of an episode follow each other, in the order of time; the action is what
 it to the next one.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,14 @@ class ImageTable:
         """The table of those images `(n,)`."""
         frames = [None if one is None else one[picks] for one in (self.episodes, self.actions)]
         return ImageTable([str(self.names[i]) for i in picks], self.labels[picks], *frames)
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of all that the table says."""
+        digest = hashlib.sha256("\n".join(self.names).encode())
+        for column in (self.labels, self.episodes, self.actions):
+            digest.update(b"none" if column is None else np.ascontiguousarray(column, np.int64).tobytes())
+        return digest.hexdigest()
 
     def write(self, folder: Path) -> None:
         """Writes the table into a folder, in one piece. Raises `ImageError` for a name with a tab or a line break."""

@@ -1,7 +1,9 @@
 """Training curves of models of images and of priors over their codes, as a figure of matplotlib."""
 
-import json
+import math
 from pathlib import Path
+
+from vqspeech.training.log import read_curves
 
 PANELS = (
     ("bits", ("bits", "train_bits")),
@@ -16,13 +18,13 @@ def curves(path: Path):
     """A figure of what `curves.jsonl` holds of `PANELS`, by step."""
     from matplotlib.figure import Figure
 
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = read_curves(path)
     panels = [(title, [name for name in names if name in lines[0]]) for title, names in PANELS]
     panels = [panel for panel in panels if panel[1]]
     figure = Figure(figsize=(4 * len(panels), 3.2), layout="constrained")
     for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name in names:
-            axes.plot([line["step"] for line in lines], [line[name] for line in lines], label=name)
+            axes.plot([line["step"] for line in lines], [line.get(name, math.nan) for line in lines], label=name)
         axes.set(title=title, xlabel="step")
         axes.legend()
     return figure

@@ -25,6 +25,7 @@ class ImagePriorTask(CodesTask):
             raise ConfigError(f"a configuration of a model of images; codes train one of {', '.join(priors())}")
         super().__init__(config, lambda groups: ImagePrior(groups, train.classes, described(train)), train)
         self.length = math.prod(self.model.network.shape)
+        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.held = self.model.batches(train), self.model.batches(dev)
 
     def speed(self, rate: float) -> str:

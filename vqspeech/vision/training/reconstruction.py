@@ -46,6 +46,7 @@ class ImageTask:
             raise ImageError(f"{dev.path}: images of {dev.shape}, {train.shape} in {train.path}; prepare both together")
         torch.manual_seed(self.options["seed"])
         self.model = image_model({name: group for name, group in config.items() if name != "training"}, train.shape)
+        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.held = ImageBatches(train, self.options["flip"]), ImageBatches(dev)
 
     @classmethod

@@ -25,6 +25,7 @@ class TopTask(CodesTask):
         if "top" not in config:
             raise ConfigError("the configuration is of no VQ-VAE over codes; it has no group top")
         super().__init__(config, lambda groups: TopVQVAE(groups, described(train)), train)
+        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.held = self.model.batches(train), self.model.batches(dev)
 
     def held_out(self, size: int, batches: int) -> dict[str, float]:

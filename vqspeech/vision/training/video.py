@@ -61,6 +61,7 @@ class VideoTask(CodesTask):
         self.decoder = decoder
         if decoder is not None and decoder.fingerprint() != train.sha256:
             raise UnitsError(f"{train.path}: the codes are not those of the model to show them by; encode again")
+        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.held = (self.model.clips(codes, frames) for codes in (train, dev))
         self.length = frames * math.prod(self.model.shape)
 

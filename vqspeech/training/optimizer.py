@@ -1,0 +1,83 @@
+"""The optimiser: which weights decay, its state in checkpoints, and what it forgets of codes that are put elsewhere."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vqspeech.errors import CheckpointError
+from vqspeech.models.quantize import Codebook
+
+_PREFIX = "training."
+
+
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Return the parameters to learn as two groups of an optimiser: those that decay, and those that do not.
+
+    The weights of linear maps and convolutions decay; biases, norms, embeddings, codebooks and what is learned of
+    places do not.
+    """
+    apart = {
+        id(parameter)
+        for module in model.modules()
+        if isinstance(module, (nn.Embedding, Codebook))
+        for parameter in module.parameters(recurse=False)
+    }
+    learned = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
+    decayed = [one for name, one in learned if one.ndim > 1 and name.endswith("weight") and id(one) not in apart]
+    chosen = {id(one) for one in decayed}
+    kept = [one for _, one in learned if id(one) not in chosen]
+    return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
+
+
+def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the state of an optimiser as checkpoints have it, `training.PARAMETER.FIELD`."""
+    names = _names(model, optimizer)
+    return {
+        f"{_PREFIX}{names[index]}.{field}": torch.as_tensor(value)
+        for index, state in optimizer.state_dict()["state"].items()
+        for field, value in state.items()
+    }
+
+
+def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Set an optimiser to the state in the tensors of a checkpoint.
+
+    Checkpoints of 0.1.0 have the number of a parameter, among all that are learned, in place of its name. Raises
+    `CheckpointError` where the state is of other parameters.
+    """
+    names = _names(model, optimizer)
+    numbered = [name for name, one in model.named_parameters() if one.requires_grad]
+    shapes = {name: one.shape for name, one in model.named_parameters()}
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(_PREFIX):
+            name, field = key.removeprefix(_PREFIX).rsplit(".", 1)
+            if name.isdecimal() and int(name) < len(numbered):
+                name = numbered[int(name)]
+            if name not in names or (field != "step" and tensor.shape != shapes[name]):
+                raise CheckpointError(f"the optimiser's state of '{name}' is not of this model")
+            state.setdefault(names.index(name), {})[field] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+@torch.no_grad()
+def forget_moved_codes(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Set gradient and moments to 0 of code vectors that were put elsewhere since the last step: they are of the places
+    where the codes were, and would drag them off again. To be called before a step."""
+    for book in model.modules():
+        if isinstance(book, Codebook) and book.moved is not None:
+            rows, book.moved = book.moved, None
+            if isinstance(book.weight, nn.Parameter):
+                moments = optimizer.state.get(book.weight, {}).values()
+                for tensor in [book.weight.grad, *moments]:
+                    if tensor is not None and tensor.shape == book.weight.shape:
+                        tensor[rows] = 0
+
+
+def _names(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
+    """Names of the parameters in the order of the optimiser."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    groups: Iterable[dict[str, Any]] = optimizer.param_groups
+    return [names[id(parameter)] for group in groups for parameter in group["params"]]

@@ -1,0 +1,110 @@
+"""What a training goes on from, `last.safetensors`, and whether it may: only with the same model, data and settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from vqspeech.errors import ConfigError
+from vqspeech.models import checkpoint
+from vqspeech.training.task import CHANGEABLE, Task
+
+_FIX = "--restart trains from the start; or choose another --out"
+
+
+class State(NamedTuple):
+    """A training at a step: its tensors as a checkpoint names them, and what the header says."""
+
+    tensors: Mapping[str, Tensor]
+    about: Mapping[str, Any]
+
+
+def describe_run(task: Task, processes: int, precision: str) -> dict[str, Any]:
+    """Return what a header says of a run: settings, hashes of what is learned from, and where it runs."""
+    return {
+        **task.model.about,
+        "training": dict(task.options),
+        "sources": dict(task.sources),
+        "processes": processes,
+        "precision": precision,
+        "torch": torch.__version__,
+    }
+
+
+def read_state(path: Path, run: Mapping[str, Any], task: Task) -> State:
+    """Read what a training goes on from.
+
+    Args:
+        path: The checkpoint.
+        run: What this run is, as `describe_run` says.
+        task: What is trained.
+
+    Raises:
+        CheckpointError: The file is damaged.
+        ConfigError: It is of another model, other data or other settings, or has come further than it shall.
+    """
+    tensors, about = checkpoint.read(path)
+    for key, value in task.model.about.items():
+        different = _difference(about.get(key), value, "" if key == "config" else key)
+        if different:
+            raise ConfigError(f"{path}: is of another model, {different}; {_FIX}")
+    for name, value in about.get("sources", {}).items():
+        if run["sources"].get(name, value) != value:
+            raise ConfigError(f"{path}: has learned from other data, {name} is not what it was; {_FIX}")
+    fixed = task.training.fields.keys() - set(task.training.marked(CHANGEABLE)) - {"batch", "accumulate"}
+    old, new = about.get("training", {}), run["training"]
+    for name in sorted(fixed & old.keys() & new.keys()):
+        different = _difference(old[name], new[name], f"training.{name}")
+        if different:
+            raise ConfigError(f"{path}: was trained with other settings, {different}; {_FIX}")
+    _compare_updates(path, old, new, about.get("processes", run["processes"]), run["processes"])
+    step, planned, steps = about["step"], old.get("steps", about["step"]), new["steps"]
+    if steps < step or (steps == step and planned != steps):
+        raise ConfigError(
+            f"{path}: has come to step {step} of {planned}, which is not the end of training.steps={steps}; give more "
+            f"than {step} steps to go on; {_FIX}"
+        )
+    return State(tensors, about)
+
+
+def list_changes(old: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
+    """Return in words what is another one where a training goes on, and changes its losses in their last digits."""
+    names = {"precision": "precision", "processes": "number of processes", "torch": "version of torch"}
+    return [
+        f"{what} was {old[key]}, is {run[key]}"
+        for key, what in names.items()
+        if key in old and str(old[key]) != str(run[key])
+    ]
+
+
+def _compare_updates(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], before: int, now: int) -> None:
+    """Raises `ConfigError` where an update is made of more or fewer items than before, on however many processes."""
+    if not {"batch", "accumulate"} <= old.keys() & new.keys():
+        return
+    items, wanted = (one["batch"] * one["accumulate"] * n for one, n in ((new, now), (old, before)))
+    if items != wanted:
+        a_part = new["batch"] * now
+        advice = "" if wanted % a_part else f"give training.accumulate={wanted // a_part}; or "
+        raise ConfigError(
+            f"{path}: was trained with {wanted} items an update (training.batch={old['batch']}, "
+            f"training.accumulate={old['accumulate']}, {before} process(es)), not {items}; {advice}{_FIX}"
+        )
+
+
+def _difference(old: Any, new: Any, where: str) -> str:
+    """The first key whose values differ, in words; empty: there is none."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        keys = dict.fromkeys([*new, *old])
+        found = (_difference(old.get(key), new.get(key), f"{where}.{key}".lstrip(".")) for key in keys)
+        return next((one for one in found if one), "")
+    if old == new:
+        return ""
+    if isinstance(old, (list, tuple)) and isinstance(new, (list, tuple)) and len(str(new)) > 60:
+        return f"{where} has {len(new)} entries, had {len(old)}" if len(old) != len(new) else f"{where} has others"
+    return f"{where} was {_shown(old)}, is {_shown(new)}"
+
+
+def _shown(value: Any) -> str:
+    return "null" if value is None else str(value)
