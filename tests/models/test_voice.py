@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from tests.conftest import buzz
+from tests.models.recorded import voice_model, vowels
 from tests.models.test_vqvae import model
 from vqspeech.errors import SpeakerError
 from vqspeech.models.decoders import WorldDecoder, WorldWaveNet
-from vqspeech.models.voice import with_voice
+from vqspeech.models.voice import with_recorded_voices, with_voice
 
 
 @torch.no_grad()
@@ -65,3 +66,38 @@ def test_twice_and_round_a_file(tmp_path):
     assert torch.isnan(again.pitch[2:]).all() and not torch.isnan(again.pitch[:2]).any()
     with pytest.raises(SpeakerError, match="no voice 'c'"):
         with_voice(made, "d", "c")
+
+
+def test_a_voice_more_beside_those_of_recordings():
+    """What is learned for it is its own: named voices and those of recordings stay as they are."""
+    made, source = voice_model(), vowels(110, 1.0)
+    voice = made.voice_of([vowels(200, 2.0)])
+    before = [made.convert(source, one) for one in ("low", voice)]
+    wider = with_voice(with_voice(made, "a", "low"), "b", None)
+    assert wider.config["decoder"]["adapted"] == 2 and wider.voice_hash() == made.voice_hash()
+    assert wider.decoder.speaker.weight[:, -2:].tolist() == [[0, 0], [0, 0], [1, 0], [0, 1]]
+    with torch.no_grad():
+        for weight in wider.decoder.voice_weights:
+            weight[:, -2:] += torch.randn_like(weight[:, -2:])
+    wider.pitch[2:] = made.pitch[1]
+    for one, sound in zip(("low", voice), before, strict=True):
+        np.testing.assert_allclose(wider.convert(source, one), sound, atol=1e-4)
+    assert np.abs(wider.convert(source, "a") - before[0]).max() > 0.01
+
+
+def test_voices_of_recordings_by_name(tmp_path):
+    made, source = voice_model(), vowels(110, 1.0)
+    voice = made.voice_of([vowels(200, 2.0)], "anna")
+    named = with_recorded_voices(made, [voice], {"anna": "f"})
+    assert named.speakers == ["high", "low", "anna"] and named.genders == {"anna": "f"}
+    # Pitch by name is float32: phases of high harmonics differ in their last bits.
+    np.testing.assert_allclose(named.convert(source, "anna"), made.convert(source, voice), atol=1e-2)
+    assert np.array_equal(named.convert(source, "low"), made.convert(source, "low"))
+    wider = with_voice(named, "b", "anna")
+    more = with_recorded_voices(wider, [made.voice_of([vowels(150, 2.0)], "c")])
+    assert more.speakers == ["high", "low", "anna", "b", "c"]
+    np.testing.assert_allclose(more.convert(source, "anna"), named.convert(source, "anna"), atol=1e-4)
+    with pytest.raises(SpeakerError, match="two voices of the name 'anna'"):
+        with_recorded_voices(named, [voice])
+    with pytest.raises(SpeakerError, match="another model"):
+        with_recorded_voices(voice_model(seed=3), [voice])

@@ -4,6 +4,7 @@ import soundfile
 import torch
 
 from tests.conftest import buzz
+from tests.models.recorded import voice_model, vowels
 from tests.models.test_voice import told
 from tests.models.test_vqvae import model as small_model
 from vqspeech import VQVAE, audio
@@ -34,6 +35,23 @@ def trained(name):
             part.deviation.fill_(3.0)
             part.output.weight.data *= 0.01
     return made
+
+
+@pytest.mark.parametrize("kind", ["codes", "soft"])
+def test_a_voice_of_recordings_is_learned_on_from_there(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt, "EVERY", 4)
+    folder = tmp_path / "anna"
+    folder.mkdir()
+    for i in range(4):
+        soundfile.write(folder / f"{i}.wav", vowels(190 + 10 * i, 3.0), audio.RATE)
+    model = voice_model(f"decoder.conditioning={kind}")
+    source = vowels(110, 1.0)
+    before = model.convert(source, "low")
+    found = adapted(model, recordings_of("me", sorted(folder.iterdir()), Skipped()), steps=16)
+    assert found.like == "its recordings" and found.losses[2] < found.losses[0]
+    assert found.model.speakers == ["high", "low", "me"] and found.model.voice_hash() == model.voice_hash()
+    np.testing.assert_allclose(found.model.convert(source, "low"), before, atol=1e-4)
+    assert np.isfinite(found.model.convert(source, "me")).all()
 
 
 @pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet", "librispeech_wavenet"])

@@ -1,5 +1,6 @@
-"""A voice more for a model that has learned others."""
+"""More voices for a model: one that is to be learned, or those of recordings."""
 
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from operator import getitem
@@ -7,12 +8,35 @@ from operator import getitem
 import torch
 from torch import Tensor
 
+from vqspeech.errors import SpeakerError
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.voices import Voice
 
 
 @torch.no_grad()
-def with_voice(model: VQVAE, name: str, like: str) -> VQVAE:
-    """A copy of a model with one voice more, which sounds like the voice `like` as yet.
+def with_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping[str, str] | None = None) -> VQVAE:
+    """Return a copy of a model that knows voices of recordings by their names, beside those that it has.
+
+    `genders` ("f" or "m") are by name, as far as known. Raises `SpeakerError` where it has one of that name, or a voice
+    is of another model."""
+    for voice in voices:
+        model.check_voice(voice)
+    names = [*model.speakers, *(voice.name for voice in voices)]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SpeakerError(f"two voices of the name '{twice}'; choose another for one of them")
+    made = VQVAE(deepcopy(model.config), names, {**model.genders, **(genders or {})})
+    state = model.state_dict()
+    made.load_state_dict({key: _padded(state[key], value) for key, value in made.state_dict().items()})
+    for row, voice in enumerate(voices, len(model.speakers)):
+        made.decoder.speaker.weight[row, : len(voice.vector)] = torch.from_numpy(voice.vector)
+        made.pitch[row] = torch.tensor(voice.pitch)
+    return made.to(model.device).eval()
+
+
+@torch.no_grad()
+def with_voice(model: VQVAE, name: str, like: str | None) -> VQVAE:
+    """A copy of a model with one voice more, which sounds like the voice `like` as yet; None: like none, all zeros.
 
     Speaker vectors get one number more: 1 for the new voice, 0 for all others. So the weights that multiply it are a
     bias of the new voice alone in every layer; they begin as 0, and the other voices stay what they are, whatever is
@@ -21,12 +45,14 @@ def with_voice(model: VQVAE, name: str, like: str) -> VQVAE:
     old = model.decoder
     config = deepcopy(model.config)
     *groups, option = old.voice_option
-    reduce(getitem, groups, config["decoder"])[option] = old.speaker.embedding_dim + 1
+    group = reduce(getitem, groups, config["decoder"])
+    group[option] = group.get(option, 0) + 1
     made = VQVAE(config, [*model.speakers, name], model.genders)
     state = model.state_dict()
     made.load_state_dict({key: _padded(state[key], value) for key, value in made.state_dict().items()})
     vectors = made.decoder.speaker.weight
-    vectors[-1] = vectors[model.speaker(like)]
+    if like is not None:
+        vectors[-1] = vectors[model.speaker(like)]
     vectors[-1, -1] = 1
     made.pitch[-1] = float("nan")
     return made.to(model.device).eval()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech import audio
+from vqspeech import audio, loudness
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.dump import Shards, write_shards
 from vqspeech.data.tables import is_id
@@ -24,7 +24,8 @@ from vqspeech.data.windows import Batch
 from vqspeech.errors import AudioError, SpeakerError, VqspeechError
 from vqspeech.files import temporary_folder
 from vqspeech.jobs import Skipped
-from vqspeech.models.decoders import WorldDecoder
+from vqspeech.models.conditioning import condition
+from vqspeech.models.decoders import SourceFilter, WorldDecoder
 from vqspeech.models.voice import with_voice
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.pitch import pitch_statistics
@@ -43,7 +44,8 @@ RATES = (5e-2, 2e-2)
 
 @dataclass(frozen=True)
 class Adapted:
-    """A model with the new voice. `like` is the known voice it set out from; `losses` are those of the decoder on
+    """A model with the new voice. `like` is the voice it set out from, a known one or
+    that of its recordings; `losses` are those of the decoder on
     `held_out` seconds: of that voice, of the new vector, and with the new biases; `learned` seconds were learned from,
     in `steps` steps, `speed` times faster than real time."""
 
@@ -108,14 +110,22 @@ class _Adaptation:
     def __init__(self, model: VQVAE, name: str, train: Shards, test: Shards, seed: int):
         self.train, self.test, self.seed = train, test, seed
         # Ten seconds of speech take a WaveNet long; the other one should see more than a syllable.
-        self.size, self.seconds = (8, 1.28) if isinstance(model.decoder, WorldDecoder) else (4, 0.64)
-        self.model = with_voice(model, name, model.speakers[0])
+        fast = isinstance(model.decoder, WorldDecoder | SourceFilter)
+        self.size, self.seconds = (8, 1.28) if fast else (4, 0.64)
+        recorded = isinstance(model.decoder, SourceFilter)
+        self.model = with_voice(model, name, None if recorded else model.speakers[0])
         self.windows, held = (self.model.windows(dump, self.seconds) for dump in (train, test))
         self.held = self._coded(held.even(min(64, math.ceil(test.seconds / self.seconds))))
-        some = self._coded(self.windows.even(self.size))
-        with torch.no_grad():
-            self.like = min(model.speakers, key=lambda voice: float(self._loss(*some, model.speaker(voice))))
-        self.model = with_voice(model, name, self.like).requires_grad_(False)
+        if recorded:
+            voice = model.voice_of([loudness.waveform(train.samples(i)) for i in range(len(train))], name)
+            self.like = "its recordings"
+            self.model.requires_grad_(False)
+            self.model.decoder.speaker.weight[-1, : len(voice.vector)] = torch.from_numpy(voice.vector)
+        else:
+            some = self._coded(self.windows.even(self.size))
+            with torch.no_grad():
+                self.like = min(model.speakers, key=lambda known: float(self._loss(*some, model.speaker(known))))
+            self.model = with_voice(model, name, self.like).requires_grad_(False)
         logs = [dump.world(i)[:, 0].astype(np.float32) for dump in (train, test) for i in range(len(dump))]
         self.model.pitch[-1] = torch.tensor(pitch_statistics(np.concatenate(logs)))
 
@@ -175,7 +185,12 @@ class _Adaptation:
         self.model.frontend.train(warped)
         latents, mask = self.model.latents(batch)
         self.model.frontend.eval()
-        return self.model.quantizer(latents, mask).vectors * mask[:, None], batch
+        decoder = self.model.decoder
+        if not isinstance(decoder, SourceFilter) or decoder.conditioning == "codes":
+            return self.model.quantizer(latents, mask).vectors * mask[:, None], batch
+        rows = latents.transpose(1, 2).flatten(0, 1)  # (batch * codes, dimension)
+        vectors = condition(self.model.quantizer, rows, decoder.conditioning, decoder.temperature)
+        return vectors.view(len(latents), -1, vectors.shape[1]).transpose(1, 2) * mask[:, None], batch
 
     def _loss(self, vectors: Tensor, batch: Batch, voice: int) -> Tensor:
         speakers = torch.full_like(batch.speakers, voice % len(self.model.speakers))

@@ -45,14 +45,15 @@ class SourceFilter(nn.Module):
     """Waveforms of latents, pitch and speaker vectors.
 
     The speaker vector comes from a recording (`reference`), or is one of `speaker`, those of the named voices. What it
-    is given of the codes is said by `conditioning` and `temperature` (`models.conditioning`).
+    is given of the codes is said by `conditioning` and `temperature` (`models.conditioning`). Voices that were learned
+    later by `adapt` have a number each beside those of a recording's vector (`models.voice`), `adapted` in all.
     """
 
     bands: Tensor
     window: Tensor
     noise: Tensor
-    voice_option = ("voice",)
-    """Where the option stands that says how many numbers the speaker vector has."""
+    voice_option = ("adapted",)
+    """Where the option stands that says how many numbers the speaker vector has, beside those of a recording's."""
     told_pitch = True
     told_voicing = told_formant = True
     """Pitch is 0 where the source is unvoiced; the contour through it is the decoder's own."""
@@ -66,6 +67,7 @@ class SourceFilter(nn.Module):
         window: Annotated[int, Range(1, 999, odd=True)] = 7,
         bands: Annotated[int, Range(2, 512)] = 80,
         voice: Width = 128,
+        adapted: Annotated[int, Range(0, 65_536)] = 0,
         expansion: Annotated[int, Range(1, 64)] = 3,
         conditioning: Literal["codes", "residual", "soft", "continuous"] = "codes",
         temperature: Positive = 1.0,
@@ -76,11 +78,11 @@ class SourceFilter(nn.Module):
         self.hop, self.upsampling = hop, hop // HOP
         self.conditioning, self.temperature = conditioning, temperature
         self.reference = Reference(voice)
-        self.speaker = nn.Embedding(speakers, voice)
+        self.speaker = nn.Embedding(speakers, voice + adapted)
         self.input = nn.Conv1d(latents, channels, 3, padding=1)
         self.pitch = nn.Linear(4, channels)
         slow, fast = (
-            nn.ModuleList(ConvNeXt(channels, window, dilation, voice, expansion) for dilation in dilations)
+            nn.ModuleList(ConvNeXt(channels, window, dilation, voice + adapted, expansion) for dilation in dilations)
             for dilations in (_DILATIONS_CODES, _DILATIONS_FRAMES)
         )
         self.slow_blocks, self.blocks = cast(Sequence[ConvNeXt], slow), cast(Sequence[ConvNeXt], fast)
@@ -111,8 +113,9 @@ class SourceFilter(nn.Module):
         Args:
             latents: `(batch, dimension, latents)`.
             pitch: log F0 `(batch, frames)`, 0 where unvoiced; `hop / HOP` frames a latent.
-            voices: speaker vectors `(batch, voice)`.
+            voices: speaker vectors `(batch, voice)`, of recordings or of named voices.
         """
+        voices = F.pad(voices, (0, self.speaker.embedding_dim - voices.shape[1]))
         x = self.input(latents)
         for block in self.slow_blocks:
             x = block(x, voices)

@@ -1,0 +1,53 @@
+"""Join an encoder and the decoder that tools/gpu/voice.py trained on it, and name voices:
+python tools/gpu/join.py --content MODEL --voice FILE --named DATA … --out model.safetensors
+
+Each speaker of the data directories becomes a named voice of the model, made of all recordings of that speaker.
+`vqspeech export` then writes it for others.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+# The toolkit beside this file, installed or not.
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from vqspeech import audio
+from vqspeech.data.datadir import DataDir
+from vqspeech.errors import VqspeechError
+from vqspeech.jobs import Skipped
+from vqspeech.models.voice import with_recorded_voices
+from vqspeech.training.voices import join_voice
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--content", required=True, metavar="MODEL", help="the encoder that the decoder was trained on")
+    parser.add_argument("--voice", required=True, metavar="FILE", help="what tools/gpu/voice.py wrote")
+    parser.add_argument("--named", nargs="*", default=[], metavar="DATA", help="data directories of named voices")
+    parser.add_argument("--out", required=True, metavar="FILE", help="model to write (.safetensors)")
+    args = parser.parse_args()
+    model = join_voice(args.content, args.voice)
+    voices, genders, skipped = [], {}, Skipped()
+    for data in map(DataDir.read, args.named):
+        for speaker, utterances in data.by_speaker.items():
+            waves = []
+            for one in utterances:
+                try:
+                    waves.append(audio.waveform(one.path, one.start, one.end))
+                except VqspeechError as error:
+                    skipped.add(one.id, error)
+            try:
+                voices.append(model.voice_of(waves, speaker))
+            except VqspeechError as error:
+                skipped.add(speaker, error)
+                continue
+            genders |= {speaker: one.gender for one in utterances if one.gender}
+            print(f"{speaker}: {voices[-1].seconds:.0f} s of speech")
+    with_recorded_voices(model, voices, genders).save_pretrained(args.out)
+    print(args.out)
+    return skipped.status(len(voices))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
