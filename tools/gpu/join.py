@@ -42,7 +42,8 @@ def main() -> int:
             except VqspeechError as error:
                 skipped.add(speaker, error)
                 continue
-            genders |= {speaker: one.gender for one in utterances if one.gender}
+            if utterances[0].gender:
+                genders[speaker] = utterances[0].gender
             print(f"{speaker}: {voices[-1].seconds:.0f} s of speech")
     with_recorded_voices(model, voices, genders).save_pretrained(args.out)
     print(args.out)

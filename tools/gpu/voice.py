@@ -81,8 +81,8 @@ def part_of(pack: Pack, speakers: int = 6, utterances: int = 4) -> Pack:
     starts = np.concatenate([[0], np.cumsum(sizes[chosen])[:-1]])
     samples = np.concatenate([pack.samples[pack.starts[i] :][: sizes[i]] for i in chosen])
     f0 = np.concatenate([pack.f0[pack.starts[i] // 160 :][: sizes[i] // 160] for i in chosen])
-    utterances, names, sets = ([column[i] for i in chosen] for column in (pack.utterances, pack.speakers, pack.sets))
-    return Pack(utterances, names, sets, samples, f0, starts, pack.lengths[chosen])
+    ids, names, sets = ([column[i] for i in chosen] for column in (pack.utterances, pack.speakers, pack.sets))
+    return Pack(ids, names, sets, samples, f0, starts, pack.lengths[chosen])
 
 
 if __name__ == "__main__":
