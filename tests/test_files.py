@@ -11,6 +11,7 @@ import pytest
 
 from tests.conftest import ROOT
 from vqspeech import files
+from vqspeech.errors import OutputError
 from vqspeech.files import replaced, replaced_folder, temporary_folder, write_text
 
 
@@ -233,3 +234,45 @@ def test_only_what_a_process_moved_aside_comes_back_and_the_newest_of_it(tmp_pat
     files.bring_back(tmp_path / "data")
     assert sorted(os.listdir(tmp_path)) == [".data.2.4194305.old", ".data.backup.old", "data"]
     assert (tmp_path / "data" / "a").read_text() == ".data.4194305.old"
+
+
+def test_places_that_can_be_written(tmp_path: Path):
+    (tmp_path / "file").touch()
+    for path in ("new", "deep/er/new", "file", "n" * 255):
+        files.check_file(tmp_path / path)
+    for path in ("new", "deep/er/new", "."):
+        files.check_folder(tmp_path / path)
+    assert os.listdir(tmp_path) == ["file"], "looking leaves nothing"
+
+
+@pytest.mark.parametrize(
+    ("check", "path", "message"),
+    [
+        (files.check_file, ".", "is a folder; name a file in it"),
+        (files.check_file, "file/new", "file is a file, not a folder"),
+        (files.check_file, "n" * 256, "more than 255 bytes"),
+        (files.check_file, "new/" + "é" * 128, "a name of more than 255 bytes"),
+        (files.check_file, "pipe", "is a device or a pipe"),
+        (files.check_folder, "file", "file is a file, not a folder"),
+        (files.check_folder, "pipe/x", "pipe is a file, not a folder"),
+        (files.check_folder, "new/" + "n" * 256, "more than 255 bytes"),
+    ],
+)
+def test_places_that_cannot_be_written(check, path: str, message: str, tmp_path: Path):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match=message):
+        check(tmp_path / path)
+
+
+def test_a_disk_without_room(tmp_path: Path):
+    with pytest.raises(OutputError, match=r"takes 10+\.0 MB, and the disk has .* MB left"):
+        files.check_file(tmp_path / "x", 10**24)
+
+
+def test_whether_case_matters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "a").touch()
+    assert files.ignores_case(tmp_path / "not" / "there") == (tmp_path / "A").exists()
+    assert os.listdir(tmp_path) == ["a"]
+    monkeypatch.setattr(Path, "exists", lambda self: os.path.exists(str(self).lower()))
+    assert files.ignores_case(tmp_path)

@@ -15,10 +15,14 @@ from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
+from vqspeech.errors import OutputError
+
 LONGEST = 80
 """Bytes of a name that are kept in a temporary one; of a longer name a hash stands there."""
 SAMPLES, BLOCK = 256, 4096
 """Places at which a large file is looked at, and bytes that are read of each."""
+ROOM = 100_000
+"""Bytes that the disk must have left for an output whose size is not known: it is not full."""
 _TEMPORARY = re.compile(
     r"\..+\.(?P<owner>[0-9a-f]{8}-\d+-\d+)\.tmp(\.[^.]*)?"
     r"|\..+(?P<suffix>\.[^.]+)\.(?P<process>\d+)\.tmp(?P=suffix)"  # as version 0.1.0 had them
@@ -109,6 +113,62 @@ def sample_sha256(path: str | os.PathLike) -> str:
             file.seek(max(0, size - BLOCK) * i // (SAMPLES - 1))
             digest.update(file.read(BLOCK))
     return digest.hexdigest()
+
+
+def check_file(path: str | os.PathLike, room: int = ROOM) -> None:
+    """Raise `OutputError` where no file of `room` bytes could be written at `path`, or something else is there."""
+    path = Path(path)
+    _check_place(path, room)
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; name a file in it")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path}: is a device or a pipe, no file; choose another name")
+
+
+def check_folder(path: str | os.PathLike, room: int = ROOM) -> None:
+    """Raise `OutputError` where no folder can be made at `path`, or none in which `room` bytes could be written is
+    there."""
+    path = Path(path)
+    _check_place(path / "x", room)
+
+
+def _check_place(path: Path, room: int) -> None:
+    """Raises `OutputError` where nothing can be written at `path`, seen from the folders above it."""
+    try:
+        above, names = path.parent, [path.name]
+        while not above.exists():
+            names.append(above.name)
+            above = above.parent
+        if not above.is_dir():
+            raise OutputError(f"{path}: {above} is a file, not a folder; choose another name")
+        longest = os.pathconf(above, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+        if any(len(os.fsencode(name)) > longest for name in names):
+            raise OutputError(f"{path}: a name of more than {longest} bytes; choose a shorter one")
+        if not os.access(above, os.W_OK | os.X_OK):
+            raise OutputError(
+                f"{path}: {above} may not be written to; choose another folder, or change its permissions"
+            )
+        free = shutil.disk_usage(above).free
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written ({error.strerror}); choose another name") from None
+    if free < room:
+        raise OutputError(
+            f"{path}: takes {room / 1e6:.1f} MB, and the disk has {free / 1e6:.1f} MB left; delete something there, or "
+            "choose another one"
+        )
+
+
+def ignores_case(path: str | os.PathLike) -> bool:
+    """Return whether names that differ in case only are one file at `path`, which need not be there yet."""
+    above = Path(path).absolute()
+    while not above.is_dir():
+        above = above.parent
+    probe = _beside(above / "case", ".tmp")
+    probe.touch()
+    try:
+        return probe.with_name(probe.name.upper()).exists()
+    finally:
+        probe.unlink(missing_ok=True)
 
 
 def bring_back(path: str | os.PathLike) -> None:

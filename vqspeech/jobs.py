@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from vqspeech.errors import FAILED, SOME_SKIPPED, ItemError, VqspeechError, describe_error, ends_batch
 from vqspeech.signals import end_with_parent, interrupts_blocked
+from vqspeech.streams import printable
 
 AHEAD = 8
 """Items a process that are begun ahead of the one whose result is due: what waits for it is held in memory."""
@@ -31,12 +32,13 @@ class Skipped:
     def add(self, name: str, error: Exception | str) -> None:
         """Remembers `name` and says at once, on stderr, why it is skipped."""
         self.reasons[name] = describe_error(error) if isinstance(error, Exception) else error
-        tqdm.write(f"skipped {name}: {self.reasons[name]}", file=sys.stderr)
+        tqdm.write(printable(f"skipped {name}: {self.reasons[name]}"), file=sys.stderr)
 
     def status(self, done: int) -> int:
         """Exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing at all was `done`."""
         if self.reasons:
-            print(f"{done} done, {len(self.reasons)} skipped: {' '.join(list(self.reasons)[:10])}", file=sys.stderr)
+            names = " ".join(list(self.reasons)[:10])
+            print(printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)
         return (SOME_SKIPPED if done else FAILED) if self.reasons else 0
 
 

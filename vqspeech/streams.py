@@ -27,6 +27,19 @@ def open_standard_streams() -> None:
         setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, handler, line_buffering=True))
 
 
+def printable(text: str) -> str:
+    """Return `text` with its bytes that are no text as their number, for streams that the program has not opened."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def print_path(path: str | os.PathLike) -> None:
+    """Print a path to standard output, whatever bytes it is of and whatever stream that is."""
+    try:
+        print(path)
+    except UnicodeEncodeError:
+        print(printable(str(path)))
+
+
 class _Heard(io.FileIO):
     """A file that may be a pipe; what is written after its reader has left is dropped."""
 

@@ -120,7 +120,7 @@ def test_export(capsys: pytest.CaptureFixture):
                  '"codes": 32'):  # fmt: skip
         assert part in card, part
     assert "secret" not in card
-    for out, message in (("out/bird", "end it in .safetensors"), (str(path), "is the model itself")):
+    for out, message in (("out/bird", "end it in .safetensors"), (str(path), "which would be lost")):
         assert main(["export", "--model", "exp/mine", "--out", out]) == FAILED
         assert message in capsys.readouterr().err
 

@@ -126,7 +126,6 @@ def test_a_model_of_other_codes_is_refused(made, tmp_path, capsys):
     [
         ([], "nothing to draw codes from; name a --prior"),
         (["--ngram", "3"], "--ngram: of which units?"),
-        (["--seed", "-1"], "--seed -1; use 0 or more"),
         (["--prior", "world.safetensors"], "world.safetensors: is no prior"),
         (["--prior", "gone"], "gone: no such checkpoint"),
     ],
@@ -137,7 +136,9 @@ def test_wrong_sources(made, tmp_path, monkeypatch, words, message, capsys):
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", [["--top-p", "0"], ["--temperature", "-1"], ["--n", "0"], ["--seconds", "nan"]])
+@pytest.mark.parametrize(
+    "words", [["--top-p", "0"], ["--temperature", "-1"], ["--n", "0"], ["--seconds", "nan"], ["--seed", "-1"]]
+)
 def test_wrong_numbers(made, tmp_path, words):
     with pytest.raises(SystemExit):
         sample(made, tmp_path, *words)

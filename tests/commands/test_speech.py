@@ -16,19 +16,6 @@ from vqspeech.data.units import read_units
 from vqspeech.errors import FAILED, SOME_SKIPPED
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model of the voices `high` and `low`, not trained."""
-    path = tmp_path_factory.mktemp("exp") / "small" / "best.safetensors"
-    small_model().save_pretrained(path)
-    return path
-
-
-@pytest.fixture(scope="session")
-def model(checkpoint: Path) -> VQVAE:
-    return VQVAE.from_pretrained(checkpoint)
-
-
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> Path:
     """An empty working directory, and the model known to all commands."""
@@ -117,17 +104,25 @@ def test_encode_data(data: str, small_data: DataDir, model: VQVAE):
         (["@nowhere"], "nowhere: no list of files"),
         (["@empty.wav"], "an empty list"),
         (["a.wav", "sub/a.wav"], "several files are named a"),
-        (["."], "is a folder"),
+        (["folder"], "folder: no sound files in this folder"),
+        (["@wide"], "it holds zeros; save it as UTF-8"),
+        (["-", "-"], "named twice"),
     ],
 )
 def test_sources_that_are_none(files: list[str], sources: list[str], message: str, capsys: pytest.CaptureFixture):
+    Path("folder").mkdir()
+    Path("wide").write_text("a.wav\n", encoding="utf-16")
     assert main(["encode", "--src", *sources, "--out", "units"]) == FAILED
     assert message in capsys.readouterr().err and not Path("units").exists()
 
 
 @pytest.mark.parametrize(
-    "option", [["--limit", "0"], ["--limit", "-1"], ["--limit", "x"], ["--temperature", "-1"], ["--temperature", "nan"]]
-)
+    "option",
+    [
+        ["--limit", "0"], ["--limit", "-1"], ["--limit", "x"], ["--temperature", "-1"], ["--temperature", "nan"],
+        ["--seed", "-1"], ["--seed", "1.5"], ["--seed", str(2**63)],
+    ],
+)  # fmt: skip
 def test_numbers_that_make_no_sense(option: list[str], files: list[str], capsys: pytest.CaptureFixture):
     with pytest.raises(SystemExit, match="2"):
         main(["convert", "--src", "a.wav", "--speaker", "low", *option])
@@ -306,4 +301,6 @@ def test_no_verb(capsys: pytest.CaptureFixture):
 def test_a_forbidden_or_full_place_is_one_line(files: list[str], capsys: pytest.CaptureFixture):
     Path("file").touch()
     assert main(["convert", "--src", "a.wav", "--speaker", "low", "--out", "file/x.wav"]) == FAILED
-    assert "vqspeech convert: [Errno" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "vqspeech convert: file/x.wav: file is a file, not a folder; choose another name\n"
+    ), "before the model is read"

@@ -72,7 +72,7 @@ def test_a_voice_of_ones_own(made, tmp_path, capsys):
     run("convert", "--model", made / "other.safetensors", "--src", source, "--speaker", "me", *out, status=FAILED)
     assert "another model" in capsys.readouterr().err
     run("convert", *model, "--src", source, "--speaker", "../me", *out, status=FAILED)
-    assert "no voice '../me'" in capsys.readouterr().err
+    assert "the voice '../me' cannot name a file" in capsys.readouterr().err
 
 
 def test_recordings_that_make_no_voice(made, tmp_path, capsys):

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from vqspeech.data.datadir import DataDir, Utterance, combine
-from vqspeech.data.tables import FILES
+from vqspeech.data.tables import FILES, is_id
 from vqspeech.errors import DataDirError
 
-IDS = st.text(string.ascii_letters + string.digits + "._-äß語", min_size=1, max_size=6)
+IDS = st.text(string.ascii_letters + string.digits + "._-äß語", min_size=1, max_size=6).filter(is_id)
 LINES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=12).map(str.strip).filter(bool)
 PATHS = LINES.filter(lambda path: not path.startswith("|") and not path.endswith("|"))
 TIMES = st.floats(1e-7, 1e5)
@@ -231,3 +231,9 @@ def test_a_directory_that_a_killed_process_had_moved_aside_is_read(tmp_path: Pat
     (tmp_path / "data").rename(tmp_path / f".data.{2**22 + 1}.old")  # no system has processes of that number
     assert DataDir.read(tmp_path / "data") == data
     assert os.listdir(tmp_path) == ["data"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "a\x1b", "a\x7f", "a\n", " a"])
+def test_names_that_are_no_ids(name: str):
+    assert not is_id(name)
+    assert is_id("...") and is_id("a.b-c_d") and is_id("نام\u200cها")  # a joiner within a word is no control character

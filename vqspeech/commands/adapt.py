@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 from vqspeech.commands.models import add_model_argument, model_path
+from vqspeech.commands.numbers import not_negative, positive
+from vqspeech.commands.outputs import check_outputs, output_file
 from vqspeech.data.corpora.layout import passed_over, recordings
-from vqspeech.errors import AudioError
+from vqspeech.errors import AudioError, SpeakerError
+from vqspeech.files import check_file
 from vqspeech.jobs import Skipped
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.adapt import adapted, recordings_of
+from vqspeech.training.adapt import adapted, check_name, recordings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,16 +27,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--name", required=True, metavar="NAME", help="what the voice is called")
     parser.add_argument("--gender", choices=("f", "m"), help="for `vqspeech speakers`")
-    parser.add_argument("--out", required=True, metavar="FILE", help="checkpoint to write, with the new voice")
-    parser.add_argument("--steps", type=int, default=400, metavar="N", help="at most (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the windows drawn (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="FILE", help="checkpoint to write, with the new voice"
+    )
+    parser.add_argument("--steps", type=positive, default=400, metavar="N", help="at most (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of the windows drawn (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the model; exit status 3 where recordings were skipped."""
     path, skipped = model_path(args.model), Skipped()
+    check_name(args.name)
     model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
-    data = recordings_of(args.name, _files(args.src, skipped), skipped)
+    if args.name in model.speakers:
+        raise SpeakerError(f"the model has a voice '{args.name}' already; choose another --name")
+    check_file(args.out, 2 * path.stat().st_size)  # float32, though the model may be stored as float16
+    files = _files(args.src, skipped)
+    check_outputs({"model": Path(args.out)}, files, skipped)
+    data = recordings_of(args.name, files, skipped)
     found = adapted(model, data, args.steps, args.seed)
     if args.gender:
         found.model.genders[args.name] = args.gender

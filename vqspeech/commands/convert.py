@@ -1,24 +1,38 @@
 """Say a recording again in another voice."""
 
 import argparse
-import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_of
-from vqspeech.commands.sources import add_source_arguments, sources, waveforms
+from vqspeech.commands.numbers import at_least_zero, not_negative
+from vqspeech.commands.outputs import (
+    STREAM,
+    check_component,
+    check_outputs,
+    check_stream,
+    is_folder,
+    is_sound,
+    sound_folder,
+    write_stream,
+)
+from vqspeech.commands.sources import add_source_arguments, is_single, open_sources
 from vqspeech.commands.targets import add_melody_arguments, add_target_arguments, target_names, target_voices
 from vqspeech.data.datadir import Utterance
-from vqspeech.errors import ConfigError
+from vqspeech.errors import ConfigError, ends_batch
 from vqspeech.generate import ENGINES
-from vqspeech.jobs import Skipped
-from vqspeech.models.pieces import LANES
-from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.jobs import Skipped, attempt
+from vqspeech.models.pieces import LANES, PIECE
+from vqspeech.models.vqvae import VQVAE, Source, VoiceName
+from vqspeech.streams import print_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         metavar="PATH",
-        help="for one source and voice a sound file (default: SRC.SPEAKER.wav beside the source), "
-        "else a folder, for FOLDER/SPEAKER/NAME.wav",
+        help="for one source and voice a sound file (default: SRC.SPEAKER.wav beside the source), or - for a WAV on "
+        "standard output; else a folder, for FOLDER/SPEAKER/NAME.wav, NAME being the path below a folder of sources",
     )
     add_melody_arguments(parser)
     add_sampling_arguments(parser)
@@ -39,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--temperature`, `--seed`, `--exact` and `--engine`, which matter to a decoder that draws its samples."""
     parser.add_argument(
-        "--temperature", type=_temperature, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
+        "--temperature", type=at_least_zero, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of sampling (default: %(default)s)")
+    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="of sampling (default: %(default)s)")
     parser.add_argument(
         "--exact",
         action="store_true",
@@ -58,19 +72,45 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the conversions; exit status 3 where recordings were skipped."""
-    found, voices = sources(args), target_names(args)
-    single = len(found) == len(voices) == 1 and not args.data
-    wanted: dict[tuple[str, str], Path] = {}
-    if single and (args.out is None or audio.writable(args.out)):
+    voices, skipped = target_names(args), Skipped()
+    with open_sources(args, skipped) as found:
+        inputs = [*(utterance.path for utterance in found), *(args.like or [])]
+        wanted = check_speech(_wanted(args, found, voices), inputs, skipped)
+        model = model_of(args)
+        targets = target_voices(args, model)
+        return write_speech(model, found, {u.id: voices for u in found}, wanted, args, skipped, targets)
+
+
+def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str]) -> dict[tuple[str, str], Path]:
+    """Where each utterance goes in each voice. Raises `OutputError`, `AudioError` or `ConfigError` where `--out` cannot
+    hold that."""
+    single, out = is_single(args, found) and len(voices) == 1, args.out
+    for name in voices:
+        check_component(name, "the voice")
+    if single and out is None:
         [utterance], [name] = found, voices
-        wanted[utterance.id, name] = Path(args.out or f"{Path(utterance.path).with_suffix('')}.{name}.wav")
-    elif args.out is not None:
-        wanted = {(u.id, name): Path(args.out) / name / f"{u.id}.wav" for u in found for name in voices}
-    else:
+        beside = Path(f"{Path(utterance.path).with_suffix('')}.{name}.wav")
+        return {(utterance.id, name): Path(STREAM) if args.src == [STREAM] else beside}
+    if out is None:
         raise ConfigError("several conversions need --out, a folder: they become FOLDER/SPEAKER/NAME.wav")
-    model = model_of(args)
-    targets = target_voices(args, model)
-    return write_speech(model, found, {u.id: voices for u in found}, wanted, args, targets)
+    if single and (out == STREAM or (audio.writable(out) and not is_folder(out))):
+        return {(found[0].id, voices[0]): Path(out)}
+    if out == STREAM:
+        raise ConfigError("standard output takes one recording in one voice; name a folder by --out")
+    if single and is_sound(out):
+        audio.check_writable(out)
+    sound_folder(out)
+    return {(u.id, name): Path(out) / name / f"{u.id}.wav" for u in found for name in voices}
+
+
+def check_speech(
+    wanted: dict[tuple[str, str], Path], inputs: Iterable[str], skipped: Skipped
+) -> dict[tuple[str, str], Path]:
+    """Return those of the paths `wanted` that can be written, as `check_outputs` does."""
+    if list(wanted.values()) == [Path(STREAM)]:
+        check_stream()
+        return wanted
+    return check_outputs(wanted, inputs, skipped)
 
 
 def write_speech(
@@ -79,51 +119,102 @@ def write_speech(
     voices: dict[str, list[str]],
     wanted: dict[tuple[str, str], Path],
     args: argparse.Namespace,
+    skipped: Skipped,
     targets: Mapping[str, VoiceName] | None = None,
 ) -> int:
-    """Decodes every utterance in its voices, `LANES` at a time, to the paths `wanted` by (utterance, voice).
+    """Decodes every utterance in its voices to the paths `wanted` by (utterance, voice), each written as it is ready.
 
-    `targets` has the voices that are not the model's own, by name. Returns the exit status. Raises `ConfigError` where
-    a path is that of a recording to read.
+    Those that are decoded side by side are `LANES` at most, and of `LANES` pieces together, so that memory does not
+    grow with them. `targets` has the voices that are not the model's own, by name. Returns the exit status.
     """
-    originals = {os.path.realpath(utterance.path) for utterance in found}
-    for path in wanted.values():
-        if os.path.realpath(path) in originals:
-            raise ConfigError(f"{path}: is one of the recordings, which would be lost; choose another --out")
-    skipped, done, seconds, started = Skipped(), 0, 0.0, time.perf_counter()
-    lanes: list[tuple[Utterance, str, np.ndarray]] = []
     how = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
     if targets is not None:
         how |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
-
-    def flush() -> None:
-        nonlocal done, seconds
-        speakers = [(targets or {}).get(name, name) for _, name, _ in lanes]
-        sounds = model.convert_many([wave for *_, wave in lanes], speakers, **how)
-        for (utterance, name, _), sound in zip(lanes, sounds, strict=True):
-            path = wanted[utterance.id, name]
-            audio.write(path, sound)
-            done, seconds = done + 1, seconds + len(sound) / audio.RATE
-            print(path)
-        lanes.clear()
-
+    batch, started = _Batch(model, wanted, targets or {}, how, skipped), time.perf_counter()
     # The shortest first: lanes of about one length waste the least.
-    for utterance, wave in waveforms(sorted(found, key=lambda u: u.seconds or 0.0), skipped):
-        for name in voices[utterance.id]:
-            lanes.append((utterance, name, wave))
-            if len(lanes) == LANES:
-                flush()
-    if lanes:
-        flush()
-    if done:
+    for utterance in sorted(found, key=lambda u: u.seconds or 0.0):
+        names = [name for name in voices[utterance.id] if (utterance.id, name) in wanted]
+        if not names:
+            continue
+        source, error = attempt(partial(_source, model), utterance)
+        if error is not None:
+            skipped.add(utterance.id, error)
+            continue
+        for name in names:
+            batch.add(utterance.id, name, source)
+    batch.write()
+    if batch.done:
         took = time.perf_counter() - started
-        rate = f"{seconds * audio.RATE / took:,.0f} samples/s, {seconds / took:.2f}x real time"
-        print(f"{done} written, {seconds:.1f} s of speech in {took:.1f} s: {rate}", file=sys.stderr)
-    return skipped.status(done)
+        rate = f"{batch.seconds * audio.RATE / took:,.0f} samples/s, {batch.seconds / took:.2f}x real time"
+        print(f"{batch.done} written, {batch.seconds:.1f} s of speech in {took:.1f} s: {rate}", file=sys.stderr)
+    return skipped.status(batch.done)
 
 
-def _temperature(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
-    return number
+def _source(model: VQVAE, utterance: Utterance) -> Source:
+    return model.source(audio.sounding(utterance.path, utterance.start, utterance.end))
+
+
+@dataclass
+class _Batch:
+    """Conversions that are decoded side by side; `done` are written, of `seconds` together."""
+
+    model: VQVAE
+    wanted: dict[tuple[str, str], Path]
+    targets: Mapping[str, VoiceName]
+    how: dict[str, Any]
+    skipped: Skipped
+    done: int = 0
+    seconds: float = 0.0
+    lanes: list[tuple[str, str, Source]] = field(default_factory=list)
+
+    def add(self, utterance: str, voice: str, source: Source) -> None:
+        """Takes one more; what has been taken is written as soon as it is enough."""
+        self.lanes.append((utterance, voice, source))
+        seconds = sum(len(source.normalised.samples) for *_, source in self.lanes) / audio.RATE
+        if len(self.lanes) == LANES or seconds >= LANES * PIECE:
+            self.write()
+
+    def write(self) -> None:
+        """Writes what has been taken; where that fails for all of it, each by itself, and names those that fail."""
+        lanes, self.lanes = self.lanes, []
+        done: set[int] = set()
+        try:
+            self._decode(lanes, done)
+        except Exception as error:
+            if isinstance(error, ConfigError | BrokenPipeError) or ends_batch(error):
+                raise
+            if len(lanes) == 1:
+                self._skip(*lanes[0][:2], error)
+                return
+            for i, lane in enumerate(lanes):
+                if i not in done:
+                    self.lanes = [lane]
+                    self.write()
+
+    def _decode(self, lanes: list[tuple[str, str, Source]], done: set[int]) -> None:
+        """Decodes and writes `lanes`; numbers of those that are over, written or skipped, go to `done`."""
+        if not lanes:
+            return
+        voices = [self.targets.get(voice, voice) for _, voice, _ in lanes]
+        parts = self.model.convert_parts([source for *_, source in lanes], voices, **self.how)
+        for i, said in groupby(parts, itemgetter(0)):
+            utterance, voice, source = lanes[i]
+            path = self.wanted[utterance, voice]
+            try:
+                if path == Path(STREAM):
+                    write_stream((part for _, part in said), len(source.normalised.samples))
+                else:
+                    audio.write_parts(path, (part for _, part in said))
+                    print_path(path)
+            except OSError as error:  # of this path alone: the decoder goes on
+                if isinstance(error, BrokenPipeError) or ends_batch(error):
+                    raise
+                self._skip(utterance, voice, error)
+            else:
+                self.done += 1
+                self.seconds += len(source.normalised.samples) / audio.RATE
+            done.add(i)
+
+    def _skip(self, utterance: str, voice: str, error: Exception) -> None:
+        several = sum(name == utterance for name, _ in self.wanted) > 1
+        self.skipped.add(f"{utterance} as {voice}" if several else utterance, error)

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 from vqspeech import audio
+from vqspeech.commands.numbers import positive
 from vqspeech.data.datadir import DataDir
 from vqspeech.files import replaced
 from vqspeech.metrics import pictures
@@ -15,7 +16,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXP", help="experiment folder: curves.jsonl, reconstructed/, converted/")
     parser.add_argument("--data", required=True, nargs="+", metavar="DATA", help="data directories of the recordings")
     parser.add_argument(
-        "--limit", type=int, default=1, metavar="N", help="utterances of each data directory (default: %(default)s)"
+        "--limit",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="utterances of each data directory (default: %(default)s)",
     )
 
 

@@ -4,6 +4,8 @@ import argparse
 import sys
 import time
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
 from vqspeech.locks import locked_folder
@@ -12,9 +14,9 @@ from vqspeech.locks import locked_folder
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech dump`."""
     parser.add_argument("data", metavar="DATA", help="data directory")
-    parser.add_argument("--out", required=True, metavar="SHARDS", help="folder to write")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
     parser.add_argument("--world", action="store_true", help="with WORLD frames, which the fast decoder learns from")
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,16 +3,20 @@
 import argparse
 import sys
 import time
+from collections.abc import Iterator
 from functools import lru_cache, partial
+from pathlib import Path
 
 import numpy as np
 
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_path
-from vqspeech.commands.sources import add_source_arguments, sources
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import STREAM, check_outputs, output_file, output_stream
+from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
-from vqspeech.data.units import read_units, write_runs, write_units
-from vqspeech.errors import UnitsError
+from vqspeech.data.units import read_units, side_file, write_runs, write_units
+from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.models.coder import Coder
 
@@ -21,31 +25,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech encode`."""
     add_model_argument(parser)
     add_source_arguments(parser)
-    parser.add_argument("--out", required=True, metavar="UNITS", help="units file; what it means goes to UNITS.json")
     parser.add_argument(
-        "--runs", metavar="FILE", help="write there too the codes with runs of one code as one, for language models"
+        "--out",
+        type=output_stream,
+        required=True,
+        metavar="UNITS",
+        help="units file; what it means goes to UNITS.json; - for standard output, each line as it is ready",
     )
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--runs",
+        type=output_file,
+        metavar="FILE",
+        help="write there too the codes with runs of one code as one, for language models",
+    )
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the units; exit status 3 where recordings were skipped."""
     path, skipped, units = model_path(args.model), Skipped(), {}
-    model = _model(str(path), args.nj)
-    started = time.perf_counter()
-    for utterance, codes, error in outcomes(partial(_codes, str(path), args.nj), sources(args), args.nj, "encode"):
-        if error is None:
-            units[utterance.id] = codes
-        else:
-            skipped.add(utterance.id, error)
+    with open_sources(args, skipped) as found:
+        _check_outputs(args, found)
+        model = _model(str(path), args.nj)
+        started, codes_made, done = time.perf_counter(), 0, 0
+        for name, codes in _encoded(str(path), args.nj, found, skipped):
+            done, codes_made = done + 1, codes_made + len(codes)
+            if args.out == STREAM:
+                _write_line(name, codes)
+            else:
+                units[name] = codes
     if units:
-        seconds = sum(map(len, units.values())) / model.rate
-        speed = seconds / (time.perf_counter() - started)
         write_units(args.out, units, model.rate, model.quantizer.size, str(path), model.fingerprint())
         if args.runs:
             write_runs(args.runs, read_units(args.out))
-        print(f"{args.out}: {len(units)} utterances, {seconds:.0f} s, {speed:,.0f}x real time", file=sys.stderr)
-    return skipped.status(len(units))
+    if done:
+        seconds = codes_made / model.rate
+        speed = seconds / (time.perf_counter() - started)
+        print(f"{args.out}: {done} utterances, {seconds:.0f} s, {speed:,.0f}x real time", file=sys.stderr)
+    return skipped.status(done)
+
+
+def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
+    if args.out == STREAM:
+        if args.runs:
+            raise ConfigError("--runs is made of a units file; name one with --out")
+        return
+    paths = [Path(args.out), side_file(args.out), *([Path(args.runs)] if args.runs else [])]
+    for path in paths:
+        output_file(str(path))
+    check_outputs(dict(enumerate(paths)), [utterance.path for utterance in found], Skipped())
+
+
+def _encoded(path: str, nj: int, found: list[Utterance], skipped: Skipped) -> Iterator[tuple[str, np.ndarray]]:
+    for utterance, codes, error in outcomes(partial(_codes, path, nj), found, nj, "encode"):
+        if error is None:
+            yield utterance.id, codes
+        else:
+            skipped.add(utterance.id, error)
+
+
+def _write_line(name: str, codes: np.ndarray) -> None:
+    """Writes a line of units to standard output, past `sys.stdout`: who reads it no more ends the work."""
+    with open(1, "wb", closefd=False) as output:
+        output.write(f"{name} {' '.join(map(str, codes.tolist()))}\n".encode())
 
 
 @lru_cache(1)
@@ -58,7 +100,11 @@ def _model(path: str, nj: int) -> Coder:
 
 
 def _codes(path: str, nj: int, utterance: Utterance) -> np.ndarray:
-    if len(utterance.id.split()) > 1:
+    if utterance.id.split() != [utterance.id]:
         raise UnitsError(f"{utterance.path}: a name with blanks cannot stand in a units file; rename it")
+    try:
+        utterance.id.encode()
+    except UnicodeEncodeError:
+        raise UnitsError(f"{utterance.path}: a name that is no text cannot stand in a units file; rename it") from None
     # In blocks, not as one waveform: an utterance of hours fits.
     return _model(path, nj).encode_blocks(audio.sounding(utterance.path, utterance.start, utterance.end))

@@ -9,9 +9,12 @@ from pathlib import Path
 import torch
 
 from vqspeech.commands.models import add_model_argument, coder_of, model_path
+from vqspeech.commands.outputs import check_outputs, output_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import ConfigError
 from vqspeech.files import write_text
+from vqspeech.jobs import Skipped
+from vqspeech.metrics import scores
 from vqspeech.metrics.card import card
 from vqspeech.models import checkpoint
 
@@ -19,7 +22,9 @@ from vqspeech.models import checkpoint
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech export`."""
     add_model_argument(parser)
-    parser.add_argument("--out", required=True, metavar="FILE", help="NAME.safetensors; the card is NAME.md beside it")
+    parser.add_argument(
+        "--out", type=output_file, required=True, metavar="FILE", help="NAME.safetensors; the card is NAME.md beside it"
+    )
     parser.add_argument(
         "--about", metavar="TEXT", help="Markdown file for the card: what it learned from, licence, how it was trained"
     )
@@ -34,17 +39,28 @@ def run(args: argparse.Namespace) -> int:
     path, out = model_path(args.model), Path(args.out)
     if out.suffix != checkpoint.SUFFIX:
         raise ConfigError(f"--out {out}: end it in {checkpoint.SUFFIX}")
-    if out.exists() and out.samefile(path):
-        raise ConfigError(f"--out {out}: is the model itself, which would be rounded; choose another name")
+    given = [path, *(file for file in (args.about, args.scores) if file)]
+    check_outputs({"model": out, "card": out.with_suffix(".md")}, given, Skipped())
+    about_text = _text(args.about) if args.about else ""
+    beside = path.with_name("scores.json")
+    scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
+    if scored:
+        scores.read(scored)
     model, about = coder_of(path), checkpoint.read(path, "none.")[1]
     if args.data:
         known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
         model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
     kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
     model.save_pretrained(out, torch.float16, **kept)
-    beside = path.with_name("scores.json")
-    scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
-    data = Path(args.about).read_text(encoding="utf-8") if args.about else ""
-    write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, data, scored))
+    write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"--about {path}: no text that can be read ({error}); give a Markdown file in UTF-8"
+        ) from None

@@ -4,6 +4,7 @@ import argparse
 
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, coder_of, model_path
+from vqspeech.commands.numbers import positive
 from vqspeech.conf import config, experiments
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import bit_rate
@@ -16,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("--conf", metavar="NAME", help=f"a configuration instead: {', '.join(experiments())}")
     parser.add_argument(
-        "--speakers", type=int, default=109, metavar="N", help="voices with --conf (default: %(default)s)"
+        "--speakers", type=positive, default=109, metavar="N", help="voices with --conf (default: %(default)s)"
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration")
 

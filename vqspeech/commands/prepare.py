@@ -8,6 +8,9 @@ import argparse
 import importlib
 from types import ModuleType
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_data
+
 CORPORA = {
     "vctk": "VCTK 0.80 or 0.92, told apart by looking",
     "librispeech": "LibriSpeech: all of it, some subsets, or the folder of one",
@@ -25,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus = corpora.add_parser(name, help=help_text, description=help_text)
         where = "folder to make the corpus in" if name == "mini" else "folder the corpus was unpacked into"
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
-        corpus.add_argument("--out", required=True, metavar="DATA", help="data directory to write")
-        corpus.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default %(default)s)")
+        corpus.add_argument("--out", type=output_data, required=True, metavar="DATA", help="data directory to write")
+        corpus.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default %(default)s)")
         if name == "vctk":
             corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default mic1)")
         if name == "timit":

@@ -5,6 +5,7 @@ The units may be anybody's. Where data directories are given, the prior is told 
 
 import argparse
 
+from vqspeech.commands.outputs import output_folder
 from vqspeech.conf import config, priors
 from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir
@@ -25,7 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="data directories of both, to tell who speaks (default: nobody is told)",
     )
     parser.add_argument(
-        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="EXP",
+        help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
         "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"

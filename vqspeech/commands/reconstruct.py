@@ -6,10 +6,12 @@ The voice is the utterance's speaker in a data directory; for a file it is named
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.convert import add_sampling_arguments, write_speech
+from vqspeech.commands.convert import add_sampling_arguments, check_speech, write_speech
 from vqspeech.commands.models import add_model_argument, model_of
-from vqspeech.commands.sources import add_source_arguments, sources
+from vqspeech.commands.outputs import sound_folder
+from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.errors import ConfigError
+from vqspeech.jobs import Skipped
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,17 +21,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--speaker", metavar="NAME", help="the voice of all sources (default: each utterance's speaker)"
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for NAME.wav")
+    parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for NAME.wav")
     add_sampling_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the reconstructions; exit status 3 where recordings were skipped."""
-    found, model = sources(args), model_of(args)
+    skipped = Skipped()
     if not args.data and not args.speaker:
         raise ConfigError("whose voice is it? name it with --speaker (`vqspeech speakers` lists those of the model)")
-    voices = {utterance.id: [args.speaker or utterance.speaker] for utterance in found}
-    for name in sorted({names[0] for names in voices.values()}):
-        model.speaker(name)
-    wanted = {(name, voice[0]): Path(args.out) / f"{name}.wav" for name, voice in voices.items()}
-    return write_speech(model, found, voices, wanted, args)
+    with open_sources(args, skipped) as found:
+        voices = {utterance.id: [args.speaker or utterance.speaker] for utterance in found}
+        paths = {(name, voice[0]): Path(args.out) / f"{name}.wav" for name, voice in voices.items()}
+        wanted = check_speech(paths, [utterance.path for utterance in found], skipped)
+        model = model_of(args)
+        for name in sorted({names[0] for names in voices.values()}):
+            model.speaker(name)
+        return write_speech(model, found, voices, wanted, args, skipped)

@@ -5,6 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from vqspeech.commands.outputs import output_file
 from vqspeech.files import replaced, write_text
 from vqspeech.metrics import report, scores
 
@@ -13,7 +14,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech results`."""
     parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folder with a scores.json")
     parser.add_argument(
-        "--out", default="RESULTS.md", metavar="FILE", help="Markdown file to write (default: %(default)s)"
+        "--out",
+        type=output_file,
+        default="RESULTS.md",
+        metavar="FILE",
+        help="Markdown file to write (default: %(default)s)",
     )
 
 

@@ -7,12 +7,16 @@ that must be told the pitch gets one that falls evenly over what was drawn: code
 import argparse
 import sys
 import time
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 
 from vqspeech import audio, world
 from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.numbers import above_zero, at_least_zero, not_negative, positive, share
+from vqspeech.commands.outputs import sound_folder
 from vqspeech.data.units import read_units, require_same, write_units
 from vqspeech.errors import AudioError, ConfigError
 from vqspeech.metrics import pictures
@@ -29,30 +33,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
-    source.add_argument("--ngram", type=_whole, metavar="N", help="an n-gram of --units in place of a prior")
+    source.add_argument("--ngram", type=positive, metavar="N", help="an n-gram of --units in place of a prior")
     parser.add_argument("--units", metavar="UNITS", help="units file that the n-gram is fitted to")
-    parser.add_argument("--n", type=_whole, default=8, metavar="N", help="samples (default: %(default)s)")
+    parser.add_argument("--n", type=positive, default=8, metavar="N", help="samples (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=_positive, default=5.0, metavar="S", help="drawn for each sample (default: %(default)s)"
+        "--seconds", type=above_zero, default=5.0, metavar="S", help="drawn for each sample (default: %(default)s)"
     )
     parser.add_argument(
         "--speaker", default="random", metavar="NAME", help="voice of all, or 'random', one for each (the default)"
     )
     parser.add_argument("--prompt", metavar="FILE", help="recording to go on from, at any sample rate")
     parser.add_argument(
-        "--temperature", type=_not_negative, default=1.0, metavar="T", help="of the codes (default: %(default)s)"
+        "--temperature", type=at_least_zero, default=1.0, metavar="T", help="of the codes (default: %(default)s)"
     )
     parser.add_argument(
-        "--top-p", type=_share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for what is made")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for what is made")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the samples and prints their names."""
-    if args.seed < 0:
-        raise ConfigError(f"--seed {args.seed}; use 0 or more")
     model, started, out = model_of(args), time.perf_counter(), Path(args.out)
     wave = None if args.prompt is None else audio.waveform(args.prompt)
     if wave is not None and len(wave) < model.hop:
@@ -66,15 +70,18 @@ def run(args: argparse.Namespace) -> int:
     pitches = [_pitch(model, len(codes[0]), voice, wave, prompt) for voice in voices]
     # The same codes said twice are two samples: a decoder that draws has a seed for each.
     seeds = np.random.default_rng(args.seed).integers(2**31, size=args.n).tolist()
-    sounds = model.decode_many(list(codes), voices, pitches, seed=seeds)
-    names = [f"sample-{i:03d}" for i in range(args.n)]
-    for name, sound in zip(names, sounds, strict=True):
-        audio.write(out / f"{name}.wav", sound)
-        print(out / f"{name}.wav")
+    names, seconds, drawn = [f"sample-{i:03d}" for i in range(args.n)], 0.0, {}
+    parts = model.decode_parts(list(codes), voices, pitches, seed=seeds)
+    for i, said in groupby(parts, itemgetter(0)):  # each is written before the next ones are decoded
+        path, sound = out / f"{names[i]}.wav", np.concatenate([part for _, part in said])
+        audio.write(path, sound)
+        print(path)
+        seconds += len(sound) / audio.RATE
+        if i < SHEET:
+            drawn[f"{names[i]}, {voices[i]}"] = sound
     write_units(out / "units.txt", dict(zip(names, codes, strict=True)), model=_name(args), **_sides(model))
-    titles = [f"{name}, {voice}" for name, voice in zip(names, voices, strict=True)]
-    pictures.save(pictures.spectrograms(dict(zip(titles[:SHEET], sounds, strict=False))), out / "spectrograms.png")
-    took, seconds = time.perf_counter() - started, sum(map(len, sounds)) / audio.RATE
+    pictures.save(pictures.spectrograms(drawn), out / "spectrograms.png")
+    took = time.perf_counter() - started
     print(
         f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time",
         file=sys.stderr,
@@ -133,31 +140,3 @@ def _name(args: argparse.Namespace) -> str:
 
 def _sides(model: VQVAE) -> dict:
     return {"rate": model.rate, "size": model.quantizer.size, "sha256": model.fingerprint()}
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not more than 0")
-    return number
-
-
-def _not_negative(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not in (0, 1]")
-    return number

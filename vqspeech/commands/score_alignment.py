@@ -2,6 +2,8 @@
 
 import argparse
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.metrics import alignment, report, scores
 
@@ -10,9 +12,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech score alignment`."""
     parser.add_argument("--data", required=True, metavar="DATA", help="data directory with utt2ali")
     parser.add_argument("--reference", required=True, metavar="DATA", help="data directory with the right utt2ali")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
     parser.add_argument("--section", default="alignment", metavar="NAME", help="section in it (default: %(default)s)")
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,6 +3,8 @@
 import argparse
 from functools import partial
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir, combine
 from vqspeech.metrics import conversion, judges, report, scores
 
@@ -17,13 +19,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reconstructed", metavar="DIR", help="reconstructions, of these or others of --data: DIR/UTTERANCE.wav"
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
     parser.add_argument(
         "--section", default="conversion", metavar="NAME", help="section in it (default: %(default)s); pitch and "
         'spectrum go to "NAME: pitch and spectrum"'
     )  # fmt: skip
     parser.add_argument(
-        "--enrol", type=int, default=10, metavar="N", help="recordings that make a voice (default: %(default)s)"
+        "--enrol", type=positive, default=10, metavar="N", help="recordings that make a voice (default: %(default)s)"
     )
     for option, default, what in (
         ("--asr", judges.ASR, "speech recogniser"),
@@ -34,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             option, default=default, metavar="MODULE:CLASS", help=f"another {what} (default: %(default)s); "
             "vqspeech/metrics/judges.py shows how one is written"
         )  # fmt: skip
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ those of any other, and this reads the scores.
 import argparse
 from pathlib import Path
 
+from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import curve, pictures, report, scores
 
 
@@ -16,7 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beside", nargs="+", default=[], type=_named, metavar="NAME=EXP", help="other models, to compare with"
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqspeech import audio
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units, require_same
 from vqspeech.jobs import Skipped
@@ -22,9 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folder; the first is the baseline")
     parser.add_argument("--fit", **both, help="part the maps are fitted to, and its data directory with utt2ali")
     parser.add_argument("--score", **both, help="part they are scored on, best of other speakers, and its data")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
     parser.add_argument("--section", default="mapping", metavar="NAME", help="section in it (default: %(default)s)")
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

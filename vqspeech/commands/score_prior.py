@@ -2,6 +2,7 @@
 
 import argparse
 
+from vqspeech.commands.outputs import scores_file
 from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units, require_same
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", nargs="+", default=[], metavar="DATA", help="data directories of all, to tell who speaks"
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
     parser.add_argument("--section", default="prior", metavar="NAME", help="section in it (default: %(default)s)")
 
 

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.units import read_units, require_same
 from vqspeech.errors import ConfigError, CorpusError, MissingExtra
@@ -35,8 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("UNITS", "DATA"),
         help="units and the data directory with their phones (utt2ali), to tell the phone of each code",
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,13 +3,16 @@
 import argparse
 from pathlib import Path
 
+from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import pictures, report, scores, trade
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech score trade`."""
     parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folder with a scores.json")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

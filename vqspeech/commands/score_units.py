@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vqspeech.commands.numbers import not_negative, positive
+from vqspeech.commands.outputs import output_folder, scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units, read_units
 from vqspeech.errors import UnitsError
@@ -16,17 +18,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech score units`."""
     parser.add_argument("--units", required=True, metavar="UNITS", help="units file, as made by vqspeech encode")
     parser.add_argument("--data", required=True, metavar="DATA", help="data directory with utt2ali (phone alignments)")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
     parser.add_argument("--section", default="units", metavar="NAME", help="section in it (default: %(default)s)")
     parser.add_argument("--abx", action="store_true", help="ABX too: seconds an hour of speech, once compiled")
     parser.add_argument(
         "--model", metavar="FILE", help="checkpoint that made the units; ABX then measures angles of its code vectors"
     )
     parser.add_argument(
-        "--report", metavar="DIR", help="write report.html, pictures and TextGrids with the codes there too"
+        "--report",
+        type=output_folder,
+        metavar="DIR",
+        help="write report.html, pictures and TextGrids with the codes there too",
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of everything drawn (default: %(default)s)")
-    parser.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of everything drawn (default: %(default)s)"
+    )
+    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

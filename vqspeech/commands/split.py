@@ -5,20 +5,29 @@ dev and test hold sentences that no training speaker's training utterance says; 
 
 import argparse
 
+from vqspeech.commands.numbers import not_negative
+from vqspeech.commands.outputs import output_folder
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("data", metavar="DATA", help="data directory")
-    parser.add_argument("--out", required=True, metavar="DIR", help="where to write train, dev, test and unseen")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="where to write train, dev, test and unseen"
+    )
     unseen = parser.add_mutually_exclusive_group()
     unseen.add_argument(
-        "--unseen", type=int, default=0, metavar="N", help="speakers to hold out, of both genders (default %(default)s)"
+        "--unseen",
+        type=not_negative,
+        default=0,
+        metavar="N",
+        help="speakers to hold out, of both genders (default %(default)s)",
     )
     unseen.add_argument("--unseen-speakers", nargs="+", metavar="NAME", help="the speakers to hold out")
     parser.add_argument(
         "--share", type=float, default=0.05, help="part of each speaker for dev and for test (default %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the choice (default %(default)s)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of the choice (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

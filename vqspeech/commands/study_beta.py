@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.metrics import pictures, report, scores
 from vqspeech.studies import findings
 from vqspeech.studies import pictures as study_pictures
@@ -12,7 +13,9 @@ from vqspeech.studies.beta import CODES, SIZES, TOLERANCE, BetaStudy
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech study beta`."""
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of runs, scores.json and pictures/")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder of runs, scores.json and pictures/"
+    )
     parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds (default: %(default)s)")
     parser.add_argument("--steps", type=positive, default=1000, metavar="N", help="steps (default: %(default)s)")
     parser.add_argument("--batch", type=positive, default=64, metavar="N", help="digits (default: %(default)s)")

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.devices import device
 from vqspeech.errors import ImageError
 from vqspeech.metrics import pictures, report, scores
@@ -19,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech study images`."""
     parser.add_argument("--train", required=True, metavar="SET", help="images to learn from")
     parser.add_argument("--test", required=True, metavar="SET", help="other images, to be measured on")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of runs, scores.json and pictures/")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder of runs, scores.json and pictures/"
+    )
     parser.add_argument(
         "--bits",
         nargs="+",

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.data.dump import shards
 from vqspeech.devices import device
 from vqspeech.metrics import pictures, report, scores
@@ -20,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech study speech`."""
     parser.add_argument("--train", required=True, metavar="SHARDS", help="dump with WORLD frames to learn from")
     parser.add_argument("--test", required=True, metavar="SHARDS", help="dump with WORLD frames of other utterances")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of runs, scores.json and pictures/")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder of runs, scores.json and pictures/"
+    )
     parser.add_argument(
         "--bits",
         nargs="+",

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.data.toys import TOYS
 from vqspeech.metrics import pictures, report, scores
 from vqspeech.studies import findings
@@ -13,7 +14,9 @@ from vqspeech.studies.toy import CODES, HELD_OUT, METHODS, POINTS, REPLACEMENTS,
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech study toy`."""
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of runs, scores.json and pictures/")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder of runs, scores.json and pictures/"
+    )
     parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds (default: %(default)s)")
     parser.add_argument("--steps", type=positive, default=1000, metavar="N", help="steps (default: %(default)s)")
     parser.add_argument("--batch", type=positive, default=256, metavar="N", help="points (default: %(default)s)")

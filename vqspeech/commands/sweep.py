@@ -8,6 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
+from vqspeech.commands.outputs import output_folder
 from vqspeech.conf import experiments
 from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
@@ -19,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(experiments())}")
     parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to learn from")
     parser.add_argument("--dev", required=True, metavar="SHARDS", help="dump to watch: other utterances, same speakers")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder of the experiments, and of scores.json")
+    parser.add_argument(
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder of the experiments, and of scores.json"
+    )
     parser.add_argument("--launcher", choices=LAUNCHERS, default="joblib", help="(default: %(default)s)")
     parser.add_argument("--restart", action="store_true", help="train all from the start")
     parser.add_argument(

@@ -6,6 +6,7 @@ Several processes: `accelerate launch --num_processes 2 -m vqspeech.cli train â€
 import argparse
 import sys
 
+from vqspeech.commands.outputs import output_folder
 from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
 from vqspeech.locks import locked_folder
@@ -20,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to learn from")
     parser.add_argument("--dev", required=True, metavar="SHARDS", help="dump to watch: other utterances, same speakers")
     parser.add_argument(
-        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="EXP",
+        help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
         "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.outputs import check_outputs, output_file
 from vqspeech.data.corpora.layout import recordings
-from vqspeech.errors import AudioError, SpeakerError, VqspeechError
-from vqspeech.jobs import Skipped
+from vqspeech.errors import AudioError, SpeakerError
+from vqspeech.jobs import Skipped, attempt
 from vqspeech.voices import path_of
 
 
@@ -23,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--src", nargs="+", required=True, metavar="PATH", help="recordings of the speaker, or folders of them"
     )
     parser.add_argument("--name", required=True, help="what the voice is called")
-    parser.add_argument("--out", metavar="FILE", help="write the voice to this file instead of among your voices")
+    parser.add_argument(
+        "--out", type=output_file, metavar="FILE", help="write the voice to this file instead of among your voices"
+    )
     parser.add_argument("--force", action="store_true", help="replace a voice of that name")
 
 
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     files = [
         file for given in args.src for file in (recordings(Path(given)) if Path(given).is_dir() else [Path(given)])
     ]
+    check_outputs({"voice": path}, files, Skipped())
     if not files:
         raise AudioError(f"{', '.join(args.src)}: no recording in it by its ending; name the files")
     model = model_of(args)
@@ -44,9 +48,10 @@ def run(args: argparse.Namespace) -> int:
     model.voice_hash()  # before anything is read
     skipped, waves = Skipped(), []
     for file in files:
-        try:
-            waves.append(audio.waveform(file))
-        except VqspeechError as error:
+        wave, error = attempt(audio.waveform, file)
+        if error is None:
+            waves.append(wave)
+        else:
             skipped.add(str(file), error)
     voice = model.voice_of(waves, args.name)
     voice.save(path)

@@ -171,7 +171,7 @@ class DataDir:
         path = Path(path).resolve()
         if not self:
             raise DataDirError(f"{path}: no utterances to write; a data directory needs at least one")
-        _check_replaceable(path)
+        check_replaceable(path)
         try:
             contents = {name: content.encode() for name, content in self._files().items() if content}
         except UnicodeEncodeError as error:
@@ -271,7 +271,8 @@ def _check(utterance: Utterance) -> None:
         raise DataDirError(f"{what}; correct one of the two")
 
 
-def _check_replaceable(path: Path) -> None:
+def check_replaceable(path: Path) -> None:
+    """Raise `DataDirError` where a data directory at `path` would replace what is none."""
     if not path.exists():
         return
     if not path.is_dir():

@@ -7,6 +7,7 @@ import codecs
 import math
 import os
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -56,7 +57,9 @@ class Segment(NamedTuple):
 
 def is_id(name: str) -> bool:
     """Whether `name` may be the id of an utterance or speaker: ids stand before a blank and become file names."""
-    return name.split() == [name] and "/" not in name and "\0" not in name
+    if name.split() != [name] or name in (".", ".."):
+        return False
+    return "/" not in name and not any(unicodedata.category(character) == "Cc" for character in name)
 
 
 def is_pipe(path: str) -> bool:

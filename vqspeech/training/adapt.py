@@ -58,13 +58,18 @@ class Adapted:
     speed: float
 
 
+def check_name(name: str) -> None:
+    """Raise `SpeakerError` where a voice cannot be called `name`."""
+    if not is_id(name):
+        raise SpeakerError(f"{name!r} is no name of a voice; use one without blanks and slashes")
+
+
 def recordings_of(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir:
     """The recordings of a voice as utterances of at most `PART` seconds; bad files go to `skipped`.
 
     Raises `AudioError` where there are fewer than `SHORTEST` seconds, `SpeakerError` where `name` can be no id.
     """
-    if not is_id(name):
-        raise SpeakerError(f"'{name}' is no name of a voice; use one without blanks and slashes")
+    check_name(name)
     lengths: dict[Path, float] = {}
     for path in paths:
         try:

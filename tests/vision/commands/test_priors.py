@@ -140,18 +140,14 @@ def test_codes_of_another_model_are_refused(made, tmp_path, capsys):
     assert not (tmp_path / "samples").exists() and not (tmp_path / "s.json").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (("--class", "c"), "no class 'c'; it has a, b"),
-        (("--n", 0), "--n and --scale 1 or more"),
-        (("--top-p", 0), "--top-p in (0, 1]"),
-        (("--seed", -1), "--seed and --temperature are 0 or more"),
-    ],
-)
-def test_what_cannot_be_drawn(made, tmp_path, capsys, words, message):
-    assert vision("sample", "--model", made / "exp", "--prior", made / "prior", "--out", tmp_path, *words) == 1
-    assert message in capsys.readouterr().err
+def test_what_cannot_be_drawn(made, tmp_path, capsys):
+    drawing = ("sample", "--model", made / "exp", "--prior", made / "prior", "--out", tmp_path)
+    assert vision(*drawing, "--class", "c") == 1
+    assert "no class 'c'; it has a, b" in capsys.readouterr().err
+    for option, value in (("--n", 0), ("--top-p", 0), ("--seed", -1), ("--temperature", -1), ("--scale", 0)):
+        with pytest.raises(SystemExit, match="2"):
+            vision(*drawing, option, value)
+        assert f"argument {option}: '{value}' is no" in capsys.readouterr().err
 
 
 def test_a_model_is_no_prior(made, tmp_path, capsys):

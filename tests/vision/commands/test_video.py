@@ -112,14 +112,19 @@ def test_gif_and_mp4_have_all_frames(tmp_path):
         (["--actions", "forward,jump"], "no action 'jump'; it knows forward, right"),
         (["--actions", "forward,forward,right", "--frames", "2"], "3 actions for 2 frames; raise --frames"),
         (["--given", "30"], "the longest of 6 episodes has 20 frames, a window 40; record longer"),
-        (["--top-p", "0"], "--top-p in (0, 1]"),
-        (["--frames", "0"], "--frames 1 or more"),
-        (["--rate", "0"], "between 0.1 and 100 frames a second"),
+        (["--rate", "0.01"], "between 0.1 and 100 frames a second"),
     ],
 )
 def test_what_cannot_be_imagined(world, tmp_path, capsys, options, message):
     assert sample(world, tmp_path / "out", *options) == 1
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("option", [["--top-p", "0"], ["--frames", "0"], ["--rate", "0"], ["--seed", "-1"]])
+def test_numbers_that_make_no_sense(world, tmp_path, capsys, option):
+    with pytest.raises(SystemExit, match="2"):
+        sample(world, tmp_path / "out", *option)
+    assert f"argument {option[0]}: '{option[1]}' is no" in capsys.readouterr().err
 
 
 def test_another_codebook_or_size_is_refused(world, tmp_path, capsys):

@@ -6,6 +6,8 @@ import time
 
 import torch
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.models import code_model
@@ -15,8 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision encode`."""
     parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder, with codes")
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
-    parser.add_argument("--out", required=True, metavar="CODES", help="folder for the codes")
-    parser.add_argument("--batch", type=int, default=64, metavar="N", help="images at once (default: %(default)s)")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="CODES", help="folder for the codes")
+    parser.add_argument("--batch", type=positive, default=64, metavar="N", help="images at once (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

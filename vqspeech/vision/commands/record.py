@@ -5,6 +5,8 @@ A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of D
 
 import argparse
 
+from vqspeech.commands.numbers import not_negative, positive
+from vqspeech.commands.outputs import output_folder
 from vqspeech.vision.data import recording
 from vqspeech.vision.data.worlds import WORLDS, maps_of, world
 
@@ -14,16 +16,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--world", choices=WORLDS, default="vizdoom", help="(default: %(default)s)")
     parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of it (default: five of various kinds)")
     parser.add_argument(
-        "--episodes", type=int, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
-    )
-    parser.add_argument("--frames", type=int, default=400, metavar="N", help="frames an episode (default: %(default)s)")
-    parser.add_argument(
-        "--skip", type=_at_least_one, default=4, metavar="N", help="ticks an action is held (default: %(default)s)"
+        "--episodes", type=positive, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=_seed, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--frames", type=positive, default=400, metavar="N", help="frames an episode (default: %(default)s)"
     )
-    parser.add_argument("--out", required=True, metavar="DATA", help="folder for the sets")
+    parser.add_argument(
+        "--skip", type=positive, default=4, metavar="N", help="ticks an action is held (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,17 +43,3 @@ def run(args: argparse.Namespace) -> int:
     for part, images in written.items():
         print(f"{args.out}/{part}: {images.described}")
     return 0
-
-
-def _at_least_one(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number
-
-
-def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is less than 0")
-    return number

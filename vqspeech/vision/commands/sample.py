@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vqspeech.commands.numbers import at_least_zero, not_negative, positive, share
+from vqspeech.commands.outputs import output_folder
 from vqspeech.errors import ConfigError
 from vqspeech.files import replaced
 from vqspeech.vision.metrics import pictures
@@ -24,24 +26,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
     )
-    parser.add_argument("--n", type=int, default=8, metavar="N", help="samples of each class (default: %(default)s)")
+    parser.add_argument(
+        "--n", type=positive, default=8, metavar="N", help="samples of each class (default: %(default)s)"
+    )
     parser.add_argument(
         "--class", dest="classes", nargs="+", metavar="NAME",
         help="classes, 'all', or 'any' for one that is not told (default: any)", default=["any"],
     )  # fmt: skip
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="(default: %(default)s)")
+    parser.add_argument("--temperature", type=at_least_zero, default=1.0, metavar="T", help="(default: %(default)s)")
     parser.add_argument(
-        "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
-    parser.add_argument("--scale", type=int, default=2, metavar="N", help="width of a pixel (default: %(default)s)")
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for what is made")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scale", type=positive, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
+    )
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for what is made")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the samples and prints the name of the sheet."""
-    if args.seed < 0 or args.n < 1 or args.temperature < 0 or not 0 < args.top_p <= 1 or args.scale < 1:
-        raise ConfigError("--seed and --temperature are 0 or more, --n and --scale 1 or more, --top-p in (0, 1]")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model, prior, out = code_model(args.model, device), ImagePrior.from_pretrained(args.prior, device), Path(args.out)
     require_same(codes_of(model), prior.described, args.model)

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vqspeech.commands.numbers import above_zero, at_least_zero, not_negative, positive, share
+from vqspeech.commands.outputs import output_folder
 from vqspeech.errors import ConfigError, MissingExtra
 from vqspeech.files import replaced
 from vqspeech.vision.commands.sample import codes_of
@@ -41,27 +43,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"'{RECORDED}': what was done in truth; '{NOT_TOLD}': it is not told (default: {RECORDED})",
     )  # fmt: skip
     parser.add_argument(
-        "--n", type=int, default=4, metavar="N", help="starts, spread over the set (default: %(default)s)"
+        "--n", type=positive, default=4, metavar="N", help="starts, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--given", type=int, default=6, metavar="N", help="frames given (default: %(default)s)")
-    parser.add_argument("--frames", type=int, default=10, metavar="N", help="frames imagined (default: %(default)s)")
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="(default: %(default)s)")
     parser.add_argument(
-        "--top-p", type=float, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+        "--given", type=not_negative, default=6, metavar="N", help="frames given (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
     parser.add_argument(
-        "--rate", type=float, default=moving.RATE, metavar="HZ", help="frames a second shown (default: %(default)s)"
+        "--frames", type=positive, default=10, metavar="N", help="frames imagined (default: %(default)s)"
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="folder for what is made")
+    parser.add_argument("--temperature", type=at_least_zero, default=1.0, metavar="T", help="(default: %(default)s)")
+    parser.add_argument(
+        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rate",
+        type=above_zero,
+        default=moving.RATE,
+        metavar="HZ",
+        help="frames a second shown (default: %(default)s)",
+    )
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for what is made")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the videos and prints the name of the sheet."""
-    if min(args.seed, args.temperature, args.given) < 0 or min(args.n, args.frames) < 1 or not 0 < args.top_p <= 1:
-        raise ConfigError(
-            "--seed, --temperature and --given are 0 or more, --n and --frames 1 or more, --top-p in (0, 1]"
-        )
     if not 0.1 <= args.rate <= 100:
         raise ConfigError(f"--rate {args.rate:g}; it is between 0.1 and 100 frames a second")
     device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -4,6 +4,8 @@ import argparse
 
 import torch
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.models import checkpoint
@@ -21,9 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXP", help="experiment folder of a very small model")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
     parser.add_argument(
-        "--limit", type=int, default=256, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit", type=positive, default=256, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ import math
 
 import torch
 
+from vqspeech.commands.numbers import not_negative, positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
@@ -26,14 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
     parser.add_argument(
-        "--limit", type=int, default=10000, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit", type=positive, default=10000, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of bounds that draw (default: %(default)s)")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of bounds that draw (default: %(default)s)")
     parser.add_argument(
         "--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"
     )
-    parser.add_argument("--samples", type=int, metavar="N", help="of VIMCO's bound (default: as in training)")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument("--samples", type=positive, metavar="N", help="of VIMCO's bound (default: as in training)")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

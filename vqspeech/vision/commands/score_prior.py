@@ -4,6 +4,8 @@ import argparse
 
 import torch
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.metrics import prior as measures
@@ -18,9 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
     parser.add_argument("--train", metavar="CODES", help="what was learned from: counts the unigrams, shows the gap")
     parser.add_argument(
-        "--limit", type=int, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit", type=positive, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
     parser.add_argument("--section", default="prior", metavar="NAME", help="section in it (default: %(default)s)")
 
 

@@ -5,6 +5,8 @@ import argparse
 import numpy as np
 import torch
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.metrics.codebook import perplexity, used
@@ -22,9 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
     parser.add_argument("--train", required=True, metavar="SET", help="its training images: their mean is a baseline")
     parser.add_argument(
-        "--limit", type=int, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit", type=positive, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.outputs import output_file, scores_file
 from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
@@ -25,9 +27,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--train", required=True, metavar="SET", help="what was learned from")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images, which are no copies")
-    parser.add_argument("--scale", type=int, default=2, metavar="N", help="width of a pixel (default: %(default)s)")
-    parser.add_argument("--picture", required=True, metavar="PNG", help="samples with the nearest ones under them")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--scale", type=positive, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--picture", type=output_file, required=True, metavar="PNG", help="samples with the nearest ones under them"
+    )
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

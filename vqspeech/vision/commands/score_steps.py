@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from vqspeech.commands.outputs import scores_file
 from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
 from vqspeech.training.log import read_curves
@@ -16,7 +17,9 @@ WHOLE = "test images"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision score steps`."""
     parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folders with curves.jsonl")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ import argparse
 import numpy as np
 import torch
 
+from vqspeech.commands.numbers import at_least_zero, positive
+from vqspeech.commands.outputs import output_file, scores_file
 from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
@@ -29,13 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
     parser.add_argument("--data", required=True, metavar="SET", help="those images")
     parser.add_argument(
-        "--limit", type=int, default=512, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit", type=positive, default=512, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--temperature", type=float, default=1.0, metavar="T", help="of the picture")
+    parser.add_argument("--temperature", type=at_least_zero, default=1.0, metavar="T", help="of the picture")
     parser.add_argument(
-        "--picture", required=True, metavar="PNG", help="images, first level, two draws from the latents"
+        "--picture",
+        type=output_file,
+        required=True,
+        metavar="PNG",
+        help="images, first level, two draws from the latents",
     )
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

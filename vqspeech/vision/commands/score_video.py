@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from vqspeech.commands.numbers import not_negative, positive
+from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.codes import ImageCodes, image_codes
@@ -32,26 +34,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--train-codes", required=True, metavar="CODES", help="their codes: for unigram and copying")
     parser.add_argument(
-        "--clips", type=_count, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
+        "--clips", type=positive, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
     )
-    parser.add_argument("--given", type=_count, default=6, metavar="N", help="frames given (default: %(default)s)")
-    parser.add_argument("--frames", type=_count, default=10, metavar="N", help="frames imagined (default: %(default)s)")
+    parser.add_argument("--given", type=positive, default=6, metavar="N", help="frames given (default: %(default)s)")
     parser.add_argument(
-        "--far", type=int, default=100, metavar="N", help="frames to drift in; 0: no drift (default: %(default)s)"
+        "--frames", type=positive, default=10, metavar="N", help="frames imagined (default: %(default)s)"
     )
     parser.add_argument(
-        "--far-clips", type=_count, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
+        "--far",
+        type=not_negative,
+        default=100,
+        metavar="N",
+        help="frames to drift in; 0: no drift (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--far-clips", type=positive, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
     )
     parser.add_argument(
         "--apart", nargs=2, default=["forward", "right"], metavar=("A", "B"),
         help="actions that should part ways (default: forward right)",
     )  # fmt: skip
     parser.add_argument(
-        "--inverse-steps", type=_count, default=1000, metavar="N",
+        "--inverse-steps", type=positive, default=1000, metavar="N",
         help="steps that the network learns to read actions (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)")
-    parser.add_argument("--out", required=True, metavar="JSON", help="scores file; its other sections are kept")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,10 +93,3 @@ def _sections(args: argparse.Namespace, held: HeldClips, codes: ImageCodes) -> I
             yield conduct.parting(held, inverse, *apart)
     if args.far:
         yield conduct.drifting(held, args.far, args.far_clips)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number

@@ -5,6 +5,7 @@ Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …
 
 import argparse
 
+from vqspeech.commands.outputs import output_folder
 from vqspeech.conf.vision import config, experiments
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.images import image_set
@@ -17,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", required=True, metavar="SET", help="images to learn from")
     parser.add_argument("--dev", required=True, metavar="SET", help="images to watch")
     parser.add_argument(
-        "--out", required=True, metavar="EXP", help="experiment folder; training goes on where it has one"
+        "--out",
+        type=output_folder,
+        required=True,
+        metavar="EXP",
+        help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
         "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"

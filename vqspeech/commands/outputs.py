@@ -1,0 +1,152 @@
+"""Outputs on the command line: types of argparse that see, before any work, whether they can be written (not a verb).
+
+They raise `OutputError`, which is told in one line.
+"""
+
+import os
+import struct
+import unicodedata
+from collections.abc import Hashable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from vqspeech import audio
+from vqspeech.errors import OutputError, VqspeechError
+from vqspeech.files import check_file, check_folder, ignores_case
+from vqspeech.jobs import Skipped
+
+STREAM = "-"
+"""Stands for standard input and standard output."""
+Key = TypeVar("Key", bound=Hashable)
+
+
+def output_file(text: str) -> str:
+    """The path of a file to write."""
+    check_file(_named(text))
+    return text
+
+
+def output_stream(text: str) -> str:
+    """The path of a file to write, or `STREAM`."""
+    return text if text == STREAM else output_file(text)
+
+
+def output_folder(text: str) -> str:
+    """The path of a folder to write into."""
+    check_folder(_named(text))
+    return text
+
+
+def output_data(text: str) -> str:
+    """The path of a data directory to write, which replaces one that is there."""
+    from vqspeech.data.datadir import check_replaceable
+
+    output_folder(text)
+    check_replaceable(Path(text).resolve())
+    return text
+
+
+def scores_file(text: str) -> str:
+    """The path of a scores file to add to, or to begin."""
+    from vqspeech.metrics import scores
+
+    output_file(text)
+    if os.path.exists(text):
+        scores.read(text)
+    return text
+
+
+def sound_folder(text: str) -> str:
+    """The path of a folder for sound files; one that is named like a sound file is none."""
+    output_folder(text)
+    if is_sound(text):
+        raise OutputError(f"{text}: is the name of a sound file, and a folder is wanted; name one, or write {text}/")
+    return text
+
+
+def is_sound(text: str) -> bool:
+    """Return whether `text` names a sound file of any kind, whether it can be written here or not."""
+    import soundfile
+
+    from vqspeech.soundfiles import ffmpeg
+    from vqspeech.soundfiles.reader import ENDINGS
+
+    ending = Path(text).suffix.lower()
+    known = ending in (*ENDINGS, *ffmpeg.ENDINGS) or ending[1:].upper() in soundfile.available_formats()
+    return known and not is_folder(text)
+
+
+def is_folder(text: str) -> bool:
+    """Return whether `text` can only mean a folder: one is there, or it ends in a slash."""
+    return os.path.isdir(text) or text.endswith(("/", os.sep))
+
+
+def check_component(name: str, what: str) -> None:
+    """Raise `OutputError` where `name`, of `what`, cannot name a file or folder in another one."""
+    if name in ("", ".", "..") or any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name):
+        raise OutputError(f"{what} {name!r} cannot name a file or folder; give it another name")
+
+
+def check_outputs(
+    outputs: Mapping[Key, Path], inputs: Iterable[str | os.PathLike], skipped: Skipped
+) -> dict[Key, Path]:
+    """Return those of `outputs` that can be written; the others are named in `skipped`.
+
+    Raises:
+        OutputError: One is among the `inputs`, two are one file, or it is the only one and cannot be written.
+    """
+    known = {identity: path for path in inputs if (identity := _identity(path))}
+    places: dict[str, Path] = {}
+    kept: dict[Key, Path] = {}
+    for key, path in outputs.items():
+        if (identity := _identity(path)) in known:
+            raise OutputError(f"{path}: is {known[identity]}, which would be lost; choose another --out")
+        twin = places.setdefault(unicodedata.normalize("NFC", str(path)).casefold(), path)
+        if twin is not path and (str(twin) == str(path) or ignores_case(path.parent)):
+            raise OutputError(f"{twin} and {path} are one file here; write them one after the other, to other folders")
+        try:
+            check_file(path)
+        except VqspeechError as error:
+            if len(outputs) == 1:
+                raise
+            skipped.add(str(path), error)
+        else:
+            kept[key] = path
+    return kept
+
+
+def check_stream() -> None:
+    """Raise `OutputError` where standard output cannot take a sound file."""
+    if os.isatty(1):
+        raise OutputError("standard output (-) is a terminal, no place for sound; send it to a file: ... > FILE.wav")
+
+
+def write_stream(parts: Iterable[np.ndarray], samples: int) -> None:
+    """Write a waveform of so many `samples`, which comes in parts, to standard output as a WAV file of 16 bits.
+
+    It goes past `sys.stdout`: who reads it no more ends the work. Its length stands in its header before anything else.
+    """
+    size = min(2 * samples, 2**32 - 37)
+    layout = (b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, audio.RATE, 2 * audio.RATE, 2, 16, b"data", size)
+    with open(1, "wb", closefd=False) as output:
+        output.write(struct.pack("<4sI4s4sIHHIIHH4sI", *layout))
+        for part in parts:
+            levels = np.floor(np.clip(part, -1.0, 1.0).astype(np.float64) * 32768)  # as libsndfile rounds
+            output.write(np.minimum(levels, 32767).astype("<i2").tobytes())
+            output.flush()
+
+
+def _identity(path: str | os.PathLike) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _named(text: str) -> str:
+    if not text:
+        raise OutputError("an output without a name; is a variable of the shell empty?")
+    return text
