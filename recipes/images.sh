@@ -36,12 +36,13 @@ stage_train() {
   each_experiment train
   if [ -n "$tiny" ]; then
     once "exp/$tiny/best.safetensors" data/tiny/train/index.json -- \
-      "${trainer[@]}" vision train --conf "$tiny" --train data/tiny/train --dev data/tiny/dev --out "exp/$tiny"
+      "${trainer[@]}" vision train --conf "$tiny" --train data/tiny/train --dev data/tiny/dev --out "exp/$tiny" \
+      ${restart[@]+"${restart[@]}"}
   fi
 }
 train() { # conf exp
   once "$2/best.safetensors" data/train/index.json -- "${trainer[@]}" vision train --conf "$1" \
-    --train data/train --dev data/dev --out "$2" ${overrides[@]+"${overrides[@]}"}
+    --train data/train --dev data/dev --out "$2" ${restart[@]+"${restart[@]}"} ${overrides[@]+"${overrides[@]}"}
 }
 
 stage_reconstruct() { each_experiment reconstruct; }
@@ -67,7 +68,7 @@ stage_prior() {
     return
   fi
   once "$exp/prior/best.safetensors" "$exp/codes/train/index.json" -- "${trainer[@]}" vision prior --conf "$prior" \
-    --codes "$exp/codes/train" --dev "$exp/codes/dev" --out "$exp/prior"
+    --codes "$exp/codes/train" --dev "$exp/codes/dev" --out "$exp/prior" ${restart[@]+"${restart[@]}"}
   once "$exp/scores.json#prior" "$exp/prior/best.safetensors" "$exp/codes/test/index.json" -- vqspeech vision score prior \
     --prior "$exp/prior" --codes "$exp/codes/test" --train "$exp/codes/train" --out "$exp/scores.json"
   ! declare -F more_prior >/dev/null || more_prior "$exp"

@@ -15,6 +15,8 @@ corpus=${corpus:-}         # folder of the corpus; empty: downloads/
 unseen=${unseen:-0}        # speakers held out as a whole
 limit=${limit:-12}         # source utterances to reconstruct and to convert
 overrides=()               # KEY=VALUE words: further settings of the configuration
+# shellcheck disable=SC2034 # recipes add it to commands that train
+restart=()                 # (--restart): trainings begin from the start where they are not done
 skipped_somewhere=0
 
 log() { printf '%s %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$*" >&2; }
@@ -35,6 +37,7 @@ Usage: bash $0 [OPTION VALUE]... [KEY=VALUE]...
   --ngpu N             GPUs to train on (default: all there are; 0: CPU)
   --unseen N           speakers to hold out as a whole (default: $unseen)
   --limit N            source utterances to reconstruct and to convert (default: $limit)
+  --restart            train from the start what is not done, not on from what is there
   --help               this text
   KEY=VALUE            settings of the configuration, for example training.steps=500
 Stages: $(printf '%s, ' "${stages[@]}" | sed 's/, $//')
@@ -49,6 +52,12 @@ parse_options() {
       -h | --help)
         usage
         exit 0
+        ;;
+      --restart)
+        # shellcheck disable=SC2034
+        restart=(--restart)
+        shift
+        continue
         ;;
       --*=*)
         name=${1%%=*} value=${1#*=}
@@ -142,7 +151,8 @@ run() {
 
 # once OUTPUT INPUT... -- COMMAND...: runs COMMAND, which makes OUTPUT, unless the same command has made it before and no
 # INPUT is newer. OUTPUT may be FILE#PART where several commands add to one file. A stamp in exp/.done holds the command;
-# it is written only when the command has ended well.
+# it is written only when the command has ended well, and is gone as soon as another one begins: what is there is then no
+# longer the first one's, however the second one ends. A file that something else has written since is not the command's.
 once() {
   local output=$1 input done_before=yes said stamp
   local inputs=()
@@ -153,7 +163,7 @@ once() {
   done
   shift
   stamp=$(stamp_of "$output")
-  said=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ $//') # the number of processes changes no result
+  said=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ --restart / /; s/ $//') # these change no result
   if [ -e "${output%%#*}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$said" ]; then
     for input in ${inputs[@]+"${inputs[@]}"}; do
       if [ "$input" -nt "$stamp" ]; then
@@ -161,11 +171,16 @@ once() {
         done_before=""
       fi
     done
+    if [[ $output != *#* && $output != *scores.json ]] && [ -f "$output" ] && [ "$output" -nt "$stamp" ]; then
+      log "$output has been written since by something else, and is made anew"
+      done_before=""
+    fi
     if [ -n "$done_before" ]; then
       log "done before: $said"
       return 0
     fi
   fi
+  rm -f -- "$stamp"
   run "$@"
   [ -e "${output%%#*}" ] || die "$output was not made by: $said"
   mkdir -p exp/.done

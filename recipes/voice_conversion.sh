@@ -95,7 +95,7 @@ stage_dump() {
 stage_train() { each_experiment train; }
 train() { # conf exp
   once "$2/best.safetensors" dump/train/index.json dump/dev/index.json -- \
-    "${trainer[@]}" train --conf "$1" --train dump/train --dev dump/dev --out "$2" ${overrides[@]+"${overrides[@]}"}
+    "${trainer[@]}" train --conf "$1" --train dump/train --dev dump/dev --out "$2" ${restart[@]+"${restart[@]}"} ${overrides[@]+"${overrides[@]}"}
 }
 
 stage_reconstruct() { each_experiment reconstruct; }
@@ -140,13 +140,13 @@ stage_prior() {
   exp=$(first_experiment)
   once "$exp/prior/best.safetensors" "$exp/units/train.txt" "$exp/units/dev.txt" -- \
     "${trainer[@]}" prior --conf "$prior" --units "$exp/units/train.txt" --dev "$exp/units/dev.txt" \
-    --data data/train data/dev --out "$exp/prior"
+    --data data/train data/dev --out "$exp/prior" ${restart[@]+"${restart[@]}"}
   once "$exp/scores.json#prior" "$exp/prior/best.safetensors" "$exp/units/test.txt" -- \
     vqspeech score prior --prior "$exp/prior/best.safetensors" --units "$exp/units/test.txt" \
     --train "$exp/units/train.txt" --data data/train data/test --out "$exp/scores.json"
   if [ -n "$babble" ]; then
     once "$exp/babble/best.safetensors" dump/train/index.json dump/dev/index.json -- \
-      "${trainer[@]}" train --conf "$babble" --train dump/train --dev dump/dev --out "$exp/babble"
+      "${trainer[@]}" train --conf "$babble" --train dump/train --dev dump/dev --out "$exp/babble" ${restart[@]+"${restart[@]}"}
   fi
 }
 

@@ -34,12 +34,12 @@ download() { log "nothing to download: stage prepare records the frames"; }
 # The second VQ-VAE, over the codes of the first.
 more_prior() { # exp
   once "$1/top/best.safetensors" "$1/codes/train/index.json" -- "${trainer[@]}" vision prior --conf "$top" \
-    --codes "$1/codes/train" --dev "$1/codes/dev" --out "$1/top"
+    --codes "$1/codes/train" --dev "$1/codes/dev" --out "$1/top" ${restart[@]+"${restart[@]}"}
   once "$1/scores.json#top" "$1/top/best.safetensors" "$1/codes/test/index.json" -- vqspeech vision score top \
     --top "$1/top" --model "$1" --codes "$1/codes/test" --data data/test --picture "$1/pictures/top-frames.png" \
     --out "$1/scores.json"
   once "$1/video/best.safetensors" "$1/codes/train/index.json" -- "${trainer[@]}" vision prior-video --conf "$video" \
-    --codes "$1/codes/train" --dev "$1/codes/dev" --model "$1" --out "$1/video"
+    --codes "$1/codes/train" --dev "$1/codes/dev" --model "$1" --out "$1/video" ${restart[@]+"${restart[@]}"}
 }
 
 # What comes when one thing is done over and over: soon, and far away.

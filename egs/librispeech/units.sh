@@ -52,7 +52,7 @@ stage_train() {
     [ "$one" != units25 ] || settings=(${overrides[@]+"${overrides[@]}"})
     once "exp/$one/best.safetensors" dump/levels/train/index.json -- \
       vqspeech train --conf "$one" --train dump/levels/train --dev dump/levels/dev --out "exp/$one" \
-      ${settings[@]+"${settings[@]}"}
+      ${restart[@]+"${restart[@]}"} ${settings[@]+"${settings[@]}"}
   done
 }
 

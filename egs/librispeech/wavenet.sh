@@ -28,7 +28,8 @@ compared() { printf '%s\n' "$exp/fast" "$exp"/kept/*/ "$exp/cooler" | sed 's:/$:
 stage_train() {
   bash run.sh --stop-stage train --conf "$first" --unseen "$unseen" --nj "$nj" --ngpu "$ngpu" ${corpus:+--corpus "$corpus"}
   once "$exp/best.safetensors" "exp/$first/best.safetensors" dump/train/index.json dump/dev/index.json -- \
-    vqspeech train --conf "$conf" --train dump/train --dev dump/dev --out "$exp" ${overrides[@]+"${overrides[@]}"}
+    vqspeech train --conf "$conf" --train dump/train --dev dump/dev --out "$exp" ${restart[@]+"${restart[@]}"} \
+    ${overrides[@]+"${overrides[@]}"}
   local kept=("$exp"/kept/*/)
   mkdir -p "$exp/fast" "$exp/cooler"
   cp -p "exp/$first/best.safetensors" "$exp/fast/"

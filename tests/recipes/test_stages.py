@@ -115,6 +115,48 @@ def test_what_is_done_is_skipped_until_its_input_or_command_changes(recipe, tmp_
     assert made.read_text() == "made\n"
 
 
+def test_a_command_that_was_stopped_leaves_nothing_done(recipe, tmp_path):
+    """6 steps; then 400, killed on the way; then 6 again: what is there is of the second command."""
+
+    def once(script):
+        return recipe("--stage", "3", "--stop-stage", "3", train=f"once made -- bash -c '{script}'")
+
+    six, more = "echo 6 >made", "echo 130 >made; kill -9 $$"
+    assert once(six)[0] == 0 and "done before" in once(six)[2]
+    assert once(more)[0] == 137 and (tmp_path / "made").read_text() == "130\n"
+    status, _, log = once(six)
+    assert status == 0 and "done before" not in log and (tmp_path / "made").read_text() == "6\n"
+    assert "done before" in once(six)[2]
+
+
+def test_a_file_that_something_else_has_written_is_not_done(recipe, tmp_path):
+    def once(output):
+        script = f"echo mine >>{output.split('#')[0]}"
+        return recipe("--stage", "3", "--stop-stage", "3", train=f"once {output} -- bash -c '{script}'")[2]
+
+    for output, again in (("made", True), ("scores.json", False), ("scores.json#part", False), ("folder/made", True)):
+        path = tmp_path / output.split("#")[0]
+        path.parent.mkdir(exist_ok=True)
+        once(output)
+        assert "done before" in once(output)
+        later = path.stat().st_mtime + 60
+        os.utime(path, (later, later))
+        assert ("written since by something else" in once(output)) == again, output
+
+
+def test_restart_is_told_trainings_and_changes_no_command(recipe, tmp_path):
+    def once(*options):
+        train = 'once made -- bash -c \'echo "$@" >>made\' train a ${restart[@]+"${restart[@]}"} b'
+        return recipe("--stage", "3", "--stop-stage", "3", *options, train=train)[2]
+
+    once()
+    assert "done before" in once("--restart")
+    (tmp_path / "exp/.done/made").unlink()
+    once("--restart")
+    assert (tmp_path / "made").read_text() == "a b\na --restart b\n"
+    assert "done before" in once()
+
+
 def test_a_command_that_failed_or_made_nothing_is_not_done(recipe):
     assert recipe("--stage", "3", train="once made -- bash -c 'touch made; exit 1'")[0] == 1
     assert "done before" not in recipe("--stage", "3", train="once made -- bash -c 'touch made; exit 1'")[2]
