@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
@@ -61,7 +60,8 @@ class Shards:
             digest.update(self.sha256.encode())
         else:  # an older dump
             for one in (*self.audio_maps, *self.world_maps):
-                digest.update(sample_sha256(str(cast(np.memmap, one).filename)).encode())
+                file = getattr(one, "filename", None)
+                digest.update(sample_sha256(file).encode() if file else one.tobytes())
         return digest.hexdigest()
 
     @property
@@ -142,7 +142,7 @@ def write_shards(
     path, skipped = Path(path), Skipped()
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
-    for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*.npy"):
+    for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*"):
         for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:  # these a dump that was killed has left
             old.unlink()
     rows: list[str] = []

@@ -4,17 +4,23 @@ A batch is a function of (seed, step, process) alone, so resuming at a step need
 nothing; every window starts on the 10 ms grid, so that WORLD frames line up with it.
 """
 
+import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
 from torch import Tensor
 
 from vqspeech import world
 from vqspeech.data.dump import Shards
 from vqspeech.errors import SpeakerError
+from vqspeech.files import replaced
 from vqspeech.pitch import pitch_statistics
 
 
@@ -119,21 +125,38 @@ class Windows:
 
 
 def utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:
-    """Mean and deviation of a front end's channels over each utterance: float32 `(utterances, 2, channels)`.
+    """Return mean and deviation of a front end's channels over each utterance: float32 `(utterances, 2, channels)`.
 
-    Computed once by `statistics` (int16 samples `(time,)` → `(2, channels)`) and kept beside the shards under `name`.
+    They are computed once by `statistics` (int16 samples `(time,)` → `(2, channels)`) and kept beside the shards under
+    `name`, where that can be written. What is kept there is computed again where it is damaged, of another dump, or no
+    longer what `statistics` makes of an utterance.
     """
-    from vqspeech.files import replaced
 
-    path = shards.path / f"statistics.{name}.npy"
-    if path.is_file():
-        kept = np.load(path, allow_pickle=False)
-        if len(kept) == len(shards):
-            return kept
-    found = np.stack([statistics(torch.from_numpy(shards.samples(i).copy())).numpy() for i in range(len(shards))])
-    with replaced(path) as temporary, open(temporary, "wb") as file:
-        np.save(file, found.astype(np.float32))
-    return found.astype(np.float32)
+    def computed(i: int) -> np.ndarray:
+        return statistics(torch.from_numpy(shards.samples(i).copy())).numpy().astype(np.float32)
+
+    path, shortest = shards.path / f"statistics.{name}.safetensors", int(shards.length.argmin())
+    kept, probe = _kept_statistics(path, shards), computed(shortest)
+    if kept is not None and kept.shape[1:] == probe.shape and np.allclose(kept[shortest], probe, 1e-4, 1e-4):
+        return kept
+    found = np.stack([computed(i) for i in range(len(shards))])
+    with suppress(OSError, SafetensorError), replaced(path) as temporary:
+        save_file({"statistics": found}, temporary, {"sha256": _statistics_sha256(found, shards)})
+    return found
+
+
+def _kept_statistics(path: Path, shards: Shards) -> np.ndarray | None:
+    try:
+        with safe_open(path, "np") as file:
+            found, sha256 = file.get_tensor("statistics"), (file.metadata() or {}).get("sha256")
+    except (OSError, SafetensorError, ValueError, TypeError):
+        return None
+    whole = found.dtype == np.float32 and found.ndim == 3 and len(found) == len(shards)
+    return found if whole and sha256 == _statistics_sha256(found, shards) else None
+
+
+def _statistics_sha256(found: np.ndarray, shards: Shards) -> str:
+    return hashlib.sha256(shards.fingerprint.encode() + np.ascontiguousarray(found).tobytes()).hexdigest()
 
 
 def world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
