@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from vqspeech.compilation import compile_where_damaged
 from vqspeech.errors import ConfigError
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import Projected
@@ -151,6 +152,7 @@ def _compiled() -> ModuleType:
         config.CACHE_DIR = tempfile.mkdtemp(prefix="vqspeech-")  # pyright: ignore[reportAttributeAccessIssue]
         atexit.register(shutil.rmtree, config.CACHE_DIR, ignore_errors=True)  # pyright: ignore
         from vqspeech.generate import compiled
+    compile_where_damaged(compiled.advance)
     source = Path(compiled.__file__)
     kept = list(Path(str(compiled.advance.stats.cache_path)).glob(f"{source.stem}.advance-*.nbi"))
     if not compiled.advance.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
