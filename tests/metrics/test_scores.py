@@ -1,7 +1,10 @@
 import json
 import math
+from contextlib import suppress
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from vqspeech.cli import main
 from vqspeech.metrics import report, scores
@@ -87,3 +90,54 @@ def test_scores_are_valid_json(experiment):
         raise AssertionError(token)
 
     json.loads((experiment / "scores.json").read_text(), parse_constant=refuse)
+
+
+GOOD = {
+    "rows": [{"row": "one", "a": {"value": 1.5, "low": 1, "high": None, "n": 3}, "b": 2, "c": "text", "d": None}],
+    "command": "vqspeech", "git": "none", "seed": None, "time": "now", "versions": {"torch": "2"}, "notes": ["so"],
+    "figures": [], "details": [{"row": "one"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": {"row": "one"}}, "first.rows=.*give a list"),
+        ({"rows": [["row"]]}, r"first.rows\[0\]=.*give values by name"),
+        ({"rows": [{"a": 1}]}, r"first.rows\[0\].row=None: give the name of the row"),
+        ({"rows": [{"row": "x", "a": {"value": "1.5"}}]}, r"first.rows\[0\].a: 1.5 is no number"),
+        ({"rows": [{"row": "x", "a": {"value": [1]}}]}, "is no number"),
+        ({"rows": [{"row": "x", "a": {"value": 1, "n": True}}]}, "True is no number"),
+        ({"rows": [{"row": "x", "a": float("nan")}]}, r"first.rows\[0\].a: nan is not finite"),
+        ({"rows": [{"row": "x", "a": {"value": 1, "low": float("inf")}}]}, "inf is not finite"),
+        ({"rows": [{"row": "x", "a": 10**400}]}, "is not finite"),
+        ({"notes": "so"}, "first.notes=so: give a list, each a text"),
+        ({"notes": [1]}, r"first.notes\[0\]=1: give a text"),
+        ({"versions": [1]}, "first.versions"),
+        ({"details": [1]}, r"first.details\[0\]"),
+        ({"command": None}, "first.command=null: give a text"),
+        (None, "first=null: give a group"),
+    ],
+)
+def test_what_is_no_section_is_refused_by_name(tmp_path, change, message):
+    path = tmp_path / "scores.json"
+    path.write_text(json.dumps({"sections": {"first": GOOD}}))
+    report.results([tmp_path])
+    path.write_text(json.dumps({"sections": {"first": None if change is None else GOOD | change}}))
+    with pytest.raises(scores.ScoresError, match=f"{path}: no scores file .*{message}.*; remove it and score again"):
+        report.results([tmp_path])
+
+
+PIECES = [b"", b"[", b"{}", b"1", b"\xff", b'"', b"null", b"-1e999", b"NaN"]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[*HealthCheck])
+@given(st.data())
+def test_whatever_a_damaged_file_holds_is_shown_or_refused(tmp_path, data):
+    text = bytearray(json.dumps({"sections": {"first": GOOD}}).encode())
+    for _ in range(data.draw(st.integers(1, 3))):
+        place = data.draw(st.integers(0, len(text) - 1))
+        text[place : place + data.draw(st.integers(0, 5))] = data.draw(st.sampled_from(PIECES))
+    (tmp_path / "scores.json").write_bytes(text)
+    with suppress(scores.ScoresError):
+        report.results([tmp_path])

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from vqspeech.studies.seeds import Runs, over_seeds
+from vqspeech.studies.seeds import Runs, keep_arrays, kept_arrays, over_seeds
 
 
 def test_interval_is_students():
@@ -48,3 +48,24 @@ def test_runs_are_made_once_and_survive_a_kill(tmp_path):
     for seed in range(3):
         last.figures({"seed": seed, "name": "ema"}, run)
     assert len(made) == 4
+
+
+@pytest.mark.parametrize("line", ["[]", "3", '{"settings": {"seed": 0}, "figures": [1]}', "[" * 9999, "\x00", "\xff"])
+def test_damaged_runs_are_made_again(tmp_path, line):
+    path = tmp_path / "runs.jsonl"
+    path.write_bytes(f'{line}\n{{"settings": {{"seed": 0}}, "figures": {{"mse": null}}}}\n'.encode("latin-1"))
+    assert Runs(path).figures({"seed": 0}, lambda: {"mse": 0.5}) == {"mse": 0.5}
+    assert Runs(path).figures({"seed": 0}, lambda: {"mse": 0.7}) == {"mse": 0.5}
+
+
+def test_arrays_are_kept_with_the_settings_that_made_them(tmp_path):
+    path, arrays = tmp_path / "deep" / "a, b.npz", [np.ones((2, 3), np.float32), np.zeros((1, 2), np.float32)]
+    assert kept_arrays(path, {"seed": 0}) is None
+    keep_arrays(path, {"seed": 0, "steps": 200}, arrays)
+    kept = kept_arrays(path, {"steps": 200, "seed": 0})
+    assert kept is not None and all(np.array_equal(a, b) for a, b in zip(kept, arrays, strict=True))
+    assert kept_arrays(path, {"seed": 0, "steps": 400}) is None, "of another study"
+    whole = path.read_bytes()
+    for damaged in (b"", whole[:-30], whole[:100], whole.replace(b"\x00\x00\x80?", b"\x00\x00\xc0\x7f", 1)):
+        path.write_bytes(damaged)
+        assert kept_arrays(path, {"seed": 0, "steps": 200}) is None

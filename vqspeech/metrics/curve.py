@@ -77,7 +77,7 @@ def _spoken(folder: Path, sections: Mapping[str, Any], row: str) -> dict[str, An
 def _utterances(folder: Path, sections: Mapping[str, Any]) -> set[tuple[str, str]]:
     """The conversions that were judged, by utterance and voice."""
     details = sections.get("conversion", {}).get("details", [])
-    return {(one["utterance"], one["target"]) for one in details if one["row"] == "conversion"}
+    return {(one.get("utterance"), one.get("target")) for one in details if one.get("row") == "conversion"}
 
 
 def _require_same(folder: Path, found: set[tuple[str, str]], heard: set[tuple[str, str]]) -> None:

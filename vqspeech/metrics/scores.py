@@ -13,19 +13,37 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
-from vqspeech.errors import VqspeechError
+from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.files import write_text
 from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.schema import Options
 
 _PACKAGES = ("vqspeech", "torch", "numpy", "librosa", "scikit-learn")
 
 
 class ScoresError(VqspeechError):
     """A scores file that cannot be read."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """What is read of a section."""
+
+    rows: Sequence[Mapping[str, Any]]
+    command: str = ""
+    git: str = ""
+    seed: int | None = None
+    time: str = ""
+    versions: Mapping[str, Any] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    figures: Sequence[str] = ()
+    details: Sequence[Mapping[str, Any]] = ()
 
 
 def add_rows(
@@ -66,11 +84,30 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     """The content of a scores file, {"sections": …}. Raises `ScoresError`."""
     try:
         scores = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        if not isinstance(scores, dict) or not isinstance(scores.get("sections"), dict):
+            raise ConfigError("it has no sections")
+        for name, section in scores["sections"].items():
+            for i, row in enumerate(_SECTION.check(name, section)["rows"]):
+                _check_row(f"{name}.rows[{i}]", row)
+    except (OSError, ValueError, RecursionError, ConfigError) as error:
         raise ScoresError(f"{path}: no scores file ({error}); remove it and score again") from None
-    if not isinstance(scores, dict) or not isinstance(scores.get("sections"), dict):
-        raise ScoresError(f"{path}: no scores file (it has no sections); remove it and score again")
     return scores
+
+
+_SECTION = Options(Section, others=True)
+
+
+def _check_row(where: str, row: Mapping[str, Any]) -> None:
+    """Raises `ConfigError` where a row has no name, or a cell is nothing that a table can show."""
+    if not isinstance(row.get("row"), str):
+        raise ConfigError(f"{where}.row={row.get('row')}: give the name of the row")
+    for column, cell in row.items():
+        estimate = isinstance(cell, Mapping)
+        for number in [cell.get(key) for key in ("value", "low", "high", "n")] if estimate else [cell]:
+            if isinstance(number, (int, float)) and not abs(number) < 1e300:  # NaN, too
+                raise ConfigError(f"{where}.{column}: {number} is not finite")
+            if estimate and (isinstance(number, bool) or not isinstance(number, (int, float, NoneType))):
+                raise ConfigError(f"{where}.{column}: {number} is no number")
 
 
 def cell(folder: str | os.PathLike, sections: Mapping[str, Any], section: str, row: str, column: str) -> dict[str, Any]:

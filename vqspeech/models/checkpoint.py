@@ -45,6 +45,15 @@ class CodesAbout:
 
 
 @dataclass(frozen=True)
+class Adaptation:
+    """What a checkpoint says of a voice that was added to the model."""
+
+    name: str
+    like: str
+    seconds: Positive
+
+
+@dataclass(frozen=True)
 class About:
     """What a checkpoint may say of its model in the header, as far as it is read anywhere."""
 
@@ -58,6 +67,7 @@ class About:
     codes: Annotated[Mapping[str, Any], Options(CodesAbout, others=True)] = field(default_factory=dict)
     step: Annotated[int, Range(0)] = 0
     best: float = 0.0
+    adapted: Sequence[Annotated[Mapping[str, Any], Options(Adaptation, others=True)]] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from vqspeech.files import replaced
 from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.npz import ArrayError, read_arrays
 
 
 def over_seeds(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -38,9 +40,9 @@ class Runs:
         for line in lines:
             try:
                 run = json.loads(line)
-                self._found[_key(run["settings"])] = run["figures"]
-            except (ValueError, KeyError, TypeError):
-                continue  # the half of a line that a kill left
+                self._found[_key(run["settings"])] = {name: float(one) for name, one in run["figures"].items()}
+            except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+                continue  # the half of a line that a kill left, or damage
         if lines and lines[-1]:
             with open(self.path, "ab") as file:
                 file.write(b"\n")
@@ -54,6 +56,23 @@ class Runs:
                 file.write(json.dumps({"settings": dict(settings), "figures": made}) + "\n")
             self._found[key] = made
         return dict(self._found[key])
+
+
+def keep_arrays(path: str | os.PathLike, settings: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> None:
+    """Keep what a run has made, beside the settings that it was made with."""
+    with replaced(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, *arrays, settings=np.array(_key(settings)))
+
+
+def kept_arrays(path: str | os.PathLike, settings: Mapping[str, Any]) -> list[np.ndarray] | None:
+    """Return what `keep_arrays` kept of a run with these settings; None where it is damaged, or of another one."""
+    try:
+        found = read_arrays(path)
+    except ArrayError:
+        return None
+    key, arrays = found.pop("settings", None), list(found.values())
+    whole = all(one.ndim == 2 and one.dtype == np.float32 and np.isfinite(one).all() for one in arrays)
+    return arrays if arrays and whole and key is not None and str(key) == _key(settings) else None
 
 
 def _key(settings: Mapping[str, Any]) -> str:

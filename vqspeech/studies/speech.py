@@ -6,17 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from vqspeech.data.envelopes import DIMENSION
-from vqspeech.files import replaced
 from vqspeech.models.quantize import Codebook, quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook
 from vqspeech.studies.quantised_speech import Speech, distortions, qualities
 from vqspeech.studies.rates import RateStudy, called
+from vqspeech.studies.seeds import keep_arrays, kept_arrays
 from vqspeech.training.fitting import fitted_stages
 
 LR = 0.1
@@ -46,11 +45,14 @@ class SpeechStudy(RateStudy):
 
     def figures(self, bits: Sequence[int], row: str, seed: int, steps: int | None = None) -> dict[str, float]:
         """The figures of one run; with `steps` of another number of them, then without PESQ and STOI."""
-        settings = {
+        settings = self._settings(bits, row, seed, steps)
+        return self.runs.figures(settings, partial(self._figures, bits, row, seed, steps))
+
+    def _settings(self, bits: Sequence[int], row: str, seed: int, steps: int | None = None) -> dict[str, Any]:
+        return {
             "speech": self.speech, "bits": list(bits), "seed": seed, "steps": steps or self.steps, "batch": self.batch,
             "lr": LR, "judged": steps is None,
         } | self.rows[row]  # fmt: skip
-        return self.runs.figures(settings, partial(self._figures, bits, row, seed, steps))
 
     def _figures(self, bits: Sequence[int], row: str, seed: int, steps: int | None) -> Mapping[str, float]:
         started = time.perf_counter()
@@ -68,20 +70,24 @@ class SpeechStudy(RateStudy):
         if steps is not None:
             return distortions(book, self.heard) | {"seconds": lasted}
         if seed == 0:
-            with replaced(self._kept(bits, row)) as temporary, open(temporary, "wb") as file:
-                np.savez(file, *(stage.weight.detach().cpu().numpy() for stage in stages))
+            weights = [stage.weight.detach().cpu().numpy() for stage in stages]
+            keep_arrays(self._kept(bits, row), self._settings(bits, row, seed), weights)
         return distortions(book, self.heard) | qualities(self.heard, book) | {"seconds": lasted}
 
     def _kept(self, bits: Sequence[int], row: str) -> Path:
         return self.out / "codebooks" / f"{called(bits)}, {row}.npz"
 
     def codebook(self, bits: Sequence[int], row: str) -> ResidualCodebook:
-        """The codebook of seed 0."""
-        with np.load(self._kept(bits, row), allow_pickle=False) as kept:
-            weights = [torch.from_numpy(kept[name]) for name in kept.files]
+        """The codebook of seed 0; one that is not kept, damaged or of other settings is fitted again."""
+        path, settings = self._kept(bits, row), self._settings(bits, row, 0)
+        weights = kept_arrays(path, settings)
+        if weights is None:
+            self._figures(bits, row, 0, None)
+            weights = kept_arrays(path, settings)
+        assert weights is not None
         stages = [quantizer("ema", *weight.shape) for weight in weights]
         for stage, weight in zip(stages, weights, strict=True):
-            stage.start(weight)
+            stage.start(torch.from_numpy(weight))
         return ResidualCodebook(stages).eval()
 
     def unquantised(self) -> list[dict[str, Any]]:

@@ -10,11 +10,10 @@ import torch
 from tqdm import tqdm
 
 from vqspeech.data.toys import TOYS
-from vqspeech.files import replaced
 from vqspeech.metrics.distortion import distortion
 from vqspeech.models.quantize import quantizer
 from vqspeech.studies.findings import Finding
-from vqspeech.studies.seeds import Runs, over_seeds
+from vqspeech.studies.seeds import Runs, keep_arrays, kept_arrays, over_seeds
 from vqspeech.training.fitting import fitted
 
 CODES, POINTS, HELD_OUT = 256, 20_000, 20_000
@@ -68,9 +67,7 @@ class ToyStudy:
         cells = [(toy, row, seed) for seed in self.seeds for toy in TOYS for row in rows()]
         self.found = {toy: {row: [] for row in rows()} for toy in TOYS}
         for toy, row, seed in tqdm(cells, desc="toy", unit="fit", disable=None):
-            settings = {"toy": toy, "seed": seed, "codes": CODES, "steps": self.steps, "batch": self.batch} | rows()[
-                row
-            ]
+            settings = self._settings(toy, row, seed)
             figures = self.runs.figures(settings, partial(self._figures, toy, row, seed))
             self.found[toy][row].append(figures)
 
@@ -80,17 +77,29 @@ class ToyStudy:
         book.start(torch.randn(CODES, 2, generator=torch.Generator().manual_seed(seed)))
         fitted(book, torch.from_numpy(TOYS[toy](POINTS, seed)), self.steps, self.batch, seed=seed)
         if seed == 0:
-            with replaced(self.codebook(toy, row)) as temporary, open(temporary, "wb") as file:
-                np.save(file, book.weight.detach().numpy())
+            keep_arrays(self._codebook(toy, row), self._settings(toy, row, seed), [book.weight.detach().numpy()])
         return distortion(book, torch.from_numpy(TOYS[toy](HELD_OUT, 1_000_000 + seed)))
 
-    def codebook(self, toy: str, row: str) -> Path:
-        """Where the final codebook of seed 0 is kept, float32 `(codes, 2)`."""
-        return self.out / "codebooks" / f"{toy}, {row}.npy"
+    def _settings(self, toy: str, row: str, seed: int) -> dict[str, Any]:
+        made = {"toy": toy, "seed": seed, "codes": CODES, "steps": self.steps, "batch": self.batch}
+        return made | rows()[row]
+
+    def _codebook(self, toy: str, row: str) -> Path:
+        return self.out / "codebooks" / f"{toy}, {row}.npz"
 
     def codebooks(self) -> dict[tuple[str, str], np.ndarray]:
-        """The final codebooks of seed 0, `(codes, 2)`, by toy and row."""
-        return {(toy, row): np.load(self.codebook(toy, row), allow_pickle=False) for toy in TOYS for row in rows()}
+        """The final codebooks of seed 0, float32 `(codes, 2)`, by toy and row; those that are not kept, damaged or of
+        other settings are fitted again."""
+
+        def codebook(toy: str, row: str) -> np.ndarray:
+            found = kept_arrays(self._codebook(toy, row), self._settings(toy, row, 0))
+            if found is None:
+                self._figures(toy, row, 0)
+                found = kept_arrays(self._codebook(toy, row), self._settings(toy, row, 0))
+            assert found is not None
+            return found[0]
+
+        return {(toy, row): codebook(toy, row) for toy in TOYS for row in rows()}
 
     def table(self) -> list[dict[str, Any]]:
         """A row a method and policy for scores.json: error, dead codes by data."""

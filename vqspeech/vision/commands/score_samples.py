@@ -1,7 +1,6 @@
 """Hold samples against the training images that are nearest to them, so that copying would show."""
 
 import argparse
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from vqspeech.commands.outputs import output_file, scores_file
 from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
+from vqspeech.npz import ArrayError, read_arrays
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
@@ -64,10 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _images(path: Path) -> np.ndarray:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            images = file["images"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        images = read_arrays(path, ["images"]).get("images")
+    except ArrayError as error:
         raise ImageError(f"{path}: no samples ({error}); make them with: vqspeech vision sample") from None
-    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+    if images is None or images.dtype != np.uint8 or images.ndim != 4 or not len(images):
         raise ImageError(f"{path}: no uint8 images (n, height, width, channels); sample again")
     return images.transpose(0, 3, 1, 2)

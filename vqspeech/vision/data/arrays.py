@@ -4,7 +4,6 @@
 Images are split by number, frames by episode: a tenth each is `dev` and `test`. Nothing pickled is read.
 """
 
-import zipfile
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech.errors import CorpusError
+from vqspeech.npz import ArrayError, read_arrays
 from vqspeech.vision.data.corpus import PARTS, Corpus, part_of
 from vqspeech.vision.data.images import Image
 
@@ -20,9 +20,8 @@ def corpus(path: str | Path) -> Corpus:
     """The images of an .npz file. Raises `CorpusError` where it cannot be read, or has other arrays."""
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in ("images", "labels", "episodes", "actions") if name in file}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        found = read_arrays(path, ("images", "labels", "episodes", "actions"))
+    except ArrayError as error:
         raise CorpusError(f"{path}: no .npz file of plain arrays ({error})") from None
     images = found.get("images")
     if images is None or images.dtype != np.uint8 or images.ndim not in (3, 4) or not len(images):

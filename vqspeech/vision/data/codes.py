@@ -14,12 +14,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
-from vqspeech.errors import ImageError
+from vqspeech.errors import ConfigError, ImageError
 from vqspeech.files import replaced, write_text
+from vqspeech.npz import ArrayError, map_array
+from vqspeech.schema import Count, Options, Range
 from vqspeech.vision.data.images import ImageSet
 from vqspeech.vision.data.table import ImageTable, read_table
 
@@ -61,6 +63,21 @@ class ImageCodes:
         return {"codes": self.size, "latents": self.latents, "model": self.model, "sha256": self.sha256}
 
 
+@dataclass(frozen=True)
+class _Index:
+    images: Count
+    codes: Annotated[int, Range(1, 1 << 16)]
+    latents: Count
+    dimensions: Count
+    model: str
+    sha256: str
+    classes: Sequence[str]
+    actions: Sequence[str]
+
+
+_INDEX = Options(_Index, others=True)
+
+
 def image_codes(path: str | Path) -> ImageCodes:
     """The codes in a folder. Raises `ImageError` where they are missing, incomplete, damaged, or of another version."""
     path = Path(path)
@@ -68,19 +85,21 @@ def image_codes(path: str | Path) -> ImageCodes:
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
         if index["format"] != FORMAT or index["version"] != VERSION:
             raise ImageError(f"{path}: not codes of version {VERSION}; make them with: vqspeech vision encode")
-        codes = np.load(path / "codes.npy", mmap_mode="r", allow_pickle=False)
-        numbers = [int(index[key]) for key in ("codes", "latents", "dimensions", "images")]
-        texts = [str(index[key]) for key in ("model", "sha256")]
+        codes = map_array(path / "codes.npy")
+        index = _INDEX.check("index.json", index)
+        numbers = [index[key] for key in ("codes", "latents", "dimensions", "images")]
+        texts = [index[key] for key in ("model", "sha256")]
         names = [list(index[key]) for key in ("classes", "actions")]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(
             f"{path}: no complete codes ({Path(error.filename).name} is missing); make them: vqspeech vision encode"
         ) from None
-    except (ValueError, KeyError, TypeError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError, ConfigError, ArrayError) as error:
         raise ImageError(f"{path}: the codes are damaged ({error}); encode again") from None
     size, latents, dimensions, images = numbers
     table = read_table(path)
-    if codes.dtype != np.uint16 or codes.ndim != 3 or not images or {len(codes), len(table)} != {images}:
+    whole = codes.dtype == np.uint16 and codes.ndim == 3 and codes.size and not codes.shape[2] % latents
+    if not whole or {len(codes), len(table)} != {images}:
         raise ImageError(f"{path}: codes.npy, images.tsv and index.json do not belong together; encode again")
     if int(codes.max()) >= size:
         raise ImageError(f"{path}: code {codes.max()} is not below {size}; encode again")

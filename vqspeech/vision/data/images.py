@@ -9,17 +9,19 @@ The index is written last: a set that was cut short is not a set, and is said to
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
 
 import numpy as np
 
-from vqspeech.errors import ImageError
+from vqspeech.errors import ConfigError, ImageError
 from vqspeech.files import replaced, sample_sha256, write_text
+from vqspeech.schema import Count, Options, Width
 from vqspeech.vision.data.table import ImageTable, read_table
 
 FORMAT, VERSION = "vqspeech-images", 1
@@ -83,6 +85,27 @@ class ImageSet:
         return f"{len(self):,} images of {height}x{width}x{channels}{kinds}"
 
 
+@dataclass(frozen=True)
+class _Shard:
+    images: str
+    count: Count
+
+
+@dataclass(frozen=True)
+class _Index:
+    images: Count
+    channels: Width
+    height: Width
+    width: Width
+    classes: Sequence[str]
+    actions: Sequence[str]
+    shards: Sequence[Annotated[Mapping[str, Any], Options(_Shard, others=True)]]
+    sha256: str = ""
+
+
+_INDEX = Options(_Index, others=True)
+
+
 def image_set(path: str | Path) -> ImageSet:
     """The set of images in a folder.
 
@@ -93,20 +116,20 @@ def image_set(path: str | Path) -> ImageSet:
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
         if index["format"] != FORMAT or index["version"] != VERSION:
             raise ImageError(f"{path}: not a set of images of version {VERSION}; make it with: vqspeech vision prepare")
-        shape = (int(index["channels"]), int(index["height"]), int(index["width"]))
-        maps = []
+        index = _INDEX.check("index.json", index)
+        shape, maps = (index["channels"], index["height"], index["width"]), []
         for file in index["shards"]:
-            size = int(file["count"]) * int(np.prod(shape))
+            size = file["count"] * math.prod(shape)
             if (path / file["images"]).stat().st_size != size:
                 raise ImageError(f"{path}: {file['images']} has not the {size:,} bytes of its index; prepare it again")
-            maps.append(np.memmap(path / file["images"], np.uint8, "r", shape=(int(file["count"]), *shape)))
-        classes, actions, images = list(index["classes"]), list(index["actions"]), int(index["images"])
+            maps.append(np.memmap(path / file["images"], np.uint8, "r", shape=(file["count"], *shape)))
+        classes, actions, images = list(index["classes"]), list(index["actions"]), index["images"]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError(
             f"{path}: no complete set of images ({Path(error.filename).name} is missing); "
             "make it with: vqspeech vision prepare"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OSError, RecursionError, ConfigError) as error:
         raise ImageError(f"{path}: the set of images is damaged ({error}); prepare it again") from None
     table = read_table(path)
     if not images or len(table) != images or sum(map(len, maps)) != images:

@@ -75,5 +75,8 @@ def read_table(folder: Path) -> ImageTable:
     for number, row in enumerate(rows, 2):
         if len(row) != len(fields) or not all(one.removeprefix("-").isdecimal() for one in row[1:]):
             raise ImageError(f"{path}:{number}: not a name and {len(fields) - 1} numbers; make the folder again")
-    numbers = np.array([[int(one) for one in row[1:]] for row in rows], np.int64).reshape(-1, len(fields) - 1).T
+    try:
+        numbers = np.array([[int(one) for one in row[1:]] for row in rows], np.int64).reshape(-1, len(fields) - 1).T
+    except (OverflowError, ValueError):
+        raise ImageError(f"{path}: has a number that is far too large; make the folder again") from None
     return ImageTable([row[0] for row in rows], *numbers)

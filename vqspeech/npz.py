@@ -1,0 +1,51 @@
+"""Arrays in .npy and .npz files: nothing in them is run, and whatever is damaged is told by one error."""
+
+import os
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+_DAMAGED = (
+    OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, ArithmeticError, SyntaxError, RuntimeError,
+    MemoryError, zipfile.BadZipFile, zlib.error, tokenize.TokenError, struct.error,
+)  # fmt: skip
+"""What numpy ends in, where what it reads is not as it wrote it."""
+
+
+class ArrayError(Exception):
+    """A file that does not hold the arrays that it should. Whoever reads one says what it is of."""
+
+
+def read_arrays(path: str | os.PathLike, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """Read the arrays of an .npz file, all of them, or those of `names` that are there. Raises `ArrayError`."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            wanted = file.files if names is None else [name for name in names if name in file.files]
+            found = {name: file[name] for name in wanted}
+    except _DAMAGED as error:
+        raise ArrayError(_reason(error)) from None
+    wrong = [name for name, one in found.items() if not isinstance(one, np.ndarray)]
+    if wrong:
+        raise ArrayError(f"'{wrong[0]}' is no array")
+    return found
+
+
+def map_array(path: str | os.PathLike) -> np.ndarray:
+    """Map the array of an .npy file into memory, unread. Raises `ArrayError`, `FileNotFoundError`."""
+    try:
+        found = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError:
+        raise
+    except _DAMAGED as error:
+        raise ArrayError(_reason(error)) from None
+    if not isinstance(found, np.ndarray):
+        raise ArrayError("it holds no single array")
+    return found
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error.strerror or error)
