@@ -226,3 +226,42 @@ def test_genders(small_data: DataDir, tmp_path: Path):
     del index["genders"]
     (tmp_path / "a" / "index.json").write_text(json.dumps(index))
     assert shards(tmp_path / "a").genders == {}, "a dump from before they were written"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shards": []}, {"shards": [3]}, {"shards": [{"audio": 3}]}, {"samples": []}, {"samples": "x"},
+        {"utterances": -1}, {"genders": []}, {"sha256": 5}, {"shards": None},
+    ],
+)  # fmt: skip
+def test_whatever_the_index_says(damaged: Path, change):
+    index = json.loads((damaged / "index.json").read_text())
+    (damaged / "index.json").write_text(json.dumps(index | change))
+    with pytest.raises(ShardError, match="the dump is damaged .*index.json.*; run `vqspeech dump` again"):
+        shards(damaged)
+
+
+def test_a_number_that_is_far_too_large(damaged: Path):
+    table = damaged / "utterances.tsv"
+    table.write_text(table.read_text().replace("\t0\t", "\t" + "9" * 30 + "\t"))
+    with pytest.raises(ShardError, match="the dump is damaged"):
+        shards(damaged)
+
+
+def test_what_a_dump_hashes_to(small_data: DataDir, tmp_path: Path):
+    """The same utterances in other files hash to the same, others do not; neither do those of older dumps."""
+    one, _ = write_shards(small_data, tmp_path / "one", with_world=True)
+    many, _ = write_shards(small_data, tmp_path / "many", with_world=True, nj=2, shard_samples=20_000)
+    assert one.fingerprint == many.fingerprint and len(many.audio_maps) > 1
+    found = {one.fingerprint, write_shards(small_data, tmp_path / "bare")[0].fingerprint}
+    renamed = DataDir([replace(one, speaker="l") if one.id == "low-3" else one for one in small_data])
+    found.add(write_shards(renamed, tmp_path / "renamed", with_world=True)[0].fingerprint)
+    index = json.loads((tmp_path / "one" / "index.json").read_text())
+    (tmp_path / "one" / "index.json").write_text(json.dumps({key: index[key] for key in index if key != "sha256"}))
+    found.add(shards(tmp_path / "one").fingerprint)
+    audio = np.memmap(tmp_path / "one" / "audio.000.s16", np.int16, "r+")
+    audio[5] += 1
+    audio.flush()
+    found.add(shards(tmp_path / "one").fingerprint)
+    assert len(found) == 5 and all(len(one) == 64 for one in found)

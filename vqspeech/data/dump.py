@@ -17,14 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.errors import ShardError
+from vqspeech.errors import ConfigError, ShardError
 from vqspeech.files import replaced, sample_sha256, write_text
 from vqspeech.jobs import Skipped, outcomes
+from vqspeech.schema import Count, Length, Options
 
 VERSION = 2
 _SAMPLE = np.dtype("<i2")
@@ -80,6 +82,24 @@ class Shards:
         return self.world_maps[self.shard[i]][first + start : first + (frames if stop is None else min(stop, frames))]
 
 
+@dataclass(frozen=True)
+class _Files:
+    audio: str
+    world: str = ""
+
+
+@dataclass(frozen=True)
+class _Index:
+    shards: Annotated[Sequence[Annotated[Mapping[str, str], Options(_Files, others=True)]], Length(1, 1_000_000)]
+    utterances: Count = 1
+    samples: Count = 1
+    genders: Mapping[str, str] = field(default_factory=dict)
+    sha256: str = ""
+
+
+_INDEX = Options(_Index, others=True)
+
+
 def shards(path: str | Path) -> Shards:
     """The dump in a folder.
 
@@ -91,6 +111,7 @@ def shards(path: str | Path) -> Shards:
         if index["format"] != "vqspeech-shards" or index["version"] != VERSION:
             raise ShardError(f"{path}: a dump of version {index['version']}, not {VERSION}; run `vqspeech dump` again")
         rows = [line.split("\t") for line in (path / "utterances.tsv").read_text(encoding="utf-8").splitlines()]
+        index = _INDEX.check("index.json", index)
         numbers = np.array([[int(value) for value in row[2:]] for row in rows], dtype=np.int64).reshape(-1, 3)
         files = index["shards"]
         audio_maps = [np.memmap(path / file["audio"], _SAMPLE, "r") for file in files]
@@ -103,7 +124,7 @@ def shards(path: str | Path) -> Shards:
         raise ShardError(
             f"{path}: no complete dump here ({Path(error.filename).name} is missing); run `vqspeech dump` (again)"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError, ConfigError) as error:
         raise ShardError(f"{path}: the dump is damaged ({error}); run `vqspeech dump` again") from None
     shard, first, length = numbers.T.copy()
     counted, samples = index.get("utterances", len(rows)), index.get("samples", length.sum())
@@ -112,7 +133,7 @@ def shards(path: str | Path) -> Shards:
     if shard.min() < 0 or shard.max() >= len(files) or first.min() < 0 or length.min() < 1:
         raise ShardError(f"{path}: utterances.tsv names samples that no shard has; run `vqspeech dump` again")
     names, speakers = [row[0] for row in rows], [row[1] for row in rows]
-    genders, sha256 = index.get("genders", {}), str(index.get("sha256", ""))
+    genders, sha256 = index.get("genders", {}), index.get("sha256", "")
     found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, genders, sha256)
     for i, file in enumerate(files):
         last = (first + length)[shard == i].max(initial=0)
