@@ -137,3 +137,14 @@ def test_a_file_and_what_cannot_be_written(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "write_text", forbidden)
     with pytest.raises(OutputError, match=r"cannot be written to \(Permission denied\)"), locked_folder(tmp_path):
         pass
+
+
+def test_a_folder_that_was_made_for_nothing_is_gone_again(tmp_path):
+    with pytest.raises(ValueError), locked_folder(tmp_path / "new"):
+        raise ValueError
+    with locked_folder(tmp_path / "used"):
+        (tmp_path / "used" / "a").touch()
+    (tmp_path / "old").mkdir()
+    with locked_folder(tmp_path / "old"):
+        pass
+    assert sorted(os.listdir(tmp_path)) == ["old", "used"] and os.listdir(tmp_path / "used") == ["a"]

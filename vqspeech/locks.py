@@ -26,7 +26,8 @@ _NEW = 5.0
 
 @contextmanager
 def locked_folder(path: str | os.PathLike) -> Iterator[None]:
-    """Keep other processes from writing to a folder, which is made where it is missing, until the block ends.
+    """Keep other processes from writing to a folder, which is made where it is missing, until the block ends; it is
+    removed again where nothing was written.
 
     Raises `OutputError`, with who it is, where one does already, or where nothing can be written there.
     """
@@ -51,6 +52,7 @@ def _locked(path: Path, lock: Path) -> Iterator[None]:
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "command": shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]]),
     }
+    made = not lock.parent.exists()
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() != (lock.parent == path):
@@ -66,6 +68,8 @@ def _locked(path: Path, lock: Path) -> Iterator[None]:
         with suppress(OSError):
             if _holder(lock) == own:
                 lock.unlink()
+            if made:
+                lock.parent.rmdir()  # where nothing has been written
 
 
 def _take(lock: Path, own: Mapping[str, Any]) -> Mapping[str, Any] | None:

