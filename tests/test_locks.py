@@ -38,6 +38,7 @@ def held(folder: Path, signal: int = 0) -> subprocess.Popen:
 
 
 def test_the_second_is_told_who_the_first_is(tmp_path):
+    (tmp_path / "out").mkdir()
     process = held(tmp_path / "out")
     with pytest.raises(OutputError) as raised, locked_folder(tmp_path / "out"):
         pass
@@ -119,6 +120,7 @@ except OutputError:
 def test_a_file_and_what_cannot_be_written(tmp_path, monkeypatch):
     with locked_file(tmp_path / "new" / "m.safetensors"):
         assert os.listdir(tmp_path / "new") == [".m.safetensors.lock"]
+        (tmp_path / "new" / "m.safetensors").touch()
         with locked_file(tmp_path / "new" / "other"):
             pass
     (tmp_path / "file").touch()

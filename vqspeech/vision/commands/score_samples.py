@@ -64,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _images(path: Path) -> np.ndarray:
     try:
-        images = read_arrays(path, ["images"]).get("images")
-    except ArrayError as error:
+        images = read_arrays(path, ["images"])["images"]
+    except (ArrayError, KeyError) as error:
         raise ImageError(f"{path}: no samples ({error}); make them with: vqspeech vision sample") from None
-    if images is None or images.dtype != np.uint8 or images.ndim != 4 or not len(images):
+    if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
         raise ImageError(f"{path}: no uint8 images (n, height, width, channels); sample again")
     return images.transpose(0, 3, 1, 2)
