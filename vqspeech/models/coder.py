@@ -14,6 +14,7 @@ from vqspeech import audio, loudness, pretrained
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
+from vqspeech.models.content import ContentEncoder
 from vqspeech.models.encoder import ENCODER, Encoder, Projection
 from vqspeech.models.frontend import FRONTEND, FRONTENDS, LogMel, Waveform, moments
 from vqspeech.models.quantize import QUANTIZER, Codebook
@@ -40,7 +41,7 @@ class Coder(nn.Module):
         super().__init__()
         self.config, self.speakers, self.genders = self.check_config(config), [], {}
         self.frontend: Waveform | LogMel = FRONTEND.make(self.config["frontend"])
-        self.encoder: Encoder | Projection = ENCODER.make(self.config["encoder"], inputs=self.frontend.channels)
+        self.encoder: Encoder | Projection | ContentEncoder = ENCODER.make(self.config["encoder"], inputs=self.frontend.channels)
         self.quantizer: Codebook = QUANTIZER.make(self.config["quantizer"], dimension=self.config["encoder"]["latents"])
 
     groups: Mapping[str, Options | Kinds] = {"frontend": FRONTEND, "encoder": ENCODER, "quantizer": QUANTIZER}
@@ -159,6 +160,7 @@ class Coder(nn.Module):
     def latents_of(self, samples: np.ndarray) -> Tensor:
         """Return the encoder's output for a recording as `loudness.normalise` gives it, int16 `(time,)`: float32
         `(latents, codes)`, computed in pieces of `PIECE` seconds."""
+        encode = self.encoder.features if isinstance(self.encoder, ContentEncoder) else self.encoder
         samples, inside = self.with_silence(samples)
         margin = -(-self.encoder_field // self.hop) * self.hop
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
@@ -168,9 +170,9 @@ class Coder(nn.Module):
             first = max(0, start - margin)
             piece = torch.from_numpy(samples[None, first : start + step + margin].copy()).to(self.device)
             batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
-            found = self.latents(batch)[0]
-            parts.append(found[0, :, (start - first) // self.hop :][:, : step // self.hop])
-        return torch.cat(parts, 1)[:, inside]
+            parts.append(encode(*self.features(batch))[0, :, (start - first) // self.hop :][:, : step // self.hop])
+        latents = torch.cat(parts, 1)[:, inside]
+        return self.encoder.standardise(latents[None])[0] if isinstance(self.encoder, ContentEncoder) else latents
 
     def with_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
         """Return normalised samples `(time,)` between stretches of silence as long as what one code depends on, and

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech.errors import ConfigError
+from vqspeech.models.content import ContentEncoder
 from vqspeech.schema import Kinds, Length, Range, Width
 
 Window = Annotated[int, Range(1, 1000)]
@@ -103,7 +104,7 @@ class Projection(nn.Module):
         return F.pad(x, (spare, spare))
 
 
-ENCODERS = {"convolutions": Encoder, "projection": Projection}
+ENCODERS = {"convolutions": Encoder, "projection": Projection, "content": ContentEncoder}
 """Encoders by name."""
 ENCODER = Kinds("encoder", ENCODERS, given=("inputs",), default="convolutions")
 """The group of a configuration; encoders are made of the number of channels, `inputs`."""

@@ -153,6 +153,12 @@ class LogMel(nn.Module):
         return moments(*self.sums(samples))
 
 
+class LogMel80(LogMel):
+    """As `LogMel`, of 80 mel bands."""
+
+    name, channels, mels = "logmel80", 80, 80
+
+
 class Cepstra(LogMel):
     """13 MFCC every 10 ms, normalised over the utterance."""
 
@@ -203,7 +209,7 @@ def moments(total: Tensor, square: Tensor, count: Tensor) -> Tensor:
     return torch.stack([mean, (square / count - mean**2).clamp(min=1e-4).sqrt()]).float()
 
 
-FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, Cepstra, Mfcc)}
+FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, LogMel80, Cepstra, Mfcc)}
 """Front ends by name."""
 FRONTEND = Kinds("frontend", FRONTENDS, what="front end")
 """The group of a configuration."""
