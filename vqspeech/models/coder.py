@@ -41,7 +41,9 @@ class Coder(nn.Module):
         super().__init__()
         self.config, self.speakers, self.genders = self.check_config(config), [], {}
         self.frontend: Waveform | LogMel = FRONTEND.make(self.config["frontend"])
-        self.encoder: Encoder | Projection | ContentEncoder = ENCODER.make(self.config["encoder"], inputs=self.frontend.channels)
+        self.encoder: Encoder | Projection | ContentEncoder = ENCODER.make(
+            self.config["encoder"], inputs=self.frontend.channels
+        )
         self.quantizer: Codebook = QUANTIZER.make(self.config["quantizer"], dimension=self.config["encoder"]["latents"])
 
     groups: Mapping[str, Options | Kinds] = {"frontend": FRONTEND, "encoder": ENCODER, "quantizer": QUANTIZER}

@@ -67,7 +67,7 @@ class ContentEncoder(nn.Module):
         self,
         inputs: int,
         latents: Width,
-        layers: Depth = 8,
+        depth: Depth = 8,
         heads: Annotated[int, Range(1, 64)] = 6,
         layer: Depth = 5,
         hop: Annotated[int, Range(STRIDE, 1000)] = STRIDE,
@@ -80,7 +80,7 @@ class ContentEncoder(nn.Module):
         self.subsample = nn.Conv1d(latents, latents, 2 * STRIDE, STRIDE, STRIDE // 2)
         self.masked = nn.Parameter(torch.randn(latents) * 0.1)
         self.positions = nn.Conv1d(latents, latents, POSITIONS, padding=POSITIONS // 2, groups=_GROUPS)
-        self.blocks = nn.ModuleList(ContentBlock(latents, heads, dropout) for _ in range(layers))
+        self.blocks = nn.ModuleList(ContentBlock(latents, heads, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(latents)
         self.register_buffer("mean", torch.zeros(latents))
         self.register_buffer("deviation", torch.ones(latents))
@@ -93,8 +93,8 @@ class ContentEncoder(nn.Module):
             raise ConfigError(f"{where}.latents={options['latents']}: give a multiple of {_GROUPS}")
         if options["hop"] % STRIDE:
             raise ConfigError(f"{where}.hop={options['hop']}: give a multiple of {STRIDE}")
-        if options["layer"] > options["layers"]:
-            raise ConfigError(f"{where}.layer={options['layer']}: there are {options['layers']} layers")
+        if options["layer"] > options["depth"]:
+            raise ConfigError(f"{where}.layer={options['layer']}: there are {options['depth']} layers")
 
     @property
     def receptive_field(self) -> int:

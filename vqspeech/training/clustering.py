@@ -48,6 +48,10 @@ class ClusteringOptions:
 
 def check_config(config: Any) -> dict[str, Any]:
     """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+    if isinstance(config, Mapping) and dict(config.get("encoder") or {}).get("name") == "content":
+        from vqspeech.training import masked
+
+        return masked.check_config(config)
     groups = {**Coder.groups, "training": Options(ClusteringOptions)}
     return Coder.check_config(check_groups(config, groups, alone=True))
 

@@ -9,9 +9,9 @@ features learn to leave out the length of a vocal tract, channel and noise. A tr
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from vqspeech.models.content import STRIDE, ContentEncoder, restored
 from vqspeech.models.frontend import LogMel, frontend, moments, speech_frames, waveforms
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.search import nearest
+from vqspeech.schema import Codes, Count, NotNegative, Options, Positive, Range, check_groups
 from vqspeech.training.capture import Adam, capture_step, rate_at
 from vqspeech.training.clustering import discriminant
 from vqspeech.training.fitting import fitted
@@ -51,36 +52,30 @@ _CURVES = 4
 class MaskedOptions:
     """How a content encoder is trained; the group `training` of its configuration says what each is."""
 
-    seed: int = 0
-    minutes: float = 60.0
-    rounds: int = 3
-    batch: int = 84
-    seconds: float = 6.0
-    lr: float = 1e-3
-    coarse: Sequence[int] = (128, 256, 256)
-    fine: Sequence[int] = (500, 1000, 1000)
-    share: float = 0.08
-    span: int = 10
-    noise: float = 0.1
-    channel: float = 0.3
+    seed: Annotated[int, Range(0, 1 << 62)] = 0
+    minutes: Positive = 60.0
+    rounds: Annotated[int, Range(1, 20)] = 3
+    batch: Count = 84
+    seconds: Annotated[float, Range(1, 60)] = 6.0
+    lr: Positive = 1e-3
+    coarse: Sequence[Codes] = (128, 256, 256)
+    fine: Sequence[Codes] = (500, 1000, 1000)
+    share: Annotated[float, Range(0, 1, above=True, below=True)] = 0.08
+    span: Count = 10
+    noise: NotNegative = 0.1
+    channel: NotNegative = 0.3
 
-    def __post_init__(self) -> None:
-        if min(len(self.coarse), len(self.fine)) < self.rounds:
-            raise ConfigError(f"training.coarse and training.fine name clusters of fewer than {self.rounds} rounds")
-        if not (0 < self.share < 1 and self.minutes > 0 and self.batch > 0 and self.seconds >= 1 and self.rounds > 0):
-            raise ConfigError(
-                "training: share lies between 0 and 1, minutes, batch and rounds above 0, seconds from 1 on"
-            )
 
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> "MaskedOptions":
-        """Return the options of a configuration's group `training`. Raises `ConfigError` for one that is not known."""
-        known = {field.name for field in fields(cls)}
-        if unknown := sorted(set(options) - known):
-            raise ConfigError(
-                f"training.{unknown[0]} is no option of masked prediction; there are {', '.join(sorted(known))}"
-            )
-        return cls(**options)
+def check_config(config: Any) -> dict[str, Any]:
+    """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+    found = check_groups(config, {**Coder.groups, "training": Options(MaskedOptions)}, alone=True)
+    training = found["training"]
+    if min(len(training["coarse"]), len(training["fine"])) < training["rounds"]:
+        raise ConfigError(
+            f"training.rounds={training['rounds']}: training.coarse and training.fine name the clusters of fewer; give "
+            "one number for each round"
+        )
+    return Coder.check_config(found)
 
 
 @dataclass(frozen=True)
@@ -122,10 +117,10 @@ class MaskedTraining:
         device: str | torch.device = "cpu",
         say: Callable[[str], None] = print,
     ):
-        self.options, self.say, self.device = MaskedOptions.of(config["training"]), say, torch.device(device)
-        self.config = dict(config)
+        self.config, self.say, self.device = check_config(config), say, torch.device(device)
+        self.options = MaskedOptions(**self.config["training"])
         torch.manual_seed(self.options.seed)
-        self.model = Coder({name: group for name, group in config.items() if name != "training"}).to(self.device)
+        self.model = Coder({name: group for name, group in self.config.items() if name != "training"}).to(self.device)
         if not isinstance(self.model.encoder, ContentEncoder) or not isinstance(self.model.frontend, LogMel):
             raise ConfigError("masked prediction trains encoder=content on log-mel frames")
         self.encoder, self.frontend = self.model.encoder, self.model.frontend
