@@ -462,7 +462,8 @@ class MaskedTraining:
         Raises `CheckpointError` where a weight is not finite; the file stays what it was."""
         tensors = checkpoint.weights(self.model)
         tensors |= {f"training.heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
-        tensors = {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
+        # Weights alone: sums and counts of a codebook are too large for float16.
+        tensors |= {f"model.{name}": parameter.half() for name, parameter in self.model.named_parameters()}
         if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
             raise CheckpointError(f"{path}: a weight is not finite or too large; the file stays as it was")
         figures = {"history": self.history, "samples_seen": float(self.speech.lengths.sum())}
