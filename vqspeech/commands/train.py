@@ -1,4 +1,5 @@
-"""Train a model, or go on training the one in --out. One without decoder is fitted by clustering, in seconds.
+"""Train a model, or go on training the one in --out. One without decoder is fitted by clustering, in seconds, or
+learned by masked prediction, for training.minutes.
 
 Several processes: `accelerate launch --num_processes 2 -m vqspeech.cli train …`, or torchrun likewise.
 """
@@ -11,6 +12,7 @@ from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
 from vqspeech.locks import locked_folder
 from vqspeech.training.clustering import cluster
+from vqspeech.training.masked import train_content
 from vqspeech.training.speech import SpeechTask
 from vqspeech.training.trainer import train
 
@@ -39,8 +41,16 @@ def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
     options = config(args.conf, args.overrides)
     if "decoder" not in options and "prior" not in options:
+        data = shards(args.train), shards(args.dev)
         with locked_folder(args.out):
-            figures = cluster(options, shards(args.train), shards(args.dev), args.out)
+            if options["encoder"].get("name") == "content":
+                figures = train_content(options, *data, args.out, _say, args.restart)
+            else:
+                figures = cluster(options, *data, args.out)
         print(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), file=sys.stderr)
         return 0
     return train(lambda: SpeechTask(options, shards(args.train), shards(args.dev)), args.out, args.restart).status()
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)

@@ -14,7 +14,7 @@ from vqspeech import audio, loudness, pretrained
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
-from vqspeech.models.content import ContentEncoder
+from vqspeech.models.content import STRIDE, ContentEncoder
 from vqspeech.models.encoder import ENCODER, Encoder, Projection
 from vqspeech.models.frontend import FRONTEND, FRONTENDS, LogMel, Waveform, moments
 from vqspeech.models.quantize import QUANTIZER, Codebook
@@ -162,7 +162,6 @@ class Coder(nn.Module):
     def latents_of(self, samples: np.ndarray) -> Tensor:
         """Return the encoder's output for a recording as `loudness.normalise` gives it, int16 `(time,)`: float32
         `(latents, codes)`, computed in pieces of `PIECE` seconds."""
-        encode = self.encoder.features if isinstance(self.encoder, ContentEncoder) else self.encoder
         samples, inside = self.with_silence(samples)
         margin = -(-self.encoder_field // self.hop) * self.hop
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
@@ -172,9 +171,17 @@ class Coder(nn.Module):
             first = max(0, start - margin)
             piece = torch.from_numpy(samples[None, first : start + step + margin].copy()).to(self.device)
             batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
-            parts.append(encode(*self.features(batch))[0, :, (start - first) // self.hop :][:, : step // self.hop])
-        latents = torch.cat(parts, 1)[:, inside]
-        return self.encoder.standardise(latents[None])[0] if isinstance(self.encoder, ContentEncoder) else latents
+            begin, end = (start - first) // self.hop, (start - first + step) // self.hop
+            if isinstance(self.encoder, ContentEncoder):
+                ratio = self.encoder.hop // STRIDE
+                steps, speech = self.encoder.steps(*self.features(batch))
+                parts.append((steps[:, begin * ratio : end * ratio], speech[:, begin * ratio : end * ratio]))
+            else:
+                parts.append((self.latents(batch)[0][..., begin:end],))
+        if isinstance(self.encoder, ContentEncoder):
+            steps, speech = (torch.cat(part, 1) for part in zip(*parts, strict=True))
+            return self.encoder.standardise(self.encoder.features_of_steps(steps, speech)[..., inside])[0]
+        return torch.cat([part for (part,) in parts], 2)[0, :, inside]
 
     def with_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
         """Return normalised samples `(time,)` between stretches of silence as long as what one code depends on, and

@@ -20,8 +20,8 @@ WINDOW, POSITIONS = 15, 65
 _GROUPS = 16  # of the convolution that tells positions
 _PRIOR = 25
 """Codes of the training data's mean and deviation that are added to those of an utterance."""
-_REACH = 400
-"""Frames on either side (4 s) that pieces of a long recording overlap by; what lies beyond has next to no effect."""
+WINDOW_STEPS, CONTEXT_STEPS = 1000, 200
+"""Steps that the Transformer is given at once of a long recording (20 s), and on either side beside them (4 s)."""
 
 
 class ContentBlock(nn.Module):
@@ -98,8 +98,8 @@ class ContentEncoder(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Frames that pieces of a long recording are widened by for one latent to be what it is in the whole."""
-        return _REACH
+        """Frames that one step depends on before the Transformer: pieces of a recording overlap by them."""
+        return 5 + 2 * STRIDE
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """As `features`, standardised over the utterances, which are whole."""
@@ -110,10 +110,32 @@ class ContentEncoder(nn.Module):
         `hop` frames → `(batch, latents, time / hop)`, zero where there is no speech."""
         steps, speech = self.steps(x, mask)
         outputs, order, valid = self.transform(steps, speech, last=self.layer)
-        features = restored(outputs[-1].float() * valid[:, :, None], order, steps.shape[1])
-        pooled = features.unflatten(1, (-1, self.hop // STRIDE))
+        return self.pooled(restored(outputs[-1].float() * valid[:, :, None], order, steps.shape[1]), speech)
+
+    def features_of_steps(self, steps: Tensor, speech: Tensor) -> Tensor:
+        """Return the features of one recording, however long, as `features` gives them, from what `steps` gives.
+
+        Memory is that of the steps: the Transformer is given `WINDOW_STEPS` at once, and some on either side.
+        """
+        kept = steps[:, speech[0]]
+        parts = []
+        for start in range(0, kept.shape[1], WINDOW_STEPS):
+            first = max(0, start - CONTEXT_STEPS)
+            window = kept[:, first : start + WINDOW_STEPS + CONTEXT_STEPS]
+            valid = torch.ones(window.shape[:2], dtype=torch.bool, device=window.device)
+            output = self.transform(window, valid, last=self.layer)[0][-1].float()
+            parts.append(output[:, start - first :][:, :WINDOW_STEPS])
+        features = torch.zeros(steps.shape, device=steps.device)
+        if parts:
+            features[:, speech[0]] = torch.cat(parts, 1)
+        return self.pooled(features, speech)
+
+    def pooled(self, features: Tensor, speech: Tensor) -> Tensor:
+        """Return the means over the speech of each code's steps: `(batch, steps, latents)` and bool `(batch, steps)` →
+        `(batch, latents, codes)`."""
+        summed = features.unflatten(1, (-1, self.hop // STRIDE)).sum(2)
         counts = speech.unflatten(1, (-1, self.hop // STRIDE)).sum(2, keepdim=True).clamp(min=1)
-        return (pooled.sum(2) / counts).transpose(1, 2)
+        return (summed / counts).transpose(1, 2)
 
     def standardise(self, features: Tensor) -> Tensor:
         """Return features `(batch, latents, codes)` of whole utterances with mean 0 and deviation 1 over their speech.

@@ -86,6 +86,9 @@ class LogMel(nn.Module):
     """
 
     name, channels, hop, mels = "logmel", _MELS, _HOP, _MELS
+    norm: str | None = "slaney"
+    scale = "slaney"
+    """How filters are scaled, and which mel axis they are on."""
     reach = _FFT + (loudness.SMOOTHING + 2 * _MARGIN) * _HOP
     filters: Tensor
     warped_filters: Tensor
@@ -96,7 +99,7 @@ class LogMel(nn.Module):
         super().__init__()
         self.warp = warp
         filters = functional().melscale_fbanks(
-            _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm="slaney", mel_scale="slaney"
+            _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm=self.norm, mel_scale=self.scale
         )
         self.register_buffer("filters", filters, persistent=False)
         warped = [stretched(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
@@ -154,9 +157,10 @@ class LogMel(nn.Module):
 
 
 class LogMel80(LogMel):
-    """As `LogMel`, of 80 mel bands."""
+    """As `LogMel`, of 80 bands on the mel axis of HTK, 2595 log10(1 + f / 700)."""
 
     name, channels, mels = "logmel80", 80, 80
+    norm, scale = None, "htk"
 
 
 class Cepstra(LogMel):

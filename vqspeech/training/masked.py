@@ -19,7 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio
+from vqspeech.data.dump import Shards
 from vqspeech.errors import CheckpointError, ConfigError
+from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
@@ -405,12 +407,20 @@ class MaskedTraining:
     def finish(self) -> None:
         """Choose the layer, and fit the codebook to its features, at the rate of the codes."""
         self.encoder.layer = self.choose_layer()
-        self.model.config["encoder"] = {**self.model.config["encoder"], "layer": self.encoder.layer}
         self._set_moments()
         z = self._sample(self.coded_features(self.encoder))
         torch.manual_seed(self.options.seed)
         fitted(self.model.quantizer, z, 2 * _FITS, min(_BATCH, len(z)), seed=self.options.seed)
         self.model.eval()
+
+    def coder(self) -> Coder:
+        """Return the finished coder on the CPU, without the layers above the one whose output it gives."""
+        config = dict(self.model.config)
+        config["encoder"] = {**config["encoder"], "depth": self.encoder.layer, "layer": self.encoder.layer}
+        model = Coder(config)
+        state = model.state_dict()
+        model.load_state_dict({name: tensor for name, tensor in self.model.state_dict().items() if name in state})
+        return model.eval()
 
     @torch.no_grad()
     def save_codebooks(self, path: str | Path, books: Mapping[str, tuple[int, Sequence[int]]]) -> None:
@@ -468,7 +478,9 @@ class MaskedTraining:
             raise CheckpointError(f"{path}: a weight is not finite or too large; the file stays as it was")
         figures = {"history": self.history, "samples_seen": float(self.speech.lengths.sum())}
         about = {"step": self.step, "round": self.round, "figures": figures, "training": self.config["training"]}
-        checkpoint.write(path, tensors, {**self.model.about, **about, "command": this_command()})
+        config = {**self.model.config, "encoder": {**self.model.config["encoder"], "layer": self.encoder.layer}}
+        about |= {"config": config, "speakers": [], "command": this_command()}
+        checkpoint.write(path, tensors, about)
 
     def load(self, path: str | Path) -> None:
         """Go on from what `save` wrote. Raises `CheckpointError` where it is of another encoder."""
@@ -481,6 +493,41 @@ class MaskedTraining:
         self.model.load_state_dict(kept, strict=False)
         self.round, self.step = about["round"], about["step"]
         self.history = about["figures"]["history"]
+
+
+def train_content(
+    config: Mapping[str, Any],
+    train: Shards,
+    dev: Shards,
+    out: str | Path,
+    say: Callable[[str], None],
+    restart: bool = False,
+) -> dict[str, float]:
+    """Train the content encoder of `config` on a dump, and write its coder to `out`/best.safetensors.
+
+    `out`/last.safetensors is gone on from, with the round after its last one, or with `restart` is not. Raises
+    `ConfigError` where the configuration is of no such model.
+
+    Returns:
+        What is measured on `dev`: share of the features' variance that the codes leave over, perplexity, codes used.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = MaskedTraining(config, Speech.joined(train.samples(i) for i in range(len(train))), device, say)
+    last = Path(out) / f"last{checkpoint.SUFFIX}"
+    if last.is_file() and not restart:
+        training.load(last)
+    training.run(last)
+    model = training.coder()
+    z = torch.cat([model.latents_of(dev.samples(i)).T for i in range(len(dev))])
+    z = z[(z != 0).any(1)]
+    codes = model.quantizer.nearest(z)
+    counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
+    error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
+    figures = {"variance left over": float(error / (z - z.mean(0)).square().sum()), "perplexity": perplexity(counts)}
+    figures |= {"used": float(used(counts)), "samples_seen": float(train.length.sum())}
+    about = {"step": training.step, "figures": figures, "training": training.config["training"]}
+    model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about, command=this_command())
+    return figures
 
 
 def mutual_information(one: Tensor, other: Tensor, size: int) -> float:

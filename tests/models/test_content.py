@@ -1,0 +1,141 @@
+"""The content encoder: pauses, batches and pieces change nothing; what is hidden is not seen."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.conftest import buzz
+from vqspeech import loudness
+from vqspeech.conf import config
+from vqspeech.errors import ConfigError
+from vqspeech.models import coder, content
+from vqspeech.models.coder import Coder
+from vqspeech.models.content import ContentEncoder
+
+SMALL = ["encoder.latents=48", "encoder.depth=2", "encoder.layer=2", "encoder.heads=3", "encoder.reach=40"]
+
+
+def small(*overrides: str) -> Coder:
+    """A small coder with a content encoder, and a codebook of its features of some speech."""
+    groups = config("content", [*SMALL, "quantizer.codes=16", *overrides])
+    torch.manual_seed(0)
+    model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
+    z = model.latents_of(loudness.normalise(speech(3.0)).samples).T
+    model.quantizer.start(z[torch.linspace(5, len(z) - 5, 16).long()])
+    return model
+
+
+def speech(seconds: float, seed: int = 0) -> np.ndarray:
+    """Changing voiced sounds without a pause, that begin and end softly."""
+    parts = [buzz(0.25, 100 + 17 * ((seed + i) % 7), seed + i) for i in range(round(seconds * 4))]
+    fade = np.minimum(1, np.arange(len(parts) * 4000, dtype=np.float32) / 800)
+    return np.concatenate(parts) * fade * fade[::-1]
+
+
+def encoder_of(model: Coder) -> ContentEncoder:
+    assert isinstance(model.encoder, ContentEncoder)
+    return model.encoder
+
+
+@pytest.mark.parametrize(("hop", "rate"), [(2, 50), (4, 25)])
+def test_codes_have_their_rate_and_silence_its_zeros(hop, rate):
+    model = small(f"encoder.hop={hop}")
+    assert model.rate == rate
+    wave = np.r_[np.zeros(32000, np.float32), speech(1.0), np.zeros(32000, np.float32)]
+    z = model.latents_of(loudness.normalise(wave).samples)
+    assert z.shape == (48, 5 * rate) and model.encode(wave).shape == (5 * rate,)
+    silent = (z == 0).all(0)
+    margin = round(0.16 * rate)
+    assert silent[: 2 * rate - margin].all() and silent[3 * rate + margin :].all()
+    assert not silent[2 * rate : 3 * rate].any()
+
+
+@pytest.mark.parametrize("pause", [0.4, 1.0, 30.0])
+def test_the_length_of_a_pause_changes_nothing(pause):
+    model, (first, second) = small(), (speech(1.0), speech(1.5, 9))
+    quiet = np.zeros(round(pause * 16000), np.float32)
+    short, long = np.r_[first, np.zeros(6400, np.float32), second], np.r_[quiet, first, quiet, second, quiet]
+    codes, found = model.encode(short), model.encode(long)
+    at = len(quiet) // 320
+    assert (codes[3:50] == found[at + 3 : at + 50]).mean() >= 0.98
+    after = at + 50 + at
+    assert (codes[70:-3] == found[after : after + 72]).mean() >= 0.98
+
+
+def test_features_do_not_depend_on_the_batch():
+    model = small()
+    encoder = encoder_of(model)
+    samples = [loudness.normalise(speech(seconds)).samples for seconds in (0.5, 1.0, 2.0)]
+    lengths = [len(one) for one in samples]
+    batch = torch.zeros(3, max(lengths), dtype=torch.int16)
+    for row, one in zip(batch, samples, strict=True):
+        row[: len(one)] = torch.from_numpy(one)
+    mask = torch.arange(max(lengths)) < torch.tensor(lengths)[:, None]
+    statistics = torch.stack([model.frontend.statistics(torch.from_numpy(one)) for one in samples])  # pyright: ignore
+    with torch.no_grad():
+        frames = model.frontend(batch, mask, statistics)
+        together = encoder(frames, mask[:, ::160])
+        for row, length in enumerate(lengths):
+            one = slice(row, row + 1)
+            alone = encoder(frames[one, :, : length // 160], mask[one, :length:160])
+            torch.testing.assert_close(together[one, :, : length // 320], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_features_of_a_whole_utterance_are_standardised():
+    model = small()
+    z = model.latents_of(loudness.normalise(speech(20.0)).samples)
+    z = z[:, (z != 0).any(0)]
+    assert z.mean(1).abs().max() < 0.3 and (z.std(1) - 1).abs().max() < 0.4, "but for what short ones are helped by"
+
+
+def test_a_long_recording_in_pieces_has_the_codes_of_the_whole(monkeypatch):
+    model, wave = small(), speech(12.0)
+    whole = model.encode(wave)
+    monkeypatch.setattr(coder, "PIECE", 1.0)
+    np.testing.assert_array_equal(model.encode(wave), whole)
+    monkeypatch.setattr(content, "WINDOW_STEPS", 150)
+    assert (model.encode(wave) == whole).mean() >= 0.995
+
+
+def test_hidden_steps_are_not_seen_and_far_ones_are():
+    encoder = encoder_of(small())
+    steps, speech_steps = torch.randn(1, 60, 48), torch.ones(1, 60, dtype=torch.bool)
+    hidden = torch.zeros(1, 60, dtype=torch.bool)
+    hidden[:, 20:30] = True
+    steps.requires_grad_()
+    outputs, order, valid = encoder.transform(steps, speech_steps, 2, hidden)
+    assert order.tolist() == [list(range(60))] and valid.all()
+    [gradient] = torch.autograd.grad(outputs[-1][0, 25].square().sum(), steps)
+    reached = gradient[0].abs().sum(1) > 0
+    assert not reached[20:30].any() and reached[:20].all() and reached[30:].all()
+
+
+def test_attention_reaches_no_further_than_told():
+    encoder = encoder_of(small("encoder.reach=5", "encoder.depth=1", "encoder.layer=1"))
+    steps = torch.randn(1, 120, 48, requires_grad=True)
+    outputs = encoder.transform(steps, torch.ones(1, 120, dtype=torch.bool), 1)[0]
+    [gradient] = torch.autograd.grad(outputs[-1][0, 60].square().sum(), steps)
+    reached = (gradient[0].abs().sum(1) > 0).nonzero()[:, 0]
+    assert reached.min() == 60 - 7 - 5 - 32 and reached.max() == 60 + 7 + 5 + 32  # two convolutions beside it
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("encoder.heads=5", "multiple of"),
+        ("encoder.latents=51", "multiple of 16"),
+        ("encoder.hop=3", "multiple of 2"),
+        ("encoder.layer=3", "there are 2 layers"),
+        ("encoder.depth=0", "encoder.depth=0"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(override, message):
+    with pytest.raises(ConfigError, match=message):
+        small(override)
+
+
+def test_silence_and_a_scrap_of_speech_have_codes():
+    model = small()
+    assert len(set(model.encode(np.zeros(16000, np.float32)))) == 1
+    for samples in (1, 160, 500):
+        assert len(model.encode(speech(0.25)[:samples])) == -(-samples // 320)
