@@ -180,7 +180,7 @@ class Coder(nn.Module):
                 parts.append((self.latents(batch)[0][..., begin:end],))
         if isinstance(self.encoder, ContentEncoder):
             steps, speech = (torch.cat(part, 1) for part in zip(*parts, strict=True))
-            return self.encoder.standardise(self.encoder.features_of_steps(steps, speech)[..., inside])[0]
+            return self.encoder.standardise(self.encoder.features_of_steps(steps, speech))[0, :, inside]
         return torch.cat([part for (part,) in parts], 2)[0, :, inside]
 
     def with_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:

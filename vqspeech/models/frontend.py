@@ -15,7 +15,7 @@ from vqspeech.torchaudio_functional import functional
 _FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
 _FLOOR = loudness.LEVEL - 38.0
 """Level of the white noise that is added to every mel energy (dBFS): what is fainter looks like silence."""
-_MARGIN = 10
+MARGIN = 10
 """Frames around speech that are seen, too (100 ms)."""
 _WARPS = 11
 Warp = Annotated[float, Range(0, 0.5, below=True)]
@@ -89,7 +89,7 @@ class LogMel(nn.Module):
     norm: str | None = "slaney"
     scale = "slaney"
     """How filters are scaled, and which mel axis they are on."""
-    reach = _FFT + (loudness.SMOOTHING + 2 * _MARGIN) * _HOP
+    reach = _FFT + (loudness.SMOOTHING + 2 * MARGIN) * _HOP
     filters: Tensor
     warped_filters: Tensor
     window: Tensor
@@ -134,7 +134,7 @@ class LogMel(nn.Module):
                 static = warped + (static - warped).mean(2, keepdim=True)
             if statistics is not None:
                 static = (static - statistics[:, 0, :, None]) / statistics[:, 1, :, None]
-            seen = F.max_pool1d(speech_frames(wave).float()[:, None], 2 * _MARGIN + 1, 1, _MARGIN)
+            seen = F.max_pool1d(speech_frames(wave).float()[:, None], 2 * MARGIN + 1, 1, MARGIN)
             return self.dynamic(static * seen * mask[:, None, :: self.hop])
 
     def dynamic(self, static: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech import audio
+from vqspeech import audio, loudness
 from vqspeech.data.dump import Shards
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.metrics.codebook import perplexity, used
@@ -26,7 +26,7 @@ from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.content import STRIDE, ContentEncoder, restored
-from vqspeech.models.frontend import LogMel, frontend, moments, speech_frames, waveforms
+from vqspeech.models.frontend import MARGIN, LogMel, frontend, moments, speech_frames, waveforms
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.search import nearest
 from vqspeech.schema import Codes, Count, NotNegative, Options, Positive, Range, check_groups
@@ -82,8 +82,9 @@ def check_config(config: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Speech:
-    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them; utterance `i` begins at
-    `starts[i]`, a multiple of `STEP`, and has `lengths[i]` samples; what follows it up to a multiple of `STEP` is 0."""
+    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them, each between stretches of
+    silence as long as the front end sees beside speech. Utterance `i` begins at `starts[i]`, a multiple of `STEP`, and
+    has `lengths[i]` samples, the silence among them; what follows up to a multiple of `STEP` is 0, too."""
 
     samples: np.ndarray
     starts: np.ndarray
@@ -95,7 +96,7 @@ class Speech:
     @classmethod
     def joined(cls, utterances: Iterator[np.ndarray]) -> "Speech":
         """Return normalised utterances `(time,)` end to end."""
-        whole = list(utterances)
+        whole = [np.pad(one, MARGIN * loudness.FRAME) for one in utterances]
         lengths = np.array([len(one) for one in whole], dtype=np.int64)
         samples = np.concatenate([np.pad(one, (0, -len(one) % STEP)) for one in whole])
         starts = np.cumsum(-(-lengths // STEP) * STEP)
