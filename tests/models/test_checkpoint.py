@@ -202,3 +202,21 @@ def test_of_a_prior_too(path):
         save_file(tensors, rewritten_path, metadata=header)
         with pytest.raises(CheckpointError, match=message):
             LatentPrior.from_pretrained(rewritten_path)
+
+
+def test_eight_bits_a_weight_take_a_quarter_and_come_back_within_half_a_step(tmp_path):
+    torch.manual_seed(0)
+    tensors = {"model.matrix": torch.randn(40, 300) * torch.logspace(-3, 1, 40)[:, None], "model.bias": torch.randn(40)}
+    tensors["model.convolution"] = torch.randn(8, 4, 5)
+    tensors["model.convolution"][3] = 0
+    path = tmp_path / "small.safetensors"
+    checkpoint.write(path, checkpoint.rounded(tensors, torch.int8), {"config": {}})
+    found, _ = checkpoint.read(path, "model.")
+    assert set(found) == {"matrix", "bias", "convolution"} and found["bias"].dtype == torch.float16
+    for name in ("matrix", "convolution"):
+        wanted = tensors[f"model.{name}"]
+        step = wanted.flatten(1).abs().amax(1) / 127
+        apart = (found[name] - wanted).flatten(1).abs().amax(1)
+        assert (apart <= 0.5001 * step + 1e-12).all()
+    assert not found["convolution"][3].any()
+    assert path.stat().st_size < 40 * 300 + 20_000

@@ -1,4 +1,4 @@
-"""Write a model for others: half the size, without the state of its training, with a card beside it.
+"""Write a model for others: half or a quarter of the size, without the state of its training, with a card beside it.
 
 The card holds configuration, voices, and the scores of the experiment where the checkpoint lies in one.
 """
@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--about", metavar="TEXT", help="Markdown file for the card: what it learned from, licence, how it was trained"
     )
     parser.add_argument(
+        "--int8", action="store_true", help="weights as 8-bit integers with a scale a row (default: float16)"
+    )
+    parser.add_argument(
         "--scores", metavar="JSON", help="scores for the card (default: scores.json beside the checkpoint)"
     )
     parser.add_argument("--data", metavar="DATA", help="data directory that tells the genders of the voices")
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
         model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
     kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
-    model.save_pretrained(out, torch.float16, **kept)
+    model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, **kept)
     write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0

@@ -31,6 +31,8 @@ SUFFIX = ".safetensors"
 UNKNOWN = ("model.pitch",)
 """Tensors in which NaN stands for what is not known."""
 Model = TypeVar("Model", bound=nn.Module)
+_SCALE = "scale."
+"""What the names of the scales of 8-bit weights begin with."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,14 @@ def read(
                     "install the release it was made with, or train again"
                 )
             about = json.loads(header["about"])
+            there = set(file.keys())
             names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118, it is no dict
-            tensors = {name: file.get_tensor(name) for name in names}
+            scales = [_SCALE + name for name in names if _SCALE + name in there]
+            tensors = {name: file.get_tensor(name) for name in [*names, *scales]}
             damage = _damage(header, about, tensors)
+            for scale in scales:
+                name, factors = scale.removeprefix(_SCALE), tensors.pop(scale)
+                tensors[name] = tensors[name].float() * factors.view(-1, *[1] * (tensors[name].ndim - 1))
     except (SafetensorError, OSError, ValueError, KeyError, struct.error) as error:
         raise CheckpointError(
             f"{path}: truncated or not a safetensors file ({error}); copy it again, or use an older one"
@@ -123,6 +130,26 @@ def read(
     if damage:
         raise CheckpointError(f"{path}: damaged, {damage}; copy it again, or use an older one")
     return {name.removeprefix(prefix): tensor.to(where) for name, tensor in tensors.items()}, about
+
+
+def rounded(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """Return weights in fewer bits, as `write` takes them; `read` gives them back as float32 or `dtype`.
+
+    In `torch.int8`, each row of a matrix, or output channel of a convolution, is whole multiples of a 127th of its
+    largest weight, which is kept beside it; vectors are float16.
+    """
+    if dtype != torch.int8:
+        return {name: tensor.to(dtype) for name, tensor in tensors.items()}
+    found = {}
+    for name, tensor in tensors.items():
+        if tensor.ndim < 2:
+            found[name] = tensor.half()
+            continue
+        largest = tensor.detach().flatten(1).abs().amax(1).clamp(min=1e-12)
+        scale = (largest / 127).view(-1, *[1] * (tensor.ndim - 1))
+        found[name] = (tensor.detach() / scale).round().to(torch.int8)
+        found[_SCALE + name] = scale.flatten()
+    return found
 
 
 def best(path: str | Path) -> Path:

@@ -120,11 +120,13 @@ class Coder(nn.Module):
     def save_pretrained(self, path: str | Path, dtype: torch.dtype = torch.float32, **about: Any) -> None:
         """Writes weights, configuration and speakers (and what else is said `about` it) to one file.
 
-        Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room; those
-        of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one is too large.
+        Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room, as int8
+        a quarter; those of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one
+        is too large.
         """
         tensors = checkpoint.weights(self)
-        rounded = {f"model.{name}": parameter.to(dtype) for name, parameter in self.named_parameters()}
+        parameters = {f"model.{name}": parameter for name, parameter in self.named_parameters()}
+        rounded = checkpoint.rounded(parameters, dtype)
         if dtype != torch.float32 and checkpoint.not_finite(rounded) and not checkpoint.not_finite(tensors):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
         tensors |= rounded
