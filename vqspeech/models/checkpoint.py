@@ -19,7 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
 
 from vqspeech import devices
 from vqspeech.errors import CheckpointError, ConfigError
@@ -174,15 +174,18 @@ def restored(
     return model.eval()
 
 
-class _Budget(TorchDispatchMode):
-    """Raises `ConfigError` before far more numbers are made room for than a file holds, whatever its header says."""
+class _Budget(TorchFunctionMode):
+    """Raises `ConfigError` before far more numbers are made room for than a file holds, whatever its header says.
+
+    Not a mode of torch's dispatcher, with which torch loads its compiler: two seconds and 200 MB.
+    """
 
     def __init__(self, held: int):
         super().__init__()
         self.left = 4 * held + (1 << 24)
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
-        size = args[0] if args and isinstance(args[0], (list, tuple)) else ()
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict[str, Any] | None = None) -> Any:
+        size = args[0] if args and isinstance(args[0], (list, tuple)) else args
         if size and all(isinstance(one, int) for one in size):
             self.left -= math.prod(size)
         if self.left < 0:
