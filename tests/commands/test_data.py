@@ -139,3 +139,13 @@ def test_combine_refuses_a_conflict(data: Path, tmp_path: Path, capsys: pytest.C
     scp.write_text(scp.read_text().replace("p225_000.wav", "p225_001.wav"))
     assert main(["combine", str(data), str(tmp_path / "other"), "--out", str(tmp_path / "all")]) == FAILED
     assert "1 utterance ids mean different utterances in two directories (p225_000)" in capsys.readouterr().err
+
+
+def test_what_would_lose_data_is_refused(data: Path, capsys: pytest.CaptureFixture):
+    before = {path.name: path.read_bytes() for path in data.iterdir()}
+    assert main(["subset", str(data), "--out", str(data), "--per-speaker", "1"]) == FAILED
+    assert "of which the rest would be lost" in capsys.readouterr().err
+    assert main(["dump", str(data), "--out", str(data)]) == FAILED
+    assert "is a data directory, which a dump would spoil" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in data.iterdir()} == before
+    assert main(["subset", str(data), "--out", str(data)]) == 0, "which loses nothing"

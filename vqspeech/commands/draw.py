@@ -2,12 +2,14 @@
 
 import argparse
 import shutil
+from functools import partial
 from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.commands.numbers import positive
-from vqspeech.data.datadir import DataDir
-from vqspeech.files import replaced
+from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.files import check_folder, replaced
+from vqspeech.jobs import Skipped, attempt
 from vqspeech.metrics import pictures
 
 
@@ -25,9 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes EXP/pictures/*.png and prints their names."""
+    """Writes EXP/pictures/*.png and prints their names; exit status 3 where recordings were skipped."""
     experiment = Path(args.experiment)
     out = experiment / "pictures"
+    check_folder(out)
     if (experiment / "curves.jsonl").is_file():
         _saved(pictures.curves(experiment / "curves.jsonl"), out / "curves.png")
     if (experiment / "prior" / "curves.jsonl").is_file():
@@ -45,13 +48,21 @@ def run(args: argparse.Namespace) -> int:
     drawn = [
         data[name] for data in map(DataDir.read, args.data) for name in [n for n in made if n in data][: args.limit]
     ]
+    skipped = Skipped()
     for utterance in drawn:
-        name = utterance.id
-        title = f"{name}: {utterance.text}" if utterance.text else name
-        sounds = {title: audio.waveform(utterance.path, utterance.start, utterance.end)}
-        sounds |= {kind: audio.waveform(path) for kind, path in list(made[name].items())[:3]}
-        _saved(pictures.spectrograms(sounds), out / f"{name}.png")
-    return 0
+        _, error = attempt(partial(_draw, made[utterance.id], out), utterance)
+        if error is not None:
+            skipped.add(utterance.id, error)
+    return skipped.status(len(drawn) - len(skipped.reasons))
+
+
+def _draw(made: dict[str, Path], out: Path, utterance: Utterance) -> None:
+    """Draws a recording, and below it what was made of it."""
+    name = utterance.id
+    title = f"{name}: {utterance.text}" if utterance.text else name
+    sounds = {title: audio.waveform(utterance.path, utterance.start, utterance.end)}
+    sounds |= {kind: audio.waveform(path) for kind, path in list(made.items())[:3]}
+    _saved(pictures.spectrograms(sounds), out / f"{name}.png")
 
 
 def _saved(figure, path: Path) -> None:

@@ -3,11 +3,13 @@
 import argparse
 import sys
 import time
+from pathlib import Path
 
 from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import output_folder
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
+from vqspeech.errors import OutputError
 from vqspeech.locks import locked_folder
 
 
@@ -22,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the dump; exit status 3 where recordings were skipped."""
     started = time.perf_counter()
+    if (Path(args.out) / "wav.scp").exists():
+        raise OutputError(f"{args.out}: is a data directory, which a dump would spoil; choose another --out")
     with locked_folder(args.out):
         shards, skipped = write_shards(DataDir.read(args.data), args.out, args.world, args.nj)
     speed = shards.seconds / (time.perf_counter() - started)

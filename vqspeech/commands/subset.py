@@ -36,7 +36,12 @@ def run(args: argparse.Namespace) -> int:
         except (OSError, UnicodeDecodeError) as error:
             raise DataDirError(f"{args.utterance_list}: no list of utterances ({error}); give a text file") from None
         utterances = [line.split()[0] for line in lines if line.strip()]
-    data = DataDir.read(args.data).subset(args.speakers, utterances, args.per_speaker)
+    whole = DataDir.read(args.data)
+    data = whole.subset(args.speakers, utterances, args.per_speaker)
+    if len(data) < len(whole) and Path(args.out).exists() and Path(args.out).samefile(args.data):
+        raise DataDirError(
+            f"{args.out}: is the data directory itself, of which the rest would be lost; choose another --out"
+        )
     data.write(args.out)
     print(f"{args.out}: {data.summary()}")
     return 0

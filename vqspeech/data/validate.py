@@ -128,7 +128,10 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
             tasks[source[0].value].parts.append((utterance, source[1], claimed))
     found = []
     rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
-    for task, findings, _ in outcomes(_findings, list(tasks.values()), nj, "recordings"):
+    for task, findings, error in outcomes(_findings, list(tasks.values()), nj, "recordings"):
+        if error is not None:
+            what, _, fix = f"{task.path}: {error}".rpartition("; ")
+            findings = [_Finding("wav.scp", None, what or str(error), fix)]
         for file, utterance, what, fix in findings:
             line = lines[task.path] if utterance is None else rows[file][utterance].line
             found.append(Fault(os.fspath(tables.folder / file), line, what, fix))

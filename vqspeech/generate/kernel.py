@@ -1,11 +1,11 @@
 """Sampling by a kernel that is compiled for the processor at hand: packed weights, ring buffers, a core a group."""
 
 import atexit
-import shutil
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import repeat
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from vqspeech.compilation import compile_where_damaged
 from vqspeech.errors import ConfigError
+from vqspeech.files import temporary_folder
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import Projected
 
@@ -149,8 +150,10 @@ def _compiled() -> ModuleType:
     try:
         from vqspeech.generate import compiled
     except RuntimeError:  # numba finds no folder for its cache
-        config.CACHE_DIR = tempfile.mkdtemp(prefix="vqspeech-")  # pyright: ignore[reportAttributeAccessIssue]
-        atexit.register(shutil.rmtree, config.CACHE_DIR, ignore_errors=True)  # pyright: ignore
+        folder = ExitStack()
+        atexit.register(folder.close)
+        place = folder.enter_context(temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-kernel"))
+        config.CACHE_DIR = str(place)  # pyright: ignore[reportAttributeAccessIssue]
         from vqspeech.generate import compiled
     compile_where_damaged(compiled.advance)
     source = Path(compiled.__file__)
