@@ -105,17 +105,22 @@ def _repeats(wave: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray
 
 
 def analysis(wave: np.ndarray) -> np.ndarray:
-    """WORLD frames of a waveform: float32 `(frames, CHANNELS)`, `frames_in(samples)` of them."""
+    """WORLD frames of a waveform: float32 `(frames, CHANNELS)`, `frames_in(samples)` of them; a minute at a time."""
     import pyworld
 
     wave = _padded(wave)
     logs = log_f0(wave)
     f0 = np.where(logs > 0, np.exp(logs), 0.0)
     times = np.arange(len(f0)) * (FRAME / RATE)
-    envelope = pyworld.cheaptrick(wave, f0, times, RATE, fft_size=_FFT)
-    aperiodicity = pyworld.d4c(wave, f0, times, RATE, fft_size=_FFT)
-    coded = pyworld.code_spectral_envelope(envelope, RATE, ENVELOPE)
-    return np.column_stack([logs, pyworld.code_aperiodicity(aperiodicity, RATE), coded]).astype(np.float32)
+    frames = np.empty((len(f0), CHANNELS), np.float32)
+    for start in range(0, len(f0), _MINUTE):
+        part = slice(start, start + _MINUTE)
+        aperiodicity = pyworld.d4c(wave, f0[part], times[part], RATE, fft_size=_FFT)
+        envelope = pyworld.cheaptrick(wave, f0[part], times[part], RATE, fft_size=_FFT)
+        frames[part, :1] = logs[part, None]
+        frames[part, 1:2] = pyworld.code_aperiodicity(aperiodicity, RATE)
+        frames[part, 2:] = pyworld.code_spectral_envelope(envelope, RATE, ENVELOPE)
+    return frames
 
 
 def synthesis(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
