@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqspeech import audio
+from vqspeech.audio import blocks as read
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.tables import out_of_order
 from vqspeech.data.validate import Fault, faults
@@ -314,14 +314,12 @@ def test_an_alignment_that_does_not_fit(folder: Path, tmp_path: Path, labels: st
 
 
 def test_a_recording_that_is_too_large_is_a_fault_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    read = audio.blocks
-
     def blocks(path: str, **options):
         if Path(path).name == "a-2.wav":
             raise MemoryError
         return read(path, **options)
 
-    monkeypatch.setattr(audio, "blocks", blocks)
+    monkeypatch.setattr("vqspeech.audio.blocks", blocks)
     [fault] = faults(folder)
     assert (Path(fault.file).name, fault.line) == ("wav.scp", 2)
     assert "a-2.wav: too large for the memory there is" in fault.what and "cut it into shorter parts" in fault.fix
