@@ -93,7 +93,8 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
 @torch.no_grad()
 def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
     """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
-    many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations."""
+    many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations,
+    and those that reach away from speech."""
     kept = []
     frontend, encoder = cast(LogMel, model.frontend), cast(Projection, model.encoder)
     every = max(1.0, shards.seconds * model.rate / most)
@@ -103,7 +104,8 @@ def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
         statistics = frontend.statistics(samples)[None]
         batch = Batch(samples[None], torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.long), statistics, None)
         frames = encoder.windows(model.features(batch)[0])[0, inside]  # (codes, channels, window)
-        loud = frames[:, 0].mean(1) > floor
+        # What the front end did not see, away from speech, is zero: no deviation below the mean.
+        loud = (frames[:, 0].mean(1) > floor) & (frames != 0).any(1).all(1)
         rows = torch.arange(0, int(loud.sum()), every).long()
         kept.append(frames[loud][rows].flatten(1))
     return torch.cat(kept)
