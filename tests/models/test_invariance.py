@@ -1,6 +1,6 @@
 """What level, offset and silence around a recording do to codes and conversions of the shipped models: nothing."""
 
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ NAMES = list(pretrained.shipped())
 SENTENCE = "LibriSpeech/test-clean/1089/134686/1089-134686-0003.flac"
 
 
-@lru_cache(maxsize=None)
+@cache
 def coder(name: str) -> Coder:
     return Coder.from_pretrained(name)
 
