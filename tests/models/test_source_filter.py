@@ -138,6 +138,7 @@ def test_loss_falls_to_nothing_and_has_gradients_everywhere(small: SourceFilter)
     torch.manual_seed(3)
     frames = torch.zeros(2, world.CHANNELS, 64)
     frames[:, 0] = 5.0
+    frames[:, 0, 10:20] = 0
     samples = (torch.randn(2, 64 * HOP) * 1000).short()
     batch = Batch(samples, torch.tensor([64 * HOP, 40 * HOP]), torch.tensor([0, 1]), None, frames)
     latents = torch.randn(2, 8, 32, requires_grad=True)

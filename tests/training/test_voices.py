@@ -7,7 +7,7 @@ from vqspeech import audio
 from vqspeech.data.pack import STEP, Pack
 from vqspeech.errors import CheckpointError, ConfigError, ShardError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, _Places, join_voice, pack_latents
+from vqspeech.training.voices import VoiceOptions, VoiceTraining, _Places, join_voice, pack_latents, perturbed_latents
 
 OPTIONS = VoiceOptions(batch=4, seconds=0.32, reference_seconds=0.4, say_every=0.0, save_every=0.0)
 DECODER = {"channels": 16, "bands": 12, "voice": 8}
@@ -35,7 +35,7 @@ def some_pack(seed: int = 0) -> Pack:
 
 
 def training(pack: Pack, options: VoiceOptions = OPTIONS, **about) -> VoiceTraining:
-    latents = torch.randn(len(pack.samples) // 320, 6, generator=torch.Generator().manual_seed(0)).half()
+    latents = torch.randn(2, len(pack.samples) // 320, 6, generator=torch.Generator().manual_seed(0)).half()
     return VoiceTraining(pack, latents, 320, about, DECODER, options)
 
 
@@ -75,8 +75,8 @@ def test_what_a_step_reads_belongs_together():
     for row in range(4):
         windows = whole.unfold(0, 5120, STEP)
         [place] = torch.nonzero((windows == one.target[row]).all(1)).flatten().tolist()[:1]
-        latents = one.latents[place * 2 : place * 2 + 16].float()
-        assert torch.equal(one.vectors[row], latents.T)
+        variants = one.latents[:, place * 2 : place * 2 + 16].float()
+        assert any(torch.equal(one.vectors[row], latents.T) for latents in variants)
         assert one.contour[row].exp().max() == pytest.approx(pack.f0[place * 4 : place * 4 + 32].max(), rel=1e-4)
 
 
@@ -114,7 +114,7 @@ def test_weights_that_are_not_finite_are_not_saved(tmp_path):
 def test_what_does_not_fit():
     pack = some_pack()
     with pytest.raises(ConfigError, match="do not fit"):
-        VoiceTraining(pack, torch.zeros(5, 6), 480, {}, DECODER, OPTIONS)
+        VoiceTraining(pack, torch.zeros(1, 5, 6), 480, {}, DECODER, OPTIONS)
     with pytest.raises(ShardError, match="smaller window"):
         training(pack, VoiceOptions(seconds=100))
 
@@ -124,10 +124,10 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
     """The whole way: latents of a pack, a short training, a whole model, the voice of a recording, speech in it."""
     pack, coder = some_pack(), small_model()
     coder.save_pretrained(tmp_path / "content.safetensors")
-    latents, temperature = pack_latents(coder, pack, kind)
-    assert latents.shape == (len(pack.samples) // coder.hop, coder.config["encoder"]["latents"])
+    latents, temperature = pack_latents(coder, pack, kind, variants=2)
+    assert latents.shape == (2, len(pack.samples) // coder.hop, coder.config["encoder"]["latents"])
     i = 3
-    rows = latents[pack.starts[i] // coder.hop :][: -(-int(pack.lengths[i]) // coder.hop)].float()
+    rows = latents[0, pack.starts[i] // coder.hop :][: -(-int(pack.lengths[i]) // coder.hop)].float()
     own = coder.latents_of(pack.samples[pack.starts[i] : pack.starts[i] + pack.lengths[i]]).T
     if kind == "codes":
         own = coder.quantizer.weight[coder.quantizer.nearest(own)]
@@ -150,3 +150,20 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
         join_voice(tmp_path / "content.safetensors", path)
     with pytest.raises(SpeakerError, match="only the voices"):
         coder.voice_of([wave])
+
+
+def test_latents_of_a_larger_speaker_keep_their_time():
+    """A sound that ends half-way ends there in either, though it was played at another speed."""
+    coder = small_model()
+    wave = np.zeros(32000, dtype=np.int16)
+    wave[:16000] = np.random.default_rng(0).normal(0, 3000, 16000)
+    plain = coder.latents_of(wave).T
+    for factor in (0.85, 1.15):
+        moved = perturbed_latents(coder, wave, factor)
+        assert moved.shape == plain.shape and not torch.allclose(moved, plain, atol=1e-2)
+        silence = plain[-20:].mean(0)
+        ends = [
+            int(((one - silence).norm(dim=1) > 0.3 * (plain[:60] - silence).norm(dim=1).mean()).nonzero()[-1])
+            for one in (plain, moved)
+        ]
+        assert abs(ends[0] - ends[1]) <= 3

@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.28, help="of a window (%(default)s)")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate (%(default)s)")
     parser.add_argument("--noise", type=float, default=0.0, help="deviation of what is added to latents (%(default)s)")
+    parser.add_argument("--variants", type=int, default=1, help="latents of speech in so many voices (%(default)s)")
     parser.add_argument("--channels", type=int, default=256, help="of the decoder (%(default)s)")
     parser.add_argument("--out", required=True, metavar="FILE", help="decoder to write (.safetensors)")
     parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one a core)")
@@ -58,8 +59,8 @@ def main() -> int:
         say(f"of these {len(pack)} utterances, {pack.seconds:.0f} s")
         start = time.perf_counter()  # what is left out costs nothing
     coder = Coder.from_pretrained(args.content, device)
-    latents, temperature = pack_latents(coder, pack, args.latents)
-    say(f"latents: {args.latents}, {latents.shape[1]} dimensions at {coder.rate:g} Hz")
+    latents, temperature = pack_latents(coder, pack, args.latents, args.variants)
+    say(f"latents: {args.latents}, {latents.shape[2]} dimensions at {coder.rate:g} Hz")
     hop, about = coder.hop, {"content": coder.config, "fingerprint": coder.fingerprint()}
     decoder = {"channels": args.channels, "conditioning": args.latents, "temperature": temperature}
     del coder

@@ -33,7 +33,7 @@ class Reference(nn.Module):
         self.attention = nn.Sequential(nn.Linear(channels, 64), nn.Tanh(), nn.Linear(64, channels))
         self.output = nn.Linear(2 * channels, voice)
         filters = functional().melscale_fbanks(
-            _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm="slaney", mel_scale="slaney"
+            _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm=None, mel_scale="htk"
         )
         self.register_buffer("filters", filters / filters.sum(0).clamp(min=1e-8), persistent=False)
         pad = (_FFT - _WINDOW) // 2

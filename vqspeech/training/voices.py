@@ -59,7 +59,8 @@ class VoiceTraining:
 
     Args:
         pack: The speech; speakers of its dev set are not learned.
-        latents: Latents of the pack `(samples / hop, dimension)`, end to end as the samples are.
+        latents: Latents of the pack `(variants, samples / hop, dimension)`, end to end as the samples are; the first
+            variant is of the speech as it is, others of perturbed speech.
         decoder: Options of the decoder, without its name.
         about: What the saved file says of the latents: configuration and hash of the encoder, kind of latents.
         options: How it is trained.
@@ -83,12 +84,12 @@ class VoiceTraining:
         torch.manual_seed(self.options.seed)
         self.window = round(self.options.seconds * audio.RATE) // STEP * STEP
         self.reference = round(self.options.reference_seconds * audio.RATE) // STEP * STEP
-        self.latents = latents.to(self.device)
+        self.latents = latents.to(self.device)  # (variants, codes, dimension)
         self.samples = torch.from_numpy(pack.samples).to(self.device)
         logs = np.where(pack.f0 > 0, np.log(np.maximum(pack.f0, 1.0)), 0.0).astype(np.float32)
         self.pitch = torch.from_numpy(logs).to(self.device)
         self.train = _Places(pack, pack.select("train"), self.window, self.device)
-        self.decoder = SourceFilter(latents.shape[1], hop, 1, **(decoder or {})).to(self.device)
+        self.decoder = SourceFilter(latents.shape[2], hop, 1, **(decoder or {})).to(self.device)
         self.classifier = nn.Linear(self.decoder.speaker.embedding_dim, len(self.train.names)).to(self.device)
         self.decoder_options = dict(decoder or {})
         self.adam = Adam([*self.decoder.parameters(), *self.classifier.parameters()])
@@ -108,7 +109,7 @@ class VoiceTraining:
         self.target = torch.zeros(size, self.window, device=device)
         self.heard = torch.zeros(size, self.reference, device=device)
         self.contour = torch.zeros(size, frames, device=device)
-        self.vectors = torch.zeros(size, self.latents.shape[1], self.window // self.hop, device=device)
+        self.vectors = torch.zeros(size, self.latents.shape[2], self.window // self.hop, device=device)
         self.speakers = torch.zeros(size, dtype=torch.long, device=device)
         self.starts = torch.zeros(size, dtype=torch.long, device=device)
         self.losses = torch.zeros(3, device=device)
@@ -117,12 +118,20 @@ class VoiceTraining:
         """Draw the windows of the next step into the tensors that it reads."""
         utterance, start, other, heard_from = self.train.draw(self.options.batch, self.reference)
         length = self.reference * (_SHORTEST + (1 - _SHORTEST) * torch.rand(len(utterance), device=self.device))
-        self._load(self.train, utterance, start, other, heard_from, length)
+        variant = torch.randint(len(self.latents), (len(utterance),), device=self.device)
+        self._load(self.train, utterance, start, other, heard_from, length, variant)
         if self.options.noise:
             self.vectors.add_(torch.randn_like(self.vectors), alpha=self.options.noise)
 
     def _load(
-        self, places: "_Places", utterance: Tensor, start: Tensor, other: Tensor, heard_from: Tensor, length: Tensor
+        self,
+        places: "_Places",
+        utterance: Tensor,
+        start: Tensor,
+        other: Tensor,
+        heard_from: Tensor,
+        length: Tensor,
+        variant: Tensor,
     ) -> None:
         first = places.starts[utterance] + start
         steps = torch.arange(self.window, device=self.device)
@@ -130,7 +139,7 @@ class VoiceTraining:
         frames = torch.arange(self.window // world.FRAME, device=self.device)
         self.contour.copy_(self.pitch[(first // world.FRAME)[:, None] + frames])
         codes = torch.arange(self.window // self.hop, device=self.device)
-        self.vectors.copy_(self.latents[(first // self.hop)[:, None] + codes].transpose(1, 2))
+        self.vectors.copy_(self.latents[variant[:, None], (first // self.hop)[:, None] + codes].transpose(1, 2))
         self.speakers.copy_(places.speakers[utterance])
         # A recording is read as a ring, so that a reference lies clear of the window where there is room for both.
         ring = (heard_from[:, None] + torch.arange(self.reference, device=self.device)) % places.lengths[other, None]
@@ -216,7 +225,7 @@ class VoiceTraining:
         spectrum, mel, nearer = [], [], []
         for places in self.dev_windows:
             length = torch.full((self.options.batch,), float(self.reference), device=self.device)
-            self._load(self.dev, *places, length)
+            self._load(self.dev, *places, length, torch.zeros_like(places[0]))
             self.starts.zero_()
             with self._autocast():
                 voices = self.decoder.reference(self.heard)
@@ -260,7 +269,7 @@ class VoiceTraining:
         return {
             "kind": KIND,
             "decoder": {"name": "source_filter", **self.decoder_options},
-            "latents": self.latents.shape[1],
+            "latents": self.latents.shape[2],
             "hop": self.hop,
             "speakers": self.train.names,
             **self.about,
@@ -291,33 +300,60 @@ def join_voice(content: str | Path, path: str | Path) -> VQVAE:
 
 
 @torch.inference_mode()
-def pack_latents(coder: Coder, pack: Pack, kind: str) -> tuple[Tensor, float]:
+def pack_latents(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: int = 0) -> tuple[Tensor, float]:
     """Return the latents of all utterances of a pack, as a decoder is conditioned on them.
 
     Args:
         coder: Front end, encoder and codebook.
         pack: The speech.
         kind: One of `conditioning.KINDS`.
+        variants: How many latents each utterance of the training set has: those of its speech as it is, and those of
+            its speech in other voices (`perturbed_latents`).
+        seed: Of the other voices.
 
     Returns:
-        float16 `(samples / hop, dimension)`, end to end as the samples are, on the coder's device; the temperature of
-        soft codes.
+        float16 `(variants, samples / hop, dimension)`, end to end as the samples are, on the coder's device; the
+        temperature of soft codes.
     """
     rows: Tensor | None = None
-    for start, length in zip(pack.starts.tolist(), pack.lengths.tolist(), strict=True):
-        found = coder.latents_of(pack.samples[start : start + length]).T
+    generator = np.random.default_rng(seed)
+    for i, (start, length) in enumerate(zip(pack.starts.tolist(), pack.lengths.tolist(), strict=True)):
+        samples = pack.samples[start : start + length]
+        found = [coder.latents_of(samples).T]
+        for side in range(1, variants):
+            # Smaller and larger speakers in turn.
+            factor = 1 + (-1) ** side * generator.uniform(*PERTURBATION)
+            found.append(perturbed_latents(coder, samples, factor) if pack.sets[i] == "train" else found[0])
         if rows is None:
             size = len(pack.samples) // coder.hop
-            rows = torch.zeros(size, found.shape[1], dtype=torch.float16, device=found.device)
-        rows[start // coder.hop :][: len(found)] = found
+            rows = torch.zeros(variants, size, found[0].shape[1], dtype=torch.float16, device=found[0].device)
+        for side, one in enumerate(found):
+            rows[side, start // coder.hop :][: len(one)] = one
     if rows is None:
         raise ShardError("the pack holds no utterance; make it again")
-    some = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:20000].to(rows.device)].float()
-    temperature = soft_temperature(coder.quantizer, some[some.any(1)])  # rows of zeros fill utterances up
-    for start in range(0, len(rows), 1 << 16):
-        part = rows[start : start + (1 << 16)]
+    some = rows[0, torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))[:20000].to(rows.device)]
+    temperature = soft_temperature(coder.quantizer, some[some.any(1)].float())  # rows of zeros fill utterances up
+    for part in rows.flatten(0, 1).split(1 << 16):
         part.copy_(condition(coder.quantizer, part.float(), kind, temperature))
     return rows, temperature
+
+
+PERTURBATION = (0.06, 0.18)
+"""How much smaller or larger, from least to most, the speakers are whose voices stand for others'."""
+
+
+def perturbed_latents(coder: Coder, samples: np.ndarray, factor: float) -> Tensor:
+    """Return the latents of an utterance as if its speaker were `factor` times as large: `(codes, dimension)`.
+
+    The speech is played slower or faster, which lowers or raises pitch and formants alike, and its latents are moved
+    back to their time. A decoder that has to make the voice of the reference of them learns that they do not tell it.
+    """
+    import soxr
+
+    played = soxr.resample(samples, audio.RATE, round(audio.RATE * factor))
+    found = coder.latents_of(played).float()  # (dimension, codes)
+    codes = -(-len(samples) // coder.hop)
+    return F.interpolate(found[None], size=codes, mode="linear", align_corners=False)[0].T
 
 
 class _Places:

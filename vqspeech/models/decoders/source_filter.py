@@ -23,7 +23,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.models.convnext import ConvNeXt
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.reference import Reference
-from vqspeech.schema import Positive, Range, Width
+from vqspeech.schema import Length, Positive, Range, Width
 from vqspeech.torchaudio_functional import functional
 
 HOP = world.FRAME
@@ -35,10 +35,10 @@ HIGHEST = audio.RATE / 2
 NOISE = 1 << 17
 """Samples of noise after which it repeats (8 s)."""
 UNVOICED = 150.0
-"""F0 (Hz) where a contour is never voiced."""
-_PITCH = 5.0  # log F0 (about 150 Hz) that the network sees as 0
+"""F0 (Hz) where a contour is never voiced, and that the network sees as 0."""
 _PULSES_START, _NOISE_START = -3.0, -5.0  # log gains before anything is learned
-_DILATIONS_CODES, _DILATIONS_FRAMES = (1, 2, 3), (1, 2, 4, 1, 2)
+
+Dilations = Annotated[Sequence[Annotated[int, Range(1, 64)]], Length(0, 64)]
 
 
 class SourceFilter(nn.Module):
@@ -65,10 +65,12 @@ class SourceFilter(nn.Module):
         speakers: int,
         channels: Width = 256,
         window: Annotated[int, Range(1, 999, odd=True)] = 7,
-        bands: Annotated[int, Range(2, 512)] = 80,
+        bands: Annotated[int, Range(2, 512)] = 64,
         voice: Width = 128,
         adapted: Annotated[int, Range(0, 65_536)] = 0,
         expansion: Annotated[int, Range(1, 64)] = 3,
+        code_dilations: Dilations = (),
+        frame_dilations: Dilations = (1, 2, 4, 1, 2, 4, 1, 1),
         conditioning: Literal["codes", "residual", "soft", "continuous"] = "codes",
         temperature: Positive = 1.0,
     ):
@@ -83,11 +85,12 @@ class SourceFilter(nn.Module):
         self.pitch = nn.Linear(4, channels)
         slow, fast = (
             nn.ModuleList(ConvNeXt(channels, window, dilation, voice + adapted, expansion) for dilation in dilations)
-            for dilations in (_DILATIONS_CODES, _DILATIONS_FRAMES)
+            for dilations in (code_dilations, frame_dilations)
         )
         self.slow_blocks, self.blocks = cast(Sequence[ConvNeXt], slow), cast(Sequence[ConvNeXt], fast)
         self.norm = nn.LayerNorm(channels)
         self.output = nn.Linear(channels, 2 * bands)
+        self.unvoiced = nn.Parameter(torch.zeros(bands))  # added to log gains of pulses where the source is unvoiced
         nn.init.zeros_(self.output.weight)
         with torch.no_grad():
             self.output.bias.copy_(torch.tensor([_PULSES_START] * bands + [_NOISE_START] * bands))
@@ -121,13 +124,14 @@ class SourceFilter(nn.Module):
             x = block(x, voices)
         x = x.repeat_interleave(self.upsampling, 2)
         voiced = (pitch > 0).to(pitch.dtype)
-        height = interpolated(pitch) - _PITCH
-        x = x + self.pitch(torch.stack([voiced, height, height.square(), height * voiced], 2)).transpose(1, 2)
+        height = interpolated(pitch) - math.log(UNVOICED)
+        heights = [voiced, voiced * height, voiced * height.square(), height]
+        x = x + self.pitch(torch.stack(heights, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x, voices)
         gains = self.output(self.norm(x.transpose(1, 2))).float().transpose(1, 2)
         pulses, noise = gains.chunk(2, 1)
-        return pulses, noise
+        return pulses + self.unvoiced[:, None] * (1 - voiced.float())[:, None], noise
 
     def sound(self, pulses: Tensor, noise: Tensor, pitch: Tensor, starts: Tensor, formant: float = 1.0) -> Tensor:
         """Return the waveforms `(batch, frames * HOP)` of log gains `(batch, bands, frames)`.
