@@ -87,7 +87,8 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
     # Bounded on both sides: many channels come in, or many samples go out for each.
     size = max(1, int(_BLOCK / max(sound.channels, RATE / sound.rate)))
     for block in sound.decode(first, size):
-        mono = (block if last == math.inf else block[: int(last) - position]).mean(axis=1)
+        with np.errstate(over="ignore", invalid="ignore"):  # told below
+            mono = (block if last == math.inf else block[: int(last) - position]).mean(axis=1)
         position += len(mono)
         peak = float(np.abs(mono).max(initial=0.0))
         if not math.isfinite(peak):

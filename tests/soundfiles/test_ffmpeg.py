@@ -65,6 +65,15 @@ def test_what_is_cut_is_an_error(ending: str, share: float, made):
         audio.waveform(path)
 
 
+@pytest.mark.parametrize("ending", ["mka", "webm", "wv"])
+def test_what_lacks_a_part_is_an_error(ending: str, made):
+    whole = made(ending).read_bytes()
+    path = made(ending).with_name(f"hole.{ending}")
+    path.write_bytes(whole[: len(whole) // 2] + whole[len(whole) * 7 // 10 :])
+    with pytest.raises(AudioError, match=r"breaks off|truncated"):
+        audio.waveform(path)
+
+
 def test_a_name_is_no_option_and_its_ending_does_not_matter(made, monkeypatch: pytest.MonkeyPatch):
     path = made("m4a").with_name("-y.wav")
     path.write_bytes(made("m4a").read_bytes())

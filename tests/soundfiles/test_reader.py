@@ -94,6 +94,13 @@ def test_mp3_that_is_cut(voice, tmp_path: Path):
     assert len(unknown) / RATE == pytest.approx(SECONDS - missing, abs=0.15), "which cannot know that it is cut"
 
 
+def test_mp3_without_a_whole_frame(voice, tmp_path: Path):
+    whole = mp3(tmp_path, voice, "VARIABLE")
+    first = len(whole) - len(without_first_frame(whole))
+    with pytest.raises(AudioError, match="holds no whole frame of sound"):
+        read(tmp_path, whole[: first + 40], "mp3")
+
+
 def test_mp3_of_two_sample_rates(voice, tmp_path: Path):
     first = mp3(tmp_path, voice, "CONSTANT")
     soundfile.write(tmp_path / "other.mp3", voice, 24_000)
@@ -143,6 +150,30 @@ def test_flac_that_is_shorter_than_it_says(voice, tmp_path: Path):
         read(tmp_path, unknown_flac(whole, len(voice) + RATE), "flac")
 
 
+@pytest.mark.parametrize("share", [0.1, 0.4, 0.9])
+def test_flac_that_is_cut(share: float, voice, tmp_path: Path):
+    whole = encoded(tmp_path, voice, "flac")
+    expected = read(tmp_path, whole, "flac")
+    path = tmp_path / "cut.flac"
+    path.write_bytes(whole[: round(share * len(whole))])
+    for read_whole in (audio.info, audio.waveform):
+        with pytest.raises(AudioError, match=r"truncated, the last \d\.\d\d s") as caught:
+            read_whole(path)
+    there = SECONDS - float(re.findall(r"last (\S+) s", str(caught.value))[0])
+    assert there == pytest.approx(share * SECONDS, abs=0.6)
+    end = there - 0.01
+    assert there > 0 and np.array_equal(audio.waveform(path, 0.01, end), expected[160 : round(end * RATE)]), (
+        "what is there"
+    )
+
+
+def test_packets_in_caf_that_are_cut(voice, tmp_path: Path):
+    whole = encoded(tmp_path, voice, "caf", subtype="ALAC_16")
+    assert len(read(tmp_path, whole, "caf")) == len(voice)
+    with pytest.raises(AudioError, match="truncated|not a sound file"):
+        read(tmp_path, whole[:-60], "caf")
+
+
 def test_half_an_ogg(voice, tmp_path: Path):
     for kind in ("VORBIS", "OPUS"):
         whole = encoded(tmp_path, np.tile(voice, 4), "ogg", subtype=kind)
@@ -153,12 +184,27 @@ def test_half_an_ogg(voice, tmp_path: Path):
                 read(tmp_path, whole[:size], "ogg")
 
 
-def test_ogg_that_lost_a_page(voice, tmp_path: Path):
-    whole = encoded(tmp_path, np.tile(voice, 4), "ogg")
+@pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
+def test_ogg_that_lost_a_page(kind: str, voice, tmp_path: Path):
+    whole = encoded(tmp_path, np.tile(voice, 4), "ogg", subtype=kind)
     pages = [page.start() for page in re.finditer(b"OggS", whole)]
     middle = len(pages) // 2
-    with pytest.raises(AudioError, match="missing"):
-        read(tmp_path, whole[: pages[middle]] + whole[pages[middle + 1] :], "ogg")
+    damaged = put(whole, pages[middle] + 99, bytes([whole[pages[middle] + 99] ^ 1]))
+    lost = whole[: pages[middle]] + whole[pages[middle + 1] :]
+    for data in (lost, damaged):
+        with pytest.raises(AudioError, match=r"lacks some of the sound from \d+\.\d\d to \d+\.\d\d s") as caught:
+            read(tmp_path, data, "ogg")
+        begin, end = map(float, re.findall(r"from (\S+) to (\S+) s", str(caught.value))[0])
+        assert 0 < begin < end < 4 * SECONDS
+
+
+def test_ogg_of_a_stream_that_was_joined_late(voice, tmp_path: Path):
+    whole = encoded(tmp_path, np.tile(voice, 4), "ogg")
+    pages = [page.start() for page in re.finditer(b"OggS", whole)]
+    found = read(tmp_path, whole[: pages[2]] + whole[pages[4] :], "ogg")
+    assert 2 * len(voice) < len(found) < 4 * len(voice)
+    with pytest.raises(AudioError, match=r"lacks some of the sound from 0\.00 to 1\.\d\d s"):
+        read(tmp_path, whole[: pages[2] + 50] + whole[pages[3] :], "ogg")
 
 
 def test_oggs_one_after_the_other(voice, tmp_path: Path):
@@ -287,6 +333,17 @@ def test_sphere_counts_its_samples(voice, tmp_path: Path):
     assert len(read(tmp_path, data.replace(b"-i 48000", b"-i 16000"), "sph")) == len(voice)
     with pytest.raises(AudioError, match=r"truncated, the last 1\.50 s"):
         read(tmp_path, data[: 1024 + 48_000], "sph")
+    law = encoded(tmp_path, voice, "sph", format="NIST", subtype="ALAW")
+    with pytest.raises(AudioError, match=r"truncated, the last 1\.50 s"):
+        read(tmp_path, law[: 1024 + 24_000], "sph")
+
+
+@pytest.mark.parametrize("container, kind", [("VOC", "PCM_16"), ("VOC", "ULAW"), ("SVX", "PCM_16")])
+def test_rare_containers_that_are_cut(container: str, kind: str, voice, tmp_path: Path):
+    data = encoded(tmp_path, voice, "sound", format=container, subtype=kind)
+    assert abs(len(read(tmp_path, data, "sound")) - len(voice)) <= 1
+    with pytest.raises(AudioError, match=r"truncated, the last 1\.\d\d s"):
+        read(tmp_path, data[: len(data) // 2], "sound")
 
 
 def test_more_than_four_gigabytes(tmp_path: Path):

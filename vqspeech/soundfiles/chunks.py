@@ -58,14 +58,15 @@ class _Chunks(NamedTuple):
     others: dict[bytes, range]
     fault: str = ""
 
-    def layout(self, prefix: bytes, skip: int = 0, mend: bool = False) -> Layout:
+    def layout(self, prefix: bytes, skip: int = 0, mend: bool = False, unit: int = 1) -> Layout:
         """The layout of a file whose header is to be `prefix`, where it has to be mended at all. `skip` bytes at the
-        head of each chunk are no samples."""
+        head of each chunk are no samples; no less than `unit` bytes are decoded."""
         samples = [range(part.start + skip, part.stop) for part in self.samples]
-        size, promised = sum(map(len, samples)), self.promised - skip * len(samples)
+        size = max(1, sum(map(len, samples)) // unit)  # of less than one, one is made
+        promised = (self.promised - skip * len(samples)) // unit
         mend = mend or not self.right or len(samples) > 1
         streams = [[prefix, *samples]] if mend else []
-        return Layout(streams, max(0.0, promised / size - 1) if size else 0.0, None, self.fault)
+        return Layout(streams, max(0.0, promised / size - 1), None, self.fault)
 
 
 def walk_wave(file: BinaryIO, start: int, end: int) -> Layout | None:
@@ -77,8 +78,9 @@ def walk_wave(file: BinaryIO, start: int, end: int) -> Layout | None:
         return None
     where = found.others[b"fmt "]
     mend = start > 0 or magic == b"BW64" or where.start > found.samples[0].start
-    size = sum(map(len, found.samples))
-    return found.layout(_wave_header(form, read_bytes(file, where.start, len(where)), size), mend=mend)
+    description = read_bytes(file, where.start, len(where))
+    header = _wave_header(form, description, sum(map(len, found.samples)))
+    return found.layout(header, mend=mend, unit=_unit(form, description))
 
 
 def walk_wave64(file: BinaryIO, start: int, end: int) -> Layout | None:
@@ -87,8 +89,9 @@ def walk_wave64(file: BinaryIO, start: int, end: int) -> Layout | None:
     if not found.samples or b"fmt " not in found.others:
         return None
     where = found.others[b"fmt "]
-    header = _wave_header(_RIFF, read_bytes(file, where.start, len(where)), sum(map(len, found.samples)))
-    return found.layout(header, mend=start > 0)
+    description = read_bytes(file, where.start, len(where))
+    header = _wave_header(_RIFF, description, sum(map(len, found.samples)))
+    return found.layout(header, mend=start > 0, unit=_unit(_RIFF, description))
 
 
 def walk_aiff(file: BinaryIO, start: int, end: int) -> Layout | None:
@@ -106,12 +109,17 @@ def walk_aiff(file: BinaryIO, start: int, end: int) -> Layout | None:
 
 
 def walk_caf(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """Return the layout of a CAF file of samples as they are, None for packets."""
+    """Return the layout of a CAF file, None where it has no samples. Packets are left as they are."""
     found = _walk(file, start + 8, end, _CAF, b"data")
     where = found.others.get(b"desc", range(0))
     described = read_bytes(file, where.start, len(where))
-    if not found.samples or described[8:12] not in (b"lpcm", b"ulaw", b"alaw"):
+    if not found.samples or len(described) < 32:
         return None
+    if described[8:12] not in (b"lpcm", b"ulaw", b"alaw"):
+        packets = found.others.get(b"pakt", range(0))
+        told = read_bytes(file, packets.start + 8, 8 if len(packets) >= 24 else 0)
+        frames = int.from_bytes(told, "big")
+        return Layout(frames=frames if 0 < frames < 1 << 62 else None, fault=found.fault)
     size = 4 + sum(len(part) - 4 for part in found.samples)
     header = read_bytes(file, start, 8) + b"desc" + struct.pack(">q", len(where)) + described
     return found.layout(header + b"data" + struct.pack(">qI", size, 0), 4, start > 0)
@@ -180,6 +188,12 @@ def _is_name(name: bytes) -> bool:
 
 def _chunk(form: _Form, name: bytes, content: bytes) -> bytes:
     return name + struct.pack(form.size, len(content)) + content + bytes(len(content) % 2)
+
+
+def _unit(form: _Form, description: bytes) -> int:
+    """Bytes of a block of samples: of compressed kinds, nothing of a part of one is decoded."""
+    [unit] = struct.unpack_from(form.size[0] + "H", description.ljust(14, b"\0"), 12)
+    return max(1, unit)
 
 
 def _wave_header(form: _Form, description: bytes, size: int) -> bytes:

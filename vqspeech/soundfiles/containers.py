@@ -11,8 +11,9 @@ import struct
 from typing import BinaryIO
 
 from vqspeech.soundfiles.chunks import walk_aiff, walk_caf, walk_wave, walk_wave64
-from vqspeech.soundfiles.frames import skip_id3, walk_flac, walk_mpeg, walk_ogg
-from vqspeech.soundfiles.layout import Layout, read_bytes
+from vqspeech.soundfiles.layout import Layout, Part, read_bytes
+from vqspeech.soundfiles.mpeg import skip_id3, walk_mpeg
+from vqspeech.soundfiles.ogg import walk_ogg
 
 _MAGIC = (b"fLaC", b"OggS", b"ID3\x02", b"ID3\x03", b"ID3\x04", b"caff", b".snd", b"riff", b"wvpk", b"#!AM", b"TTA1")
 """First bytes of sound files of other kinds than RIFF and AIFF."""
@@ -46,8 +47,10 @@ def read_layout(path: str | os.PathLike) -> Layout:
             found = _read_au(head, start, end)
         elif head[:7] == b"NIST_1A":
             found = _read_sphere(file, start, end)
+        elif head[:8] == b"Creative":
+            found = _read_voc(file, start, end)
         elif head[:4] == b"fLaC":
-            found = walk_flac(file, start, end)
+            found = _read_flac(file, start, end)
         elif head[:4] == b"OggS":
             found = walk_ogg(file, start, end)
         else:
@@ -64,6 +67,19 @@ def begins_sound(path: str | os.PathLike) -> bool:
         if head[:7] == b"NIST_1A" or head[:4] in _MAGIC or head[4:11] == b"ftypM4A":
             return True
         return head[:1] == b"\xff" and walk_mpeg(file, 0, file.seek(0, os.SEEK_END)) is not None
+
+
+def _read_flac(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """The layout of a FLAC file: its header without the number of samples, which may be unknown or wrong."""
+    head = read_bytes(file, start, 26)
+    if len(head) < 26 or head[4] & 0x7F:
+        return None
+    field = int.from_bytes(head[18:26], "big")
+    frames = field & (1 << 36) - 1
+    if not frames and read_bytes(file, end - 128, 3) == b"TAG":
+        end -= 128
+    parts: list[Part] = [head[:18] + (field - frames).to_bytes(8, "big"), range(start + 26, end)]
+    return Layout([parts], 0.0, frames or None)
 
 
 def _read_au(head: bytes, start: int, end: int) -> Layout | None:
@@ -84,11 +100,25 @@ def _read_sphere(file: BinaryIO, start: int, end: int) -> Layout | None:
     """The layout of a SPHERE file, which libsndfile reads to its end."""
     header = read_bytes(file, start, 1 << 16)
     size = re.match(rb"NIST_1A\s+(\d+)", header)
-    told = dict(re.findall(rb"^(sample_count|channel_count|sample_n_bytes) -i (\d+)", header, re.MULTILINE))
+    told = dict(re.findall(rb"^(sample_count|channel_count|sample_n_bytes) -\S+ (\d+)", header, re.MULTILINE))
     coding = re.search(rb"^sample_coding -s\d+ (\S+)", header, re.MULTILINE)
     if size is None or len(told) < 3 or (coding and coding[1] not in (b"pcm", b"ulaw", b"alaw", b"mu-law")):
         return None
     there, promised = end - start - int(size[1]), 1
+    if there <= 0:
+        return Layout(fault="holds no samples, its header is cut short; copy it again")
     for number in told.values():
         promised *= int(number)
-    return Layout([[range(start, end)]] if start else [], max(0.0, promised / there - 1) if there > 0 else 0.0)
+    return Layout([[range(start, end)]] if start else [], max(0.0, promised / there - 1))
+
+
+def _read_voc(file: BinaryIO, start: int, end: int) -> Layout | None:
+    """The layout of a VOC file, whose samples stand in one block: libsndfile reads no others, ffmpeg does."""
+    at = start + int.from_bytes(read_bytes(file, start + 20, 2), "little")
+    while (head := read_bytes(file, at, 4))[:1] in (b"\5", b"\x08"):  # a text, or more on the format
+        at += 4 + int.from_bytes(head[1:], "little")
+    if head[:1] not in (b"\1", b"\x09"):
+        return None
+    inside = 12 if head[0] == 9 else 2
+    promised, there = int.from_bytes(head[1:], "little") - inside, end - at - 4 - inside
+    return Layout(lack=max(0.0, promised / there - 1) if there > 0 else 0.0)

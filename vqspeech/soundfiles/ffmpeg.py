@@ -33,11 +33,13 @@ _DEMUXERS = (
     (0, b"MPCK", "mpc8"), (0, b"MP+", "mpc"), (0, b".RMF", "rm"), (0, b"ajkg", "shn"), (0, b"\x0b\x77", "ac3"),
     (0, b"\x7f\xfe\x80\x01", "dts"), (0, b"\x00\x00\x01\xba", "mpeg"), (0, b"\xff\xf1", "aac"), (0, b"\xff\xf9", "aac"),
     (0, b"ADIF", "aac"), (8, b"AIFC", "aiff"), (0, b"ID3", "mp3"), (0, b"DSD ", "dsf"),
+    (0, b"Creative", "voc"),
 )  # fmt: skip
 """What ffmpeg is to read a file as, by bytes at an offset."""
 _LOST = re.compile(
     r"ended prematurely|partial file|incomplete frame|moov atom not found|"
-    r"Error during demuxing|Error submitting packet|Decoding error|Error while decoding"
+    r"Error during demuxing|Error submitting packet|Decoding error|Error while decoding|"
+    r"exceeds containing master element|as first byte of an EBML number|packet_obj_size"
 )
 """What it says where something of the sound is missing and it goes on all the same."""
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", re.MULTILINE)
@@ -45,6 +47,8 @@ _STREAM = re.compile(r"^  Stream #0:", re.MULTILINE)
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ROUGH = 0.25
 """Seconds by which the length that a container tells may differ from its sound: encoders fill up and cut."""
+_SLIVER = 0.05
+"""Seconds that may be missing."""
 _BLOCK = 1 << 18
 
 
@@ -125,13 +129,13 @@ def _blocks(
     code, seconds, words = process.wait(), frames / rate, _words(said)
     if code or _LOST.search(words):
         raise AudioError(f"{path}: breaks off or is damaged after {seconds:.2f} s ({_reason(said)}); copy it again")
-    missing = _promised_seconds(path, words, seconds) - seconds
-    if missing > _ROUGH:
+    missing = _missing_seconds(path, words, seconds)
+    if missing:
         raise AudioError(f"{path}: truncated, the last {missing:.2f} s its header promises are missing; copy it again")
 
 
-def _promised_seconds(path: str | os.PathLike, words: str, seconds: float) -> float:
-    """Seconds of sound that the container promises, of which `seconds` are there; 0 where it tells nothing."""
+def _missing_seconds(path: str | os.PathLike, words: str, seconds: float) -> float:
+    """Seconds of sound that the container promises beyond the `seconds` that are there; 0 for slivers of it."""
     size, promised = os.path.getsize(path), 0
     with open(path, "rb") as file:
         head = file.read(1 << 16)
@@ -139,13 +143,15 @@ def _promised_seconds(path: str | os.PathLike, words: str, seconds: float) -> fl
         promised = int.from_bytes(head[4:8], "little") + 8
     elif _ASF_PROPERTIES in head:
         promised = int.from_bytes(head.split(_ASF_PROPERTIES)[1][24:32], "little")
-    if promised > size:
-        return seconds * promised / size
-    duration = _DURATION.search(words)
-    if duration is None or "Estimating duration" in words or len(_STREAM.findall(words)) > 1:
-        return 0.0  # no length of its own, or that of a picture beside the sound
-    hours, minutes, rest = duration.groups()
-    return 3600 * int(hours) + 60 * int(minutes) + float(rest)
+    missing = seconds * max(0.0, promised / size - 1)
+    read = words.partition("\nStream mapping")[0]
+    duration = _DURATION.search(read)
+    # One that is reckoned from the bit rate is no promise, and one of several streams may be that of the pictures.
+    if duration and "Estimating duration" not in words and len(_STREAM.findall(read)) == 1:
+        hours, minutes, rest = duration.groups()
+        lacking = 3600 * int(hours) + 60 * int(minutes) + float(rest) - seconds
+        missing = max(missing, lacking if lacking > _ROUGH else 0.0)
+    return missing if missing > _SLIVER else 0.0
 
 
 def _words(said: BinaryIO) -> str:

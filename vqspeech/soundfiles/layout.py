@@ -16,7 +16,8 @@ class Layout(NamedTuple):
         streams: What to decode, one after the other, each as the pieces of a file; empty for the file as it is.
         lack: What the container promises beyond what is there, as a share of what is there.
         frames: The length that the header promises, where `streams` do not tell it (samples per channel).
-        fault: Why the sound cannot be read whole, with the fix; empty where it can.
+        fault: Why the sound cannot be read whole, with the fix; empty where it can. `{seconds:.2f}` stands for what is
+            there of it.
     """
 
     streams: Sequence[Sequence[Part]] = ()
@@ -79,6 +80,8 @@ class Splice(io.RawIOBase):
 
 
 def read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Return the bytes of a file from `offset` on, at most `size`, fewer at its end."""
+    """Return the bytes of a file from `offset` on, at most `size`, fewer at its end; none before its start."""
+    if offset < 0 or size <= 0:
+        return b""
     file.seek(offset)
     return file.read(size)

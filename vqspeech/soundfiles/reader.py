@@ -1,6 +1,7 @@
 """The samples of a sound file, all of them: by soundfile, else by the program ffmpeg where it is here."""
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ SLIVER = 0.05
 """Seconds that may be missing of what a file promises."""
 _UNKNOWN = 1 << 62
 """Lengths from here on are those of a file that does not know it (frames)."""
+_SHORT = re.compile(r"^\s*(?:BODY|data)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+"""What libsndfile notes of a chunk with samples that is shorter than it promises, where `containers` do not look."""
+_STEP = 1 << 12
+"""Samples that are decoded at once where it matters how many can be: of a piece that breaks off none are given."""
 _LOSSY = ("MP3", "OGG")
 """Formats whose first samples after a seek are not what they would have been: they get a second to settle."""
 
@@ -92,7 +97,7 @@ def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
             yield sound
             return
     if layout.fault:
-        raise AudioError(f"{path}: {layout.fault}")
+        raise AudioError(f"{path}: {layout.fault.format(seconds=0.0)}")
     convert = f"ffmpeg -i {shlex.quote(path)} {shlex.quote(os.path.splitext(path)[0] + '.wav')}"
     if demuxer is None:
         raise AudioError(f"{path}: not a sound file that can be read ({reason}); convert it to WAV: {convert}")
@@ -102,31 +107,59 @@ def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
         raise AudioError(f"{path}: of a kind that only the program ffmpeg reads, which is not here; {fix}")
     with ffmpeg.decode(path, program, demuxer) as decoded:
         _check_rate(path, decoded.rate)
-        yield Sound(decoded.rate, decoded.channels, None, "", partial(_drop, decoded.blocks))
+        yield Sound(decoded.rate, decoded.channels, None, "", partial(_drop, path, decoded, layout.lack))
 
 
 def _read_headers(path: str, file: BinaryIO, layout: Layout) -> Sound:
     streams = layout.streams or [[range(os.path.getsize(path))]]
-    rates, channels, lengths = set(), 0, []
+    rates, channels, lengths, lack = set(), 0, [], layout.lack
     for parts in streams:
         with _Stream(Splice(file, parts)) as stream:
             rates.add(stream.samplerate)
             channels = max(channels, stream.channels)
-            lengths.append(stream.frames)
+            lengths.append(stream.frames if stream.frames < _UNKNOWN else None)
+            short = _SHORT.search(stream.extra_info)
+            if short and not layout.streams:
+                lack = lack or int(short[1]) / max(1, int(short[2])) - 1
+            if layout.frames is not None:
+                lengths = [layout.frames if _has_sample(stream, layout.frames - 1) else None]
     if len(rates) > 1:
         raise AudioError(f"{path}: changes its sample rate within; write it anew by one program")
     rate = rates.pop()
     _check_rate(path, rate)
-    if layout.frames is not None:
-        lengths = [layout.frames]
-    known = [length if length < _UNKNOWN else None for length in lengths]
-    there = None if None in known else sum(lengths)
-    fault, missing = layout.fault, (there or 0) * layout.lack / rate
-    if fault and there:
-        fault = f"breaks off after {there / rate:.2f} s, {fault}"
-    elif missing > SLIVER:
-        fault = f"truncated, the last {missing:.2f} s its header promises are missing; copy it again"
-    return Sound(rate, channels, there, fault, partial(_decode, path, file, streams, known))
+    if layout.frames is not None and lengths == [None]:  # not all there: see how much is
+        count = _count_samples(file, streams[0])
+        lengths, lack = [count], layout.frames / max(1, count) - 1
+    known = [length for length in lengths if length is not None]
+    there = sum(known) if len(known) == len(lengths) else None
+    fault = layout.fault.format(seconds=(there or 0) / rate) or _tell_missing((there or 0) * lack / rate)
+    return Sound(rate, channels, there, fault, partial(_decode, path, file, streams, lengths))
+
+
+def _has_sample(stream: _Stream, index: int) -> bool:
+    try:
+        stream.seek(index)
+        return len(stream.read(1, dtype="float32")) == 1
+    except soundfile.LibsndfileError:
+        return False
+
+
+def _count_samples(file: BinaryIO, parts: Sequence[Part]) -> int:
+    """The samples of a stream that can be decoded."""
+    count = 0
+    try:
+        with _Stream(Splice(file, parts)) as stream:
+            for block in _read_stream(stream, 0, None, _STEP):
+                count += len(block)
+    except soundfile.LibsndfileError:
+        pass
+    return count
+
+
+def _tell_missing(seconds: float) -> str:
+    if seconds <= SLIVER:
+        return ""
+    return f"truncated, the last {seconds:.2f} s its header promises are missing; copy it again"
 
 
 def _check_rate(path: str, rate: int) -> None:
@@ -176,9 +209,13 @@ def _read_stream(stream: _Stream, first: int, length: int | None, size: int) -> 
             yield block[max(0, len(block) - (position - first)) :]
 
 
-def _drop(blocks: Iterator[np.ndarray], first: int, size: int) -> Iterator[np.ndarray]:
-    """The blocks from a sample on."""
-    for block in blocks:
-        if len(block) > first:
-            yield block[first:]
-        first = max(0, first - len(block))
+def _drop(path: str, decoded: ffmpeg.Decoded, lack: float, first: int, size: int) -> Iterator[np.ndarray]:
+    """The blocks that ffmpeg decodes, from a sample on."""
+    done = 0
+    for block in decoded.blocks:
+        done += len(block)
+        if done > first:
+            yield block[max(0, len(block) - (done - first)) :]
+    fault = _tell_missing(done * lack / decoded.rate)
+    if fault:
+        raise AudioError(f"{path}: {fault}")

@@ -1,9 +1,9 @@
-"""Containers made of frames or pages that each tell their own length: MPEG audio, Ogg (RFC 3533), FLAC (RFC 9639)."""
+"""MPEG audio (MP3 and its elders): frames that each tell their own length; a first one may tell their number."""
 
 import struct
 from typing import BinaryIO, NamedTuple
 
-from vqspeech.soundfiles.layout import Layout, Part, read_bytes
+from vqspeech.soundfiles.layout import Layout, read_bytes
 
 _RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Sample rates (Hz) by the version's two bits: MPEG 1, 2, 2.5."""
@@ -19,8 +19,7 @@ _LATER = {
 }
 """Bit rates (kbit/s) by layer, of MPEG 1 and of the later ones."""
 _SEARCH = 1 << 20
-"""Bytes in which the next frame or page is looked for."""
-_CODECS = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"fLaC")
+"""Bytes in which the next frame is looked for."""
 
 
 class _Frame(NamedTuple):
@@ -69,7 +68,7 @@ def walk_mpeg(file: BinaryIO, start: int, end: int, search: bool = False) -> Lay
             count += number is None
             position += frame.size
     if not count:
-        return None
+        return Layout(fault="holds no whole frame of sound; copy it again")
     lack = told / count - 1 if told > count + tellers else 0.0
     if kind[1] != 3:
         return Layout([parts] if len(parts) > 1 or first > start else [], 0.0, count * samples)
@@ -161,55 +160,3 @@ def _frame_that_tells(like: bytes, count: int, size: int) -> bytes:
             told = bytes(head) + bytes(side - 4) + b"Xing" + struct.pack(">III", 3, count, frame.size + size)
             return told + bytes(frame.size - len(told))
     raise AssertionError("the largest frame holds it")
-
-
-def walk_ogg(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """Return the layout of an Ogg file, whose streams may follow each other; None where no page begins there."""
-    links: list[int] = []
-    position, header, speaker, closed, cut = start, False, None, True, False
-    while position < end:
-        head = read_bytes(file, position, 282)
-        if head[:4] != b"OggS" or len(head) < 27:
-            found = read_bytes(file, position, _SEARCH).find(b"OggS", 1)
-            if found < 0:
-                break
-            position += found
-            continue
-        body = position + 27 + head[26]
-        follows = body + sum(head[27 : 27 + head[26]])
-        if read_bytes(file, follows, 4) != b"OggS":  # the last one, or one that is cut and another follows
-            found = read_bytes(file, body, min(follows, end) - body).find(b"OggS")
-            if found >= 0:
-                position = body + found
-                continue
-        if follows > end:
-            break
-        if head[5] & 2:  # the first page of a stream
-            if not header:
-                links.append(position)
-                cut, speaker = cut or not closed, None
-            if speaker is None and read_bytes(file, body, 8).startswith(_CODECS):
-                speaker, closed = head[14:18], False
-        header = bool(head[5] & 2)
-        if head[14:18] == speaker:
-            closed = closed or bool(head[5] & 4)
-        position = follows
-    if not links:
-        return None
-    ends = [*links[1:], end]
-    streams = [[range(*link)] for link in zip(links, ends, strict=True)] if len(links) > 1 or start else []
-    fault = "" if closed and not cut else "its last page does not end the stream; copy it again"
-    return Layout(streams, fault=fault)
-
-
-def walk_flac(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """Return the layout of a FLAC file: its header without the number of samples, which may be unknown or wrong."""
-    head = read_bytes(file, start, 26)
-    if len(head) < 26 or head[4] & 0x7F:
-        return None
-    field = int.from_bytes(head[18:26], "big")
-    frames = field & (1 << 36) - 1
-    if not frames and read_bytes(file, end - 128, 3) == b"TAG":
-        end -= 128
-    parts: list[Part] = [head[:18] + (field - frames).to_bytes(8, "big"), range(start + 26, end)]
-    return Layout([parts], 0.0, frames or None)
