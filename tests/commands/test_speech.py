@@ -74,6 +74,28 @@ def test_encode_skips_bad_files(files: list[str], nj: str, capsys: pytest.Captur
     assert f"2 done, {len(BAD)} skipped" in said
 
 
+def test_recordings_whose_headers_lie(files: list[str], capsys: pytest.CaptureFixture):
+    """One reader serves encode and convert; what it reads is as long as what is there."""
+    whole = Path("a.wav").read_bytes()
+    Path("off.wav").write_bytes(whole[:40] + bytes(4) + whole[44:])
+    soundfile.write("unknown.flac", audio.waveform("a.wav"), audio.RATE)
+    flac = bytearray(Path("unknown.flac").read_bytes())
+    flac[21] &= 0xF0
+    flac[22:26] = bytes(4)
+    Path("unknown.flac").write_bytes(flac)
+    soundfile.write("half.ogg", buzz(4.0, 120), audio.RATE)
+    Path("half.ogg").write_bytes(Path("half.ogg").read_bytes()[:-9000])
+    given = ["a.wav", "off.wav", "unknown.flac", "half.ogg"]
+    assert main(["encode", "--src", *given, "--out", "units"]) == SOME_SKIPPED
+    codes = read_units("units").codes
+    assert sorted(codes) == ["a", "off", "unknown"]
+    assert codes["a"].tolist() == codes["off"].tolist() == codes["unknown"].tolist()
+    assert "skipped half: half.ogg: breaks off after" in capsys.readouterr().err
+    assert main(["convert", "--src", *given, "--speaker", "low", "--out", "said"]) == SOME_SKIPPED
+    assert {len(audio.waveform(path)) for path in Path("said").rglob("*.wav")} == {6400}
+    assert "skipped half: half.ogg: breaks off after" in capsys.readouterr().err
+
+
 def test_encode_of_bad_files_only(files: list[str], capsys: pytest.CaptureFixture):
     assert main(["encode", "--src", "text.wav", "short.wav", "--out", "units"]) == FAILED
     assert "0 done, 2 skipped: text short" in capsys.readouterr().err
