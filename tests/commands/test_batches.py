@@ -199,7 +199,7 @@ def test_outputs_are_seen_to_before_the_work(
         ["adapt", "--src", "a.wav", "--name", "new", "--out", "file/x"],
         *(
             ["adapt", "--src", "a.wav", "--name", name, "--out", "x"]
-            for name in ("..", ".", "", "a/b", "a\x1b[2J", "high")
+            for name in ("..", ".", "", "a/b", "a\x1b[2J", "high", "n" * 101)
         ),
         ["adapt", "--src", "a.wav", "--name", "new", "--out", "a.wav"],
         ["export", "--out", "folder/x.safetensors", "--about", "folder/x.md"],
@@ -212,6 +212,7 @@ def test_outputs_are_seen_to_before_the_work(
         ["reconstruct", "--src", "a.wav", "--speaker", "low", "--out", "x.flac"],
         ["dump", "data", "--out", "file"],
         ["prepare", "folder", "--corpus", ".", "--out", "folder"],
+        ["prepare", "mini", "--corpus", "file", "--out", "d"],
         ["split", "data", "--out", "file"],
         ["train", "--conf", "mini_world", "--train", "t", "--dev", "d", "--out", "file"],
         ["score", "units", "--units", "u", "--data", "d", "--out", "a.wav"],

@@ -9,7 +9,7 @@ import importlib
 from types import ModuleType
 
 from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_data
+from vqspeech.commands.outputs import output_data, output_folder
 
 CORPORA = {
     "vctk": "VCTK 0.80 or 0.92, told apart by looking",
@@ -50,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         options["subsets"] = args.subset
     if args.corpus_name == "timit":
         options["sa"] = not args.no_sa
+    if args.corpus_name == "mini":
+        output_folder(args.corpus)
     data, account = corpus_module(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
     data.write(args.out)
     print(account.summary())

@@ -5,6 +5,7 @@ codebook stay as they are, and so do the other voices.
 """
 
 import math
+import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -30,6 +31,8 @@ from vqspeech.models.voice import with_voice
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.pitch import pitch_statistics
 
+LONGEST_NAME = 100
+"""Bytes of the name of a voice, at most."""
 SHORTEST = 10.0
 """Seconds of recordings that a voice takes at least."""
 PART = 15.0
@@ -62,6 +65,8 @@ def check_name(name: str) -> None:
     """Raise `SpeakerError` where a voice cannot be called `name`."""
     if not is_id(name):
         raise SpeakerError(f"{name!r} is no name of a voice; use one without blanks and slashes")
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise SpeakerError(f"the name of a voice becomes part of file names; use at most {LONGEST_NAME} bytes")
 
 
 def recordings_of(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir:
