@@ -62,7 +62,9 @@ def test_mel_energies_are_librosas():
     ours = front.static(front.spectra(waveforms(samples)), front.filters)[0].numpy()
     spectrum = librosa.stft(np.pad(wave, 176), n_fft=512, hop_length=160, win_length=400, window="hann", center=False)
     filters = librosa.filters.mel(sr=16000, n_fft=512, n_mels=40, fmin=20, fmax=8000)
-    floor = 10 ** (-64 / 10) * np.sum(np.asarray(scipy.signal.get_window("hann", 400)) ** 2)  # 38 dB below speech at -26
+    floor = 10 ** (-64 / 10) * np.sum(
+        np.asarray(scipy.signal.get_window("hann", 400)) ** 2
+    )  # 38 dB below speech at -26
     np.testing.assert_allclose(ours, np.log(filters @ (np.abs(spectrum) ** 2 + floor)), atol=2e-3)
 
 
