@@ -39,3 +39,21 @@ def test_interval_holds_the_value_of_extremes(pairs):
     found = ratio(parts, wholes, draws=200)
     ratios = [part / whole for part, whole in pairs]
     assert min(ratios) - 1e-9 <= found.low <= found.high <= max(ratios) + 1e-9
+
+
+def test_sources_and_targets_are_redrawn_each_by_itself():
+    """Against loops: items count as often as their source and their target are drawn; the spread of neither is lost."""
+    generator = np.random.default_rng(0)
+    sources, targets = (generator.normal(0, deviation, 8) for deviation in (1.0, 0.5))
+    groups = [(f"s{i}", f"t{j}") for i in range(8) for j in range(8)]
+    values = [sources[i] + targets[j] for i in range(8) for j in range(8)]
+    found = ratio(values, groups=groups, draws=4000)
+    assert found.value == pytest.approx(np.mean(values)) and found.n == 64
+    redrawn = []
+    for _ in range(4000):
+        drawn = generator.integers(8, size=8), generator.integers(8, size=8)
+        redrawn.append(np.mean([sources[i] + targets[j] for i in drawn[0] for j in drawn[1]]))
+    assert [found.low, found.high] == pytest.approx(np.percentile(redrawn, [2.5, 97.5]), abs=0.06)
+    by_source = ratio(values, groups=[one for one, _ in groups], draws=4000)
+    assert found.high - found.low > by_source.high - by_source.low, "targets vary too"
+    assert np.isnan(ratio(values[:8], groups=groups[:8]).low), "of one source nothing is known of sources"

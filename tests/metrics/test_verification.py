@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqspeech.metrics.verification import equal_error_rate, estimated_rate
+from vqspeech.metrics.verification import equal_error_rate, estimated_rate, rate_beside_recordings
 
 SCORES = st.lists(st.integers(-5, 5), min_size=1, max_size=12).map(lambda some: np.array(some, dtype=float))
 
@@ -69,3 +69,19 @@ def test_interval_over_groups():
     assert alone.value == 0 and np.isnan(alone.low), "one utterance has no interval"
     sure = estimated_rate([1.0, 2.0], [[0.0], [0.5]], ["u", "v"])
     assert (sure.value, sure.low, sure.high) == (0, 0, 0)
+
+
+def test_recordings_beside_conversions():
+    groups = [(f"s{i % 5}", f"t{i % 4}") for i in range(20)]
+    speakers = [f"t{i % 4}" for i in range(12)]
+    generator = np.random.default_rng(0)
+    alike, apart = generator.normal(0, 1, 20), generator.normal(-9, 1, 20)
+    real = generator.normal(0, 1, 12)
+    near, far = (rate_beside_recordings(real, speakers, some, groups) for some in (alike, apart))
+    assert near.value == pytest.approx(equal_error_rate(real, alike)) and near.low <= near.value <= near.high
+    assert far.value == 0 and (far.low, far.high) == (0, 0) and far.n == 20
+    plain = rate_beside_recordings(real, speakers, alike, [one for one, _ in groups])
+    assert plain.value == near.value and np.isfinite([plain.low, plain.high]).all()
+    crossed = estimated_rate(alike, [[value - 3, value - 1] for value in alike], groups)
+    assert crossed.value == pytest.approx(equal_error_rate(alike, np.r_[alike - 3, alike - 1]), abs=1e-9)
+    assert 0 <= crossed.low <= crossed.high <= 1

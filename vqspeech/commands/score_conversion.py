@@ -1,12 +1,33 @@
-"""Judge voice conversion: intelligibility, voice, quality, pitch."""
+"""Judge voice conversion: intelligibility, voice, quality, pitch.
+
+Conversions that there are, of one system or of several (--converted NAME=DIR …), or those that --like makes: of
+utterances of --data to speakers of --targets-data whom the model has never heard, told by so many seconds of them.
+"""
 
 import argparse
+import math
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 
+from vqspeech.commands.models import add_model_argument, model_of, model_path
 from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir, combine
+from vqspeech.errors import ConfigError
+from vqspeech.jobs import Skipped
 from vqspeech.metrics import conversion, judges, report, scores
+from vqspeech.metrics.zero_shot import (
+    Plan,
+    convert_plan,
+    convert_to_named,
+    copy_synthesis,
+    plan_conversions,
+    resynthesise,
+)
+from vqspeech.models.vqvae import VQVAE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,11 +35,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", required=True, nargs="+", metavar="DATA", help="data directories of the source utterances, with text"
     )
-    parser.add_argument("--converted", required=True, metavar="DIR", help="conversions, DIR/TARGET/UTTERANCE.wav")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "--converted", nargs="+", metavar="[ROW=]DIR", help="conversions, DIR/TARGET/UTTERANCE.wav; several by row"
+    )
+    given.add_argument(
+        "--like", nargs="+", type=positive_seconds, metavar="SECONDS", help="make conversions, to voices told by so "
+        "many seconds of recordings of each target; a row each, beside the source's own voice and WORLD copy synthesis"
+    )  # fmt: skip
     parser.add_argument("--targets-data", required=True, metavar="DATA", help="recordings of the target speakers")
     parser.add_argument(
-        "--reconstructed", metavar="DIR", help="reconstructions, of these or others of --data: DIR/UTTERANCE.wav"
+        "--reconstructed", nargs="+", metavar="[ROW=]DIR", help="reconstructions, of these or others of --data: "
+        "DIR/UTTERANCE.wav; several by row"
+    )  # fmt: skip
+    add_model_argument(parser)
+    parser.add_argument(
+        "--beside", nargs="+", default=[], metavar="MODEL", help="with --like: other models, to those of the targets "
+        "that they know by name, a row each"
+    )  # fmt: skip
+    parser.add_argument(
+        "--each", type=positive, default=2, metavar="N", help="with --like: targets of a source (default: %(default)s)"
     )
+    parser.add_argument(
+        "--per-speaker", type=positive, default=2, metavar="N", help="with --like: source utterances of each speaker "
+        "(default: %(default)s)"
+    )  # fmt: skip
+    parser.add_argument("--audio", metavar="DIR", help="with --like: keep the conversions in this folder")
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
     )
@@ -44,15 +86,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the sections, prints their tables; exit status 3 where clips were skipped."""
     make_judges = partial(judges.judges, args.asr, args.verifier, args.rater)
-    found = conversion.scored(
-        combine([DataDir.read(path) for path in args.data]),
-        args.converted,
-        DataDir.read(args.targets_data),
-        args.reconstructed,
-        enrol=args.enrol,
-        nj=args.nj,
-        make_judges=make_judges,
-    )
+    sources, targets = combine([DataDir.read(path) for path in args.data]), DataDir.read(args.targets_data)
+    with ExitStack() as stack:
+        converted, copies, skipped = _rows(args.converted), _rows(args.reconstructed), Skipped()
+        if args.like:
+            make_judges()  # before the work: a missing package would end it
+            folder = Path(args.audio or stack.enter_context(tempfile.TemporaryDirectory()))
+            plan = plan_conversions(sources, targets, args.each, max(args.like), args.per_speaker)
+            converted, more = _make(args, plan, sources, folder, skipped)
+            copies, sources, targets = copies | more, sources.subset(speakers=plan.sources.speakers), plan.judged
+        found = conversion.scored(
+            sources, converted, targets, copies, enrol=args.enrol, nj=args.nj, make_judges=make_judges
+        )
     second = f"{args.section}: pitch and spectrum"
     packages = make_judges().packages
     scores.add_rows(
@@ -64,4 +109,45 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     sections = scores.read(args.out)["sections"]
     print(f"{report.table(sections[args.section]['rows'])}\n\n{report.table(sections[second]['rows'])}")
+    found.skipped.reasons.update(skipped.reasons)
     return found.skipped.status(len(found.details))
+
+
+def _make(
+    args: argparse.Namespace, plan: Plan, data: DataDir, folder: Path, skipped: Skipped
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Make what `--like` asks for; the folders of conversions, and of the sources said again, by row."""
+    model = model_of(args)
+    model.voice_hash()  # before the work: it must take voices from recordings
+    converted, copies = {}, {"WORLD copy synthesis": folder / "world", "own voice": folder / "own"}
+    for seconds in args.like:
+        converted[f"like {seconds:g} s"] = folder / f"like-{seconds:g}"
+        convert_plan(model, plan, seconds, converted[f"like {seconds:g} s"], skipped)
+    for name in args.beside:
+        beside = VQVAE.from_pretrained(model_path(name))
+        row = Path(name).stem
+        if convert_to_named(beside, plan, folder / f"named-{row}", skipped):
+            converted[f"{row}, its voices"] = folder / f"named-{row}"
+    copy_synthesis(plan, copies["WORLD copy synthesis"], skipped)
+    resynthesise(model, plan, data, copies["own voice"], skipped)
+    return {row: str(path) for row, path in converted.items()}, {row: str(path) for row, path in copies.items()}
+
+
+def _rows(given: Sequence[str] | None) -> dict[str, str]:
+    """The folders of `[ROW=]DIR` by row. Raises `ConfigError` where two have one row."""
+    rows: dict[str, str] = {}
+    for one in given or []:
+        row, found, path = one.partition("=")
+        row, path = (row, path) if found else ("", one)
+        if row in rows:
+            raise ConfigError(f"{one}: two folders of the row '{row}'; name each as ROW=DIR")
+        rows[row] = path
+    return rows
+
+
+def positive_seconds(text: str) -> float:
+    """Seconds from a command line, at least one."""
+    value = float(text)
+    if not 1 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} s tell no voice; give at least 1")
+    return value

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+Group = str | tuple[str, str]
+"""What items share that depend on each other: a name, or a source speaker and a target speaker."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -30,7 +33,7 @@ class Estimate:
 def ratio(
     parts: Sequence[float] | np.ndarray,
     wholes: Sequence[float] | np.ndarray | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[Group] | None = None,
     draws: int = 1000,
     confidence: float = 0.95,
     seed: int = 0,
@@ -39,7 +42,9 @@ def ratio(
 
     Word error rate: `parts` are the errors, `wholes` the reference words of each utterance. Items that depend on each
     other (one sentence converted to many voices) share a name in `groups`, and whole groups are redrawn; `n` still
-    counts items. The interval is nan where there are fewer than two groups.
+    counts items. Where groups are pairs (source speaker, target speaker), both are redrawn, each by itself, and an item
+    counts as often as the product says (Owen 2007, "The pigeonhole bootstrap"). The interval is nan where there are
+    fewer than two groups, or sources, or targets.
     """
     top = np.asarray(parts, dtype=np.float64)
     bottom = np.ones(len(top)) if wholes is None else np.asarray(wholes, dtype=np.float64)
@@ -47,6 +52,8 @@ def ratio(
     if n == 0 or bottom.sum() == 0:
         return Estimate(math.nan, math.nan, math.nan, n)
     value = float(top.sum() / bottom.sum())
+    if groups is not None and isinstance(groups[0], tuple):
+        return _crossed_ratio(top, bottom, groups, draws, confidence, seed)
     if groups is not None:
         _, place = np.unique(np.asarray(groups), return_inverse=True)
         top, bottom = np.bincount(place, top), np.bincount(place, bottom)
@@ -58,6 +65,33 @@ def ratio(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(redrawn[np.isfinite(redrawn)], [tail, 100 - tail])
     return Estimate(value, float(low), float(high), n)
+
+
+def _crossed_ratio(
+    top: np.ndarray, bottom: np.ndarray, groups: Sequence[Group], draws: int, confidence: float, seed: int
+) -> Estimate:
+    value = float(top.sum() / bottom.sum())
+    weights = crossed_weights(groups, draws, seed)
+    if weights is None:
+        return Estimate(value, math.nan, math.nan, len(top))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        redrawn = (weights @ top) / (weights @ bottom)
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(redrawn[np.isfinite(redrawn)], [tail, 100 - tail])
+    return Estimate(value, float(low), float(high), len(top))
+
+
+def crossed_weights(groups: Sequence[Group], draws: int, seed: int = 0) -> np.ndarray | None:
+    """Return how often each item of groups (source, target) occurs where both are redrawn: float64 `(draws, items)`.
+
+    None where there are fewer than two sources or targets."""
+    random, weights = np.random.default_rng(seed), np.ones((draws, len(groups)))
+    for side in (0, 1):
+        names, place = np.unique([group[side] for group in groups], return_inverse=True)
+        if len(names) < 2:
+            return None
+        weights *= random.multinomial(len(names), np.full(len(names), 1 / len(names)), size=draws)[:, place]
+    return weights
 
 
 def statistic(

@@ -32,6 +32,13 @@ class Clip:
     start: float = 0.0
     end: float | None = None
     recording: Utterance | None = None
+    kind: str = ""
+    """What the row is of: `CONVERSION`, `RECONSTRUCTION`, or where it is empty the row itself."""
+
+    @property
+    def sort(self) -> str:
+        """What kind of clip it is, whatever its row is called."""
+        return self.kind or self.row
 
     @property
     def name(self) -> str:
@@ -55,15 +62,15 @@ def judgement(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
     """What the judges say of a clip. Raises `AudioError` where it cannot be read or is silent."""
     judges = make_judges()
     recorded = wave = audio.waveform(clip.path, clip.start, clip.end)
-    if clip.row == MULAW:
+    if clip.sort == MULAW:
         wave = audio.linear(audio.mulaw(wave))
     embedding, pitch = judges.verifier.embedding(wave), world.log_f0(wave)
-    if clip.row == TARGETS:
+    if clip.sort == TARGETS:
         return Judgement(clip, embedding, pitch)
     distance = None
     if clip.recording is not None:
         recorded = audio.waveform(clip.recording.path, clip.recording.start, clip.recording.end)
-    if clip.row in (MULAW, RECONSTRUCTION):
+    if clip.sort in (MULAW, RECONSTRUCTION):
         distance = mcd.aligned_distance(recorded, wave)
     heard, quality = judges.recogniser.transcribe(wave), judges.rater.rating(wave)
     return Judgement(clip, embedding, pitch, heard, quality, distance)
@@ -74,17 +81,22 @@ def of_recording(row: str, utterance: Utterance) -> Clip:
     return Clip(row, utterance.id, utterance.path, utterance.speaker, utterance.start, utterance.end)
 
 
-def reconstructions(folder: str | os.PathLike, sources: DataDir) -> list[Clip]:
-    """The clips `folder`/UTTERANCE.wav of source utterances. Raises `CorpusError` where there are none."""
+def reconstructions(folder: str | os.PathLike, sources: DataDir, row: str = RECONSTRUCTION) -> list[Clip]:
+    """The clips `folder`/UTTERANCE.wav of source utterances, of a `row` of the table.
+
+    Raises `CorpusError` where there are none."""
     paths = sorted(path for path in Path(folder).glob("*.wav") if path.stem in sources)
     if not paths:
         raise CorpusError(f"{folder}: no reconstructions (UTTERANCE.wav) of these utterances; check --data")
     named = [(path, sources[path.stem]) for path in paths]
-    return [Clip(RECONSTRUCTION, one.id, str(path), one.speaker, recording=one) for path, one in named]
+    return [Clip(row, one.id, str(path), one.speaker, recording=one, kind=RECONSTRUCTION) for path, one in named]
 
 
-def conversions(folder: str | os.PathLike, sources: DataDir, targets: DataDir) -> tuple[list[Clip], dict[str, str]]:
-    """The clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's, and why (by path) others are left out.
+def conversions(
+    folder: str | os.PathLike, sources: DataDir, targets: DataDir, row: str = CONVERSION
+) -> tuple[list[Clip], dict[str, str]]:
+    """The clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's, of a `row` of the table, and why (by
+    path) others are left out.
 
     Raises `CorpusError` where there are none, and `SpeakerError` where a TARGET has no recordings.
     """
@@ -95,7 +107,7 @@ def conversions(folder: str | os.PathLike, sources: DataDir, targets: DataDir) -
         if path.stem in sources and sources[path.stem].speaker == path.parent.name:
             continue  # to the speaker's own voice: that is reconstruction
         if path.stem in sources:
-            clips.append(Clip(CONVERSION, path.stem, str(path), path.parent.name))
+            clips.append(Clip(row, path.stem, str(path), path.parent.name, kind=CONVERSION))
         else:
             left_out[str(path)] = f"no source utterance '{path.stem}' in the data directory"
     if not clips:

@@ -5,7 +5,7 @@ utterances, because one sentence converted to ten voices is not ten independent 
 """
 
 import os
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ from vqspeech.metrics.clips import (
     reconstructions,
 )
 from vqspeech.metrics.judges import Judges, judges
-from vqspeech.metrics.verification import estimated_rate
+from vqspeech.metrics.verification import estimated_rate, rate_beside_recordings
 
 SPOKEN = ("similarity to target", "similarity to source", "target is nearest", "nearer to target than source")
 SUNG = (
@@ -37,6 +37,9 @@ SUNG = (
     "F0 correlation with the source", "voicing as in the source", "mel-cepstral distance (dB)",
 )  # fmt: skip
 """The columns of the second table."""
+BESIDE = "EER beside recordings"
+FEWEST_SPEAKERS = 10
+"""Source speakers from which on intervals redraw speakers; of fewer they redraw utterances."""
 
 
 class Scored(NamedTuple):
@@ -53,9 +56,9 @@ class Scored(NamedTuple):
 
 def scored(
     sources: DataDir,
-    converted: str | os.PathLike,
+    converted: str | os.PathLike | Mapping[str, str | os.PathLike],
     targets: DataDir,
-    reconstructed: str | os.PathLike | None = None,
+    reconstructed: str | os.PathLike | Mapping[str, str | os.PathLike] | None = None,
     enrol: int = 10,
     nj: int = 1,
     make_judges: Callable[[], Judges] = judges,
@@ -63,17 +66,20 @@ def scored(
     """The score of the conversions in a folder.
 
     `sources` hold the utterances that were converted or reconstructed, with their texts as far as known; `converted`
-    and `reconstructed` are folders of TARGET/UTTERANCE.wav and UTTERANCE.wav. A voice is the mean embedding of up to
+    and `reconstructed` are folders of TARGET/UTTERANCE.wav and UTTERANCE.wav, or several by the names of their rows. A
+    voice is the mean embedding of up to
     `enrol` recordings. With `nj` > 1, `make_judges` must pickle.
     Raises `CorpusError`, `SpeakerError`, `MissingExtra`.
     """
     by = make_judges()  # before the work: a missing package is no fault of the clips
-    clips, left_out = conversions(converted, sources, targets)
-    skipped = jobs.Skipped()
-    for path, reason in left_out.items():
-        skipped.add(path, reason)
-    if reconstructed is not None:
-        clips += reconstructions(reconstructed, sources)
+    clips, skipped = [], jobs.Skipped()
+    for name, folder in _named(converted, CONVERSION).items():
+        found, left_out = conversions(folder, sources, targets, name)
+        clips += found
+        for path, reason in left_out.items():
+            skipped.add(path, reason)
+    for name, folder in _named(reconstructed, RECONSTRUCTION).items():
+        clips += reconstructions(folder, sources, name)
     used = sorted({clip.source for clip in clips})
     for row in (RECORDINGS, MULAW):
         clips += [of_recording(row, sources[name]) for name in used]
@@ -94,11 +100,23 @@ def scored(
     return Scored(rows, table.notes(by, enrol), pitch_rows, table.pitch_notes(), table.details(), skipped)
 
 
+def _named(
+    folders: str | os.PathLike | Mapping[str, str | os.PathLike] | None, name: str
+) -> Mapping[str, str | os.PathLike]:
+    if folders is None:
+        return {}
+    if isinstance(folders, Mapping) and (taken := {RECORDINGS, MULAW, TARGETS} & set(folders)):
+        raise CorpusError(f"a row cannot be called '{taken.pop()}', which is one of recordings; choose another name")
+    return {row or name: folder for row, folder in folders.items()} if isinstance(folders, Mapping) else {name: folders}
+
+
 class _Table:
     """The judgements put together: voices first, then figures of each clip, then a row of all clips of a kind."""
 
     def __init__(self, sources: DataDir, targets: DataDir, judged: Sequence[Judgement]):
         self.sources = sources
+        speakers = {sources[one.clip.source].speaker for one in judged if one.clip.sort == CONVERSION}
+        self.crossed = len(speakers) >= FEWEST_SPEAKERS
         self.natural = {one.clip.source: one for one in judged if one.clip.row == RECORDINGS}
         self.recordings: dict[str, dict[str, Judgement]] = {}
         for one in judged:
@@ -112,8 +130,13 @@ class _Table:
         # Further recordings of source speakers are there for the voices of the sources, not to be judged.
         self.judged = [one for one in judged if one.clip.row != TARGETS or one.clip.speaker in self.voices]
         self.figures = [self._figures(one) for one in self.judged]
-        if not any(one.clip.row == CONVERSION for one in judged):
+        if not any(one.clip.sort == CONVERSION for one in judged):
             raise CorpusError("not one conversion could be judged; the reasons are above")
+
+    @property
+    def systems(self) -> list[str]:
+        """The rows of conversions, in order."""
+        return list(dict.fromkeys(one.clip.row for one in self.judged if one.clip.sort == CONVERSION))
 
     def others(self, name: str, without: str) -> list[Judgement]:
         """The recordings of a speaker but for one utterance."""
@@ -128,24 +151,30 @@ class _Table:
         """All that is said of one clip, by column; `claim` and `impostors` are the scores of its trials."""
         clip = one.clip
         found: dict[str, Any] = {"row": clip.row, "utterance": clip.source, "target": clip.speaker}
+        found["group"] = clip.source
+        if self.crossed and clip.row != TARGETS:
+            speakers = (self.sources[clip.source].speaker, clip.speaker)
+            found["group"] = speakers if clip.sort == CONVERSION else speakers[0]
+        elif self.crossed:
+            found["group"] = clip.speaker
         own = None
         if clip.row != TARGETS:
             source = self.sources[clip.source]
             own = self.voice(source.speaker, clip.source)
             found |= {"heard": one.heard, "text": source.text, "DNSMOS": one.quality}
             found["similarity to source"] = None if own is None else speaker.cosine(one.embedding, own)
-        claimed = self.voices.get(clip.speaker) if clip.row == CONVERSION else self.voice(clip.speaker, clip.source)
+        claimed = self.voices.get(clip.speaker) if clip.sort == CONVERSION else self.voice(clip.speaker, clip.source)
         if claimed is not None:
             among = {**self.voices, clip.speaker: claimed}
             found["claim"] = speaker.cosine(one.embedding, claimed)
             found["heard voice"] = speaker.nearest(one.embedding, among)
             found["target is nearest"] = float(found["heard voice"] == clip.speaker)
             impostors = {name: voice for name, voice in among.items() if name != clip.speaker}
-            if clip.row == CONVERSION and own is not None:
+            if clip.sort == CONVERSION and own is not None:
                 impostors[source.speaker] = own
                 found["nearer to target than source"] = float(found["claim"] > speaker.cosine(one.embedding, own))
             found["impostors"] = [speaker.cosine(one.embedding, voice) for voice in impostors.values()]
-            if clip.row in (CONVERSION, TARGETS):
+            if clip.sort in (CONVERSION, TARGETS):
                 found["similarity to target"] = found["claim"]
         return found | self._sung(one)
 
@@ -182,37 +211,50 @@ class _Table:
         row |= {column: _mean(some, column) for column in SPOKEN}
         claims = [item for item in some if item.get("impostors")]
         row["EER"] = (
-            estimated_rate(*([item[key] for item in claims] for key in ("claim", "impostors", "utterance")))
+            estimated_rate(*([item[key] for item in claims] for key in ("claim", "impostors", "group")))
             if claims
             else None
         )
+        real = [item for item in self.figures if item["row"] == TARGETS and item.get("claim") is not None]
+        row[BESIDE] = (
+            rate_beside_recordings(
+                [item["claim"] for item in real], [item["target"] for item in real],
+                [item["claim"] for item in claims], [item["group"] for item in claims],
+            )
+            if real and claims and name in self.systems
+            else None
+        )  # fmt: skip
         row["DNSMOS"] = _mean(some, "DNSMOS")
         return row, {"row": label or name} | {column: _mean(some, column) for column in SUNG}
 
     def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         """The rows of both tables."""
-        of = {name: {one.clip.source for one in self.judged if one.clip.row == name} for name in
+        of = {name: {one.clip.source for one in self.judged if one.clip.sort == name} for name in
               (CONVERSION, RECONSTRUCTION)}  # fmt: skip
         pairs = [self.row(name, among=of[CONVERSION]) for name in (RECORDINGS, MULAW)]
         if of[RECONSTRUCTION] - of[CONVERSION]:  # other utterances: they need a baseline of their own
             pairs.append(self.row(RECORDINGS, "recordings of the reconstructed", of[RECONSTRUCTION]))
-        pairs += [self.row(name) for name in (RECONSTRUCTION, CONVERSION, TARGETS)]
+        copies = list(dict.fromkeys(one.clip.row for one in self.judged if one.clip.sort == RECONSTRUCTION))
+        pairs += [self.row(name) for name in (*copies, *self.systems, TARGETS)]
         rows, pitch_rows = zip(*(pair for pair in pairs if pair[0]), strict=True)
         return list(rows), list(pitch_rows)
 
     def details(self) -> list[dict[str, Any]]:
         """What is said of each clip that was listened to."""
         heard = [one for one in self.figures if "heard" in one]
-        return [{key: value for key, value in one.items() if key not in ("claim", "impostors")} for one in heard]
+        return [
+            {key: value for key, value in one.items() if key not in ("claim", "impostors", "group")} for one in heard
+        ]
 
     def notes(self, by: Judges, enrol: int) -> list[str]:
         """How the first table was measured."""
-        converted = [one.clip for one in self.judged if one.clip.row == CONVERSION]
+        converted = [one.clip for one in self.judged if one.clip.sort == CONVERSION]
+        redrawn = "source speakers and target speakers" if self.crossed else "source utterances"
         speakers = {self.sources[clip.source].speaker for clip in converted}
         return [
             f"{len(converted)} conversions of {len({clip.source for clip in converted})} source utterances of "
-            f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw source "
-            "utterances",
+            f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw "
+            f"{redrawn}",
             f"CER, WER: {by.recogniser.name} against the transcript, or (to ASR of source) against what it hears "
             "in the source recording; lower case, numbers in words, no punctuation",
             f"similarity: cosine, {by.verifier.name}, to the mean of up to {enrol} other recordings of the "
@@ -220,6 +262,8 @@ class _Table:
             "reconstruction is its own speaker",
             "EER: equal error rate of telling, by that cosine, clips that claim their target's voice from the same "
             "clips claiming each other one (the source's too); 0.5 is chance",
+            f"{BESIDE}: of telling recordings of the targets from conversions to them, by the same cosine; the nearer "
+            "to 0.5, the more alike they are",
             f"DNSMOS: {by.rater.name}",
         ]
 
@@ -238,11 +282,11 @@ class _Table:
 
 def _mean(items: Sequence[dict[str, Any]], column: str) -> Estimate | None:
     known = [item for item in items if item.get(column) is not None]
-    return ratio([item[column] for item in known], groups=[item["utterance"] for item in known]) if known else None
+    return ratio([item[column] for item in known], groups=[item["group"] for item in known]) if known else None
 
 
 def _rate(rate: Callable[..., Estimate], items: Sequence[dict[str, Any]], references: Sequence[str]) -> Estimate | None:
     if not items:
         return None
-    found = rate([item["heard"] for item in items], references, [item["utterance"] for item in items])
+    found = rate([item["heard"] for item in items], references, [item["group"] for item in items])
     return found if found.n else None

@@ -12,7 +12,7 @@ import numpy as np
 
 from vqspeech import extras
 from vqspeech.data.text import normalised
-from vqspeech.metrics.bootstrap import Estimate, ratio
+from vqspeech.metrics.bootstrap import Estimate, Group, ratio
 
 
 class Recogniser(Protocol):
@@ -51,7 +51,7 @@ class Moonshine:
         return " ".join(line.text.strip() for line in lines)
 
 
-def cer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[str] | None = None) -> Estimate:
+def cer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[Group] | None = None) -> Estimate:
     """Character error rate, (substitutions + deletions + insertions) / reference characters, both texts normalised.
 
     Pairs whose reference has no words are left out of `n`; `groups` as in `bootstrap.ratio`. Raises `MissingExtra`
@@ -60,7 +60,7 @@ def cer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[s
     return _rate("process_characters", hypotheses, references, groups)
 
 
-def wer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[str] | None = None) -> Estimate:
+def wer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[Group] | None = None) -> Estimate:
     """Word error rate, (substitutions + deletions + insertions) / reference words, both texts normalised.
 
     Pairs whose reference has no words are left out of `n`; `groups` as in `bootstrap.ratio`. Raises `MissingExtra`
@@ -69,10 +69,12 @@ def wer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[s
     return _rate("process_words", hypotheses, references, groups)
 
 
-def _rate(process: str, hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[str] | None) -> Estimate:
+def _rate(
+    process: str, hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[Group] | None
+) -> Estimate:
     count = getattr(extras.module("jiwer", "eval"), process)
     errors, lengths, kept = [], [], []
-    names = groups if groups is not None else [str(i) for i in range(len(references))]
+    names: Sequence[Group] = groups if groups is not None else [str(i) for i in range(len(references))]
     for hypothesis, reference, group in zip(hypotheses, references, names, strict=True):
         reference = normalised(reference)
         if reference:

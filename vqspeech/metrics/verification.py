@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vqspeech.metrics.bootstrap import Estimate, statistic
+from vqspeech.metrics.bootstrap import Estimate, Group, statistic
 
 
 def equal_error_rate(
@@ -46,12 +46,67 @@ def equal_error_rate(
     return float(refused[after - 1] + share * (refused[after] - refused[after - 1]))
 
 
-def estimated_rate(genuine: Sequence[float], impostor: Sequence[Sequence[float]], groups: Sequence[str]) -> Estimate:
-    """The equal error rate of clips, with the interval that redrawing `groups` of them (source utterances) gives; `n`
-    counts clips. `genuine` has one score a clip, `impostor` those of the same clip with every other voice."""
-    names, place = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+def estimated_rate(genuine: Sequence[float], impostor: Sequence[Sequence[float]], groups: Sequence[Group]) -> Estimate:
+    """The equal error rate of clips, with the interval that redrawing `groups` of them gives, as `bootstrap.ratio`
+    redraws them; `n` counts clips. `genuine` has one score a clip, `impostor` those of the same clip with every other
+    voice."""
     own, others = np.asarray(genuine, dtype=np.float64), np.concatenate([np.zeros(0), *map(np.asarray, impostor)])
-    owner = np.repeat(place, [len(some) for some in impostor])
-    found = statistic(lambda weights: equal_error_rate(own, others, weights[place], weights[owner]), len(names))
+    owner = np.repeat(np.arange(len(own)), [len(some) for some in impostor])
+    if isinstance(groups[0], tuple):
+        return _crossed(own, others, groups, [groups[int(i)] for i in owner], len(own))
+    names, place = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    found = statistic(lambda weights: equal_error_rate(own, others, weights[place], weights[place[owner]]), len(names))
     low, high = np.clip([found.low, found.high], 0.0, 1.0)
     return Estimate(found.value, float(low), float(high), len(own))
+
+
+def rate_beside_recordings(
+    recordings: Sequence[float], speakers: Sequence[str], conversions: Sequence[float], groups: Sequence[Group]
+) -> Estimate:
+    """The equal error rate of telling recordings of target speakers from conversions to them, by their scores with the
+    target's voice; 0.5 where a verifier finds them as much alike.
+
+    Args:
+        recordings: Scores of recordings, the genuine trials.
+        speakers: Who speaks in each.
+        conversions: Scores of conversions, the impostors.
+        groups: Of the conversions, as in `bootstrap.ratio`.
+
+    Returns:
+        The rate, with the interval that redrawing sources and targets gives, or the groups; `n` counts conversions.
+    """
+    own, others = np.asarray(recordings, dtype=np.float64), np.asarray(conversions, dtype=np.float64)
+    if isinstance(groups[0], tuple):
+        return _crossed(own, others, [("", name) for name in speakers], groups, len(others))
+    names, place = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
+    found = statistic(lambda weights: equal_error_rate(own, others, None, weights[place]), len(names))
+    low, high = np.clip([found.low, found.high], 0.0, 1.0)
+    return Estimate(found.value, float(low), float(high), len(others))
+
+
+def _crossed(
+    genuine: np.ndarray,
+    impostor: np.ndarray,
+    genuine_groups: Sequence[Group],
+    impostor_groups: Sequence[Group],
+    n: int,
+    draws: int = 500,
+) -> Estimate:
+    """The equal error rate of trials of groups (source, target), where sources and targets are redrawn; the source ""
+    is that of recordings, of which there is no other."""
+    value = equal_error_rate(genuine, impostor)
+    random, rates = np.random.default_rng(0), []
+    groups = [*genuine_groups, *impostor_groups]
+    sides = [np.unique([group[side] for group in groups], return_inverse=True) for side in (0, 1)]
+    (sources, source), (targets, target) = sides
+    if len(sources) - ("" in sources) < 2 or len(targets) < 2:
+        return Estimate(value, float("nan"), float("nan"), n)
+    real = np.array([name != "" for name in sources])
+    for _ in range(draws):
+        drawn = np.ones(len(sources))
+        drawn[real] = random.multinomial(real.sum(), np.full(real.sum(), 1 / real.sum()))
+        weights = drawn[source] * random.multinomial(len(targets), np.full(len(targets), 1 / len(targets)))[target]
+        rates.append(equal_error_rate(genuine, impostor, weights[: len(genuine)], weights[len(genuine) :]))
+    known = np.array(rates)[np.isfinite(rates)]
+    low, high = np.percentile(known, [2.5, 97.5]) if len(known) else (float("nan"), float("nan"))
+    return Estimate(value, float(low), float(high), n)
