@@ -131,7 +131,7 @@ def test_what_is_no_section_is_refused_by_name(tmp_path, change, message):
 PIECES = [b"", b"[", b"{}", b"1", b"\xff", b'"', b"null", b"-1e999", b"NaN"]
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))  # pyright: ignore
 @given(st.data())
 def test_whatever_a_damaged_file_holds_is_shown_or_refused(tmp_path, data):
     text = bytearray(json.dumps({"sections": {"first": GOOD}}).encode())

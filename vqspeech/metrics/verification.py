@@ -46,7 +46,9 @@ def equal_error_rate(
     return float(refused[after - 1] + share * (refused[after] - refused[after - 1]))
 
 
-def estimated_rate(genuine: Sequence[float], impostor: Sequence[Sequence[float]], groups: Sequence[Group]) -> Estimate:
+def estimated_rate(
+    genuine: Sequence[float] | np.ndarray, impostor: Sequence[Sequence[float] | np.ndarray], groups: Sequence[Group]
+) -> Estimate:
     """The equal error rate of clips, with the interval that redrawing `groups` of them gives, as `bootstrap.ratio`
     redraws them; `n` counts clips. `genuine` has one score a clip, `impostor` those of the same clip with every other
     voice."""
@@ -61,7 +63,10 @@ def estimated_rate(genuine: Sequence[float], impostor: Sequence[Sequence[float]]
 
 
 def rate_beside_recordings(
-    recordings: Sequence[float], speakers: Sequence[str], conversions: Sequence[float], groups: Sequence[Group]
+    recordings: Sequence[float] | np.ndarray,
+    speakers: Sequence[str],
+    conversions: Sequence[float] | np.ndarray,
+    groups: Sequence[Group],
 ) -> Estimate:
     """The equal error rate of telling recordings of target speakers from conversions to them, by their scores with the
     target's voice; 0.5 where a verifier finds them as much alike.
