@@ -252,3 +252,49 @@ def test_auto_is_bf16_only_where_a_gpu_has_it(monkeypatch, available, native, ex
     else:
         assert found == expected and asked == [False]
     assert precision("bf16") == "bf16" and precision("fp32") == "no"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("broken")])
+def test_memory_that_is_short_is_told_with_what_helps(small_shards, tmp_path, monkeypatch, error):
+    one_step = Trainer._one_step
+
+    def failing(self, counts):
+        if self.step == 4:
+            raise error
+        return one_step(self, counts)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_one_step", failing)
+        kind = RuntimeError if str(error) == "broken" else ConfigError
+        with pytest.raises(
+            kind, match="broken|memory is short at step 4; .* is of step 3, and stays; halve training.batch"
+        ):
+            trainer(WORLD, small_shards, tmp_path, "training.batch=4").train()
+    again = trainer(WORLD, small_shards, tmp_path, "training.batch=2", "training.accumulate=2")
+    assert again.step == 3 and again.train().step == 8
+
+
+@pytest.mark.parametrize("moment", range(1, 8))
+def test_ctrl_c_while_something_is_saved_leaves_what_was_there(small_shards, tmp_path, monkeypatch, moment):
+    """Twice, so that it does not wait for the end of the step; at the first rename, the second, and so on."""
+    whole = trainer(WORLD, small_shards, tmp_path / "whole").train().losses
+    renamed, rename = [], os.replace
+
+    def interrupted(source, target):
+        renamed.append(target)
+        if len(renamed) == moment:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+        rename(source, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            trainer(WORLD, small_shards, tmp_path / "cut").train()
+    assert not [path for path in (tmp_path / "cut").iterdir() if ".tmp" in path.name]
+    again = trainer(WORLD, small_shards, tmp_path / "cut")
+    begun = again.step
+    assert begun in (0, 3, 6) and again.train().losses == whole[begun:]
+    assert [line["step"] for line in read_curves(tmp_path / "cut" / "curves.jsonl")] == [3, 6, 8]
+    a, b = (checkpoint.read(tmp_path / name / "best.safetensors")[0] for name in ("whole", "cut"))
+    assert all(torch.equal(a[name], b[name]) for name in a if name != "model.pitch")

@@ -23,7 +23,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech.errors import ConfigError, DivergenceError
+from vqspeech.errors import ConfigError, DivergenceError, is_out_of_memory
 from vqspeech.locks import locked_folder
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
@@ -130,6 +130,7 @@ class Trainer:
                 f"{self.accelerator.device} in {self.precision}, {self.accelerator.num_processes} process(es); "
                 f"tensorboard --logdir {self.out}",
                 *(f"{self.out}: {change}: losses may differ in their last digits" for change in self.changes),
+                *([f"{self.out}: step {self.step} has been reached before"] if self.step >= options["steps"] else []),
                 sep="\n",
                 file=sys.stderr,
             )
@@ -147,6 +148,13 @@ class Trainer:
                         loss = self._one_step(counts)
                     except DivergenceError as error:
                         raise self._diverged(str(error)) from None
+                    except (MemoryError, RuntimeError) as error:
+                        if not is_out_of_memory(error):
+                            raise
+                        raise ConfigError(
+                            f"{self.out}: memory is short at step {self.step}; {self._kept}; halve training.batch and "
+                            "double training.accumulate, so that an update sees as many items"
+                        ) from error
                     losses.append(loss)
                     bar.update()
                     rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
@@ -256,11 +264,14 @@ class Trainer:
         return tensors
 
     def _diverged(self, what: str) -> DivergenceError:
-        kept = "nothing was saved" if self.good is None else f"{self.last} is of step {self.good}, and stays"
         return DivergenceError(
-            f"{self.out}: at step {self.step} {what}; {kept}; lower training.lr, or train with "
+            f"{self.out}: at step {self.step} {what}; {self._kept}; lower training.lr, or train with "
             "training.precision=fp32, to another --out or with --restart"
         )
+
+    @property
+    def _kept(self) -> str:
+        return "nothing was saved" if self.good is None else f"{self.last} is of step {self.good}, and stays"
 
     def _remove_earlier(self) -> None:
         if self.main:
