@@ -20,7 +20,7 @@ from vqspeech.conf import config
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.training.masked import MaskedTraining, Speech
 
-SAVING = 15.0
+SAVING = 90.0
 """Seconds that are kept for codebooks and files."""
 REHEARSED = 40
 """Utterances of a rehearsal."""
