@@ -78,9 +78,7 @@ def test_mp3_whose_frames_are_more_than_it_tells(voice, tmp_path: Path):
 
 def test_mp3s_one_after_the_other_with_pictures_between(voice, tmp_path: Path):
     one = mp3(tmp_path, voice, "VARIABLE")
-    picture = (
-        b"ID3\x03\0\0" + bytes([0, 3, 0x21, 0x40]) + np.random.default_rng(1).bytes((3 << 14) + (0x21 << 7) + 0x40)
-    )
+    picture = b"ID3\x03\0\0\0\x50\0\0" + np.random.default_rng(1).bytes(0x50 << 14)
     found = read(tmp_path, picture + one + picture + one + b"TAG" + bytes(125), "mp3")
     assert 2 * len(voice) <= len(found) < 2 * len(voice) + 8 * 576
 
@@ -111,8 +109,9 @@ def test_mp3_of_two_sample_rates(voice, tmp_path: Path):
 def test_a_part_of_an_mp3_is_that_part_of_the_whole(voice, tmp_path: Path):
     for data in (mp3(tmp_path, voice, "VARIABLE"), without_first_frame(mp3(tmp_path, voice, "VARIABLE"))):
         whole = read(tmp_path, data, "mp3")
-        part = audio.waveform(tmp_path / "given.mp3", 1.37, 2.2)
-        assert np.abs(part - whole[round(1.37 * RATE) : round(2.2 * RATE)]).max() < 1e-5
+        for start in range(4000, 40_000, 1777):
+            part = audio.waveform(tmp_path / "given.mp3", start / RATE, start / RATE + 0.2)
+            assert np.abs(part - whole[start : start + 3200]).max() < 1e-5, start
 
 
 # FLAC and Ogg

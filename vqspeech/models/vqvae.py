@@ -347,10 +347,10 @@ class VQVAE(Coder):
             keep_pitch: Whether the melody stays where it is instead of moving into the range of the voice.
             **sampling: As in `decode`; `formant` stretches the spectral envelopes, where the decoder has such.
         """
-        check_counts(waves=waves, speakers=speakers)
+        given = list(waves)  # the rows of a tensor are new with every look
+        check_counts(waves=given, speakers=speakers)
         for name in speakers:
             self.check_voice(name)
-        given = list(waves)  # the rows of a tensor are new with every look
         once = {id(wave): wave for wave in given}  # a grid has each source once for every target
         sources = {key: self.source([audio.to_waveform(wave, sample_rate)]) for key, wave in once.items()}
         ordered = [sources[id(wave)] for wave in given]

@@ -21,6 +21,8 @@ ENDINGS = (
     ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave",
 )  # fmt: skip
 """Endings of the sound files that soundfile reads."""
+HEADERLESS = (".al", ".g711", ".g722", ".g729", ".gsm", ".pcm", ".raw", ".sln", ".ul", ".vox")
+"""Endings of samples without a header."""
 RATES = (1000, 768_000)
 """Lowest and highest sample rate that is believed (Hz): a damaged header of 1 Hz would make hours of a second."""
 SLIVER = 0.05
@@ -98,7 +100,7 @@ def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
             return
     if layout.fault:
         raise AudioError(f"{path}: {layout.fault.format(seconds=0.0)}")
-    convert = f"ffmpeg -i {shlex.quote(path)} {shlex.quote(os.path.splitext(path)[0] + '.wav')}"
+    convert = _conversion(path)
     if demuxer is None:
         raise AudioError(f"{path}: not a sound file that can be read ({reason}); convert it to WAV: {convert}")
     program = ffmpeg.find_program()
@@ -108,6 +110,14 @@ def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
     with ffmpeg.decode(path, program, demuxer) as decoded:
         _check_rate(path, decoded.rate)
         yield Sound(decoded.rate, decoded.channels, None, "", partial(_drop, path, decoded, layout.lack))
+
+
+def _conversion(path: str) -> str:
+    """The command that makes a WAV file of another one."""
+    stem, ending = os.path.splitext(path)
+    form = "-f s16le -ar RATE -ac 1 " if ending.lower() in HEADERLESS else ""
+    made = stem + ("-new.wav" if ending == ".wav" else ".wav")
+    return f"ffmpeg {form}-i {shlex.quote(path)} {shlex.quote(made)}"
 
 
 def _read_headers(path: str, file: BinaryIO, layout: Layout) -> Sound:

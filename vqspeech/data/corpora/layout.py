@@ -9,7 +9,7 @@ from vqspeech import audio
 from vqspeech.errors import AudioError, CorpusError
 from vqspeech.soundfiles import ffmpeg
 from vqspeech.soundfiles.containers import begins_sound
-from vqspeech.soundfiles.reader import ENDINGS, is_read
+from vqspeech.soundfiles.reader import ENDINGS, HEADERLESS, is_read
 
 _LOSSY = {".ogg", ".opus", ".mp1", ".mp2", ".mp3", ".mpga", ".oga", *ffmpeg.ENDINGS} - {
     ".ape",
@@ -18,7 +18,6 @@ _LOSSY = {".ogg", ".opus", ".mp1", ".mp2", ".mp3", ".mpga", ".oga", *ffmpeg.ENDI
     ".tta",
     ".wv",
 }
-_HEADERLESS = (".al", ".g711", ".g722", ".g729", ".gsm", ".pcm", ".raw", ".sln", ".ul", ".vox")
 _TEXTS = (".ctm", ".csv", ".json", ".lab", ".md", ".phn", ".phones", ".textgrid", ".tsv", ".txt", ".wrd", ".xml")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z")
 _VCTK = ("wav48_silence_trimmed", "wav48")
@@ -80,7 +79,7 @@ def passed_over(path: Path) -> Iterator[tuple[Path, str]]:
         elif file.suffix.lower() in ffmpeg.ENDINGS:
             fix = "pip install 'vqspeech[video]', or convert each: ffmpeg -i FILE FILE.wav"
             yield file, f"of a kind that only ffmpeg reads, which is not here; {fix}"
-        elif file.suffix.lower() in _HEADERLESS:
+        elif file.suffix.lower() in HEADERLESS:
             yield file, "samples without a header; convert each: ffmpeg -f s16le -ar RATE -ac 1 -i FILE FILE.wav"
         elif file.suffix.lower() not in _TEXTS and _begins_sound(file):
             yield file, "a sound file by its first bytes, not by its ending; rename it"
