@@ -55,7 +55,7 @@ def test_what_ffmpeg_reads(ending: str, made):
     assert np.abs(part - wave[8000:20_000])[400:-400].max() < 1e-3
 
 
-@pytest.mark.parametrize("ending", ["m4a", "mp4", "wma", "mka", "tta", "wv", "webm", "avi"])
+@pytest.mark.parametrize("ending", ["m4a", "mp4", "wma", "mka", "mkv", "tta", "wv", "webm", "avi"])
 @pytest.mark.parametrize("share", [0.35, 0.8])
 def test_what_is_cut_is_an_error(ending: str, share: float, made):
     whole = made(ending).read_bytes()
@@ -71,6 +71,15 @@ def test_what_lacks_a_part_is_an_error(ending: str, made):
     path = made(ending).with_name(f"hole.{ending}")
     path.write_bytes(whole[: len(whole) // 2] + whole[len(whole) * 7 // 10 :])
     with pytest.raises(AudioError, match=r"breaks off|truncated"):
+        audio.waveform(path)
+
+
+def test_what_ends_between_two_blocks_is_an_error(made):
+    """Nothing looks broken, but the header promises more."""
+    whole = made("wv").read_bytes()
+    path = made("wv").with_name("cut.wv")
+    path.write_bytes(whole[: whole.index(b"wvpk", len(whole) // 2)])
+    with pytest.raises(AudioError, match=r"truncated, the last \d\.\d\d s"):
         audio.waveform(path)
 
 
