@@ -253,7 +253,7 @@ def test_places_that_can_be_written(tmp_path: Path):
         (files.check_file, "n" * 256, "more than 255 bytes"),
         (files.check_file, "new/" + "é" * 128, "a name of more than 255 bytes"),
         (files.check_file, "pipe", "is a device or a pipe"),
-        (files.check_folder, "file", "file is a file, not a folder"),
+        (files.check_folder, "file", "file: is a file, not a folder"),
         (files.check_folder, "pipe/x", "pipe is a file, not a folder"),
         (files.check_folder, "new/" + "n" * 256, "more than 255 bytes"),
     ],

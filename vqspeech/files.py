@@ -129,7 +129,9 @@ def check_folder(path: str | os.PathLike, room: int = ROOM) -> None:
     """Raise `OutputError` where no folder can be made at `path`, or none in which `room` bytes could be written is
     there."""
     path = Path(path)
-    _check_place(path / "x", room)
+    if os.path.exists(path) and not os.path.isdir(path):
+        raise OutputError(f"{path}: is a file, not a folder; choose another name")
+    _check_place(path / "x" if os.path.isdir(path) else path, room)
 
 
 def _check_place(path: Path, room: int) -> None:

@@ -26,4 +26,4 @@ def test_what_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     Path("e/pictures").rmdir()
     Path("e/pictures").touch()
     assert main(["draw", "e", "--data", "data"]) == FAILED
-    assert "e/pictures is a file, not a folder" in capsys.readouterr().err
+    assert "e/pictures: is a file, not a folder" in capsys.readouterr().err
