@@ -322,3 +322,10 @@ def test_a_full_disk_ends_the_batch(here: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(audio, "write_parts", write_parts)
     assert main(["convert", "--src", *(f"{i}.wav" for i in range(4)), "--speaker", "low", "--out", "out"]) == FAILED
     assert capsys.readouterr().err.count("No space left") == 1
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", "", "n" * 101])
+def test_names_of_voices_are_seen_to_before_the_model_is_read(name: str, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setattr(VQVAE, "from_pretrained", lambda *_: pytest.fail("the model was read"))
+    assert main(["adapt", "--src", "a.wav", "--name", name, "--out", "x"]) == FAILED
+    assert "name of a voice" in capsys.readouterr().err
