@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -78,6 +80,40 @@ def test_what_a_step_reads_belongs_together():
         variants = one.latents[:, place * 2 : place * 2 + 16].float()
         assert any(torch.equal(one.vectors[row], latents.T) for latents in variants)
         assert one.contour[row].exp().max() == pytest.approx(pack.f0[place * 4 : place * 4 + 32].max(), rel=1e-4)
+
+
+def test_conversions_teach_the_decoder_alone(monkeypatch):
+    one = training(some_pack(), replace(OPTIONS, conversion_weight=1.0, conversion_share=0.75))
+    one.draw()
+    given = []
+    forward = one.decoder.forward
+    monkeypatch.setattr(one.decoder, "forward", lambda *args: given.append(args) or forward(*args))
+    voices = torch.randn(4, 8)
+    one._conversion_loss(voices).backward()
+    [(vectors, contour, target, _)] = given
+    assert torch.equal(vectors, one.vectors[:3]) and torch.equal(target, voices[[1, 2, 3]])
+    for row in range(3):
+        mine, his, moved = (logs[logs > 0] for logs in (one.contour[row], one.contour[row + 1], contour[row]))
+        assert torch.allclose(moved, mine + his.mean() - mine.mean(), atol=1e-5)
+        assert torch.equal(contour[row] > 0, one.contour[row] > 0)
+    learned = {name for name, one in one.decoder.named_parameters() if one.grad is not None and one.grad.any()}
+    assert "output.weight" in learned and not any(name.startswith("reference.") for name in learned)
+    assert all(parameter.grad is None for parameter in one.classifier.parameters())
+
+
+def test_conversions_come_to_be_told_as_their_targets():
+    one = training(some_pack(), replace(OPTIONS, batch=8))
+    one.draw()
+    voices = one.decoder.reference(one.heard).detach()
+    optimizer = torch.optim.Adam(one.decoder.parameters(), 1e-2)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = one._conversion_loss(voices)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
 
 
 def test_it_learns_and_goes_on(tmp_path):

@@ -36,6 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=1.28, help="of a window (%(default)s)")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate (%(default)s)")
     parser.add_argument("--noise", type=float, default=0.0, help="deviation of what is added to latents (%(default)s)")
+    parser.add_argument("--convert", type=float, default=0.0, help="weight of the loss of conversions (%(default)s)")
     parser.add_argument("--variants", type=int, default=1, help="latents of speech in so many voices (%(default)s)")
     parser.add_argument("--channels", type=int, default=256, help="of the decoder (%(default)s)")
     parser.add_argument("--out", required=True, metavar="FILE", help="decoder to write (.safetensors)")
@@ -46,7 +47,9 @@ def main() -> int:
     def say(line: str) -> None:
         print(f"[{time.perf_counter() - start:6.1f}] {line}", flush=True)
 
-    options = VoiceOptions(batch=args.batch, seconds=args.seconds, rate=args.rate, noise=args.noise)
+    options = VoiceOptions(
+        batch=args.batch, seconds=args.seconds, rate=args.rate, noise=args.noise, conversion_weight=args.convert
+    )
     minutes = args.minutes
     if args.rehearse:
         minutes, options = 1.0, replace(options, batch=8, say_every=10.0, save_every=20.0)

@@ -39,15 +39,18 @@ _DEV_WINDOWS = 16  # of each speaker of the dev set
 @dataclass(frozen=True)
 class VoiceOptions:
     """How voices are trained. `seconds` of a window, `reference_seconds` of a reference at most; `rate` the highest
-    learning rate; `speaker_weight` what the loss of telling speakers apart counts; `noise` the deviation of what is
-    added to latents, which hides what is fine in them; `say_every` seconds a line is printed, and `save_every` seconds
-    the model saved."""
+    learning rate; `speaker_weight` what the loss of telling speakers apart counts; `conversion_weight` what the loss of
+    telling the target of a conversion counts, which a share `conversion_share` of each batch is converted for; `noise`
+    the deviation of what is added to latents, which hides what is fine in them; `say_every` seconds a line is printed,
+    and `save_every` seconds the model saved."""
 
     batch: int = 64
     seconds: float = 1.28
     reference_seconds: float = 3.0
     rate: float = 1e-3
     speaker_weight: float = 0.1
+    conversion_weight: float = 0.0
+    conversion_share: float = 0.5
     noise: float = 0.0
     seed: int = 0
     say_every: float = 15.0
@@ -112,7 +115,7 @@ class VoiceTraining:
         self.vectors = torch.zeros(size, self.latents.shape[2], self.window // self.hop, device=device)
         self.speakers = torch.zeros(size, dtype=torch.long, device=device)
         self.starts = torch.zeros(size, dtype=torch.long, device=device)
-        self.losses = torch.zeros(3, device=device)
+        self.losses = torch.zeros(4, device=device)
 
     def draw(self) -> None:
         """Draw the windows of the next step into the tensors that it reads."""
@@ -156,9 +159,31 @@ class VoiceTraining:
             told = F.cross_entropy(self.classifier(voices).float(), self.speakers)
         made = self.decoder.sound(pulses, noise, self.contour, self.starts)
         losses = spectral_losses(made, self.target)
-        (losses["spectrum"] + losses["mel"] + self.options.speaker_weight * told).backward()
+        loss = losses["spectrum"] + losses["mel"] + self.options.speaker_weight * told
+        converted = torch.zeros_like(told)
+        if self.options.conversion_weight:
+            converted = self._conversion_loss(voices.detach())
+            loss = loss + self.options.conversion_weight * converted
+        loss.backward()
         self.adam.step()
-        self.losses.copy_(torch.stack([losses["spectrum"], losses["mel"], told]).detach())
+        self.losses.copy_(torch.stack([losses["spectrum"], losses["mel"], told, converted]).detach())
+
+    def _conversion_loss(self, voices: Tensor) -> Tensor:
+        """Return how ill speech that is converted to the voice of the next window's speaker is told to be his (nats).
+
+        The pitch is moved to the mean of his. Speaker vectors and classifier judge, and do not learn from it: only the
+        decoder does (the speaker consistency loss of Casanova et al., "YourTTS", 2022)."""
+        count = max(1, round(self.options.conversion_share * len(voices)))
+        voiced = self.contour > 0
+        means = self.contour.sum(1) / voiced.sum(1).clamp(min=1)  # 0 where nothing is voiced
+        known = (means > 0) & (means.roll(-1) > 0)
+        moved = self.contour + voiced * (known * (means.roll(-1) - means))[:, None]
+        with self._autocast():
+            made = self.decoder(self.vectors[:count], moved[:count], voices.roll(-1, 0)[:count], self.starts[:count])
+            judge = {name: one.detach() for name, one in self.decoder.reference.named_parameters()}
+            told = torch.func.functional_call(self.decoder.reference, judge, (made,))
+            logits = F.linear(told, self.classifier.weight.detach(), self.classifier.bias.detach())
+        return F.cross_entropy(logits.float(), self.speakers.roll(-1)[:count])
 
     def _autocast(self) -> torch.autocast:
         # Cached casts would outlive the graph that made them.
@@ -206,8 +231,10 @@ class VoiceTraining:
         self.save(out)
 
     def _line(self, speed: float) -> str:
-        spectrum, mel, told = self.losses.tolist()
+        spectrum, mel, told, converted = self.losses.tolist()
         line = f"step {self.step} ({speed:.1f}/s): spectrum {spectrum:.3f}, mel {mel:.3f}, speakers {told:.3f} nats"
+        if self.options.conversion_weight:
+            line += f", targets {converted:.3f} nats"
         return line + "".join(f"; {name} {value:.3f}" for name, value in self.evaluate().items())
 
     @torch.no_grad()
