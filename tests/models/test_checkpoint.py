@@ -220,3 +220,54 @@ def test_eight_bits_a_weight_take_a_quarter_and_come_back_within_half_a_step(tmp
         assert (apart <= 0.5001 * step + 1e-12).all()
     assert not found["convolution"][3].any()
     assert path.stat().st_size < 40 * 300 + 20_000
+
+
+def test_what_two_models_have_in_common_is_written_once(path):
+    base = path.with_name("base.safetensors")
+    checkpoint.write(base, TENSORS, {"step": 1})
+    changed = TENSORS | {"model.half": torch.zeros(5, dtype=torch.float16), "model.own": torch.ones(2)}
+    checkpoint.write(path, changed, {"step": 2}, base)
+    assert set(load_file(path)) == {"model.half", "model.own"}
+    tensors, about = checkpoint.read(path)
+    assert about == {"step": 2} and tensors.keys() == changed.keys()
+    assert all(torch.equal(tensors[name], one) for name, one in changed.items())
+    assert checkpoint.read(path, "training.")[0].keys() == {"0.step"}
+
+
+def test_eight_bit_weights_are_shared_with_their_scales(path):
+    base = path.with_name("base.safetensors")
+    weights = checkpoint.rounded({"model.a": torch.randn(4, 6), "model.b": torch.randn(3)}, torch.int8)
+    checkpoint.write(base, weights, {})
+    checkpoint.write(path, weights | {"model.c": torch.ones(1)}, {}, base)
+    assert set(load_file(path)) == {"model.c"}
+    tensors, whole = checkpoint.read(path)[0], checkpoint.read(base)[0]
+    assert torch.equal(tensors["model.a"], whole["model.a"]) and torch.equal(tensors["model.b"], whole["model.b"])
+
+
+def test_a_file_that_is_shared_is_there_and_the_same(path, tmp_path):
+    base = path.with_name("base.safetensors")
+    checkpoint.write(base, TENSORS, {})
+    checkpoint.write(path, TENSORS, {}, base)
+    checkpoint.write(base, TENSORS | {"model.a": torch.zeros(2, 3)}, {})
+    with pytest.raises(CheckpointError, match=r"damaged, model\.a is not as written"):
+        checkpoint.read(path)
+    checkpoint.write(base, {"model.half": TENSORS["model.half"]}, {})
+    with pytest.raises(CheckpointError, match="is not what it shares tensors with"):
+        checkpoint.read(path)
+    base.unlink()
+    with pytest.raises(CheckpointError, match=r"lies in base\.safetensors, which is not beside it"):
+        checkpoint.read(path)
+    (tmp_path / "elsewhere").mkdir()
+    checkpoint.write(tmp_path / "elsewhere" / "base.safetensors", TENSORS, {})
+    with pytest.raises(CheckpointError, match="of its own folder only"):
+        checkpoint.write(path, TENSORS, {}, tmp_path / "elsewhere" / "base.safetensors")
+
+
+@pytest.mark.parametrize("shared", ['{"file": "../base.safetensors", "tensors": ["model.a"]}', '{"file": 3}', "[]"])
+def test_headers_that_share_nonsense(path, shared):
+    checkpoint.write(path, TENSORS, {})
+    checkpoint.write(path.parent.parent / "base.safetensors", TENSORS, {})
+    header = {"format": checkpoint.FORMAT, "version": "1", "about": "{}", "shared": shared}
+    save_file({"model.half": TENSORS["model.half"]}, path, metadata=header)
+    with pytest.raises(CheckpointError, match="truncated or not a safetensors file"):
+        checkpoint.read(path)

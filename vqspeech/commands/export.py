@@ -32,6 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--int8", action="store_true", help="weights as 8-bit integers with a scale a row (default: float16)"
     )
     parser.add_argument(
+        "--share",
+        metavar="FILE",
+        help="checkpoint in the folder of --out: what both have in common, such as an encoder, is left there",
+    )
+    parser.add_argument(
         "--scores", metavar="JSON", help="scores for the card (default: scores.json beside the checkpoint)"
     )
     parser.add_argument("--data", metavar="DATA", help="data directory that tells the genders of the voices")
@@ -42,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     path, out = model_path(args.model), Path(args.out)
     if out.suffix != checkpoint.SUFFIX:
         raise ConfigError(f"--out {out}: end it in {checkpoint.SUFFIX}")
-    given = [path, *(file for file in (args.about, args.scores) if file)]
+    given = [path, *(file for file in (args.about, args.scores, args.share) if file)]
     check_outputs({"model": out, "card": out.with_suffix(".md")}, given, Skipped())
     about_text = _text(args.about) if args.about else ""
     beside = path.with_name("scores.json")
@@ -54,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
         model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
     kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
-    model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, **kept)
+    model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, args.share, **kept)
     write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0

@@ -3,7 +3,7 @@
 The header holds format, version, the resolved configuration and the speakers as JSON; a checkpoint to resume from also
 holds the optimiser's tensors under `training.`. It tells what each tensor, and the header itself, hash to, so that
 damage is found; tensors that are not finite are neither written nor read. Reading one parses numbers and JSON and
-executes nothing.
+executes nothing. Tensors that a model has in common with another one may lie in the file of that one, beside its own.
 """
 
 import hashlib
@@ -74,17 +74,34 @@ class About:
     training: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write(path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> None:
+def write(
+    path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any], share: str | Path | None = None
+) -> None:
     """Write tensors, and `about` (anything JSON holds) into the header, in one piece: a kill leaves the old file.
 
-    Raises `CheckpointError` where a tensor is not finite, or the disk is full; the old file stays then, too.
+    Args:
+        path: The file.
+        tensors: By name.
+        about: What the header says of them.
+        share: Another checkpoint in the same folder. Tensors that it holds under the same name, bit by bit, are not
+            written again: `read` takes them from there.
+
+    Raises:
+        CheckpointError: A tensor is not finite, or the disk is full, and the old file stays; or `share` lies elsewhere.
     """
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     wrong = not_finite(kept)
     if wrong:
         raise CheckpointError(f"{path}: {said(wrong)} not finite, and not written; what was there stays")
-    texts = {"about": json.dumps(about), "sha256": json.dumps({name: sha256(one) for name, one in kept.items()})}
+    hashes = {name: sha256(one) for name, one in kept.items()}
+    texts = {"about": json.dumps(about), "sha256": json.dumps(hashes)}
     header = {"format": FORMAT, "version": str(VERSION), **texts, "header_sha256": _header_sha256(texts)}
+    if share is not None:
+        if Path(share).resolve().parent != Path(path).resolve().parent:
+            raise CheckpointError(f"{path}: shares tensors with a file of its own folder only, not with {share}")
+        names = [name for name, found in _hashes(share).items() if hashes.get(name) == found]
+        kept = {name: tensor for name, tensor in kept.items() if name not in names}
+        header["shared"] = json.dumps({"file": Path(share).name, "tensors": names})
     try:
         with replaced(path) as temporary:
             save_file(kept, temporary, metadata=header)
@@ -115,10 +132,13 @@ def read(
                     "install the release it was made with, or train again"
                 )
             about = json.loads(header["about"])
-            there = set(file.keys())
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118, it is no dict
+            elsewhere = _Shared.of(path, header)
+            there = {*file.keys(), *elsewhere.names}
+            names = [name for name in sorted(there) if name.startswith(prefix)]
             scales = [_SCALE + name for name in names if _SCALE + name in there]
-            tensors = {name: file.get_tensor(name) for name in [*names, *scales]}
+            wanted = [*names, *scales]
+            tensors = {name: file.get_tensor(name) for name in wanted if name not in elsewhere.names}
+            tensors |= elsewhere.read([name for name in wanted if name in elsewhere.names])
             damage = _damage(header, about, tensors)
             for scale in scales:
                 name, factors = scale.removeprefix(_SCALE), tensors.pop(scale)
@@ -130,6 +150,46 @@ def read(
     if damage:
         raise CheckpointError(f"{path}: damaged, {damage}; copy it again, or use an older one")
     return {name.removeprefix(prefix): tensor.to(where) for name, tensor in tensors.items()}, about
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Tensors of a checkpoint `path` that lie in another `file`."""
+
+    path: Path
+    file: Path
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, path: Path, header: Mapping[str, str]) -> "_Shared":
+        """What the header of a checkpoint says; raises `ValueError` where that is nonsense."""
+        if "shared" not in header:
+            return cls(path, path, frozenset())
+        found = json.loads(header["shared"])
+        name, tensors = (found.get(key) for key in ("file", "tensors")) if isinstance(found, dict) else (None, None)
+        if not isinstance(name, str) or name != Path(name).name or not isinstance(tensors, list):
+            raise ValueError("it shares tensors with what is no file beside it")
+        return cls(path, path.with_name(name), frozenset(map(str, tensors)))
+
+    def read(self, names: Sequence[str]) -> dict[str, Tensor]:
+        """The tensors of these names; raises `CheckpointError` where their file is missing or another one."""
+        if not names:
+            return {}
+        if not self.file.is_file():
+            raise CheckpointError(
+                f"{self.path}: a part of it lies in {self.file.name}, which is not beside it; copy both"
+            )
+        with safe_open(self.file, "pt", device="cpu") as file:
+            if not set(names) <= set(file.keys()):
+                raise CheckpointError(f"{self.path}: {self.file} is not what it shares tensors with; copy both again")
+            return {name: file.get_tensor(name) for name in names}
+
+
+def _hashes(path: str | Path) -> dict[str, str]:
+    """What the tensors in a checkpoint hash to, by name. Raises `CheckpointError` where it cannot be read."""
+    read(path, "none.")
+    with safe_open(path, "pt", device="cpu") as file:
+        return {name: sha256(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118, it is no dict
 
 
 def rounded(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

@@ -117,8 +117,11 @@ class Coder(nn.Module):
         """The model that a checkpoint says it holds, without its weights. Raises `ConfigError`."""
         return cls(about["config"])
 
-    def save_pretrained(self, path: str | Path, dtype: torch.dtype = torch.float32, **about: Any) -> None:
-        """Writes weights, configuration and speakers (and what else is said `about` it) to one file.
+    def save_pretrained(
+        self, path: str | Path, dtype: torch.dtype = torch.float32, share: str | Path | None = None, **about: Any
+    ) -> None:
+        """Writes weights, configuration and speakers (and what else is said `about` it) to one file; tensors that
+        another checkpoint beside it holds as well, `share`, are left there.
 
         Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room, as int8
         a quarter; those of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one
@@ -130,7 +133,7 @@ class Coder(nn.Module):
         if dtype != torch.float32 and checkpoint.not_finite(rounded) and not checkpoint.not_finite(tensors):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
         tensors |= rounded
-        checkpoint.write(path, tensors, {**self.about, "genders": self.genders, **about})
+        checkpoint.write(path, tensors, {**self.about, "genders": self.genders, **about}, share)
 
     @property
     def units(self) -> dict[str, Any]:
