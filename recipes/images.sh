@@ -108,7 +108,7 @@ stage_score() {
     experiments+=("exp/$tiny")
   fi
   ! declare -F more_score >/dev/null || more_score
-  run vqspeech results "${experiments[@]}" --out RESULTS.md
+  write_results "${experiments[@]}"
 }
 score() { # conf exp
   local with_prior=()

@@ -5,6 +5,7 @@
 # A recipe sets `stages` ("NUMBER NAME" each), may set defaults of the options below and `usage_more`, defines a function
 # stage_NAME for each stage ("-" becomes "_"), and calls `parse_options "$@"` and then `run_stages`.
 
+repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 stage=${stage:-}           # first stage to run: number or name; empty: the first
 stop_stage=${stop_stage:-} # last stage to run; empty: the last
 nj=${nj:-}                 # processes for work on single files; empty: one a core
@@ -147,6 +148,13 @@ run() {
       exit "$status"
       ;;
   esac
+}
+
+# write_results EXPERIMENT...: RESULTS.md of the recipe, and the page that sets those of all recipes beside the papers.
+# DRAFT=1: with scores of code that is in no commit, too.
+write_results() {
+  run vqspeech results ${DRAFT:+--draft} "$@" --out RESULTS.md
+  run vqspeech results --claims "$repository/egs" --out "$repository/RESULTS.md"
 }
 
 # once OUTPUT INPUT... -- COMMAND...: runs COMMAND, which makes OUTPUT, unless the same command has made it before and no

@@ -179,7 +179,7 @@ draw() { # name input option...
 
 stage_score() {
   each_experiment score
-  run vqspeech results exp/*/ --out RESULTS.md
+  write_results exp/*/
 }
 score() { # conf exp
   local data=(data/test)

@@ -20,4 +20,4 @@ cd -- "$recipe"
 export PATH="$recipe/../../.venv/bin:$PATH"
 mkdir -p exp/trade
 vqspeech score trade "${experiments[@]}" --out exp/trade/scores.json
-vqspeech results exp/*/ --out RESULTS.md
+vqspeech results ${DRAFT:+--draft} exp/*/ --out RESULTS.md

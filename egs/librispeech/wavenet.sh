@@ -70,7 +70,7 @@ stage_score() {
   run vqspeech draw "$exp" --data data/curve
   run vqspeech draw "${kept[${#kept[@]} - 1]}" --data data/curve
   cp "${kept[${#kept[@]} - 1]}"/pictures/*.png "$exp/pictures/"
-  run vqspeech results exp/*/ --out RESULTS.md
+  write_results exp/*/
 }
 
 run_stages

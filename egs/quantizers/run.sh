@@ -54,7 +54,7 @@ stage_images() {
     --train "$sets/train" --test "$sets/test" --out exp/images --seeds "$seeds"
 }
 
-stage_results() { run vqspeech results "${studies[@]/#/exp/}" --out RESULTS.md; }
+stage_results() { write_results "${studies[@]/#/exp/}"; }
 
 parse_options "$@"
 cifar10=${CIFAR10:+$(cd -- "$CIFAR10" 2>/dev/null && pwd)} || die "CIFAR10=$CIFAR10: no such folder; check the path"

@@ -1,5 +1,6 @@
 import json
 import math
+import subprocess
 from contextlib import suppress
 
 import pytest
@@ -12,7 +13,8 @@ from vqspeech.metrics.bootstrap import Estimate
 
 
 @pytest.fixture
-def experiment(tmp_path):
+def experiment(tmp_path, monkeypatch):
+    monkeypatch.setattr(scores, "git_hash", lambda: "0123456789ab")  # whatever this checkout is like
     folder = tmp_path / "exp" / "one"
     rows = [
         {"row": "a|b", "CER": Estimate(0.1234, 0.1, 0.15, 12), "codes": 512},
@@ -66,6 +68,71 @@ def test_results_file(experiment, capsys):
     assert (out.parent / "pictures" / "one" / "the curves.png").read_bytes() == b"png", "a copy that can be kept"
     assert "empty: has no scores.json" in capsys.readouterr().err
     assert main(["results", str(empty), "--out", str(out)]) == 1
+
+
+def test_scores_of_uncommitted_code_make_a_draft_alone(experiment, monkeypatch, capsys):
+    out = experiment.parent.parent / "RESULTS.md"
+    assert main(["results", str(experiment), "--out", str(out), "--draft"]) == 0
+    assert "**A draft" not in out.read_text(), "nothing of it is"
+    monkeypatch.setattr(scores, "git_hash", lambda: "0123456789ab+changes")
+    scores.add_rows(experiment / "scores.json", "second", [{"row": "r", "x": 1.0}])
+    out.unlink()
+    assert main(["results", str(experiment), "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert f"{experiment / 'scores.json'}: scores of code that is in no commit" in said and "--draft" in said
+    assert not out.exists()
+    assert main(["results", str(experiment), "--out", str(out), "--draft"]) == 0
+    assert "**A draft:** tables whose commit ends in `+changes`" in out.read_text()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A repository laid out as ours is, and a function that runs git in it."""
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+        return subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, capture_output=True, text=True).stdout
+
+    files = {"vqspeech/__init__.py": "", "recipes/stages.sh": "", "egs/mini/run.sh": "", "README.md": "",
+             "egs/mini/RESULTS.md": "", "egs/mini/pictures/one/a.png": "", "tests/test_a.py": "",
+             ".gitignore": "/egs/*/exp/\n"}  # fmt: skip
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    return tmp_path, git("rev-parse", "--short=12", "HEAD").strip()
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("vqspeech/__init__.py", True),
+        ("recipes/stages.sh", True),
+        ("egs/mini/run.sh", True),
+        ("vqspeech/added.py", True),
+        ("egs/mini/RESULTS.md", False),  # of the recipe before, in the same sitting
+        ("egs/mini/pictures/one/a.png", False),
+        ("RESULTS.md", False),
+        ("README.md", False),
+        ("tests/test_a.py", False),
+        ("egs/mini/exp/scores.json", False),
+        ("egs/mini/nohup.out", False),
+    ],
+)
+def test_what_changes_a_commit_is_the_code_that_makes_scores(checkout, path, counts):
+    folder, commit = checkout
+    assert scores.git_hash(folder) == commit
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    (folder / path).write_text("changed")
+    assert scores.git_hash(folder) == commit + "+changes" * counts
+
+
+def test_a_folder_that_is_no_checkout_of_ours_has_no_commit(checkout):
+    folder, _ = checkout
+    assert scores.git_hash(folder / "egs") == "none"
+    assert scores.git_hash("/") == "none"
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,27 @@ def test_recipes_explain_themselves_without_installing(corpus):
     assert wrong.returncode == 1 and "unknown option --stgae" in wrong.stderr
 
 
+@pytest.mark.parametrize("draft", [False, True])
+def test_results_are_written_for_the_recipe_and_for_all_of_them(recipe, tmp_path, monkeypatch, draft):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "vqspeech").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "bin" / "vqspeech").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setenv("DRAFT", "1" if draft else "")
+    status, out, _ = recipe("--stage", "3", "--stop-stage", "3", train="write_results exp/a exp/b")
+    assert status == 0 and out == [
+        f"results {'--draft ' * draft}exp/a exp/b --out RESULTS.md",
+        f"results --claims {ROOT}/egs --out {ROOT}/RESULTS.md",
+    ]
+
+
+def test_the_recipe_of_frames_is_found_by_its_old_name():
+    old = subprocess.run(["bash", str(ROOT / "egs/dmlab/run.sh"), "--stage", "train"], capture_output=True, text=True)
+    assert old.returncode == 1 and old.stdout == ""
+    assert "WORLD=deepmind_lab bash egs/firstperson/run.sh" in old.stderr
+    assert (ROOT / "egs/firstperson/run.sh").is_file()
+
+
 def test_install_refuses_what_it_does_not_know(tmp_path):
     install = ["bash", str(ROOT / "tools" / "install.sh")]
     wrong = subprocess.run([*install, "evil"], capture_output=True, text=True, timeout=60)
@@ -197,7 +218,7 @@ def test_the_studies_explain_themselves_without_installing():
     assert lost.returncode == 1 and "CIFAR10=/no/such/folder: no such folder" in lost.stderr
 
 
-@pytest.mark.parametrize("corpus", ["cifar10", "imagenet"])
+@pytest.mark.parametrize("corpus", ["cifar10", "imagenet", "firstperson"])
 def test_recipes_of_images_explain_themselves_without_installing(corpus):
     run = ROOT / "egs" / corpus / "run.sh"
     helped = subprocess.run(["bash", str(run), "--help"], capture_output=True, text=True, timeout=60)

@@ -1,4 +1,4 @@
-"""RESULTS.md from the scores of experiments."""
+"""RESULTS.md from the scores of experiments; with --claims, the page of all recipes beside the papers."""
 
 import argparse
 import shutil
@@ -6,13 +6,18 @@ import sys
 from pathlib import Path
 
 from vqspeech.commands.outputs import output_file
+from vqspeech.errors import ConfigError
 from vqspeech.files import replaced, write_text
-from vqspeech.metrics import report, scores
+from vqspeech.metrics import claims, report, scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech results`."""
-    parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folder with a scores.json")
+    parser.add_argument("experiments", nargs="*", metavar="EXP", help="experiment folder with a scores.json")
+    parser.add_argument(
+        "--claims", metavar="EGS", help="in place of experiments: the page that sets what the papers claim beside the "
+        "RESULTS.md of all recipes in this folder"
+    )  # fmt: skip
     parser.add_argument(
         "--out",
         type=output_file,
@@ -20,10 +25,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="Markdown file to write (default: %(default)s)",
     )
+    parser.add_argument(
+        "--draft", action="store_true", help="take scores of code that is in no commit, too, and say so on the page"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the file; experiments without scores are named and left out, and at least one must have some."""
+    if bool(args.claims) == bool(args.experiments):
+        raise ConfigError("name experiment folders, or, by --claims, the folder of the recipes")
+    if args.claims:
+        write_text(args.out, claims.write_page(args.claims))
+        print(args.out)
+        return 0
     scored = [folder for folder in args.experiments if (Path(folder) / "scores.json").is_file()]
     for folder in args.experiments:
         if folder not in scored:
@@ -32,10 +46,11 @@ def run(args: argparse.Namespace) -> int:
         raise scores.ScoresError(
             "no experiment has scores; make them with: vqspeech score units, vqspeech score conversion"
         )
+    text = report.results(scored, args.draft)
     for experiment in scored:
         for path, copy in report.pictures(experiment).items():
             with replaced(Path(args.out).parent / copy) as temporary:
                 shutil.copyfile(path, temporary)
-    write_text(args.out, report.results(scored))
+    write_text(args.out, text)
     print(args.out)
     return 0

@@ -16,20 +16,35 @@ cell.
 """
 
 
-def results(experiments: Sequence[str | os.PathLike]) -> str:
+_DRAFT = "**A draft:** tables whose commit ends in `+changes` were made by code that is in no commit.\n"
+
+
+def results(experiments: Sequence[str | os.PathLike], draft: bool = False) -> str:
     """The Markdown of RESULTS.md for experiment folders with a scores.json each, with links to copies of `pictures`.
 
-    Raises `scores.ScoresError`.
+    Raises `scores.ScoresError`, also where a table was made by code that is in no commit, unless it is a `draft`.
     """
-    parts = [_HEAD]
-    for folder in map(Path, experiments):
-        found = scores.read(folder / "scores.json")
+    read = {Path(folder): scores.read(Path(folder) / "scores.json") for folder in experiments}
+    changed = [folder for folder, found in read.items() if any(map(is_changed, found["sections"].values()))]
+    if changed and not draft:
+        names = ", ".join(str(folder / "scores.json") for folder in changed)
+        raise scores.ScoresError(
+            f"{names}: scores of code that is in no commit ({scores.CHANGES}), which nobody can make again; commit, "
+            "remove the file and score again, or write a draft: --draft (of a recipe: DRAFT=1)"
+        )
+    parts = [_HEAD] + [_DRAFT] * bool(changed)
+    for folder, found in read.items():
         parts.append(f"## {folder.name}\n")
         for name, section in found["sections"].items():
             parts += [f"### {name}\n", table(section["rows"]), "", *provenance(section), ""]
         links = [f"![{p.stem}]({quote(copy.as_posix())})" for p, copy in pictures(folder).items()]
         parts += ["\n".join(links) + "\n"] if links else []
     return "\n".join(parts)
+
+
+def is_changed(section: Mapping[str, Any]) -> bool:
+    """Return whether a section was made by code that is in no commit."""
+    return str(section.get("git", "")).endswith(scores.CHANGES)
 
 
 def pictures(experiment: str | os.PathLike) -> dict[Path, Path]:

@@ -126,17 +126,26 @@ def this_command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-def git_hash() -> str:
-    """The commit of vqspeech's own checkout, with "+changes" where tracked files differ; "none" outside of one."""
-    folder = Path(__file__).resolve().parent
+CHECKOUT = Path(__file__).resolve().parents[2]
+CODE = ("vqspeech", "recipes", "egs", "tools/install.sh", "pyproject.toml", "constraints.txt", ":(exclude)*.md")
+"""What of the checkout makes scores: not the tables and pictures in egs/, which are made from them."""
+CHANGES = "+changes"
+"""Ends the commit of scores that code made which is in no commit."""
+
+
+def git_hash(folder: str | os.PathLike = CHECKOUT) -> str:
+    """Return the commit of the checkout `folder`, by default vqspeech's own, followed by `CHANGES` where `CODE` is
+    different from what the commit holds; "none" where it is no checkout of vqspeech."""
 
     def git(*arguments: str) -> str:
-        answer = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True)
-        return answer.stdout.strip()
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", Path(__file__).name)  # installed inside somebody else's repository?
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
+        git("ls-files", "--error-unmatch", "vqspeech/__init__.py")  # installed inside somebody else's repository?
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", *CODE, ":(exclude)egs/*.png")
+        added = git("ls-files", "--others", "--exclude-standard", "--", "vqspeech", "recipes")
+        return git("rev-parse", "--short=12", "HEAD") + (CHANGES if changed or added else "")
     except (OSError, subprocess.CalledProcessError):
         return "none"
 
