@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes .venv in the repository root with vqspeech (editable) and the pinned versions of constraints.txt.
-# Usage: bash tools/install.sh [EXTRA...]      extras: mini align eval study sweep vision video vizdoom dev (see pyproject.toml)
+# Usage: bash tools/install.sh [EXTRA...]      extras: mini align eval study sweep vision video vizdoom loudness dev (see pyproject.toml)
 # Extras add up over calls; where nothing has changed since the last call it does nothing. $PYTHON chooses the Python.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,9 +10,9 @@ die() { echo "tools/install.sh: $*" >&2; exit 1; }
 
 for extra in "$@"; do
   case $extra in
-    mini | align | eval | study | sweep | vision | video | vizdoom | dev) ;;
+    mini | align | eval | study | sweep | vision | video | vizdoom | loudness | dev) ;;
     -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
-    *) die "unknown extra '$extra'; known: mini align eval study sweep vision video vizdoom dev" ;;
+    *) die "unknown extra '$extra'; known: mini align eval study sweep vision video vizdoom loudness dev" ;;
   esac
 done
 

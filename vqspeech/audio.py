@@ -79,7 +79,7 @@ def blocks(
         if not 0 <= first < min(last, there):
             lasts = f"; it lasts {there / sound.rate:.2f} s" if sound.there else "; give 0 <= start < end"
             raise AudioError(f"{path}: no samples between {start} s and {end} s{lasts}")
-        yield from _resampled(_mono(path, sound, first, last), sound.rate, rate)
+        yield from resampled(_mono(path, sound, first, last), sound.rate, rate)
 
 
 def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
@@ -106,7 +106,8 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
         raise AudioError(f"{path}: no samples behind {first / sound.rate:.2f} s; give an earlier start")
 
 
-def _resampled(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
+def resampled(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
+    """Yield a waveform of `rate` Hz, which comes in consecutive pieces, at `wanted` Hz, in consecutive pieces."""
     if rate == wanted:
         yield from pieces
         return
@@ -185,7 +186,7 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
     else:
         silence, full = _SCALES[kind]
         wave = ((wave.astype(np.float64) - silence) / full).astype(np.float32)
-    wave = np.concatenate([*_resampled([wave], rate, RATE)])
+    wave = np.concatenate([*resampled([wave], rate, RATE)])
     if not len(wave):
         raise WaveformError(f"{given.size} samples at {rate:g} Hz are too short, not one at {RATE} Hz; give more")
     return wave

@@ -12,6 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vqspeech import extras
+from vqspeech.errors import AudioError
+
 RATE, FRAME = 16_000, 160
 """Samples a second (Hz), and samples of the frames in which power is measured (10 ms)."""
 LEVEL = -26.0
@@ -122,8 +125,11 @@ def restore(sound: np.ndarray, source: Normalised) -> np.ndarray:
     return np.concatenate([np.zeros(0, np.float32), *restore_parts([sound], cut)])
 
 
-def restore_parts(parts: Iterable[np.ndarray], source: Normalised) -> Iterator[np.ndarray]:
-    """As `restore`, of a sound that comes in consecutive parts, together as long as the source; so does the result."""
+def restore_parts(parts: Iterable[np.ndarray], source: Normalised, keep_pauses: bool = False) -> Iterator[np.ndarray]:
+    """As `restore`, of a sound that comes in consecutive parts, together as long as the source; so does the result.
+
+    With `keep_pauses`, what the source has in its pauses, breaths and the sound of the room, stands there in the place
+    of what the model makes of it; the one goes over into the other within a frame."""
     powers = np.concatenate([np.zeros(0), *_powers(_waveforms(source.samples))])
     silent = smooth_powers(powers) < ratio(LEVEL - RANGE)
     left, frame, before = len(source.samples), 0, None
@@ -141,13 +147,47 @@ def restore_parts(parts: Iterable[np.ndarray], source: Normalised) -> Iterator[n
         made = frame_powers(held[: count * FRAME])
         gains = np.ones(count)
         quiet = silent[there]
-        gains[quiet] = np.sqrt(np.minimum(1.0, powers[there][quiet] / np.maximum(made[quiet], 1e-20)))
+        if keep_pauses:
+            gains[quiet] = 0.0
+        else:
+            gains[quiet] = np.sqrt(np.minimum(1.0, powers[there][quiet] / np.maximum(made[quiet], 1e-20)))
         edges = np.r_[gains[0] if before is None else before, gains, gains[-1]]
         edges = np.minimum(edges[:-1], edges[1:])  # at both ends of each frame
         contour = np.linspace(edges[:-1], edges[1:], FRAME, endpoint=False, axis=1)[:done].reshape(-1)
         sound, held = held[: done * FRAME], held[done * FRAME :]
-        yield (sound * contour[: len(sound)] / source.gain).astype(np.float32)
+        contour = contour[: len(sound)]
+        if keep_pauses:
+            own = waveform(source.samples[frame * FRAME :][: len(sound)])
+            sound = sound * contour + own * (1 - contour)
+        else:
+            sound = sound * contour
+        yield (sound / source.gain).astype(np.float32)
         frame, before = frame + done, gains[done - 1]
+
+
+def at_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarray:
+    """Return a waveform at an integrated loudness (ITU-R BS.1770-4, EBU R 128).
+
+    Args:
+        wave: float32 `(time,)`.
+        target: The loudness (LUFS). Where peaks would be clipped at it, the loudest that clips none.
+        rate: Samples a second (Hz).
+
+    Returns:
+        float32, the same shape; silence stays as it is.
+
+    Raises:
+        AudioError: It is shorter than the 400 ms over which loudness is measured.
+        MissingExtra: pyloudnorm is not installed.
+    """
+    meter = extras.module("pyloudnorm", "loudness").Meter(rate)
+    if len(wave) < meter.block_size * rate:
+        raise AudioError(f"loudness is measured over {meter.block_size:g} s; there are {len(wave) / rate:.2f} s")
+    found = meter.integrated_loudness(wave)
+    peak = float(np.abs(wave).max(initial=0.0))
+    if not np.isfinite(found) or not peak:
+        return wave
+    return (wave * min(10.0 ** ((target - found) / 20.0), 1.0 / peak)).astype(np.float32)
 
 
 def ratio(decibels: float) -> float:

@@ -1,5 +1,9 @@
+import sys
+
 import numpy as np
 import pytest
+import soundfile
+import soxr
 
 from tests.models.recorded import voice_model, vowels
 from tests.models.test_vqvae import model as world_model
@@ -100,3 +104,33 @@ def test_recordings_that_make_no_voice(made, tmp_path, capsys):
 def test_options_out_of_range(made, words, capsys):
     with pytest.raises(SystemExit):
         run("convert", "--src", made / "source.wav", "--speaker", "low", *words)
+
+
+@pytest.mark.parametrize("rate", [24000, 48000])
+def test_what_is_written_at_another_rate(made, tmp_path, capsysbinary, rate):
+    words = ("convert", "--model", made / "model.safetensors", "--src", made / "source.wav")
+    words += ("--like", made / "anna" / "0.wav")
+    run(*words, "--out", tmp_path / "a.wav")
+    run(*words, "--rate", rate, "--out", tmp_path / "b.wav")
+    assert audio.info(tmp_path / "b.wav").rate == rate
+    written, _ = soundfile.read(tmp_path / "b.wav")
+    expected = soxr.resample(audio.waveform(tmp_path / "a.wav"), 16000, rate)
+    assert written == pytest.approx(expected, abs=2e-3)
+    capsysbinary.readouterr()
+
+
+def test_loudness_and_pauses(made, tmp_path, capsys, monkeypatch):
+    pyloudnorm = pytest.importorskip("pyloudnorm", reason="not installed: bash tools/install.sh loudness")
+    source, generator = tmp_path / "source.wav", np.random.default_rng(0)
+    room = generator.normal(0, 1e-3, 16000).astype(np.float32)
+    audio.write(source, np.r_[room, vowels(110, 1.2), room])
+    words = ("convert", "--model", made / "model.safetensors", "--src", source, "--like", made / "anna" / "0.wav")
+    run(*words, "--loudness", "-30", "--out", tmp_path / "a.wav")
+    found = pyloudnorm.Meter(16000).integrated_loudness(audio.waveform(tmp_path / "a.wav"))
+    assert found == pytest.approx(-30, abs=0.2)
+    run(*words, "--preserve-pauses", "--out", tmp_path / "b.wav")
+    assert audio.waveform(tmp_path / "b.wav")[:12000] == pytest.approx(room[:12000], abs=1e-3)
+    assert np.corrcoef(audio.waveform(tmp_path / "b.wav")[2000:12000], room[2000:12000])[0, 1] > 0.95
+    monkeypatch.setitem(sys.modules, "pyloudnorm", None)
+    run(*words, "--loudness", "-30", "--out", tmp_path / "c.wav", status=FAILED)
+    assert "loudness" in capsys.readouterr().err and not (tmp_path / "c.wav").exists()

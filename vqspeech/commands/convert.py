@@ -3,7 +3,7 @@
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -11,7 +11,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from vqspeech import audio
+import numpy as np
+
+from vqspeech import audio, extras, loudness
 from vqspeech.commands.models import add_model_argument, model_of
 from vqspeech.commands.numbers import at_least_zero, not_negative
 from vqspeech.commands.outputs import (
@@ -25,7 +27,13 @@ from vqspeech.commands.outputs import (
     write_stream,
 )
 from vqspeech.commands.sources import add_source_arguments, is_single, open_sources
-from vqspeech.commands.targets import add_melody_arguments, add_target_arguments, target_names, target_voices
+from vqspeech.commands.targets import (
+    add_melody_arguments,
+    add_sound_arguments,
+    add_target_arguments,
+    target_names,
+    target_voices,
+)
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError, ends_batch
 from vqspeech.generate import ENGINES
@@ -47,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "standard output; else a folder, for FOLDER/SPEAKER/NAME.wav, NAME being the path below a folder of sources",
     )
     add_melody_arguments(parser)
+    add_sound_arguments(parser)
     add_sampling_arguments(parser)
 
 
@@ -73,6 +82,8 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the conversions; exit status 3 where recordings were skipped."""
     voices, skipped = target_names(args), Skipped()
+    if args.loudness is not None:
+        extras.module("pyloudnorm", "loudness")  # before anything is read
     with open_sources(args, skipped) as found:
         inputs = [*(utterance.path for utterance in found), *(args.like or [])]
         wanted = check_speech(_wanted(args, found, voices), inputs, skipped)
@@ -130,7 +141,9 @@ def write_speech(
     how = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
     if targets is not None:
         how |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
-    batch, started = _Batch(model, wanted, targets or {}, how, skipped), time.perf_counter()
+        how["keep_pauses"] = args.preserve_pauses
+    rate, level = (audio.RATE, None) if targets is None else (args.rate, args.loudness)
+    batch, started = _Batch(model, wanted, targets or {}, how, skipped, rate, level), time.perf_counter()
     # The shortest first: lanes of about one length waste the least.
     for utterance in sorted(found, key=lambda u: u.seconds or 0.0):
         names = [name for name in voices[utterance.id] if (utterance.id, name) in wanted]
@@ -156,13 +169,16 @@ def _source(model: VQVAE, utterance: Utterance) -> Source:
 
 @dataclass
 class _Batch:
-    """Conversions that are decoded side by side; `done` are written, of `seconds` together."""
+    """Conversions that are decoded side by side, and written at `rate` (Hz) and a `loudness` (LUFS; None: as the
+    source). `done` are written, of `seconds` together."""
 
     model: VQVAE
     wanted: dict[tuple[str, str], Path]
     targets: Mapping[str, VoiceName]
     how: dict[str, Any]
     skipped: Skipped
+    rate: int = audio.RATE
+    loudness: float | None = None
     done: int = 0
     seconds: float = 0.0
     lanes: list[tuple[str, str, Source]] = field(default_factory=list)
@@ -201,11 +217,15 @@ class _Batch:
             utterance, voice, source = lanes[i]
             path = self.wanted[utterance, voice]
             try:
-                if path == Path(STREAM):
-                    write_stream((part for _, part in said), len(source.normalised.samples))
-                else:
-                    audio.write_parts(path, (part for _, part in said))
+                sound = self._finished(part for _, part in said)
+                if path != Path(STREAM):
+                    audio.write_parts(path, sound, self.rate)
                     print_path(path)
+                elif self.rate == audio.RATE:
+                    write_stream(sound, len(source.normalised.samples))
+                else:  # its header says how long it is
+                    whole = [*sound]
+                    write_stream(whole, sum(map(len, whole)), self.rate)
             except OSError as error:  # of this path alone: the decoder goes on
                 if isinstance(error, BrokenPipeError) or ends_batch(error):
                     raise
@@ -214,6 +234,12 @@ class _Batch:
                 self.done += 1
                 self.seconds += len(source.normalised.samples) / audio.RATE
             done.add(i)
+
+    def _finished(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """A conversion as it is written: at the rate and the loudness that are wanted."""
+        if self.loudness is not None:
+            parts = [loudness.at_loudness(np.concatenate([*parts]), self.loudness)]
+        yield from audio.resampled(parts, audio.RATE, self.rate)
 
     def _skip(self, utterance: str, voice: str, error: Exception) -> None:
         several = sum(name == utterance for name, _ in self.wanted) > 1

@@ -123,13 +123,13 @@ def check_stream() -> None:
         raise OutputError("standard output (-) is a terminal, no place for sound; send it to a file: ... > FILE.wav")
 
 
-def write_stream(parts: Iterable[np.ndarray], samples: int) -> None:
-    """Write a waveform of so many `samples`, which comes in parts, to standard output as a WAV file of 16 bits.
+def write_stream(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RATE) -> None:
+    """Write a waveform of so many `samples` at `rate` Hz, which comes in parts, to standard output as a 16-bit WAV.
 
     It goes past `sys.stdout`: who reads it no more ends the work. Its length stands in its header before anything else.
     """
     size = min(2 * samples, 2**32 - 37)
-    layout = (b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, audio.RATE, 2 * audio.RATE, 2, 16, b"data", size)
+    layout = (b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size)
     with open(1, "wb", closefd=False) as output:
         output.write(struct.pack("<4sI4s4sIHHIIHH4sI", *layout))
         for part in parts:

@@ -10,6 +10,9 @@ from vqspeech.errors import VqspeechError
 from vqspeech.models.vqvae import VQVAE, VoiceName
 from vqspeech.voices import Voice, path_of
 
+RATES = (16_000, 24_000, 48_000)
+"""Samples a second that conversions are written with (Hz)."""
+
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--speaker` and `--like`, one of which is required."""
@@ -38,6 +41,30 @@ def add_melody_arguments(parser: argparse.ArgumentParser) -> None:
         default=1.0,
         metavar="FACTOR",
         help="stretch the spectrum: above 1 a shorter vocal tract, below 1 a longer one (default: %(default)s)",
+    )
+
+
+def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--rate`, `--loudness` and `--preserve-pauses`."""
+    parser.add_argument(
+        "--rate",
+        type=int,
+        choices=RATES,
+        default=audio.RATE,
+        help="samples a second of what is written (default: %(default)s, which the model makes; more is resampled, and "
+        "sounds the same)",
+    )
+    parser.add_argument(
+        "--loudness",
+        type=_between(-70, 0),
+        metavar="LUFS",
+        help="integrated loudness of what is written, as broadcasters measure it, such as -23 (default: that of the "
+        "source; a recording is then held in memory as a whole)",
+    )
+    parser.add_argument(
+        "--preserve-pauses",
+        action="store_true",
+        help="the source's own sound in its pauses: breaths, the room (default: what the model makes of it, no louder)",
     )
 
 

@@ -322,7 +322,7 @@ class VQVAE(Coder):
         """What a waveform says, in another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
         The voice is one of the model's, by its name, or what `voice_of` makes of recordings. `sampling` as in `decode`;
-        `shift` and `keep_pitch` as in `convert_many`.
+        `shift`, `keep_pitch` and `keep_pauses` as in `convert_many`.
         Raises `SpeakerError` for an unknown voice or one of another model, and as `audio.to_waveform`
         `WaveformError` (a `ValueError`) for what is no waveform.
         """
@@ -335,6 +335,7 @@ class VQVAE(Coder):
         sample_rate: float = audio.RATE,
         shift: float = 0.0,
         keep_pitch: bool = False,
+        keep_pauses: bool = False,
         **sampling: Any,
     ) -> list[np.ndarray]:
         """As `convert`, for several waveforms in one batch.
@@ -345,6 +346,7 @@ class VQVAE(Coder):
             sample_rate: Of the sources (Hz).
             shift: Semitones by which the melody is raised.
             keep_pitch: Whether the melody stays where it is instead of moving into the range of the voice.
+            keep_pauses: Whether the source's own sound stands in its pauses.
             **sampling: As in `decode`; `formant` stretches the spectral envelopes, where the decoder has such.
         """
         given = list(waves)  # the rows of a tensor are new with every look
@@ -354,7 +356,7 @@ class VQVAE(Coder):
         once = {id(wave): wave for wave in given}  # a grid has each source once for every target
         sources = {key: self.source([audio.to_waveform(wave, sample_rate)]) for key, wave in once.items()}
         ordered = [sources[id(wave)] for wave in given]
-        return _collected(self.convert_parts(ordered, speakers, shift, keep_pitch, **sampling))
+        return _collected(self.convert_parts(ordered, speakers, shift, keep_pitch, keep_pauses, **sampling))
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
         """What conversions need of a recording that comes in blocks of its waveform: all but the voice."""
@@ -368,10 +370,11 @@ class VQVAE(Coder):
         speakers: Sequence[VoiceName],
         shift: float = 0.0,
         keep_pitch: bool = False,
+        keep_pauses: bool = False,
         **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """What several recordings say, each in another voice, a part at a time as `decode_parts` has it: (number of the
-        recording, the next samples). `shift` and `keep_pitch` as in `convert_many`."""
+        recording, the next samples). `shift`, `keep_pitch` and `keep_pauses` as in `convert_many`."""
         if (shift or keep_pitch) and not self.decoder.told_pitch:
             raise ConfigError("the codes of this model carry the melody; its pitch can be neither moved nor kept")
         pitches = [
@@ -380,7 +383,7 @@ class VQVAE(Coder):
         ]
         parts = self.decode_parts([source.codes for source in sources], speakers, pitches, **sampling)
         for i, said in groupby(parts, itemgetter(0)):
-            for part in loudness.restore_parts((part for _, part in said), sources[i].normalised):
+            for part in loudness.restore_parts((part for _, part in said), sources[i].normalised, keep_pauses):
                 yield i, part
 
     def reconstruct(
