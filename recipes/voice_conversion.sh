@@ -10,6 +10,7 @@
 #   targets          number of voices to convert to
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   babble           configuration of a WaveNet without codes to compare samples with; empty: none
+#   judge            model whose units the judge of samples knows, another one than what is judged; empty: no judge
 #   download         function that puts the corpus into the folder $corpus
 set -euo pipefail
 
@@ -143,11 +144,22 @@ stage_prior() {
     --data data/train data/dev --out "$exp/prior" ${restart[@]+"${restart[@]}"}
   once "$exp/scores.json#prior" "$exp/prior/best.safetensors" "$exp/units/test.txt" -- \
     vqspeech score prior --prior "$exp/prior/best.safetensors" --units "$exp/units/test.txt" \
-    --train "$exp/units/train.txt" --data data/train data/test --out "$exp/scores.json"
+    --train "$exp/units/train.txt" --dev "$exp/units/dev.txt" --data data/train data/dev data/test --out "$exp/scores.json"
   if [ -n "$babble" ]; then
     once "$exp/babble/best.safetensors" dump/train/index.json dump/dev/index.json -- \
       "${trainer[@]}" train --conf "$babble" --train dump/train --dev dump/dev --out "$exp/babble" ${restart[@]+"${restart[@]}"}
   fi
+}
+
+# A language model that tells speech from babble: of another family than priors and n-grams, over units of another encoder.
+train_judge() { # folder
+  local part
+  for part in train dev; do
+    once "$1/units/$part.txt" "data/$part/wav.scp" -- \
+      vqspeech encode --model "$judge" --data "data/$part" --out "$1/units/$part.txt" --nj "$nj"
+  done
+  once "$1/best.safetensors" "$1/units/train.txt" "$1/units/dev.txt" -- "${trainer[@]}" prior --conf judge_prior \
+    --units "$1/units/train.txt" --dev "$1/units/dev.txt" --out "$1" ${restart[@]+"${restart[@]}"}
 }
 
 stage_sample() {
@@ -155,8 +167,13 @@ stage_sample() {
     log "this recipe trains no prior, so there is nothing to sample"
     return
   fi
-  local exp folder folders=() stamps=() phones=()
+  local exp folder folders=() stamps=() phones=() judged=()
   exp=$(first_experiment)
+  if [ -n "$judge" ]; then
+    train_judge "$exp/judge"
+    judged=(--judge "$exp/judge/best.safetensors" --judge-model "$judge")
+    stamps+=("$exp/judge/best.safetensors")
+  fi
   draw prior "$exp/prior/best.safetensors" --model "$exp/best.safetensors" --prior "$exp/prior/best.safetensors"
   draw unigram "$exp/units/train.txt" --model "$exp/best.safetensors" --ngram 1 --units "$exp/units/train.txt"
   draw trigram "$exp/units/train.txt" --model "$exp/best.safetensors" --ngram 3 --units "$exp/units/train.txt"
@@ -169,7 +186,7 @@ stage_sample() {
   once "$exp/scores.json#samples" "${stamps[@]}" "$(stamp_of "$exp/reconstructed")" -- \
     vqspeech score samples --model "$exp/best.safetensors" --samples "${folders[@]}" --data data/test \
     --reconstructed "$exp/reconstructed" --train "$exp/units/train.txt" --dev "$exp/units/dev.txt" \
-    ${phones[@]+"${phones[@]}"} --out "$exp/scores.json"
+    ${phones[@]+"${phones[@]}"} ${judged[@]+"${judged[@]}"} --out "$exp/scores.json"
 }
 draw() { # name input option...
   local out

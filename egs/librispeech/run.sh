@@ -10,6 +10,7 @@ unseen=4
 targets=6
 prior=${PRIOR:-prior} # PRIOR=mini_prior: a smaller one, for a few hours of speech
 babble=${BABBLE:-} # BABBLE=babble: the WaveNet without codes too, which takes as long as the model itself
+judge=${JUDGE-units} # JUDGE=: samples are judged by words alone, and minutes are saved
 
 download() {
   local subset

@@ -10,6 +10,7 @@ unseen=0
 targets=4
 prior=mini_prior
 babble=${BABBLE:-} # BABBLE=mini_babble: a WaveNet without codes too, five minutes more
+judge=${JUDGE-units} # JUDGE=: samples are judged by words alone, and minutes are saved
 
 download() { log "nothing to download: stage prepare makes the corpus in $corpus"; }
 

@@ -10,6 +10,7 @@ unseen=4
 targets=6
 prior=
 babble=
+judge=
 
 download() {
   if [ -d "$corpus/wav48_silence_trimmed" ] || [ -d "$corpus/VCTK-Corpus/wav48" ]; then

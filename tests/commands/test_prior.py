@@ -42,6 +42,9 @@ def made(tmp_path_factory, small_data) -> Path:
     run("encode", "--model", folder / "world.safetensors", "--data", folder / "data", "--out", folder / "units")
     units = ("--units", folder / "units", "--dev", folder / "units", "--data", folder / "data")
     run("prior", "--conf", "mini_prior", *units, "--out", folder / "exp", *TINY)
+    run("encode", "--model", folder / "other.safetensors", "--data", folder / "data", "--out", folder / "others")
+    units = ("--units", folder / "others", "--dev", folder / "others")
+    run("prior", "--conf", "judge_prior", *units, "--out", folder / "judge", *TINY)
     return folder
 
 
@@ -172,7 +175,24 @@ def test_score_prior(made, tmp_path, capsys):
     section = json.loads(out.read_text())["sections"]["prior"]
     rows = {row["row"]: row for row in section["rows"]}
     assert rows["uniform"]["bits/code, held out"]["value"] == 5 and rows["uniform"]["bits/s, held out"]["value"] == 500
-    assert rows["unigram"]["gap"] == 0 and "prior, speaker not told" in rows
+    assert rows["unigram"]["gap"] == 0 and "n-gram, conditioned on the speaker" in rows
+    assert any("of 2 speakers, and hold for these alone" in note for note in section["notes"])
+    dev = ("--dev", made / "units", "--data", made / "data")
+    run("score", "prior", *prior, *units, "--train", made / "units", *dev, "--out", out, "--section", "dev")
+    assert any("on held-out ones" in note for note in json.loads(out.read_text())["sections"]["dev"]["notes"])
+    run(
+        "score",
+        "prior",
+        *prior,
+        *units,
+        "--train",
+        made / "units",
+        "--dev",
+        tmp_path / "o",
+        "--out",
+        out,
+        status=FAILED,
+    )
     bits = LatentPrior.from_pretrained(made / "exp/best.safetensors").bits(
         [read_units(made / "units").codes["low-1"]], ["low"]
     )
@@ -229,6 +249,25 @@ def test_score_samples(made, tmp_path, monkeypatch, capsys):
         (["--samples", f"x={tmp_path}"], "no sounds"),
     ]:
         run("score", "samples", *model, *words, *given, *out, status=FAILED)
+        assert message in capsys.readouterr().err
+    judge = ("--judge", made / "judge/best.safetensors", "--judge-model", made / "other.safetensors")
+    samples = ("--samples", f"prior={tmp_path / 'p'}", f"babble={tmp_path / 'b'}")
+    run("score", "samples", *model, *samples, *given, *judge, *out)
+    section = json.loads((tmp_path / "scores.json").read_text())["sections"]["samples"]
+    assert [row.get("perplexity by the judge") is not None for row in section["rows"]] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert "babble-free: units" in section["rows"][2] and any("transformer of" in note for note in section["notes"])
+    for words, message in [
+        ((*judge[:3], made / "world.safetensors"), "judge/best.safetensors has other codes than were learned from"),
+        (("--judge", made / "exp/best.safetensors", "--judge-model", made / "world.safetensors"), "name another model"),
+        (("--judge", made / "gone"), "gone: no such checkpoint"),
+    ]:
+        run("score", "samples", *model, *samples, *given, *words, *out, status=FAILED)
         assert message in capsys.readouterr().err
     other = ("--model", made / "other.safetensors")
     run("score", "samples", *other, "--samples", f"x={tmp_path / 'p'}", *given, *out, status=FAILED)

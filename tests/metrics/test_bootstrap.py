@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.bootstrap import FEWEST_SPEAKERS, ratio, redraw, statistic
 
 
 def test_ratio_of_sums_and_interval_against_theory():
@@ -57,3 +57,36 @@ def test_sources_and_targets_are_redrawn_each_by_itself():
     by_source = ratio(values, groups=[one for one, _ in groups], draws=4000)
     assert found.high - found.low > by_source.high - by_source.low, "targets vary too"
     assert np.isnan(ratio(values[:8], groups=groups[:8]).low), "of one source nothing is known of sources"
+
+
+def test_speakers_are_redrawn_where_there_are_enough_of_them():
+    few = [f"s{i % (FEWEST_SPEAKERS - 1)}" for i in range(40)]
+    many = [f"s{i % FEWEST_SPEAKERS}" for i in range(40)]
+    assert redraw(many).groups == many and redraw(many).words == f"intervals redraw {FEWEST_SPEAKERS} speakers"
+    names = [str(i // 2) for i in range(40)]
+    assert redraw(few, names).groups == names and redraw(few).groups is None
+    assert (
+        redraw(few).words == f"intervals redraw utterances, of {FEWEST_SPEAKERS - 1} speakers, and hold for these alone"
+    )
+    assert "of speakers that are not known" in redraw([*many, None]).words and redraw([*many, None]).groups is None
+
+
+def test_a_statistic_redraws_groups_as_a_ratio_does():
+    generator = np.random.default_rng(0)
+    groups = np.repeat([f"s{i}" for i in range(12)], 5).tolist()
+    values = np.repeat(generator.normal(0, 1, 12), 5) + generator.normal(0, 0.1, 60)
+
+    def mean(weights):
+        return float(weights @ values / weights.sum())
+
+    single, grouped, wanted = (
+        statistic(mean, 60),
+        statistic(mean, 60, 4000, groups=groups),
+        ratio(values, groups=groups),
+    )
+    assert [grouped.low, grouped.high] == pytest.approx([wanted.low, wanted.high], abs=0.08) and grouped.n == 60
+    assert grouped.high - grouped.low > 1.5 * (single.high - single.low)
+    pairs = [(group, f"t{i % 5}") for i, group in enumerate(groups)]
+    crossed, wanted = statistic(mean, 60, 4000, groups=pairs), ratio(values, groups=pairs, draws=4000)
+    assert [crossed.low, crossed.high] == pytest.approx([wanted.low, wanted.high], abs=0.08)
+    assert math.isnan(statistic(mean, 60, groups=["one"] * 60).low)

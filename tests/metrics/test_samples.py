@@ -1,17 +1,21 @@
 """Measures of samples: pinned cases, and plain oracles."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.metrics.test_kneser_ney import chain
+from vqspeech.data.units import Units
 from vqspeech.metrics import prior as prior_measures
 from vqspeech.metrics import sample_report, samples
 from vqspeech.metrics.kneser_ney import KneserNey
-from vqspeech.metrics.sample_report import BABBLE, RESYNTHESISED, SURE, Clips, Speech
+from vqspeech.metrics.sample_report import BABBLE, JUDGED, NGRAM, RESYNTHESISED, SURE, Clips, Judge, Speech
 
 
 def js(p, q):
@@ -126,28 +130,117 @@ def test_the_table():
         clips("prior: codes as drawn", codes),
     ]  # fmt: skip
     rows, notes = sample_report.rows(table, speech)
+    assert "babble-free: units" not in rows[1] and JUDGED not in rows[1], "no judge, and n-grams judge none"
     by_name = {row["row"]: row for row in rows}
     assert by_name["prior"][SURE].value == 3 and by_name["prior"]["babble-free: words"] == 0.75
     assert by_name[BABBLE]["babble-free: words"] == 0 and by_name[RESYNTHESISED]["babble-free: words"] == 1
-    values = [np.log(by_name[name]["perplexity"].value) for name in ("prior", BABBLE, RESYNTHESISED)]
-    share = (values[0] - values[1]) / (values[2] - values[1])
-    assert by_name["prior"]["babble-free: codes"] == pytest.approx(share)
     assert SURE not in by_name["prior: codes as drawn"]
-    assert all(row["perplexity"].n == 2 for row in rows), "all are cut to the least: 120 codes"
+    assert all(row[NGRAM].n == 2 for row in rows), "all are cut to the least: 120 codes"
     assert by_name[BABBLE]["code pairs: divergence"].value > by_name[RESYNTHESISED]["code pairs: divergence"].value
     assert by_name["prior"]["phone pairs: divergence"].value < by_name["prior"]["code pairs: divergence"].value
     assert "first 120 of each row" in notes[0]
     bare, _ = sample_report.rows(table[1:2], Speech(KneserNey(codes, 8, 3), codes, None, None))
-    assert set(bare[0]) == {"row", "words/s", SURE, "perplexity", "repetition", "code pairs: divergence"}
+    assert set(bare[0]) == {"row", "words/s", SURE, NGRAM, "repetition", "code pairs: divergence"}
+
+
+class Reader:
+    """A prior of one unit more than there are codes, that takes a unit as many bits as it says, and one."""
+
+    config, size, rate = {"prior": {"name": "transformer"}}, 9, 25.0
+
+    def parameters(self):
+        return iter([torch.zeros(3)])
+
+    def bits(self, codes, voices):
+        assert voices == [None] * len(codes)
+        return [one + 1.0 for one in codes]
+
+
+def test_the_judge_is_given_units_of_another_encoder():
+    """Babble takes 5 bits a unit, speech 1, a sample 2: it is three quarters of the way, whatever its codes are."""
+    codes = [np.random.default_rng(i).integers(0, 8, 60) for i in range(4)]
+    judge = Judge(cast(Any, None), cast(Any, Reader()))
+    speech = Speech(KneserNey(codes, 8, 3), codes, None, None, judge)
+    units = {RESYNTHESISED: np.zeros(12, int), "prior": np.ones(15, int), BABBLE: np.full(13, 4)}
+    table = [replace(clips(name, codes, "ab"), units=[one, one]) for name, one in units.items()]
+    rows, notes = sample_report.rows([*table, clips("prior: codes as drawn", codes)], speech)
+    assert [row[JUDGED].value for row in rows[:3]] == [2, 4, 32] and JUDGED not in rows[3]
+    assert [row["babble-free: units"] for row in rows[:3]] == pytest.approx([1, 0.75, 0])
+    assert any("transformer of 3 parameters over 9 units at 25 Hz of another encoder" in note for note in notes)
+    assert any("the first 24 units of each row" in note for note in notes)
+
+
+def test_intervals_of_recordings_redraw_their_speakers():
+    """Speakers say 1 or 5 different words, each in four clips: by clips the interval is half as wide."""
+    codes = [np.random.default_rng(i).integers(0, 8, 60) for i in range(40)]
+    sure = [frozenset("abcde"[: 1 + 4 * (i // 4 % 2)]) for i in range(40)]
+    one = Clips(RESYNTHESISED, codes, [1.0] * 40, [["a"]] * 40, sure, speakers=[f"s{i // 4}" for i in range(40)])
+    speech = Speech(KneserNey(codes, 8, 3), codes, None, None)
+    widths = []
+    for table in ([one], [replace(one, speakers=None)]):
+        rows, notes = sample_report.rows(table, speech)
+        widths.append(rows[0][SURE].high - rows[0][SURE].low)
+        assert any("intervals redraw 10 speakers" in note for note in notes) == (table == [one])
+    assert widths[0] > 1.6 * widths[1]
+
+
+def units(codes):
+    return Units({str(i): np.array(one) for i, one in enumerate(codes)}, 50.0, 8, "m", "0" * 64)
 
 
 def test_rows_of_bits():
-    held = {"uniform": [np.full(4, 3.0), np.full(4, 3.0)], prior_measures.TRIGRAM: [np.full(4, 2.0), np.full(4, 2.5)]}
-    held[prior_measures.PRIOR] = [np.full(4, 1.0), np.full(4, 2.0)]
-    rows = prior_measures.rows(held, {prior_measures.PRIOR: [np.full(2, 0.5)]}, 50.0)
+    ngram, prior = prior_measures.NGRAM, prior_measures.PRIOR
+    held = {"uniform": [np.full(4, 3.0), np.full(4, 3.0)], ngram: [np.full(4, 2.0), np.full(4, 2.5)]}
+    held[prior] = [np.full(4, 1.0), np.full(4, 2.0)]
+    rows = prior_measures.rows(held, {prior: [np.full(2, 0.5)]}, 50.0)
     by_name = {row["row"]: row for row in rows}
-    prior = by_name[prior_measures.PRIOR]
-    assert (prior["bits/code, held out"].value, prior["bits/s, held out"].value, prior["gap"]) == (1.5, 75, 1.0)
+    row = by_name[prior]
+    assert (row["bits/code, held out"].value, row["bits/s, held out"].value, row["gap"]) == (1.5, 75, 1.0)
     assert "gap" not in by_name["uniform"]
-    spared = rows[-1]["bits/code, held out"]
-    assert (spared.value, spared.low, spared.high, spared.n) == (0.75, 0.5, 1.0, 2)
+    saved = by_name["saved by the prior beside the n-gram"]["bits/code, held out"]
+    assert (saved.value, saved.low, saved.high, saved.n) == (0.75, 0.5, 1.0, 2)
+    assert prior_measures.best_of(held) is held[prior]
+
+
+def test_a_prior_that_is_told_the_speaker_stands_beside_n_grams_that_are():
+    ngram, prior = prior_measures.NGRAM, prior_measures.PRIOR
+    held = {ngram: [np.full(4, 4.0)] * 2, prior_measures.SPEAKER.format(ngram): [np.full(4, 2.0)] * 2}
+    held |= {prior: [np.full(4, 3.0)] * 2, prior_measures.SPEAKER.format(prior): [np.full(4, 1.5)] * 2}
+    rows = {row["row"]: row for row in prior_measures.rows(held, {}, 50.0)}
+    saved = {name: row["bits/code, held out"].value for name, row in rows.items() if name.startswith("saved")}
+    assert saved == {
+        "saved by the prior beside the n-gram": 1.0,
+        "saved by the prior beside the n-gram, conditioned on the speaker": 0.5,
+    }
+    assert prior_measures.best_of(held)[0][0] == 1.5
+
+
+def test_intervals_of_bits_redraw_speakers():
+    """Twelve speakers of five utterances each, who differ in nothing but themselves."""
+    bits = [np.full(4, float(i // 5 % 2)) for i in range(60)]
+    alone, grouped = (
+        prior_measures.rows({"prior": bits}, {}, 50.0, groups)[0]["bits/code, held out"]
+        for groups in (None, [f"s{i // 5}" for i in range(60)])
+    )
+    assert grouped.value == alone.value == 0.5 and grouped.high - grouped.low > 1.8 * (alone.high - alone.low)
+
+
+@pytest.mark.parametrize("with_dev", [True, False])
+def test_n_grams_are_chosen_on_held_out_units(with_dev):
+    """Of pairs, each voice with its own: bigrams, and the speaker's own ones beside them."""
+    train, dev = units(chain(2, 40, 60, 0, 8, 2)), units(chain(2, 10, 60, 1, 8, 2))
+    voices = {str(i): "ab"[i % 2] for i in range(40)}
+    found = prior_measures.fit_ngrams(train, voices, dev if with_dev else None, voices)
+    order = found.best.order
+    assert order > 2, "a longer history tells who speaks"
+    assert found.unigram.order == 1 and found.speakers is not None
+    assert found.speakers.weight >= 0.7 and found.speakers.order == 2
+    assert (
+        f"Kneser–Ney of order {order}, the best of 1 to 5 on " + ("held-out" if with_dev else "a tenth")
+        in found.notes[0]
+    )
+    tested = dev.codes["0"]
+    assert found.speakers.bits(tested, "a").mean() < found.best.bits(tested).mean() - 0.03
+    everything = KneserNey(list(train.codes.values()), 8, order).bits(tested)
+    np.testing.assert_array_equal(found.best.bits(tested), everything)  # fitted to all, chosen on a part
+    assert prior_measures.fit_ngrams(train, {}, dev, {}).speakers is None

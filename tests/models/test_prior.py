@@ -223,7 +223,7 @@ def test_unknown_voices_are_refused():
 
 
 def test_configurations():
-    assert set(priors()) == {"prior", "mini_prior"} and not set(priors()) & set(experiments())
+    assert set(priors()) == {"prior", "mini_prior", "judge_prior"} and not set(priors()) & set(experiments())
     for name in priors():
         for network in ("wavenet", "transformer", "wavenet_small", "transformer_small"):
             resolved = config(name, [f"prior={network}"])

@@ -115,5 +115,5 @@ def test_refusals(tmp_path):
 def test_the_kind_of_configuration_fits_the_data(small_shards):
     with pytest.raises(ConfigError, match="learns from units: vqspeech prior"):
         SpeechTask(config("mini_prior"), small_shards, small_shards)
-    with pytest.raises(ConfigError, match="units train one of mini_prior, prior"):
+    with pytest.raises(ConfigError, match="units train one of judge_prior, mini_prior, prior"):
         PriorTask(config("mini_world"), spoken(0), spoken(1))

@@ -1,9 +1,10 @@
 """Measure samples of a prior beside real speech and simpler samples: words, repetitions, statistics."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
-from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.models import add_model_argument, coder_of, model_of, model_path
 from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir, Utterance
@@ -13,6 +14,8 @@ from vqspeech.jobs import Skipped
 from vqspeech.metrics import aligned, phone, report, sample_report, samples, scores
 from vqspeech.metrics.intelligibility import Moonshine
 from vqspeech.metrics.kneser_ney import KneserNey
+from vqspeech.models.prior import LatentPrior
+from vqspeech.models.vqvae import VQVAE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", required=True, metavar="UNITS", help="units of real speech to compare with")
     parser.add_argument("--dev", required=True, metavar="UNITS", help="held-out units, for the n-gram")
     parser.add_argument(
+        "--judge", metavar="FILE", help="checkpoint of `vqspeech prior` over the units of --judge-model of other "
+        "recordings: a language model that tells speech from babble"
+    )  # fmt: skip
+    parser.add_argument(
+        "--judge-model", default="units", metavar="NAME|FILE", help="the model whose units those are, another one than "
+        "--model (default: %(default)s)"
+    )  # fmt: skip
+    parser.add_argument(
         "--phones",
         nargs=2,
         metavar=("UNITS", "DATA"),
@@ -50,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     model, train, dev = model_of(args), read_units(args.train), read_units(args.dev)
     for path, units in ((args.train, train), (args.dev, dev)):
         require_same(units.described, {**model.units, "model": "the one given"}, path)
+    judge = _judge(args.judge, args.judge_model, model) if args.judge else None
     notes, phone_of, words = [f"ASR: {recogniser.name}"], None, None
     try:
         words = samples.dictionary()
@@ -63,20 +75,22 @@ def run(args: argparse.Namespace) -> int:
         notes.append(f"phones: the likeliest one of each code in {len(found)} aligned utterances")
     else:
         notes.append("no phones: no alignments were given (--phones)")
-    again = _clips(args.reconstructed)
+    again = [
+        replace(clip, speaker=data[clip.id].speaker) if clip.id in data else clip for clip in _clips(args.reconstructed)
+    ]
     recordings = [data[clip.id] for clip in again if clip.id in data]
     if not recordings:
         raise CorpusError(f"{args.reconstructed}: none of its clips is of an utterance of {args.data}; check the two")
     table = [
-        sample_report.heard(sample_report.RECORDINGS, recordings, model, recogniser, skipped),
-        sample_report.heard(sample_report.RESYNTHESISED, again, model, recogniser, skipped),
+        sample_report.heard(sample_report.RECORDINGS, recordings, model, recogniser, skipped, judge),
+        sample_report.heard(sample_report.RESYNTHESISED, again, model, recogniser, skipped, judge),
     ]
     for name, folder in folders.items():
-        table.append(sample_report.heard(name, _clips(folder), model, recogniser, skipped))
+        table.append(sample_report.heard(name, _clips(folder), model, recogniser, skipped, judge))
         units = read_units(folder / "units.txt")
         if units.sha256 == train.sha256:
             table.append(sample_report.drawn(name, units))
-    speech = sample_report.Speech(KneserNey.of(dev, 3), list(train.codes.values()), phone_of, words)
+    speech = sample_report.Speech(KneserNey.of(dev, 3), list(train.codes.values()), phone_of, words, judge)
     rows, measured = sample_report.rows([clips for clips in table if clips.codes], speech)
     details = [{"row": clips.name, "heard": " ".join(words)} for clips in table if clips.words for words in clips.words]
     scores.add_rows(
@@ -89,6 +103,16 @@ def run(args: argparse.Namespace) -> int:
     )
     print(report.table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, *measured, sep="\n")
     return skipped.status(len(details))
+
+
+def _judge(prior: str, coder: str, model: VQVAE) -> sample_report.Judge:
+    """The judge. Raises `UnitsError` where the prior is over other units than the coder's, `ConfigError` where these
+    are those of the model that made the samples."""
+    judge = sample_report.Judge(coder_of(model_path(coder)), LatentPrior.from_pretrained(prior))
+    require_same(judge.prior.units, {**judge.coder.units, "model": coder}, prior)
+    if judge.coder.fingerprint() == model.fingerprint():
+        raise ConfigError(f"--judge-model {coder}: has the codes that are to be judged; name another model")
+    return judge
 
 
 def _folders(given: list[str]) -> dict[str, Path]:

@@ -1,18 +1,54 @@
-"""Confidence intervals by the bootstrap over utterances.
+"""Confidence intervals by the bootstrap over what would be drawn anew: speakers, sources and targets, episodes.
 
-Efron, "Bootstrap methods: another look at the jackknife", 1979 (percentile interval). Utterances are the independent
-items: frames or words within one are not, so intervals over those would be far too narrow. Where items are compared
-with each other in small cells, which redrawing would empty, the jackknife takes its place.
+Efron, "Bootstrap methods: another look at the jackknife", 1979 (percentile interval). Frames or words within an
+utterance are not independent, nor are utterances of one speaker or frames of one episode, so intervals over those would
+be far too narrow: items that depend on each other share a name in `groups`, and whole groups are redrawn. `redraw` says
+which. Where items are compared with each other in small cells, which redrawing would empty, the jackknife takes its
+place.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 Group = str | tuple[str, str]
 """What items share that depend on each other: a name, or a source speaker and a target speaker."""
+FEWEST_SPEAKERS = 10
+"""Speakers from which on intervals redraw speakers: of fewer, the interval would say more of them than of others."""
+
+
+class Redraw(NamedTuple):
+    """What intervals redraw: the `groups` of items, as in `ratio`, None where each item is drawn by itself; and `words`
+    for a note."""
+
+    groups: Sequence[Group] | None
+    words: str
+
+
+def enough_speakers(speakers: Iterable[str]) -> bool:
+    """Return whether there are so many different speakers that intervals redraw them."""
+    return len(set(speakers)) >= FEWEST_SPEAKERS
+
+
+def redraw(speakers: Sequence[str | None], items: Sequence[str] | None = None, what: str = "utterances") -> Redraw:
+    """Return what the intervals of items redraw.
+
+    Args:
+        speakers: Who speaks in each item; None where that is not known.
+        items: A name for each item, where several belong together; each by itself where it is None.
+        what: What items are called.
+
+    Returns:
+        Speakers, where all are known and there are enough of them; else items.
+    """
+    known = [speaker for speaker in speakers if speaker is not None]
+    if len(known) == len(speakers) and enough_speakers(known):
+        return Redraw(known, f"intervals redraw {len(set(known))} speakers")
+    who = f"{len(set(known))} speakers" if known and len(known) == len(speakers) else "speakers that are not known"
+    return Redraw(items, f"intervals redraw {what}, of {who}, and hold for these alone")
 
 
 @dataclass(frozen=True)
@@ -95,22 +131,34 @@ def crossed_weights(groups: Sequence[Group], draws: int, seed: int = 0) -> np.nd
 
 
 def statistic(
-    function: Callable[[np.ndarray], float], n: int, draws: int = 500, confidence: float = 0.95, seed: int = 0
+    function: Callable[[np.ndarray], float],
+    n: int,
+    draws: int = 500,
+    confidence: float = 0.95,
+    seed: int = 0,
+    groups: Sequence[Group] | None = None,
 ) -> Estimate:
-    """The statistic of `n` items, with the interval that redrawing the items gives.
+    """The statistic of `n` items, with the interval that redrawing the items, or their `groups`, gives.
 
     `function` gives the statistic of a sample in which each item occurs as often as its weight, float64 `(n,)`, says.
     A sample that repeats some items and lacks others biases statistics of a joint distribution (it looks more
     structured than it is); so the percentiles are moved by the difference of the estimate and the mean over the draws.
+    `groups` as in `ratio`.
     """
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
     value = float(function(np.ones(n)))
-    if n < 2:
+    if groups is not None and isinstance(groups[0], tuple):
+        weights = crossed_weights(groups, draws, seed)
+    else:
+        names, place = (range(n), slice(None)) if groups is None else np.unique(groups, return_inverse=True)
+        share, random = np.full(len(names), 1 / len(names)), np.random.default_rng(seed)
+        weights = random.multinomial(len(names), share, size=draws).astype(np.float64)[:, place]
+        weights = weights if len(names) > 1 else None
+    if weights is None:
         return Estimate(value, math.nan, math.nan, n)
-    random = np.random.default_rng(seed)
-    share = np.full(n, 1 / n)
-    redrawn = np.array([function(random.multinomial(n, share).astype(np.float64)) for _ in range(draws)])
+    redrawn = np.array([function(one) for one in weights])
+    redrawn = redrawn[np.isfinite(redrawn)]
     tail = 50 * (1 - confidence)
     low, high = np.percentile(redrawn, [tail, 100 - tail]) + value - redrawn.mean()
     return Estimate(value, float(low), float(high), n)

@@ -15,7 +15,7 @@ from vqspeech import jobs
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import CorpusError
 from vqspeech.metrics import intelligibility, pitch, speaker
-from vqspeech.metrics.bootstrap import Estimate, ratio
+from vqspeech.metrics.bootstrap import Estimate, enough_speakers, ratio
 from vqspeech.metrics.clips import (
     CONVERSION,
     MULAW,
@@ -38,8 +38,6 @@ SUNG = (
 )  # fmt: skip
 """The columns of the second table."""
 BESIDE = "EER beside recordings"
-FEWEST_SPEAKERS = 10
-"""Source speakers from which on intervals redraw speakers; of fewer they redraw utterances."""
 
 
 class Scored(NamedTuple):
@@ -116,7 +114,7 @@ class _Table:
     def __init__(self, sources: DataDir, targets: DataDir, judged: Sequence[Judgement]):
         self.sources = sources
         speakers = {sources[one.clip.source].speaker for one in judged if one.clip.sort == CONVERSION}
-        self.crossed = len(speakers) >= FEWEST_SPEAKERS
+        self.crossed = enough_speakers(speakers)
         self.natural = {one.clip.source: one for one in judged if one.clip.row == RECORDINGS}
         self.recordings: dict[str, dict[str, Judgement]] = {}
         for one in judged:

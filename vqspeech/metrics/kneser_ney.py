@@ -116,6 +116,74 @@ class KneserNey:
         return found
 
 
+ORDERS = (1, 2, 3, 4, 5)
+"""Orders that `choose_order` tries."""
+WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Weights of a speaker's own n-grams that `SpeakerKneserNey.tune` tries."""
+
+
+def choose_order(codes: Sequence[np.ndarray], held: Sequence[np.ndarray], size: int) -> int:
+    """Return the order of the model of sequences of `codes` `(codes,)` by which `held` ones take the fewest bits."""
+    models = {order: KneserNey(codes, size, order) for order in _possible(size)}
+    return min(models, key=lambda order: sum(models[order].bits(one).sum() for one in held))
+
+
+def _possible(size: int) -> list[int]:
+    """Those of `ORDERS` whose n-grams can be numbered."""
+    return [order for order in ORDERS if (size + 1) ** order < 2**63]
+
+
+class SpeakerKneserNey:
+    """n-grams conditioned on the speaker: p(c | h, s) = λ p_s(c | h) + (1 − λ) p(c | h), where p is the model of
+    `everyone` and p_s that of the speaker's own sequences; p alone for a speaker who has none.
+
+    Args:
+        everyone: The model of all sequences.
+        codes: Sequences `(codes,)`.
+        voices: The speaker of each; None where that is not known.
+    """
+
+    order, weight = 1, 0.0
+    """Order of a speaker's own n-grams, and λ: see `tune`."""
+
+    def __init__(self, everyone: KneserNey, codes: Sequence[np.ndarray], voices: Sequence[str | None]):
+        self.everyone = everyone
+        self._codes: dict[str, list[np.ndarray]] = {}
+        for one, voice in zip(codes, voices, strict=True):
+            if voice is not None and len(one):
+                self._codes.setdefault(voice, []).append(one)
+        self._fit(1)
+
+    def tune(self, held: Sequence[np.ndarray], voices: Sequence[str | None]) -> None:
+        """Choose `order` and `weight` by which the `held` sequences of `voices` take the fewest bits."""
+        told = [(one, voice) for one, voice in zip(held, voices, strict=True) if voice in self._own]
+        everyone = np.concatenate([np.zeros(0), *(np.exp2(-self.everyone.bits(one)) for one, _ in told)])
+        best = (np.inf, 1, 0.0)
+        for order in _possible(self.everyone.size):
+            self._fit(order)
+            own = np.concatenate([np.zeros(0), *(np.exp2(-self._own[str(voice)].bits(one)) for one, voice in told)])
+            bits = [-np.log2(weight * own + (1 - weight) * everyone).sum() for weight in WEIGHTS]
+            best = min(best, (min(bits), order, WEIGHTS[int(np.argmin(bits))]))
+        self.set(best[1], best[2])
+
+    def set(self, order: int, weight: float) -> None:
+        """Take what was chosen on other sequences."""
+        self._fit(order)
+        self.weight = weight
+
+    def bits(self, codes: np.ndarray, voice: str | None) -> np.ndarray:
+        """-log2 p(code | those before it, speaker) of each code of an utterance: float64 `(codes,)`."""
+        everyone = self.everyone.bits(codes)
+        if voice not in self._own or not self.weight:
+            return everyone
+        own = np.exp2(-self._own[voice].bits(codes))
+        return -np.log2(self.weight * own + (1 - self.weight) * np.exp2(-everyone))
+
+    def _fit(self, order: int) -> None:
+        self.order = order
+        self._own = {voice: KneserNey(some, self.everyone.size, order) for voice, some in self._codes.items()}
+
+
 def _found(table: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Where `wanted` numbers are in a sorted table, and whether they are there."""
     at = np.minimum(np.searchsorted(table, wanted), len(table) - 1)

@@ -2,56 +2,124 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from vqspeech.data.units import Units
-from vqspeech.metrics.bootstrap import Estimate, ratio
-from vqspeech.metrics.kneser_ney import KneserNey
+from vqspeech.metrics.bootstrap import Estimate, Group, ratio
+from vqspeech.metrics.kneser_ney import ORDERS, KneserNey, SpeakerKneserNey, choose_order
 from vqspeech.models.prior import LatentPrior
 
-PRIOR, TRIGRAM = "prior", "trigram (Kneser–Ney)"
-"""Rows of the table."""
+PRIOR, NGRAM, SPEAKER = "prior", "n-gram", "{}, conditioned on the speaker"
+"""Rows of the table, and what either is called with the speaker."""
+HELD_OUT = 10
+"""Every so many utterances of what n-grams are fitted to, one tells their order, where no other ones are given."""
 
 Bits = Sequence[np.ndarray]
 """-log2 p of every code of every utterance."""
 
 
+class Ngrams(NamedTuple):
+    """What a prior must beat: single codes, n-grams, n-grams conditioned on the speaker, and how they were chosen."""
+
+    unigram: KneserNey
+    best: KneserNey
+    speakers: SpeakerKneserNey | None
+    notes: Sequence[str]
+
+
+def fit_ngrams(
+    train: Units, voices: Mapping[str, str], dev: Units | None = None, dev_voices: Mapping[str, str] | None = None
+) -> Ngrams:
+    """Fit n-grams to units, their order chosen on other ones.
+
+    Args:
+        train: Units that the prior has learned from.
+        voices: Speakers by utterance of those.
+        dev: Units that tell order and weights; without any, these are told by a part of `train` that is then not
+            fitted to.
+        dev_voices: Speakers by utterance of `dev`.
+    """
+    fit, held, where = (train, dev, "held-out ones") if dev else (*_split(train), "a tenth of them")
+    held_voices = dev_voices or {} if dev else voices
+    order = choose_order(list(fit.codes.values()), list(held.codes.values()), train.size)
+    best = KneserNey.of(train, order)
+    notes = [f"n-gram: Kneser–Ney of order {order}, the best of {ORDERS[0]} to {ORDERS[-1]} on {where}"]
+    speakers = None
+    if voices:
+        tuned = _by_speaker(KneserNey.of(fit, order), fit, voices)
+        tuned.tune(list(held.codes.values()), [held_voices.get(name) for name in held.codes])
+        speakers = _by_speaker(best, train, voices)
+        speakers.set(tuned.order, tuned.weight)
+        notes.append(
+            f"{SPEAKER.format(NGRAM)}: {tuned.weight:g} of it is an n-gram of order {tuned.order} of the speaker's own "
+            "utterances, both chosen likewise"
+        )
+    return Ngrams(KneserNey.of(train, 1), best, speakers, notes)
+
+
+def _by_speaker(everyone: KneserNey, units: Units, voices: Mapping[str, str]) -> SpeakerKneserNey:
+    return SpeakerKneserNey(everyone, list(units.codes.values()), [voices.get(name) for name in units.codes])
+
+
+def _split(units: Units) -> tuple[Units, Units]:
+    """Units without every `HELD_OUT`th utterance, and these; both times all of them, where they are fewer."""
+    names = list(units.codes)
+    held = set(names[HELD_OUT - 1 :: HELD_OUT])
+    if not held:
+        return units, units
+    parts = ({name: units.codes[name] for name in names if (name in held) == part} for part in (False, True))
+    return replace(units, codes=next(parts)), replace(units, codes=next(parts))
+
+
 def held_out_bits(
-    prior: LatentPrior, units: Units, voices: Mapping[str, str], train: Units | None = None
+    prior: LatentPrior, units: Units, voices: Mapping[str, str], ngrams: Ngrams | None = None
 ) -> dict[str, Bits]:
-    """Bits of the codes of `units` by model: uniform, then unigram and trigram where there is `train` to fit them to,
-    then the prior, told the speaker as far as `voices`, speaker by utterance, and the prior itself know."""
+    """Return the bits of the codes of `units` by model: uniform, then `ngrams`, then the prior; n-grams and prior are
+    conditioned on the speaker as far as `voices`, speaker by utterance, and the prior itself know, and then not."""
     codes = list(units.codes.values())
-    found: dict[str, Bits] = {"uniform": [np.full(len(one), np.log2(units.size)) for one in codes]}
-    if train is not None:
-        for name, order in (("unigram", 1), (TRIGRAM, 3)):
-            model = KneserNey.of(train, order)
-            found[name] = [model.bits(one) for one in codes]
     told = [voices.get(name) if voices.get(name) in prior.speakers else None for name in units.codes]
-    found[PRIOR] = prior.bits(codes, told)
+    found: dict[str, Bits] = {"uniform": [np.full(len(one), np.log2(units.size)) for one in codes]}
+    if ngrams is not None:
+        found["unigram"] = [ngrams.unigram.bits(one) for one in codes]
+        found[NGRAM] = [ngrams.best.bits(one) for one in codes]
+        if any(told) and ngrams.speakers is not None:
+            found[SPEAKER.format(NGRAM)] = [ngrams.speakers.bits(*one) for one in zip(codes, told, strict=True)]
+    found[PRIOR] = prior.bits(codes, [None] * len(codes))
     if any(told):
-        found[f"{PRIOR}, speaker not told"] = prior.bits(codes, [None] * len(codes))
+        found[SPEAKER.format(PRIOR)] = prior.bits(codes, told)
     return found
 
 
-def rows(held: Mapping[str, Bits], learned: Mapping[str, Bits], rate: float) -> list[dict]:
-    """The table: bits a code with interval over utterances, bits a second at `rate` codes a second, bits of utterances
-    that were `learned` from, and the gap between, what is known by heart; last, what the prior spares beside the
-    trigram, utterance by utterance."""
+def best_of(held: Mapping[str, Bits]) -> Bits:
+    """Return the bits of the prior, conditioned on the speaker where it can be."""
+    return held.get(SPEAKER.format(PRIOR), held[PRIOR])
+
+
+def rows(
+    held: Mapping[str, Bits], learned: Mapping[str, Bits], rate: float, groups: Sequence[Group] | None = None
+) -> list[dict]:
+    """Return the table.
+
+    Bits a code, and a second at `rate` codes a second, with the interval that redrawing `groups` of utterances gives;
+    bits of utterances that were `learned` from, and the gap between, what is known by heart; last, what the prior saves
+    beside the n-gram, utterance by utterance, both conditioned on the speaker, and neither.
+    """
     table = []
     for name, bits in held.items():
-        estimate = _mean(bits)
+        estimate = _mean(bits, groups)
         row = {"row": name, "bits/code, held out": estimate, "bits/s, held out": _scaled(estimate, rate)}
         if name in learned:
             known = _mean(learned[name])
-            row |= {"bits/code, learned from": known, "gap": estimate.value - known.value}
+            row |= {"bits/code, learned from": known.value, "gap": estimate.value - known.value}
         table.append(row)
-    if TRIGRAM in held:
-        differences = [b - a for a, b in zip(held[PRIOR], held[TRIGRAM], strict=True)]
-        spared = _mean(differences)
-        name = "spared by the prior beside the trigram"
-        table.append({"row": name, "bits/code, held out": spared, "bits/s, held out": _scaled(spared, rate)})
+    for name in ("{}", SPEAKER):
+        prior, ngram = name.format(PRIOR), name.format(NGRAM)
+        if prior in held and ngram in held:
+            saved = _mean([b - a for a, b in zip(held[prior], held[ngram], strict=True)], groups)
+            row = f"saved by the {PRIOR} beside the {name.format(NGRAM)}"
+            table.append({"row": row, "bits/code, held out": saved, "bits/s, held out": _scaled(saved, rate)})
     return table
 
 
@@ -64,8 +132,8 @@ def spread(units: Units, utterances: int) -> Units:
     )
 
 
-def _mean(bits: Bits) -> Estimate:
-    return ratio([one.sum() for one in bits], [len(one) for one in bits])
+def _mean(bits: Bits, groups: Sequence[Group] | None = None) -> Estimate:
+    return ratio([one.sum() for one in bits], [len(one) for one in bits], groups)
 
 
 def _scaled(estimate: Estimate, factor: float) -> Estimate:

@@ -1,4 +1,7 @@
-"""How much speech drawn from nothing is like speech: words, repetitions, and statistics of codes and phones."""
+"""How much speech drawn from nothing is like speech: words, repetitions, and statistics of codes and phones.
+
+Intervals redraw clips, or the `groups` of clips that are given, as in `bootstrap.ratio`.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +11,12 @@ import numpy as np
 from vqspeech import extras
 from vqspeech.data.text import normalised
 from vqspeech.data.units import runs
-from vqspeech.metrics.bootstrap import Estimate, ratio, statistic
+from vqspeech.metrics.bootstrap import Estimate, Group, ratio, statistic
 from vqspeech.metrics.intelligibility import Recogniser
 
 REPEATED = 4
 """Length of the sequences whose repetition is counted."""
+Groups = Sequence[Group] | None
 
 
 def dictionary() -> frozenset[str]:
@@ -23,14 +27,14 @@ def dictionary() -> frozenset[str]:
     return frozenset(normalised(line.split(maxsplit=1)[0].split("(")[0]) for line in lines if line[:1].isalpha())
 
 
-def words_a_second(heard: Sequence[Sequence[str]], seconds: Sequence[float]) -> Estimate:
+def words_a_second(heard: Sequence[Sequence[str]], seconds: Sequence[float], groups: Groups = None) -> Estimate:
     """Words that a recogniser has `heard` in clips of so many `seconds`, a second."""
-    return ratio([len(words) for words in heard], seconds)
+    return ratio([len(words) for words in heard], seconds, groups)
 
 
-def known_words(heard: Sequence[Sequence[str]], words: frozenset[str]) -> Estimate:
+def known_words(heard: Sequence[Sequence[str]], words: frozenset[str], groups: Groups = None) -> Estimate:
     """Share of the words heard in each clip that are in a dictionary. Not a number, where none was heard."""
-    return ratio([sum(word in words for word in clip) for clip in heard], [len(clip) for clip in heard])
+    return ratio([sum(word in words for word in clip) for clip in heard], [len(clip) for clip in heard], groups)
 
 
 def sure_words(wave: np.ndarray, words: Sequence[str], recogniser: Recogniser) -> frozenset[str]:
@@ -45,14 +49,14 @@ def sure_words(wave: np.ndarray, words: Sequence[str], recogniser: Recogniser) -
 
 
 def sure_words_a_second(
-    sure: Sequence[frozenset[str]], seconds: Sequence[float], words: frozenset[str] | None
+    sure: Sequence[frozenset[str]], seconds: Sequence[float], words: frozenset[str] | None, groups: Groups = None
 ) -> Estimate:
     """Words that are heard for sure in clips of so many `seconds`, a second, those of a dictionary where there is one.
     Each counts once a clip, so that a word said again and again makes no speech."""
-    return ratio([len(clip if words is None else clip & words) for clip in sure], seconds)
+    return ratio([len(clip if words is None else clip & words) for clip in sure], seconds, groups)
 
 
-def repetition(codes: Sequence[np.ndarray]) -> Estimate:
+def repetition(codes: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
     """1 - |different sequences of `REPEATED` codes| / |all of them|, runs of one code taken as one: 0 where nothing
     comes twice within an utterance (rep-4 of Welleck et al. 2020, arXiv 1908.04319)."""
     repeated, all_of_them = [], []
@@ -61,16 +65,16 @@ def repetition(codes: Sequence[np.ndarray]) -> Estimate:
         grams = np.lib.stride_tricks.sliding_window_view(ran, REPEATED) if len(ran) >= REPEATED else ran[:0, None]
         repeated.append(len(grams) - len(np.unique(grams, axis=0)))
         all_of_them.append(len(grams))
-    return ratio(repeated, all_of_them)
+    return ratio(repeated, all_of_them, groups)
 
 
-def perplexity(bits: Sequence[np.ndarray]) -> Estimate:
+def perplexity(bits: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
     """2 to the mean bits a code, of -log2 p of the codes of each utterance under a model."""
-    mean = ratio([one.sum() for one in bits], [len(one) for one in bits])
+    mean = ratio([one.sum() for one in bits], [len(one) for one in bits], groups)
     return Estimate(2**mean.value, 2**mean.low, 2**mean.high, mean.n)
 
 
-def divergence(sequences: Sequence[np.ndarray], reference: Sequence[np.ndarray]) -> Estimate:
+def divergence(sequences: Sequence[np.ndarray], reference: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
     """Jensen–Shannon divergence (bits; 0: the same, 1: nothing in common; Lin 1991) of the pairs of neighbours in
     `sequences` int `(length,)` from those in `reference`, runs of one symbol taken as one.
 
@@ -95,7 +99,7 @@ def divergence(sequences: Sequence[np.ndarray], reference: Sequence[np.ndarray])
             back = np.where(shares > 0, shares * np.log2(shares / middle), 0.0).sum()
         return float(forth + back + (1 - shares.sum())) / 2  # where p = 0, q log2(q / (q / 2)) is q
 
-    return statistic(value, len(ours))
+    return statistic(value, len(ours), groups=groups)
 
 
 def cut(codes: Sequence[np.ndarray], total: int) -> list[np.ndarray]:
