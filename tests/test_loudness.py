@@ -5,6 +5,7 @@ import pytest
 import scipy.signal
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
 
 from tests.conftest import buzz
 from vqspeech import loudness
@@ -123,3 +124,14 @@ def test_loudness_is_that_of_the_broadcasters(rate):
     assert not loudness.at_loudness(silence, -23, rate).any()
     with pytest.raises(AudioError, match=r"measured over 0\.4 s; there are 0\.25 s"):
         loudness.at_loudness(sine[: rate // 4], -23, rate)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 9000), max_size=5), st.integers(0, 9000), st.floats(-0.3, 0.3))
+def test_the_high_pass_is_that_of_scipy(cuts, length, offset):
+    wave = np.random.default_rng(length).normal(offset, 0.1, length).astype(np.float32)
+    filters = signal.butter(2, loudness.CUTOFF, "highpass", fs=16000, output="sos")
+    start = signal.sosfilt_zi(filters) * (wave[:1600].mean(dtype=np.float64) if length else 0.0)
+    expected = signal.sosfilt(filters, wave.astype(np.float64), zi=start)[0] if length else wave
+    found = np.concatenate([*loudness._high_passed(np.split(wave, sorted(min(one, length) for one in cuts)))])
+    np.testing.assert_allclose(found, expected, atol=1e-6)
