@@ -125,6 +125,27 @@ def test_export(capsys: pytest.CaptureFixture):
         assert message in capsys.readouterr().err
 
 
+def test_export_in_eight_bits_and_shared(capsys: pytest.CaptureFixture):
+    trained("exp/mine")
+    half, small, whole = (Path("out", f"{name}.safetensors") for name in ("half", "small", "whole"))
+    for out, options in ((half, ()), (small, ("--int8", "decoder")), (whole, ("--int8",))):
+        assert main(["export", "--model", "exp/mine", "--out", str(out), *options]) == 0
+    codes = VQVAE.from_pretrained(half).fingerprint()
+    assert VQVAE.from_pretrained(small).fingerprint() == codes, "the codes stay what they are"
+    assert VQVAE.from_pretrained(whole).fingerprint() != codes
+    decoders = [VQVAE.from_pretrained(path).decoder.state_dict() for path in (small, whole)]
+    assert all(torch.equal(decoders[0][name], decoders[1][name]) for name in decoders[0])
+    both = Path("out", "both.safetensors")
+    assert main(["export", "--model", "exp/mine", "--out", str(both), "--int8", "--share", str(whole)]) == 0
+    assert both.stat().st_size < whole.stat().st_size / 2
+    assert VQVAE.from_pretrained(both).fingerprint() == VQVAE.from_pretrained(whole).fingerprint()
+    capsys.readouterr()
+    whole.unlink()
+    audio.write("a.wav", buzz(0.5, 130))
+    assert main(["convert", "--model", str(both), "--src", "a.wav", "--speaker", "low", "--out", "b.wav"]) == FAILED
+    assert "whole.safetensors, which is not beside it" in capsys.readouterr().err
+
+
 def test_what_comes_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     """The models of the package itself."""
     monkeypatch.setattr(pretrained, "FOLDER", ROOT / "vqspeech" / "pretrained")

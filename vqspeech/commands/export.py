@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--about", metavar="TEXT", help="Markdown file for the card: what it learned from, licence, how it was trained"
     )
     parser.add_argument(
-        "--int8", action="store_true", help="weights as 8-bit integers with a scale a row (default: float16)"
+        "--int8",
+        nargs="?",
+        const="all",
+        choices=("all", "decoder"),
+        help="weights as 8-bit integers with a scale a row, of the decoder alone where the codes are to stay what they "
+        "are (default: float16)",
     )
     parser.add_argument(
         "--share",
@@ -59,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
         known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
         model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
     kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
-    model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, args.share, **kept)
+    part = "decoder" if args.int8 == "decoder" else ""
+    model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, args.share, part, **kept)
     write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0

@@ -118,18 +118,25 @@ class Coder(nn.Module):
         return cls(about["config"])
 
     def save_pretrained(
-        self, path: str | Path, dtype: torch.dtype = torch.float32, share: str | Path | None = None, **about: Any
+        self,
+        path: str | Path,
+        dtype: torch.dtype = torch.float32,
+        share: str | Path | None = None,
+        part: str = "",
+        **about: Any,
     ) -> None:
         """Writes weights, configuration and speakers (and what else is said `about` it) to one file; tensors that
         another checkpoint beside it holds as well, `share`, are left there.
 
         Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room, as int8
-        a quarter; those of the encoder are rounded too, so the fingerprint changes. Raises `CheckpointError` where one
-        is too large.
+        a quarter; those of the encoder are rounded too, so the fingerprint changes. Where a `part` is named, such as
+        "decoder", it alone is stored so, and the rest as float16. Raises `CheckpointError` where one is too large.
         """
         tensors = checkpoint.weights(self)
-        parameters = {f"model.{name}": parameter for name, parameter in self.named_parameters()}
-        rounded = checkpoint.rounded(parameters, dtype)
+        rounded: dict[str, Tensor] = {}
+        for name, parameter in self.named_parameters():
+            inside = not part or name.startswith(f"{part}.")
+            rounded |= checkpoint.rounded({f"model.{name}": parameter}, dtype if inside else torch.float16)
         if dtype != torch.float32 and checkpoint.not_finite(rounded) and not checkpoint.not_finite(tensors):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
         tensors |= rounded
