@@ -26,6 +26,14 @@ def test_a_voice_comes_back_as_it_was():
     assert (again.name, again.seconds) == ("anna", 12.5) and path.stat().st_size < 4000
 
 
+def test_recordings_of_two_speakers_are_doubted():
+    assert not ANNA.doubt
+    mixed = Voice(ANNA.name, ANNA.vector, ANNA.pitch, ANNA.model, ANNA.seconds, 0.21)
+    assert "different speakers (0.21 alike" in mixed.doubt
+    mixed.save(path_of("mixed"))
+    assert Voice.load(path_of("mixed")).agreement == 0.21
+
+
 def test_saved_voices_are_listed_the_damaged_ones_as_errors():
     assert list(saved_voices()) == []
     ANNA.save(path_of("anna"))

@@ -19,6 +19,8 @@ from vqspeech.errors import CheckpointError, SpeakerError
 from vqspeech.models import checkpoint
 
 KIND = "voice"
+ONE_SPEAKER = 0.35
+"""Agreement of recordings below which they are hardly of one speaker: 3 in 100 of one are, two thirds of two."""
 _FORBIDDEN = set('/\\:*?"<>|')
 """Characters that stand in no file name on one system or another."""
 
@@ -26,17 +28,30 @@ _FORBIDDEN = set('/\\:*?"<>|')
 @dataclass(frozen=True)
 class Voice:
     """A voice: its `name`, the speaker `vector` float32 `(numbers,)`, `pitch`, median and deviation of log F0, and the
-    `seconds` of speech it was made of. `model` is the hash of the model that it is a voice of."""
+    `seconds` of speech it was made of. `model` is the hash of the model that it is a voice of. `agreement` is how alike
+    the least alike parts of these recordings are, 1 for the same (`reference.agreement`)."""
 
     name: str
     vector: np.ndarray
     pitch: tuple[float, float]
     model: str
     seconds: float
+    agreement: float = 1.0
+
+    @property
+    def doubt(self) -> str:
+        """What speaks against its recordings being of one speaker, in words; empty: nothing."""
+        if self.agreement >= ONE_SPEAKER:
+            return ""
+        return (
+            f"parts of the recordings sound like different speakers ({self.agreement:.2f} alike; one speaker is above "
+            f"{ONE_SPEAKER}), or like music or noise beside speech: give recordings of one speaker alone"
+        )
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the voice to a file."""
         about = {"kind": KIND, "name": self.name, "model": self.model, "seconds": self.seconds}
+        about["agreement"] = self.agreement
         tensors = {"vector": torch.from_numpy(self.vector), "pitch": torch.tensor(self.pitch, dtype=torch.float64)}
         checkpoint.write(Path(path), tensors, about)
 
@@ -48,7 +63,14 @@ class Voice:
             vector, pitch = tensors["vector"].float().numpy(), tensors["pitch"].tolist()
             if about["kind"] != KIND or vector.ndim != 1 or len(pitch) != 2 or not np.isfinite(vector).all():
                 raise ValueError("its numbers are not those of one")
-            return cls(str(about["name"]), vector, (pitch[0], pitch[1]), str(about["model"]), float(about["seconds"]))
+            return cls(
+                str(about["name"]),
+                vector,
+                (pitch[0], pitch[1]),
+                str(about["model"]),
+                float(about["seconds"]),
+                float(about.get("agreement", 1.0)),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: is no voice ({error}); make one with `vqspeech voice make`") from None
 

@@ -134,3 +134,23 @@ def test_loudness_and_pauses(made, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyloudnorm", None)
     run(*words, "--loudness", "-30", "--out", tmp_path / "c.wav", status=FAILED)
     assert "loudness" in capsys.readouterr().err and not (tmp_path / "c.wav").exists()
+
+
+def test_recordings_that_hardly_agree_are_named(made, tmp_path, capsys, monkeypatch):
+    words = (
+        "convert",
+        "--model",
+        made / "model.safetensors",
+        "--src",
+        made / "source.wav",
+        "--out",
+        tmp_path / "a.wav",
+    )
+    monkeypatch.setattr("vqspeech.models.vqvae.agreement", lambda vectors: 0.1)
+    run(*words, "--like", made / "anna" / "0.wav")
+    assert "warning: parts of the recordings sound like different speakers (0.10" in capsys.readouterr().err
+    run("voice", "make", "--model", made / "model.safetensors", "--src", made / "anna", "--name", "me")
+    assert "warning: parts of the recordings" in capsys.readouterr().err
+    monkeypatch.setattr("vqspeech.models.vqvae.agreement", lambda vectors: 0.9)
+    run(*words, "--like", made / "anna" / "0.wav")
+    assert "warning" not in capsys.readouterr().err

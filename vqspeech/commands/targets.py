@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -79,7 +80,15 @@ def target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, VoiceName
         return {name: find_voice(model, name) for name in target_names(args)}
     model.voice_hash()  # before anything is read
     [name] = target_names(args)
-    return {name: model.voice_of([audio.waveform(path) for path in args.like], name)}
+    voice = model.voice_of([audio.waveform(path) for path in args.like], name)
+    warn_of_doubt(voice)
+    return {name: voice}
+
+
+def warn_of_doubt(voice: Voice) -> None:
+    """Say on standard error what speaks against a voice being that of one speaker."""
+    if voice.doubt:
+        print(f"warning: {voice.doubt}", file=sys.stderr)
 
 
 def find_voice(model: VQVAE, name: str) -> VoiceName:

@@ -11,6 +11,7 @@ from pathlib import Path
 from vqspeech import audio
 from vqspeech.commands.models import add_model_argument, model_of
 from vqspeech.commands.outputs import check_outputs, output_file
+from vqspeech.commands.targets import warn_of_doubt
 from vqspeech.data.corpora.layout import recordings
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.jobs import Skipped, attempt
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             skipped.add(str(file), error)
     voice = model.voice_of(waves, args.name)
+    warn_of_doubt(voice)
     voice.save(path)
     pitch = "no pitch" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
     print(f"{path}: {voice.seconds:.1f} s of speech in {len(waves)} recordings, {pitch}")

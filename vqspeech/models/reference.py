@@ -85,6 +85,20 @@ def reference_pieces(waveform: np.ndarray) -> list[np.ndarray]:
     return np.array_split(waveform, max(1, -(-len(waveform) // int(PIECE * audio.RATE))))
 
 
+def agreement(vectors: Tensor) -> float:
+    """Return how alike the least alike parts of some recordings are.
+
+    Args:
+        vectors: Speaker vectors of consecutive pieces, `(pieces, voice)`.
+
+    Returns:
+        The mean cosine between the pieces before a cut and those behind it, the least of all cuts; 1 for one piece.
+    """
+    units = F.normalize(vectors.float(), dim=1)
+    cosines = units @ units.T
+    return min((cosines[:cut, cut:].mean().item() for cut in range(1, len(units))), default=1.0)
+
+
 def average_vectors(vectors: Tensor, weights: Tensor) -> Tensor:
     """Return the vector of a speaker from those of recordings `(recordings, voice)`: their mean, by `weights`
     `(recordings,)`, at the length that all have."""

@@ -22,7 +22,7 @@ from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, SourceFilter, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import Cutting
-from vqspeech.models.reference import Reference, average_vectors, reference_pieces
+from vqspeech.models.reference import Reference, agreement, average_vectors, reference_pieces
 from vqspeech.pitch import SEMITONES, continuous_pitch, falling_pitch, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
 
@@ -287,8 +287,10 @@ class VQVAE(Coder):
                 f"a voice takes {SHORTEST:g} s of speech at least, better ten; there are {sum(weights):.1f} s in "
                 f"{len(waves)} recording{'s' * (len(waves) != 1)}"
             )
-        vector = average_vectors(torch.stack(vectors), torch.tensor(weights, device=self.device))
-        return Voice(name, vector.cpu().numpy(), pitch_statistics(np.concatenate(logs)), code, sum(weights))
+        stacked, counts = torch.stack(vectors), torch.tensor(weights, device=self.device)
+        vector = average_vectors(stacked, counts).cpu().numpy()
+        alike = agreement(stacked[counts >= SHORTEST])
+        return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
 
     def voice_pitch(self, speaker: VoiceName) -> np.ndarray:
         """Return median and deviation of a voice's log F0, `(2,)`; NaN for one never voiced."""
