@@ -154,7 +154,7 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
     Raises:
         WaveformError: They are of several channels, none, not finite, on the scale of integers, or no numbers at all.
     """
-    rate = _checked_rate(sample_rate)
+    rate = checked_rate(sample_rate)
     if isinstance(samples, str | bytes | os.PathLike):
         raise WaveformError(f"{samples!r} is no waveform; read a file with vqspeech.audio.waveform(path)")
     if hasattr(samples, "detach"):  # a tensor
@@ -192,7 +192,8 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
     return wave
 
 
-def _checked_rate(rate: Any) -> float:
+def checked_rate(rate: Any) -> float:
+    """Return a sample rate (Hz). Raises `WaveformError` where it is none."""
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not RATES[0] <= float(rate) <= RATES[1]:
         low, high = RATES
         raise WaveformError(f"sample rate {rate!r}: give samples a second as a number from {low} to {high}")
@@ -226,7 +227,7 @@ def write(path: str | os.PathLike, wave: Any, rate: int = RATE) -> None:
     `to_waveform` does, `OSError` where the disk is full.
     """
     check_writable(path)
-    write_parts(path, [to_waveform(wave)], round(_checked_rate(rate)))
+    write_parts(path, [to_waveform(wave)], round(checked_rate(rate)))
 
 
 def write_parts(path: str | os.PathLike, parts: Iterable[np.ndarray], rate: int = RATE) -> int:

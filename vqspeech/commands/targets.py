@@ -7,9 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from vqspeech import audio
-from vqspeech.errors import VqspeechError
+from vqspeech.models.voice import find_voice
 from vqspeech.models.vqvae import VQVAE, VoiceName
-from vqspeech.voices import Voice, path_of
 
 RATES = (16_000, 24_000, 48_000)
 """Samples a second that conversions are written with (Hz)."""
@@ -89,23 +88,6 @@ def warn_of_doubt(voice: Voice) -> None:
     """Say on standard error what speaks against a voice being that of one speaker."""
     if voice.doubt:
         print(f"warning: {voice.doubt}", file=sys.stderr)
-
-
-def find_voice(model: VQVAE, name: str) -> VoiceName:
-    """Return a voice of the model, or one that the user has made of recordings, by its name.
-
-    Raises `SpeakerError` where there is none, or it is one of another model."""
-    if name not in model.speakers:
-        try:
-            path = path_of(name)
-        except VqspeechError:
-            path = Path()
-        if path.is_file():
-            voice = Voice.load(path)
-            model.check_voice(voice)
-            return voice
-    model.speaker(name)
-    return name
 
 
 def _between(low: float, high: float) -> Callable[[str], float]:

@@ -1,16 +1,34 @@
-"""More voices for a model: one that is to be learned, or those of recordings."""
+"""Voices beside those of a model: one that is to be learned, or those of recordings."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from operator import getitem
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from vqspeech.errors import SpeakerError
-from vqspeech.models.vqvae import VQVAE
-from vqspeech.voices import Voice
+from vqspeech.errors import SpeakerError, VqspeechError
+from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.voices import Voice, path_of
+
+
+def find_voice(model: VQVAE, name: str) -> VoiceName:
+    """Return a voice of the model, or one that the user has made of recordings, by its name.
+
+    Raises `SpeakerError` where there is none, or it is one of another model."""
+    if name not in model.speakers:
+        try:
+            path = path_of(name)
+        except VqspeechError:
+            path = Path()
+        if path.is_file():
+            voice = Voice.load(path)
+            model.check_voice(voice)
+            return voice
+    model.speaker(name)
+    return name
 
 
 @torch.no_grad()

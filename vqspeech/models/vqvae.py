@@ -72,6 +72,10 @@ class VQVAE(Coder):
 
     @classmethod
     def _described(cls, about: Mapping[str, Any]) -> "VQVAE":
+        if "tracker" in about["config"]:
+            from vqspeech.models.live.model import Live
+
+            return Live(about["config"], about["speakers"], about.get("genders"))
         return cls(about["config"], about["speakers"], about.get("genders"))
 
     # Training

@@ -8,9 +8,9 @@ waveform models", 2019.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 import numpy as np
 import torch
@@ -20,16 +20,18 @@ from torch.nn import functional as F
 from vqspeech import audio, world
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
-from vqspeech.models.convnext import ConvNeXt
+from vqspeech.models.convnext import ConvNeXt, Dilations, run_blocks, state_size
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.reference import Reference
-from vqspeech.schema import Length, Positive, Range, Width
+from vqspeech.schema import Positive, Range, Width
 from vqspeech.torchaudio_functional import functional
 
 HOP = world.FRAME
 """Samples between frames of the filters (10 ms)."""
 FFT, WINDOW = 1024, 640
 """Samples of a frame with the tail of its filter, and without."""
+CAUSAL_WINDOW = 2 * HOP
+"""The latter where little may be known of what comes."""
 HIGHEST = audio.RATE / 2
 """Frequency below which all harmonics of the pulse train lie (Hz)."""
 NOISE = 1 << 17
@@ -38,8 +40,6 @@ UNVOICED = 150.0
 """F0 (Hz) where a contour is never voiced, and that the network sees as 0."""
 _PULSES_START, _NOISE_START = -3.0, -5.0  # log gains before anything is learned
 
-Dilations = Annotated[Sequence[Annotated[int, Range(1, 64)]], Length(0, 64)]
-
 
 class SourceFilter(nn.Module):
     """Waveforms of latents, pitch and speaker vectors.
@@ -47,6 +47,9 @@ class SourceFilter(nn.Module):
     The speaker vector comes from a recording (`reference`), or is one of `speaker`, those of the named voices. What it
     is given of the codes is said by `conditioning` and `temperature` (`models.conditioning`). Voices that were learned
     later by `adapt` have a number each beside those of a recording's vector (`models.voice`), `adapted` in all.
+
+    A `causal` one is for streams: a frame depends on one latent to come and on no frame to come, its window is shorter,
+    and filters of pulses and noise ring after it alone.
     """
 
     bands: Tensor
@@ -73,18 +76,21 @@ class SourceFilter(nn.Module):
         frame_dilations: Dilations = (1, 2, 4, 1, 2, 4, 1, 1),
         conditioning: Literal["codes", "residual", "soft", "continuous"] = "codes",
         temperature: Positive = 1.0,
+        causal: bool = False,
     ):
         super().__init__()
         if hop % HOP:
             raise ConfigError(f"decoder 'source_filter' needs codes of whole {HOP} samples, not of {hop}")
         self.hop, self.upsampling = hop, hop // HOP
-        self.conditioning, self.temperature = conditioning, temperature
+        self.conditioning, self.temperature, self.causal = conditioning, temperature, causal
         self.reference = Reference(voice)
         self.speaker = nn.Embedding(speakers, voice + adapted)
         self.input = nn.Conv1d(latents, channels, 3, padding=1)
         self.pitch = nn.Linear(4, channels)
         slow, fast = (
-            nn.ModuleList(ConvNeXt(channels, window, dilation, voice + adapted, expansion) for dilation in dilations)
+            nn.ModuleList(
+                ConvNeXt(channels, window, dilation, voice + adapted, expansion, causal) for dilation in dilations
+            )
             for dilations in (code_dilations, frame_dilations)
         )
         self.slow_blocks, self.blocks = cast(Sequence[ConvNeXt], slow), cast(Sequence[ConvNeXt], fast)
@@ -95,8 +101,16 @@ class SourceFilter(nn.Module):
         with torch.no_grad():
             self.output.bias.copy_(torch.tensor([_PULSES_START] * bands + [_NOISE_START] * bands))
         self.register_buffer("bands", band_weights(bands, FFT // 2 + 1), persistent=False)
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        width = CAUSAL_WINDOW if causal else WINDOW
+        self.lead = 0 if causal else (FFT - WINDOW) // 2  # samples that a filter may ring before its frame
+        self.register_buffer("window", torch.hann_window(width), persistent=False)
         self.register_buffer("noise", noise_samples(), persistent=False)
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where a causal decoder has blocks over codes."""
+        if options["causal"] and options["code_dilations"]:
+            raise ConfigError(f"{where}.code_dilations: a causal decoder has none; give {where}.frame_dilations")
 
     @property
     def voice_weights(self) -> list[Tensor]:
@@ -118,20 +132,58 @@ class SourceFilter(nn.Module):
             pitch: log F0 `(batch, frames)`, 0 where unvoiced; `hop / HOP` frames a latent.
             voices: speaker vectors `(batch, voice)`, of recordings or of named voices.
         """
-        voices = F.pad(voices, (0, self.speaker.embedding_dim - voices.shape[1]))
+        voices = self._widened(voices)
         x = self.input(latents)
         for block in self.slow_blocks:
             x = block(x, voices)
-        x = x.repeat_interleave(self.upsampling, 2)
-        voiced = (pitch > 0).to(pitch.dtype)
-        height = interpolated(pitch) - math.log(UNVOICED)
-        heights = [voiced, voiced * height, voiced * height.square(), height]
-        x = x + self.pitch(torch.stack(heights, 2)).transpose(1, 2)
+        x = self._at_pitch(x, pitch, self.contour(pitch))
         for block in self.blocks:
             x = block(x, voices)
+        return self._gains(x, pitch)
+
+    def next_envelopes(
+        self, latents: Tensor, pitch: Tensor, contour: Tensor, voices: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """As `envelopes` of a causal decoder, of the next latents of a stream.
+
+        Args:
+            latents: `(batch, dimension, 1 + latents + 1)`, those before and behind among them.
+            pitch: log F0 of their frames, 0 where unvoiced.
+            contour: The same, continuous (`held`).
+            voices: As in `envelopes`.
+            state: `(batch, *state_shape)`, zero at the beginning.
+
+        Returns:
+            Both log gains and the next state.
+        """
+        x = self._at_pitch(F.conv1d(latents, self.input.weight, self.input.bias), pitch, contour)
+        x, state = run_blocks(self.blocks, x, state, self._widened(voices))
+        return *self._gains(x, pitch), state
+
+    @property
+    def state_shape(self) -> tuple[int, int]:
+        """Shape of the state of a stream."""
+        return self.input.out_channels, state_size(self.blocks)
+
+    def contour(self, pitch: Tensor) -> Tensor:
+        """Return log F0 `(batch, frames)` that goes on where it is 0."""
+        return held(pitch) if self.causal else interpolated(pitch)
+
+    def _widened(self, voices: Tensor) -> Tensor:
+        return F.pad(voices, (0, self.speaker.embedding_dim - voices.shape[1]))
+
+    def _at_pitch(self, x: Tensor, pitch: Tensor, contour: Tensor) -> Tensor:
+        """What blocks see of latents `(batch, channels, latents)`: `(batch, channels, frames)`."""
+        x = x.repeat_interleave(self.upsampling, 2)
+        voiced = (pitch > 0).to(pitch.dtype)
+        height = contour - math.log(UNVOICED)
+        heights = [voiced, voiced * height, voiced * height.square(), height]
+        return x + self.pitch(torch.stack(heights, 2)).transpose(1, 2)
+
+    def _gains(self, x: Tensor, pitch: Tensor) -> tuple[Tensor, Tensor]:
         gains = self.output(self.norm(x.transpose(1, 2))).float().transpose(1, 2)
         pulses, noise = gains.chunk(2, 1)
-        return pulses + self.unvoiced[:, None] * (1 - voiced.float())[:, None], noise
+        return pulses + self.unvoiced[:, None] * (pitch <= 0).float()[:, None], noise
 
     def sound(self, pulses: Tensor, noise: Tensor, pitch: Tensor, starts: Tensor, formant: float = 1.0) -> Tensor:
         """Return the waveforms `(batch, frames * HOP)` of log gains `(batch, bands, frames)`.
@@ -140,11 +192,12 @@ class SourceFilter(nn.Module):
         the gains are at a frequency f they become at `formant` · f.
         """
         bands = self.bands if formant == 1 else band_weights(len(self.bands), FFT // 2 + 1, formant).to(self.bands)
-        logs = interpolated(pitch)
-        source = pulse_train(logs)
+        source = pulse_train(self.contour(pitch))
         places = (starts[:, None] + torch.arange(source.shape[1], device=source.device)) % NOISE
         voiced = self._spectra(source) * minimum_phase(pulses.transpose(1, 2) @ bands)
-        return self._overlapped(voiced + self._spectra(self.noise[places]) * (noise.transpose(1, 2) @ bands).exp())
+        logs = noise.transpose(1, 2) @ bands
+        filters = minimum_phase(logs) if self.causal else logs.exp()
+        return self._overlapped(voiced + self._spectra(self.noise[places]) * filters)
 
     def forward(
         self, latents: Tensor, pitch: Tensor, voices: Tensor, starts: Tensor | None = None, formant: float = 1.0
@@ -181,18 +234,25 @@ class SourceFilter(nn.Module):
 
     def _spectra(self, waveforms: Tensor) -> Tensor:
         """Spectra of windowed frames centred at samples 0, HOP, …: complex `(batch, frames, bins)`."""
-        frames = F.pad(waveforms, (WINDOW // 2, WINDOW // 2 - HOP)).unfold(1, WINDOW, HOP) * self.window
-        spare = (FFT - WINDOW) // 2
-        return torch.fft.rfft(F.pad(frames, (spare, spare)))
+        width = len(self.window)
+        frames = F.pad(waveforms, (width // 2, width // 2 - HOP)).unfold(1, width, HOP) * self.window
+        return torch.fft.rfft(F.pad(frames, (self.lead, FFT - width - self.lead)))
 
     def _overlapped(self, spectra: Tensor) -> Tensor:
         """The waveforms of filtered frames: `(batch, frames * HOP)`."""
-        frames = spectra.shape[1]
-        # At a quarter of their length, Hann windows add up to 2: one window in all, so that tails of filters stay.
-        pieces = torch.fft.irfft(spectra, FFT).transpose(1, 2) / 2
+        frames, width = spectra.shape[1], len(self.window)
+        # Hann windows add up to this much: there is one window in all, so that tails of filters stay.
+        pieces = torch.fft.irfft(spectra, FFT).transpose(1, 2) / (width // (2 * HOP))
         length = (frames - 1) * HOP + FFT
         summed = F.fold(pieces, (1, length), (1, FFT), stride=(1, HOP))[:, 0, 0]
-        return F.pad(summed, (0, HOP))[:, FFT // 2 :][:, : frames * HOP]
+        return F.pad(summed, (0, HOP))[:, self.lead + width // 2 :][:, : frames * HOP]
+
+
+def held(pitch: Tensor) -> Tensor:
+    """Return log F0 `(batch, frames)` with that of the last voiced frame in unvoiced ones, `UNVOICED` before any."""
+    places = torch.arange(pitch.shape[1], device=pitch.device).expand_as(pitch)
+    last = torch.where(pitch > 0, places, torch.full_like(places, -1)).cummax(1).values
+    return torch.where(last >= 0, pitch.gather(1, last.clamp(min=0)), torch.full_like(pitch, math.log(UNVOICED)))
 
 
 def interpolated(pitch: Tensor) -> Tensor:
@@ -228,7 +288,11 @@ def pulse_train(logs: Tensor) -> Tensor:
     part = (steps % HOP) / HOP
     left, right = logs[:, low], logs[:, (low + 1).clamp(max=frames - 1)]
     f0 = (left + part * (right - left)).exp()
-    cycles = torch.cumsum(f0.double() / audio.RATE, 1)
+    return cosine_sum(f0, torch.cumsum(f0.double() / audio.RATE, 1))
+
+
+def cosine_sum(f0: Tensor, cycles: Tensor) -> Tensor:
+    """Return Σ cos(kφ) below `HIGHEST`, of mean power 1, where φ is so many cycles: the shape of f0 (Hz)."""
     phase = (cycles - cycles.round()).float() * (2 * math.pi)
     harmonics = (HIGHEST / f0 - 1).clamp(min=1)
     whole = harmonics.floor()

@@ -1,0 +1,181 @@
+"""The live model: voice conversion of a stream, which knows nothing of what comes but for a tenth of a second."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from vqspeech import audio
+from vqspeech.errors import ConfigError
+from vqspeech.loudness import Normalised
+from vqspeech.models.decoders import DECODER, SourceFilter
+from vqspeech.models.live import BLOCK
+from vqspeech.models.live.decoder import BEHIND, LiveDecoder
+from vqspeech.models.live.encoder import LiveEncoder
+from vqspeech.models.live.frontend import LiveFrontend
+from vqspeech.models.live.tracker import PAST, PitchCarrier, PitchTracker
+from vqspeech.models.vqvae import VQVAE, Source, VoiceName
+from vqspeech.pitch import SEMITONES
+from vqspeech.schema import Kinds, Options, check_groups
+
+
+class Live(VQVAE):
+    """A live encoder, a pitch tracker and a causal decoder, as a configuration describes them (groups `encoder`,
+    `tracker`, `decoder`), for voices of recordings and the voices `speakers`.
+
+    Latents go to the decoder as they are: there are no codes. A recording is converted as a stream of it is."""
+
+    groups: Mapping[str, Options | Kinds] = {
+        "encoder": Options(LiveEncoder),
+        "tracker": Options(PitchTracker),
+        "decoder": DECODER,
+    }
+
+    def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], genders: Mapping[str, str] | None = None):
+        nn.Module.__init__(self)
+        self.config = self.check_config(config)
+        self.speakers, self.genders = list(speakers), dict(genders or {})
+        self.frontend = LiveFrontend()
+        self.encoder = LiveEncoder(**self.config["encoder"])
+        self.tracker = PitchTracker(**self.config["tracker"])
+        self.decoder: SourceFilter = DECODER.make(
+            self.config["decoder"], latents=self.encoder.latents, hop=BLOCK, speakers=len(self.speakers)
+        )
+        self.register_buffer("pitch", torch.full((len(self.speakers), 2), float("nan")))
+
+    @classmethod
+    def check_config(cls, config: Any) -> dict[str, Any]:
+        """As `Coder.check_config`."""
+        found = check_groups(config, cls.groups, alone=True)
+        decoder = found["decoder"]
+        if (
+            decoder["name"] != "source_filter"
+            or not decoder.get("causal")
+            or decoder.get("conditioning") != "continuous"
+        ):
+            raise ConfigError("a live model has a decoder 'source_filter' that is causal, of continuous latents")
+        return found
+
+    @property
+    def hop(self) -> int:
+        """Samples per latent."""
+        return BLOCK
+
+    @property
+    def device(self) -> torch.device:
+        return self.pitch.device
+
+    @property
+    def latency(self) -> int:
+        """Samples that have to come in before one goes out, at most: those of the block that is gathered, of the
+        encoder's look-ahead, and of the decoder's, a latent and half a window."""
+        return BLOCK * (1 + self.encoder.delay) + BEHIND
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what makes latents."""
+        digest = hashlib.sha256()
+        for module in (self.frontend, self.encoder):
+            for name, tensor in sorted(module.state_dict().items()):
+                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
+
+    def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
+        """Raises `ConfigError`: there are no codes."""
+        raise ConfigError("a live model makes no codes; encode with another model (`vqspeech models`)")
+
+    def stream(self, voice: VoiceName, shift: float = 0.0, keep_pitch: bool = False, formant: float = 1.0) -> "Stream":
+        """Return a stream at its beginning that converts to a voice; `shift` and `keep_pitch` as in `convert_many`."""
+        return Stream(self, voice, shift, keep_pitch, formant)
+
+    def source(self, blocks: Iterable[np.ndarray]) -> Source:
+        """The recording as it is: a stream knows its level only as it goes."""
+        return Source(Normalised(np.concatenate([*blocks]), 1.0), np.zeros(0), None)
+
+    def convert_parts(
+        self,
+        sources: Sequence[Source],
+        speakers: Sequence[VoiceName],
+        shift: float = 0.0,
+        keep_pitch: bool = False,
+        formant: float = 1.0,
+        **sampling: Any,
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `VQVAE.convert_parts`; nothing is drawn, and `sampling` means nothing."""
+        for i, (source, voice) in enumerate(zip(sources, speakers, strict=True)):
+            stream, samples = self.stream(voice, shift, keep_pitch, formant), source.normalised.samples
+            for start in range(0, len(samples), audio.RATE):
+                part = stream.push(samples[start : start + audio.RATE])
+                if len(part):
+                    yield i, part
+            yield i, stream.flush()
+
+
+class Stream:
+    """A stream of sound, and what has been seen of it: `push` takes the next samples and gives those that are ready.
+
+    What comes out is as long as what went in, and does not depend on how that was cut."""
+
+    def __init__(self, model: Live, voice: VoiceName, shift: float, keep_pitch: bool, formant: float):
+        model.check_voice(voice)
+        self.model = model
+        self._decoder = LiveDecoder(model.decoder, model.encoder.delay).to(model.device).eval()
+        self._decoder.stretch(formant)
+        self._carrier = PitchCarrier()
+        self._voice = model._voices([voice])
+        if not self._voice.is_floating_point():
+            self._voice = model.decoder.speaker.weight[self._voice].detach()
+        median, deviation = np.nan_to_num(model.voice_pitch(voice)).tolist()
+        target = [[median, deviation, shift / SEMITONES, float(keep_pitch)]]
+        self._target = torch.tensor(target, device=model.device)
+        self._begin()
+
+    def _begin(self) -> None:
+        device, model = self.model.device, self.model
+        self._waiting = np.zeros(0, np.float32)
+        self._came = self._went = self._blocks = 0
+        self._front = torch.zeros(1, sum(model.frontend.sizes), device=device)
+        self._seen = torch.zeros(1, *model.encoder.state_shape, device=device)
+        self._past = torch.zeros(1, PAST, device=device)
+        self._tracked = torch.zeros(1, *model.tracker.state_shape, device=device)
+        self._carried = torch.zeros(1, 2, device=device)
+        self._spoken = [part.to(device) for part in self._decoder.initial()]
+
+    @torch.inference_mode()
+    def push(self, samples: np.ndarray) -> np.ndarray:
+        """Return the samples that are ready, float32 `(time,)`, after the next ones, float32 `(time,)` at 16 kHz."""
+        self._came += len(samples)
+        waiting = np.concatenate([self._waiting, samples])
+        whole = len(waiting) // BLOCK * BLOCK
+        self._waiting = waiting[whole:]
+        parts = [self._next(torch.from_numpy(block)[None]) for block in waiting[:whole].reshape(-1, BLOCK)]
+        sound = np.concatenate([np.zeros(0, np.float32), *parts])
+        before = BLOCK * self.model.encoder.delay + BEHIND  # samples that begin ahead of the stream
+        made = self._blocks * BLOCK - before
+        sound = sound[max(0, len(sound) - max(0, made)) :]
+        sound = sound[: max(0, self._came - self._went)]
+        self._went += len(sound)
+        return sound
+
+    def flush(self) -> np.ndarray:
+        """Return the rest of the samples, and go back to the beginning."""
+        missing, came = self._came - self._went, self._came
+        parts = [np.zeros(0, np.float32)]
+        while sum(map(len, parts)) < missing:
+            parts.append(self.push(np.zeros(BLOCK, np.float32)))
+        self._begin()
+        return np.concatenate(parts)[:missing] if came else parts[0]
+
+    def _next(self, block: Tensor) -> np.ndarray:
+        model = self.model
+        block = block.to(model.device)
+        features, wave, powers, gains, self._front = model.frontend(block, self._front)
+        latent, self._seen = model.encoder(features, self._seen)
+        logs, self._past, self._tracked = model.tracker(wave, self._past, self._tracked)
+        pitch, self._carried = self._carrier(logs, self._target, self._carried)
+        given = (latent, pitch, self._voice, powers, gains[:, -1:])
+        sound, self._spoken = self._decoder(*given, self._spoken)
+        self._blocks += 1
+        return sound[0].cpu().numpy()

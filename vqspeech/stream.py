@@ -1,0 +1,128 @@
+"""Voice conversion of a stream: sound in as it comes, in chunks of any size, and sound out.
+
+from vqspeech.stream import Converter
+converter = Converter("b.wav")                 # a recording of the voice, or a voice by its name
+for chunk in microphone:
+    speaker.play(converter.push(chunk))
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vqspeech import audio
+from vqspeech.errors import ConfigError, SpeakerError, WaveformError
+from vqspeech.models.live.model import Live
+from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.models.voice import find_voice
+from vqspeech.voices import Voice
+
+MODEL = "live"
+"""The model that is used where none is named."""
+
+
+class Converter:
+    """Says what a stream says in another voice.
+
+    What comes out is as long as what went in, at its level, and the same however it was cut into chunks; it is late by
+    `latency` samples at most. Nothing grows with the length of the stream.
+
+    Args:
+        voice: A voice by name, one that `Live.voice_of` made, a recording's path, or several paths.
+        model: The live model, by its name or file, or itself.
+        rate: Samples a second of the stream, in and out (Hz).
+        shift: Semitones by which the melody is raised.
+        keep_pitch: Whether the melody stays where it is instead of moving into the range of the voice.
+        formant: What stretches the spectrum; above 1 it becomes that of a shorter vocal tract.
+
+    Raises:
+        SpeakerError: There is no such voice, or it is one of another model.
+        AudioError: The recording cannot be read, or there is less than a second of speech in it.
+        ConfigError: The model is not one for streams.
+        CheckpointError: It cannot be read.
+        WaveformError: There is no such rate.
+    """
+
+    def __init__(
+        self,
+        voice: VoiceName | os.PathLike | Sequence[str | os.PathLike],
+        model: Live | str | os.PathLike | None = None,
+        rate: float = audio.RATE,
+        shift: float = 0.0,
+        keep_pitch: bool = False,
+        formant: float = 1.0,
+    ):
+        self.model = model if isinstance(model, Live) else live_model(model)
+        self.rate = audio.checked_rate(rate)
+        self.stream = self.model.stream(_voice(self.model, voice), shift, keep_pitch, formant)
+        self._begin()
+
+    def _begin(self) -> None:
+        self._came = self._went = 0
+        self._ways = None
+        if self.rate != audio.RATE:
+            import soxr
+
+            kinds = ((self.rate, audio.RATE), (audio.RATE, self.rate))
+            self._ways = [soxr.ResampleStream(come, go, 1, dtype="float32") for come, go in kinds]
+
+    @property
+    def latency(self) -> float:
+        """Seconds that a sample waits at most for those that the model looks at ahead; resampling, where `rate` is not
+        16 kHz, adds some milliseconds."""
+        return self.model.latency / audio.RATE
+
+    def push(self, chunk: Any) -> np.ndarray:
+        """Return what is ready, float32 `(time,)`, after the next samples, `(time,)` or none.
+
+        Raises `WaveformError` for samples that are no waveform, NaN among them; the stream goes on as if they had not
+        come."""
+        if not np.size(chunk):
+            return np.zeros(0, np.float32)
+        if np.ndim(chunk) != 1:
+            raise WaveformError(f"a chunk of a stream is of one channel, (time,), not of shape {np.shape(chunk)}")
+        wave = audio.to_waveform(chunk)
+        self._came += len(wave)
+        if self._ways is None:
+            return self._out(self.stream.push(wave))
+        return self._out(self._ways[1].resample_chunk(self.stream.push(self._ways[0].resample_chunk(wave))))
+
+    def flush(self) -> np.ndarray:
+        """Return what is left, and go back to the beginning of a stream."""
+        if self._ways is None:
+            rest = self._out(self.stream.flush())
+        else:
+            nothing = np.zeros(0, np.float32)
+            last = self.stream.push(self._ways[0].resample_chunk(nothing, last=True))
+            last = np.concatenate([last, self.stream.flush()])
+            rest = self._ways[1].resample_chunk(last, last=True)
+            rest = self._out(np.pad(rest, (0, max(0, self._came - self._went - len(rest)))))
+        self._begin()
+        return rest
+
+    def _out(self, sound: np.ndarray) -> np.ndarray:
+        sound = sound[: max(0, self._came - self._went)]
+        self._went += len(sound)
+        return sound
+
+
+def live_model(model: str | os.PathLike | None = None) -> Live:
+    """Return the live model of a name or file. Raises `ConfigError` where it is none, `CheckpointError`."""
+    found = VQVAE.from_pretrained(model or MODEL)
+    if not isinstance(found, Live):
+        raise ConfigError(f"{model} is no model for streams; use '{MODEL}', or one that tools/gpu/live.py made")
+    return found
+
+
+def _voice(model: Live, voice: Any) -> VoiceName:
+    if isinstance(voice, (Voice, int)):
+        return voice
+    paths = [voice] if isinstance(voice, (str, os.PathLike)) else [*voice]
+    if isinstance(voice, str) and (voice in model.speakers or not Path(voice).suffix):
+        return find_voice(model, voice)
+    if not paths:
+        raise SpeakerError("no recording of the voice; give at least one")
+    return model.voice_of([audio.waveform(path) for path in paths], Path(paths[0]).stem)

@@ -1,0 +1,412 @@
+"""Training the live encoder and the pitch tracker: what the content encoder and WORLD say, said earlier and with less.
+
+The encoder learns the latents of a content encoder, by their distance and by the cluster they lie in. Those of the same
+speech in other voices (`voices.perturbed_latents`) count beside those of the speech itself, so that what is learned says
+less of the speaker. The tracker learns the F0 of a pack, of its speech as it is and in noise.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vqspeech import audio, world
+from vqspeech.data.pack import Pack
+from vqspeech.errors import CheckpointError, ShardError
+from vqspeech.models import checkpoint
+from vqspeech.models.live import BLOCK
+from vqspeech.models.live.encoder import LiveEncoder
+from vqspeech.models.live.frontend import FRAMES, MELS, LiveFrontend
+from vqspeech.models.live.tracker import CENTS, TONES, WAIT, WINDOW, PitchTracker
+from vqspeech.training.capture import rate_at
+
+KIND = "live"
+"""What the saved file says it is."""
+_STREAMS = 64  # utterances whose features are made at once
+_OWN = 0.5  # share of the latents of the speech as it is
+_CLUSTERS = 0.3  # what the loss of telling clusters counts
+_SPREAD = 1.0  # tones about the right one that are right, too (deviation)
+_WARM_UP = 100  # steps
+_VOICING = 3.0  # what the loss of telling voicing counts
+_SOFTEST, _LOUDEST = 5.0, 40.0  # dB that speech is above the noise it is put into
+_NOISY = 0.5  # share of the windows in noise
+
+
+@dataclass(frozen=True)
+class LiveOptions:
+    """How the live encoder and the tracker are trained: `batch` windows of `seconds`; `rate`, the highest learning
+    rate; `say_every` seconds a line is printed, and `save_every` seconds the model saved."""
+
+    batch: int = 8
+    seconds: float = 5.12
+    rate: float = 2e-3
+    seed: int = 0
+    say_every: float = 30.0
+    save_every: float = 60.0
+
+
+class _Training:
+    """A network that learns for a given time from windows of a pack, and is saved now and then."""
+
+    name: str
+
+    def __init__(self, pack: Pack, options: LiveOptions, network: nn.Module, device: str | torch.device):
+        self.pack, self.options, self.device = pack, options, torch.device(device)
+        self.network = network.to(self.device)
+        self.step, self.done = 0, 0.0
+        parameters = [*self.network.parameters()]
+        self.optimizer = torch.optim.AdamW(parameters, options.rate, (0.9, 0.98), weight_decay=0.01)
+        self.blocks = round(options.seconds * audio.RATE) // BLOCK
+        self.generator = np.random.default_rng(options.seed)
+        train = [i for i in pack.select("train").tolist() if pack.lengths[i] >= BLOCK * self.blocks // 2]
+        if not train:
+            raise ShardError(f"no utterance of the pack has {options.seconds / 2:g} s; use a smaller window")
+        self.train, self.dev = np.array(train), pack.select("dev")
+        self.weights = pack.lengths[self.train] / pack.lengths[self.train].sum()
+
+    def losses(self) -> Tensor:
+        """Return the losses of a batch of windows, which are summed."""
+        raise NotImplementedError
+
+    def evaluate(self) -> dict[str, float]:
+        """Return what is measured of the dev set."""
+        raise NotImplementedError
+
+    def windows(self) -> list[tuple[int, int]]:
+        """Draw windows: the utterance of each and its first block."""
+        chosen = self.generator.choice(self.train, self.options.batch, p=self.weights)
+        blocks = -(-self.pack.lengths[chosen] // BLOCK)
+        starts = (self.generator.random(len(chosen)) * np.maximum(1, blocks - self.blocks + 1)).astype(int)
+        return [*zip(chosen.tolist(), starts.tolist(), strict=True)]
+
+    def run(self, minutes: float, out: str | Path, say: Callable[[str], None] = print) -> None:
+        """Train for `minutes`, and write the network to `out` now and then and at the end; from what lies there of the
+        same kind training goes on. Raises `CheckpointError` where that is of another configuration."""
+        out = Path(out)
+        if out.is_file():
+            self.load(out)
+            say(f"going on from step {self.step} of {out}")
+        began_with, warm = self.done, self.step
+        begin = said = saved = time.perf_counter()
+        while (share := (time.perf_counter() - begin) / (60 * minutes)) < 1:
+            self.done = began_with + (1 - began_with) * share
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate_at(self.done, self.step - warm, self.options.rate, _WARM_UP)
+            self.network.train()
+            with torch.autocast(self.device.type, torch.bfloat16):
+                losses = self.losses()
+            self.optimizer.zero_grad(set_to_none=True)
+            losses.sum().backward()
+            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+            self.optimizer.step()
+            self.step += 1
+            now = time.perf_counter()
+            if now - said > self.options.say_every:
+                said = now
+                say(self._line(losses, (self.step - warm) / (now - begin)))
+            if now - saved > self.options.save_every:
+                saved = now
+                self.save(out)
+        self.done = 1.0
+        self.save(out)
+        say(self._line(torch.zeros(1), (self.step - warm) / (time.perf_counter() - begin)))
+
+    def _line(self, losses: Tensor, speed: float) -> str:
+        self.network.eval()
+        found = "".join(f"; {name} {value:.4f}" for name, value in self.evaluate().items())
+        return f"{self.name} step {self.step} ({speed:.2f}/s): {' '.join(f'{x:.3f}' for x in losses.tolist())}{found}"
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        """What a file must say for training to go on from it."""
+        return {"kind": f"{KIND} {self.name}"}
+
+    def save(self, path: Path) -> None:
+        """Write the network, and what else it takes to go on."""
+        about = {**self.kind, "step": self.step, "done": self.done}
+        checkpoint.write(path, self.network.state_dict(), about)
+
+    def load(self, path: Path) -> None:
+        """Take weights, step and share of time from a file that `save` wrote."""
+        tensors, about = checkpoint.read(path)
+        if any(about.get(name) != value for name, value in self.kind.items()):
+            raise CheckpointError(f"{path} is of another part or configuration; train to another --out")
+        self.network.load_state_dict(tensors)
+        self.step, self.done = about["step"], about["done"]
+
+
+class EncoderTraining(_Training):
+    """Learns a `LiveEncoder` from the latents of a pack.
+
+    Args:
+        pack: The speech.
+        latents: As `voices.pack_latents` gives them, kind "continuous": `(variants, samples / BLOCK, dimension)`.
+        codebook: Means of clusters of the latents `(codes, dimension)`, as `fit_clusters` gives them.
+        frontend: The front end; its mean and deviation are set to those of the pack's speech.
+        encoder: Options of the encoder.
+        options: How it is trained.
+        device: Where.
+    """
+
+    name = "encoder"
+
+    def __init__(
+        self,
+        pack: Pack,
+        latents: Any,
+        codebook: Tensor,
+        frontend: LiveFrontend,
+        encoder: dict[str, Any] | None = None,
+        options: LiveOptions | None = None,
+        device: str | torch.device = "cpu",
+    ):
+        options = options or LiveOptions()
+        torch.manual_seed(options.seed)
+        self.encoder_options = dict(encoder or {})
+        network = _Student(frontend, LiveEncoder(codebook.shape[1], **self.encoder_options), codebook)
+        super().__init__(pack, options, network, device)
+        self.latents, self.student = latents, network
+        fit_frontend(frontend, pack)
+        self.features = pack_features(frontend, pack)
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        return {**super().kind, "encoder": self.encoder_options}
+
+    def target(self, utterance: int, start: int, stop: int) -> Tensor:
+        """Return the latents `(stop - start, dimension)` that are to be learned of blocks of an utterance."""
+        first = int(self.pack.starts[utterance]) // BLOCK
+        parts = [torch.from_numpy(np.array(one[first + start : first + stop])).float() for one in self.latents]
+        others = torch.stack(parts[1:]).mean(0) if len(parts) > 1 else parts[0]
+        return _OWN * parts[0] + (1 - _OWN) * others
+
+    def losses(self) -> Tensor:
+        features = torch.zeros(self.options.batch, self.blocks, FRAMES * MELS)
+        targets = torch.zeros(self.options.batch, self.blocks, self.student.codebook.shape[1])
+        counted = torch.zeros(self.options.batch, self.blocks, dtype=torch.bool)
+        delay = self.student.encoder.delay
+        for row, (i, start) in enumerate(self.windows()):
+            stop = min(start + self.blocks, -(-int(self.pack.lengths[i]) // BLOCK))
+            first, count = int(self.pack.starts[i]) // BLOCK + start, stop - start
+            features[row, :count] = self.features[first : first + count].float()
+            targets[row, delay:count] = self.target(i, start, stop - delay)
+            counted[row, delay:count] = True
+        return self.student(features.to(self.device), targets.to(self.device), counted.to(self.device))
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Return {"unexplained": the share of the latents' variance over the dev set that is not told, "same cluster":
+        that of its blocks with speech whose latent lies in the right cluster}."""
+        wrong = whole = right = count = 0.0
+        for i in self.dev.tolist():
+            first, blocks = int(self.pack.starts[i]) // BLOCK, -(-int(self.pack.lengths[i]) // BLOCK)
+            made = self.student.encoder(self.features[first : first + blocks].float().to(self.device).T[None])[0][0].T
+            made = made[self.student.encoder.delay :].cpu()
+            target = torch.from_numpy(np.array(self.latents[0][first : first + len(made)])).float()
+            speech = target.any(1)
+            made, target = made[speech], target[speech]
+            wrong, whole = wrong + float((made - target).square().sum()), whole + float(target.square().sum())
+            codes = self.student.codebook.cpu()
+            nearest = [torch.cdist(one, codes).argmin(1) for one in (made, target)]
+            right, count = right + float((nearest[0] == nearest[1]).sum()), count + len(made)
+        return {"unexplained": wrong / max(whole, 1e-9), "same cluster": right / max(count, 1.0)} if count else {}
+
+
+class _Student(nn.Module):
+    """An encoder with its front end and what it learns by."""
+
+    codebook: Tensor
+
+    def __init__(self, frontend: LiveFrontend, encoder: LiveEncoder, codebook: Tensor):
+        super().__init__()
+        self.frontend, self.encoder = frontend, encoder
+        self.register_buffer("codebook", codebook.float(), persistent=False)
+        self.sharpness = nn.Parameter(torch.tensor(math.log(0.1)))
+
+    def forward(self, features: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
+        """Losses of features and targets `(batch, blocks, …)` where `counted` `(batch, blocks)`."""
+        made = self.encoder(features.transpose(1, 2))[0].transpose(1, 2)
+        with torch.autocast(made.device.type, enabled=False):
+            made, wanted = made.float()[counted], targets[counted]
+            distance = (made - wanted).square().mean()
+            speech = wanted.any(1)
+            right = torch.cdist(wanted[speech], self.codebook).argmin(1)
+            scores = -torch.cdist(made[speech], self.codebook).square() * self.sharpness.exp()
+            return torch.stack([distance, _CLUSTERS * F.cross_entropy(scores, right)])
+
+
+def fit_clusters(latents: Any, codes: int = 500, vectors: int = 60_000, rounds: int = 12) -> Tensor:
+    """Return cluster means `(codes, dimension)` of latents `(variants, codes, dimension)` of speech (k-means)."""
+    drawn = np.random.default_rng(0)
+    some = np.sort(drawn.choice(latents.shape[1], min(vectors, latents.shape[1]), replace=False))
+    x = torch.from_numpy(np.array(latents[0][some])).float()
+    x = x[x.any(1)]  # rows of zeros hold no speech
+    means = x[torch.from_numpy(drawn.permutation(len(x))[:codes])]
+    for _ in range(rounds):
+        nearest = torch.cat([torch.cdist(part, means).argmin(1) for part in x.split(4096)])
+        counts = torch.bincount(nearest, minlength=len(means))[:, None]
+        means = torch.where(counts > 0, torch.zeros_like(means).index_add(0, nearest, x) / counts.clamp(min=1), means)
+    return means
+
+
+def _streams(pack: Pack) -> list[list[int]]:
+    """The utterances in batches of about equal length."""
+    order = np.argsort(pack.lengths, kind="stable").tolist()
+    return [order[i : i + _STREAMS] for i in range(0, len(order), _STREAMS)]
+
+
+def _blocks(pack: Pack, batch: list[int]) -> Tensor:
+    """The sound of utterances, filled up with silence: `(batch, blocks, BLOCK)`."""
+    count = -(-max(int(pack.lengths[i]) for i in batch) // BLOCK)
+    sound = np.zeros((len(batch), count * BLOCK), dtype=np.float32)
+    for row, i in enumerate(batch):
+        sound[row, : pack.lengths[i]] = pack.wave(i)
+    return torch.from_numpy(sound).view(len(batch), count, BLOCK)
+
+
+@torch.no_grad()
+def fit_frontend(frontend: LiveFrontend, pack: Pack, utterances: int = 256) -> None:
+    """Set a front end's mean and deviation to the means over speakers of those of their speech."""
+    frontend.mean.zero_()
+    frontend.deviation.fill_(1.0)
+    chosen = np.random.default_rng(0).permutation(pack.select("train"))[:utterances].tolist()
+    means, deviations = [], []
+    speech = sum(frontend.sizes[:5])
+    for first in range(0, len(chosen), _STREAMS):
+        batch = chosen[first : first + _STREAMS]
+        state = torch.zeros(len(batch), sum(frontend.sizes))
+        for block in _blocks(pack, batch).unbind(1):
+            state = frontend(block, state)[-1]
+        counts, sums, squares = state[:, speech:].split(frontend.sizes[5:], 1)
+        mean = sums / counts.clamp(min=1)
+        means.append(mean)
+        deviations.append((squares / counts.clamp(min=1) - mean.square()).clamp(min=1e-2).sqrt())
+    frontend.mean.copy_(torch.cat(means).mean(0))
+    frontend.deviation.copy_(torch.cat(deviations).mean(0))
+
+
+@torch.no_grad()
+def pack_features(frontend: LiveFrontend, pack: Pack) -> Tensor:
+    """Return the features of all utterances of a pack, end to end: float16 `(samples / BLOCK, FRAMES * MELS)`."""
+    features = torch.zeros(len(pack.samples) // BLOCK, FRAMES * MELS, dtype=torch.float16)
+    for batch in _streams(pack):
+        state = torch.zeros(len(batch), sum(frontend.sizes))
+        found = []
+        for block in _blocks(pack, batch).unbind(1):
+            made, *_, state = frontend(block, state)
+            found.append(made[:, :, 0].half())
+        rows = torch.stack(found, 1)  # (batch, blocks, features)
+        for row, i in enumerate(batch):
+            first, count = int(pack.starts[i]) // BLOCK, -(-int(pack.lengths[i]) // BLOCK)
+            features[first : first + count] = rows[row, :count]
+    return features
+
+
+@torch.no_grad()
+def pack_live_latents(encoder: LiveEncoder, pack: Pack, features: Tensor) -> Tensor:
+    """Return what a live encoder says of all utterances of a pack, as `voices.pack_latents` does: float16 `(1, samples
+    / BLOCK, dimension)`, each latent where its speech is."""
+    latents = torch.zeros(1, len(features), encoder.latents, dtype=torch.float16)
+    for i in range(len(pack)):
+        first, count = int(pack.starts[i]) // BLOCK, -(-int(pack.lengths[i]) // BLOCK)
+        shown = F.pad(features[first : first + count].float().T[None], (0, encoder.delay))
+        latents[0, first : first + count] = encoder(shown)[0][0, :, encoder.delay :].T.half()
+    return latents
+
+
+class TrackerTraining(_Training):
+    """Learns a `PitchTracker` from the F0 of a pack."""
+
+    name = "tracker"
+
+    def __init__(
+        self,
+        pack: Pack,
+        tracker: dict[str, Any] | None = None,
+        options: LiveOptions | None = None,
+        device: str | torch.device = "cpu",
+    ):
+        options = options or LiveOptions()
+        torch.manual_seed(options.seed)
+        self.tracker_options = dict(tracker or {})
+        self.tracker = PitchTracker(**self.tracker_options)
+        super().__init__(pack, options, self.tracker, device)
+
+    @property
+    def kind(self) -> dict[str, Any]:
+        return {**super().kind, "tracker": self.tracker_options}
+
+    def losses(self) -> Tensor:
+        frames = self.blocks * FRAMES
+        sound = np.zeros((self.options.batch, frames * world.FRAME + WINDOW), dtype=np.float32)
+        logs = np.zeros((self.options.batch, frames), dtype=np.float32)
+        counted = np.zeros((self.options.batch, frames), dtype=bool)
+        for row, (i, start) in enumerate(self.windows()):
+            wave = np.pad(self.pack.wave(i), WINDOW // 2)[start * BLOCK :][: sound.shape[1]]
+            f0 = self.pack.pitch(i)[start * FRAMES :][:frames]
+            sound[row, : len(wave)] = wave
+            if self.generator.random() < _NOISY:
+                sound[row] += self._noise(sound[row])
+            logs[row, : len(f0)] = np.where(f0 > 0, np.log(np.maximum(f0, 1.0)), 0.0)
+            counted[row, : len(f0)] = True
+        windows = torch.from_numpy(sound).unfold(1, WINDOW, world.FRAME)[:, :frames].to(self.device)
+        with torch.autocast(self.device.type, enabled=False):
+            shown = self.tracker.periodicity(windows)
+        scores = self.tracker.scores(shown)[0].float()[:, WAIT:]
+        wanted = torch.from_numpy(logs).to(self.device)[:, :-WAIT]
+        seen = torch.from_numpy(counted).to(self.device)[:, :-WAIT]
+        return _pitch_losses(scores[seen], wanted[seen])
+
+    def _noise(self, sound: np.ndarray) -> np.ndarray:
+        """Noise to put speech into, white to brown."""
+        spectrum = np.fft.rfft(self.generator.standard_normal(len(sound)))
+        spectrum *= (np.arange(len(spectrum)) + 20.0) ** -self.generator.uniform(0, 1)
+        noise = np.fft.irfft(spectrum, len(sound))
+        below = 10 ** (-self.generator.uniform(_SOFTEST, _LOUDEST) / 20)
+        return (noise * below * np.sqrt(np.mean(sound**2) / max(np.mean(noise**2), 1e-12))).astype(np.float32)
+
+    @torch.no_grad()
+    def evaluate(self) -> dict[str, float]:
+        """Return what `pitch_errors` says of the dev set."""
+        found, wanted = [], []
+        for i in self.dev.tolist():
+            wave = np.pad(self.pack.wave(i), WINDOW // 2 + WAIT * world.FRAME)[WAIT * world.FRAME :]
+            windows = torch.from_numpy(wave)[None].unfold(1, WINDOW, world.FRAME).to(self.device)
+            logs = self.tracker.pitch_of(self.tracker.scores(self.tracker.periodicity(windows))[0])[0, WAIT:].cpu()
+            f0 = self.pack.pitch(i)[: len(logs)]
+            found.append(logs[: len(f0)].numpy())
+            wanted.append(np.where(f0 > 0, np.log(np.maximum(f0, 1.0)), 0.0))
+        return pitch_errors(np.concatenate(found), np.concatenate(wanted)) if found else {}
+
+
+def _pitch_losses(scores: Tensor, logs: Tensor) -> Tensor:
+    """Losses of scores `(frames, tones + 1)` given log F0 `(frames,)`, 0 where unvoiced."""
+    voiced = logs > 0
+    place = (logs - math.log(TONES[0])) * (1200 / CENTS / math.log(2))
+    near = -(torch.arange(len(TONES), device=logs.device) - place[:, None]).square() / (2 * _SPREAD**2)
+    tones = F.cross_entropy(scores[voiced][:, :-1], near[voiced].softmax(1))
+    return torch.stack([tones, _VOICING * F.binary_cross_entropy_with_logits(scores[:, -1], voiced.float())])
+
+
+def pitch_errors(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+    """Return how far log F0 `(frames,)`, 0 where unvoiced, is from what is wanted.
+
+    Returns:
+        {"voicing error": share of frames whose voicing is wrong; "gross error": of the frames that are voiced in both,
+        those more than 20 % off; "cents": the median distance of the others}.
+    """
+    both = (found > 0) & (wanted > 0)
+    apart = np.abs(found - wanted)[both] * (1200 / math.log(2))
+    gross = apart > 1200 * math.log2(1.2)
+    return {
+        "voicing error": float(np.mean((found > 0) != (wanted > 0))),
+        "gross error": float(gross.mean()) if len(apart) else float("nan"),
+        "cents": float(np.median(apart[~gross])) if (~gross).any() else float("nan"),
+    }
