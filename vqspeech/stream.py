@@ -16,8 +16,8 @@ import numpy as np
 from vqspeech import audio
 from vqspeech.errors import ConfigError, SpeakerError, WaveformError
 from vqspeech.models.live.model import Live
-from vqspeech.models.vqvae import VQVAE, VoiceName
 from vqspeech.models.voice import find_voice
+from vqspeech.models.vqvae import VQVAE, VoiceName
 from vqspeech.voices import Voice
 
 MODEL = "live"

@@ -1,8 +1,8 @@
 """Training the live encoder and the pitch tracker: what the content encoder and WORLD say, said earlier and with less.
 
-The encoder learns the latents of a content encoder, by their distance and by the cluster they lie in. Those of the same
-speech in other voices (`voices.perturbed_latents`) count beside those of the speech itself, so that what is learned says
-less of the speaker. The tracker learns the F0 of a pack, of its speech as it is and in noise.
+The encoder learns the latents of a content encoder, by their distance and by the cluster they lie in. Those of the
+same speech in other voices (`voices.perturbed_latents`) count beside those of the speech itself, so that what is
+learned says less of the speaker. The tracker learns the F0 of a pack, of its speech as it is and in noise.
 """
 
 import math
