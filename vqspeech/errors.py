@@ -71,6 +71,10 @@ class SpeakerError(VqspeechError):
     """A speaker the model was not trained on."""
 
 
+class DeviceError(VqspeechError):
+    """A sound device that is not there, cannot be opened, or has gone."""
+
+
 class UnitsError(VqspeechError):
     """A units file that is malformed or belongs to another model."""
 

@@ -222,12 +222,12 @@ def _high_passed(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         held = held[count:]
 
 
-def _high_pass() -> tuple[float, np.ndarray, np.ndarray, np.ndarray, list[list[float]]]:
-    """Return what filters a frame at once, as scipy.signal does, which takes half a second to load.
+def high_pass(samples: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, list[list[float]]]:
+    """Return what filters so many samples at once, as scipy.signal does, which takes half a second to load.
 
     Returns:
-        The gain of the Butterworth filter; its responses to a frame's samples `(FRAME, FRAME)` and to its state
-        `(2, FRAME)`; what samples `(FRAME, 2)` and state `(2, 2)` make of the state.
+        The gain of the Butterworth filter; its responses to samples `(samples, samples)` and to its state `(2,
+        samples)`; what samples `(samples, 2)` and state `(2, 2)` make of the state.
     """
     warped = math.tan(math.pi * CUTOFF / RATE)  # bilinear transform
     scale = 1 + math.sqrt(2) * warped + warped**2
@@ -236,14 +236,14 @@ def _high_pass() -> tuple[float, np.ndarray, np.ndarray, np.ndarray, list[list[f
     step = np.array([[-first, 1.0], [-second, 0.0]])  # transposed direct form II
     enter = gain * np.array([-2 - first, 1 - second])
     powers = [np.eye(2)]
-    for _ in range(FRAME):
+    for _ in range(samples):
         powers.append(step @ powers[-1])
-    impulse = np.array([gain, *(float((power @ enter)[0]) for power in powers[: FRAME - 1])])
-    lags = np.arange(FRAME) - np.arange(FRAME)[:, None]
+    impulse = np.array([gain, *(float((power @ enter)[0]) for power in powers[: samples - 1])])
+    lags = np.arange(samples) - np.arange(samples)[:, None]
     response = np.where(lags >= 0, impulse[lags], 0.0)
-    leave = np.stack([power[0] for power in powers[:FRAME]], 1)
-    moved = np.stack([power @ enter for power in powers[FRAME - 1 :: -1]])
-    return gain, response, leave, moved, powers[FRAME].tolist()
+    leave = np.stack([power[0] for power in powers[:samples]], 1)
+    moved = np.stack([power @ enter for power in powers[samples - 1 :: -1]])
+    return gain, response, leave, moved, powers[samples].tolist()
 
 
-_GAIN, _RESPONSE, _FROM_STATE, _TO_STATE, _STATE = _high_pass()
+_GAIN, _RESPONSE, _FROM_STATE, _TO_STATE, _STATE = high_pass(FRAME)

@@ -121,7 +121,7 @@ def _voice(model: Live, voice: Any) -> VoiceName:
     if isinstance(voice, (Voice, int)):
         return voice
     paths = [voice] if isinstance(voice, (str, os.PathLike)) else [*voice]
-    if isinstance(voice, str) and (voice in model.speakers or not Path(voice).suffix):
+    if isinstance(voice, str) and not os.path.exists(voice) and not Path(voice).suffix or voice in model.speakers:
         return find_voice(model, voice)
     if not paths:
         raise SpeakerError("no recording of the voice; give at least one")

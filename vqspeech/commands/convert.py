@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from vqspeech import audio, extras, loudness
-from vqspeech.commands.models import add_model_argument, model_of
-from vqspeech.commands.numbers import at_least_zero, not_negative
+from vqspeech.commands.models import add_model_argument, is_live, model_of
+from vqspeech.commands.numbers import at_least_zero, not_negative, positive
 from vqspeech.commands.outputs import (
     STREAM,
     check_component,
@@ -54,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for one source and voice a sound file (default: SRC.SPEAKER.wav beside the source), or - for a WAV on "
         "standard output; else a folder, for FOLDER/SPEAKER/NAME.wav, NAME being the path below a folder of sources",
     )
+    parser.add_argument(
+        "--raw",
+        type=positive,
+        metavar="HZ",
+        help="standard input and output are raw 16-bit samples (s16le, mono) at so many Hz, converted as they come by "
+        "a live model",
+    )
     add_melody_arguments(parser)
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
@@ -84,12 +91,43 @@ def run(args: argparse.Namespace) -> int:
     voices, skipped = target_names(args), Skipped()
     if args.loudness is not None:
         extras.module("pyloudnorm", "loudness")  # before anything is read
+    if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and pipes(args):
+        return convert_pipe(args)
+    if args.raw:
+        raise ConfigError("--raw is for a stream in one voice by a live model: --model live --src - --out -")
     with open_sources(args, skipped) as found:
         inputs = [*(utterance.path for utterance in found), *(args.like or [])]
         wanted = check_speech(_wanted(args, found, voices), inputs, skipped)
         model = model_of(args)
         targets = target_voices(args, model)
         return write_speech(model, found, {u.id: voices for u in found}, wanted, args, skipped, targets)
+
+
+def pipes(args: argparse.Namespace) -> bool:
+    """Return whether standard input is converted as it comes: by a live model, raw or a WAV, as it is but for voice."""
+    from vqspeech.commands.pipe import is_wav
+
+    whole = args.preserve_pauses or args.loudness is not None or args.rate != audio.RATE
+    return not whole and is_live(args.model) and (args.raw is not None or is_wav())
+
+
+def convert_pipe(args: argparse.Namespace) -> int:
+    """Write what standard input says, in a voice, to standard output as it comes."""
+    from vqspeech.commands.pipe import format_of, open_input, write_converted
+    from vqspeech.stream import Converter
+
+    check_stream()
+    source = open_input()
+    model = model_of(args)
+    [voice] = target_voices(args, model).values()
+    form = format_of(source, args.raw)
+    started = time.process_time()
+    converter = Converter(voice, model, form.rate, args.pitch, args.keep_pitch, args.formant)
+    with open(1, "wb", closefd=False) as out:
+        seconds = write_converted(converter, source, form, out, args.raw is not None)
+    took = (time.process_time() - started) / seconds
+    print(f"{seconds:.1f} s of sound, {took:.2f} of a core, {1000 * converter.latency:.0f} ms late", file=sys.stderr)
+    return 0
 
 
 def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str]) -> dict[tuple[str, str], Path]:

@@ -9,6 +9,7 @@ from vqspeech.conf import config, experiments
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models.coder import Coder
+from vqspeech.models.live.model import Live
 from vqspeech.models.vqvae import VQVAE
 
 
@@ -45,6 +46,15 @@ def described(model: Coder) -> dict[str, str]:
     def field(samples: int) -> str:
         return f"{samples:,} samples, {1000 * samples / audio.RATE:.1f} ms"
 
+    if isinstance(model, Live):
+        parts = {"encoder": model.encoder, "pitch tracker": model.tracker, "decoder": model.decoder}
+        return {
+            "decoder": "source_filter, causal",
+            "speakers": str(len(model.speakers)),
+            "parameters": parameters(model),
+            **{f"  {name}": parameters(part) for name, part in parts.items()},
+            "latency": field(model.latency),
+        }
     codes, latents = model.quantizer.size, model.config["encoder"]["latents"]
     decoder = model.decoder if isinstance(model, VQVAE) else None
     return {

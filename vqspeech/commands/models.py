@@ -14,6 +14,7 @@ from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.frontend import FRONTENDS
+from vqspeech.models.live import BLOCK
 from vqspeech.models.vqvae import VQVAE
 
 VARIABLE = "VQSPEECH_MODEL"
@@ -44,16 +45,21 @@ def described(path: Path) -> tuple[str, ...]:
     Raises `CheckpointError`."""
     about = checkpoint.read(path, "none.")[1]
     try:
+        if "tracker" in about["config"]:
+            return "live", f"{audio.RATE / BLOCK:g}", "-", str(len(about["speakers"])), _size(path)
         config = (VQVAE if "decoder" in about["config"] else Coder).check_config(about["config"])
         one = config["encoder"]
         strides = one["hop"] if "hop" in one else math.prod(stride for _, stride in one["layers"])
         rate = audio.RATE / (FRONTENDS[config["frontend"]["name"]].hop * strides)
         bits = bit_rate(rate, config["quantizer"]["codes"])
-        size = f"{path.stat().st_size / 1e6:.1f} MB"
         decoder = config["decoder"]["name"] if "decoder" in config else "none"
-        return decoder, f"{rate:g}", f"{bits:,.0f}", str(len(about["speakers"])), size
+        return decoder, f"{rate:g}", f"{bits:,.0f}", str(len(about["speakers"])), _size(path)
     except (ConfigError, KeyError) as error:
         raise CheckpointError(f"{path}: not a model of speech ({error}); name the best.safetensors of one") from None
+
+
+def _size(path: Path) -> str:
+    return f"{path.stat().st_size / 1e6:.1f} MB"
 
 
 def trained() -> Iterator[Path]:
@@ -86,6 +92,12 @@ def model_path(given: str | None) -> Path:
 def model_of(args: argparse.Namespace) -> VQVAE:
     """The model that `args.model` names."""
     return VQVAE.from_pretrained(model_path(args.model))
+
+
+def is_live(given: str | None) -> bool:
+    """Return whether the model that was named, as `model_path` takes it, converts streams; only its header is read."""
+    path = pretrained.located(given or os.environ.get(VARIABLE))
+    return path.is_file() and "tracker" in checkpoint.read(path, "none.")[1].get("config", {})
 
 
 def coder_of(path: Path) -> Coder:

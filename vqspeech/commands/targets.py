@@ -9,6 +9,7 @@ from pathlib import Path
 from vqspeech import audio
 from vqspeech.models.voice import find_voice
 from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.voices import Voice
 
 RATES = (16_000, 24_000, 48_000)
 """Samples a second that conversions are written with (Hz)."""

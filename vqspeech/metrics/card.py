@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vqspeech import audio
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models.coder import Coder
+from vqspeech.models.live.model import Live
 from vqspeech.models.vqvae import VQVAE
 
 SECTIONS = ("conversion", "conversion: pitch and spectrum", "training", "units: speakers", "units: phones", "mapping")
@@ -18,18 +20,16 @@ or the codes beside those of other models."""
 def card(name: str, model: Coder, about: Mapping[str, Any], data: str = "", scored: Path | None = None) -> str:
     """The card of a model called `name`. `about` is what its checkpoint says; `data` a text of one's own: what it
     learned from, under which licence, by which command; `scored` a scores file. Raises `scores.ScoresError`."""
-    codes, training = model.quantizer.size, about.get("training", {})
+    training = about.get("training", {})
     parts = [f"# {name}\n", data.strip() + "\n" if data else "", "## What it is\n"]
     facts = {
-        "front end": model.frontend.name,
-        "codes": f"{codes} of {model.config['encoder']['latents']} dimensions at {model.rate:g} Hz, "
-        f"{bit_rate(model.rate, codes):,.0f} bit/s",
+        **({"latency": f"{1000 * model.latency / audio.RATE:g} ms"} if isinstance(model, Live) else _codes(model)),
         "decoder": model.config["decoder"]["name"] if isinstance(model, VQVAE) else "none: codes only",
         "parameters": f"{sum(parameter.numel() for parameter in model.parameters()):,}",
         "steps": about.get("step"),
         "seed": training.get("seed"),
         "command": about.get("command"),
-        "codes' SHA-256": model.fingerprint(),
+        "encoder's SHA-256" if isinstance(model, Live) else "codes' SHA-256": model.fingerprint(),
     }
     parts += [f"- {key}: {value}" for key, value in facts.items() if value is not None]
     parts += [""]
@@ -47,6 +47,12 @@ def card(name: str, model: Coder, about: Mapping[str, Any], data: str = "", scor
         "```",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _codes(model: Coder) -> dict[str, str]:
+    codes = model.quantizer.size
+    said = f"{codes} of {model.config['encoder']['latents']} dimensions at {model.rate:g} Hz"
+    return {"front end": model.frontend.name, "codes": f"{said}, {bit_rate(model.rate, codes):,.0f} bit/s"}
 
 
 def _voices(model: VQVAE, adapted: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ learned says less of the speaker. The tracker learns the F0 of a pack, of its sp
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from vqspeech import audio, world
 from vqspeech.data.pack import Pack
 from vqspeech.errors import CheckpointError, ShardError
 from vqspeech.models import checkpoint
+from vqspeech.models.decoders import SourceFilter
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.encoder import LiveEncoder
 from vqspeech.models.live.frontend import FRAMES, MELS, LiveFrontend
@@ -410,3 +411,38 @@ def pitch_errors(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
         "gross error": float(gross.mean()) if len(apart) else float("nan"),
         "cents": float(np.median(apart[~gross])) if (~gross).any() else float("nan"),
     }
+
+
+@torch.no_grad()
+def causal_start(decoder: SourceFilter, weights: Mapping[str, Tensor], blocks: Sequence[int]) -> None:
+    """Let a causal decoder begin as a larger one that is not causal.
+
+    Each of its blocks begins as one of the other's: what that saw of the frame and those before it, it sees, too; what
+    it saw of those behind it, it sees of the frame itself; of the channels within, the strongest stay.
+
+    Args:
+        decoder: The causal decoder.
+        weights: The state of the other one, of the same channels, bands and voice.
+        blocks: The other one's block for each of its own.
+    """
+    state = decoder.state_dict()
+    for name in state:
+        if name in weights and not name.startswith("blocks.") and state[name].shape == weights[name].shape:
+            state[name].copy_(weights[name])
+    for i, j in enumerate(blocks):
+        own = {name.removeprefix(f"blocks.{i}."): one for name, one in state.items() if name.startswith(f"blocks.{i}.")}
+        theirs = {name: weights[f"blocks.{j}.{name}"] for name in own}
+        strength = theirs["expand.weight"].norm(dim=1) * theirs["project.weight"].norm(dim=0)
+        kept = strength.argsort(descending=True)[: len(own["expand.weight"])]
+        middle = theirs["depthwise.weight"].shape[2] // 2
+        for name, one in own.items():
+            given = theirs[name]
+            if name.startswith("expand."):
+                given = given[kept]
+            elif name == "project.weight":
+                given = given[:, kept]
+            elif name == "depthwise.weight":
+                # Taps are of frames -2 middle … 0 here, of -middle … middle there.
+                given = F.pad(given[:, :, : middle + 1], (middle, 0))
+                given[:, :, -1] += theirs[name][:, :, middle + 1 :].sum(2)
+            one.copy_(given)

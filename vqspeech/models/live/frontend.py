@@ -120,14 +120,6 @@ class LiveFrontend(nn.Module):
 
 def _highpass_matrix() -> np.ndarray:
     """What a block of samples and the filter's state `(BLOCK + 2,)` are multiplied by to give those that follow from
-    it: float64 `(BLOCK + 2, BLOCK + 2)`, the filter of `loudness` (Butterworth, order 2)."""
-    slope = math.tan(math.pi * loudness.CUTOFF / audio.RATE)
-    scale = 1 / (1 + math.sqrt(2) * slope + slope**2)
-    first, second = 2 * (slope**2 - 1) * scale, (1 - math.sqrt(2) * slope + slope**2) * scale
-    given = np.eye(BLOCK + 2)
-    results, (one, two) = [], given[BLOCK:]
-    for sample in given[:BLOCK]:
-        made = scale * sample + one
-        one, two = -2 * scale * sample - first * made + two, scale * sample - second * made
-        results.append(made)
-    return np.array([*results, one, two]).T
+    it: float64 `(BLOCK + 2, BLOCK + 2)`."""
+    _, response, leave, moved, state = loudness.high_pass(BLOCK)
+    return np.block([[response, moved], [leave, np.array(state).T]])

@@ -100,10 +100,14 @@ class Live(VQVAE):
         speakers: Sequence[VoiceName],
         shift: float = 0.0,
         keep_pitch: bool = False,
+        keep_pauses: bool = False,
         formant: float = 1.0,
         **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `VQVAE.convert_parts`; nothing is drawn, and `sampling` means nothing."""
+        """As `VQVAE.convert_parts`; nothing is drawn, and `sampling` means nothing. Raises `ConfigError` where pauses
+        are to be kept."""
+        if keep_pauses:
+            raise ConfigError("a live model makes its own pauses; convert with another model to keep the source's")
         for i, (source, voice) in enumerate(zip(sources, speakers, strict=True)):
             stream, samples = self.stream(voice, shift, keep_pitch, formant), source.normalised.samples
             for start in range(0, len(samples), audio.RATE):

@@ -91,7 +91,7 @@ class PitchTracker(nn.Module):
         return self.output(self.norm(x.transpose(1, 2))), state
 
     def pitch_of(self, scores: Tensor) -> Tensor:
-        """Return log F0 `(batch, frames)` of scores: the mean about the likeliest tone, 0 where there is likely none."""
+        """Return log F0 `(batch, frames)` of scores: the mean about the likeliest tone; 0 where none is likely."""
         tones, voiced = scores[:, :, :-1], scores[:, :, -1]
         apart = (torch.arange(len(self.logs), device=scores.device) - tones.argmax(2, keepdim=True)).abs()
         weights = (tones - tones.amax(2, keepdim=True)).exp() * (apart <= _NEAR)

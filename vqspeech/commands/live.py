@@ -1,0 +1,51 @@
+"""Speak in another voice as you speak: microphone to headphones.
+
+vqspeech live --like b.wav; wear headphones, or the microphone hears what is said.
+"""
+
+import argparse
+import sys
+
+from vqspeech import microphone
+from vqspeech.commands.models import add_model_argument
+from vqspeech.commands.numbers import positive
+from vqspeech.commands.targets import add_melody_arguments
+from vqspeech.errors import SpeakerError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of `vqspeech live`."""
+    add_model_argument(parser)
+    given = parser.add_mutually_exclusive_group()
+    given.add_argument("--speaker", metavar="NAME", help="target voice, of the model or made by `vqspeech voice make`")
+    given.add_argument(
+        "--like", nargs="+", metavar="FILE", help="the voice of these recordings of one speaker, ten seconds or more"
+    )
+    add_melody_arguments(parser)
+    parser.add_argument("--input", type=_device, metavar="DEVICE", help="microphone, by number or part of its name")
+    parser.add_argument("--output", type=_device, metavar="DEVICE", help="headphones, likewise")
+    parser.add_argument("--list-devices", action="store_true", help="list sound devices and stop")
+    parser.add_argument("--seconds", type=positive, metavar="N", help="stop after so many")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert until Ctrl-C."""
+    if args.list_devices:
+        print(*microphone.list_devices(), sep="\n")
+        return 0
+    if not (args.speaker or args.like):
+        raise SpeakerError("whose voice? give --like with a recording of it, or --speaker with its name")
+    rate = microphone.supported_rate(args.input, args.output)  # before the model is read
+    from vqspeech.stream import Converter
+
+    voice = args.like or args.speaker
+    converter = Converter(voice, args.model, rate, args.pitch, args.keep_pitch, args.formant)
+    try:
+        microphone.run_live(converter, args.input, args.output, args.seconds, lambda line: print(line, file=sys.stderr))
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+def _device(text: str) -> int | str:
+    return int(text) if text.isdigit() else text

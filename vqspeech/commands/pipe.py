@@ -1,0 +1,124 @@
+"""A stream from standard input to standard output, raw or WAV (not a verb)."""
+
+import struct
+import sys
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from vqspeech import audio
+from vqspeech.errors import AudioError
+from vqspeech.stream import Converter
+
+_READ = 640
+"""Bytes that are read at once at most, where no more are there: 20 ms at 16 kHz."""
+_UNKNOWN = 0xFFFFFFFF
+"""Bytes of a WAV file whose length nobody knows."""
+_KINDS = {(1, 8): ("u1", 128, 128), (1, 16): ("<i2", 0, 32_768), (1, 32): ("<i4", 0, 2**31), (3, 32): ("<f4", 0, 1)}
+"""Samples by WAV's format and bits: type, silence and full scale."""
+
+
+class Format:
+    """How samples lie in a stream: `rate` in Hz, `channels`, type, silence and full scale."""
+
+    def __init__(self, rate: int, channels: int = 1, kind: tuple[str, int, int] = _KINDS[1, 16]):
+        self.rate, self.channels = rate, channels
+        self.dtype, self.silence, self.scale = np.dtype(kind[0]), *kind[1:]
+
+    @property
+    def size(self) -> int:
+        """Bytes of a sample of all channels."""
+        return self.channels * self.dtype.itemsize
+
+    def waveform(self, data: bytes) -> np.ndarray:
+        """Return the mono waveform of bytes: float32 `(time,)`."""
+        samples = np.frombuffer(data, self.dtype).reshape(-1, self.channels).astype(np.float64)
+        return ((samples.mean(1) - self.silence) / self.scale).astype(np.float32)
+
+
+def read_header(source: BinaryIO) -> Format:
+    """Read the header of a WAV file up to its samples. Raises `AudioError` where there is none that is known."""
+    fix = "send a WAV of PCM or float samples, or raw 16-bit samples with --raw HZ"
+    riff, _, wave = struct.unpack("<4sI4s", _exactly(source, 12, fix))
+    if riff not in (b"RIFF", b"RF64") or wave != b"WAVE":
+        raise AudioError(f"standard input (-): is no WAV file; {fix}")
+    found = None
+    while True:
+        name, size = struct.unpack("<4sI", _exactly(source, 8, fix))
+        if name == b"data":
+            break
+        content = _exactly(source, size + size % 2, fix)
+        if name == b"fmt " and size >= 16:
+            kind, channels, rate, _, _, bits = struct.unpack("<HHIIHH", content[:16])
+            if kind == 0xFFFE and size >= 26:  # extensible: the format is the first of its sub-format
+                [kind] = struct.unpack("<H", content[24:26])
+            if (kind, bits) not in _KINDS or not channels:
+                raise AudioError(f"standard input (-): WAV of format {kind} with {bits} bits; {fix}")
+            found = Format(rate, channels, _KINDS[kind, bits])
+    if found is None:
+        raise AudioError(f"standard input (-): a WAV file that does not say its format; {fix}")
+    return found
+
+
+def _exactly(source: BinaryIO, count: int, fix: str) -> bytes:
+    data = source.read(count)
+    if len(data) < count:
+        raise AudioError(f"standard input (-): ends within the header of a WAV file; {fix}")
+    return data
+
+
+def chunks(source: BinaryIO, form: Format) -> Iterator[np.ndarray]:
+    """Yield the waveform of a stream as it comes; what is left of a sample at its end is dropped."""
+    read = getattr(source, "read1", source.read)  # what is there, not what there is room for
+    held = b""
+    while data := read(max(_READ, form.size)):
+        held += data
+        whole = len(held) // form.size * form.size
+        if whole:
+            yield form.waveform(held[:whole])
+        held = held[whole:]
+
+
+def write_converted(converter: Converter, source: BinaryIO, form: Format, out: BinaryIO, raw: bool) -> float:
+    """Write what a stream says, in the converter's voice, as 16-bit samples at its rate; return its seconds.
+
+    The header of a WAV says that nobody knows how long it is, unless the output is `raw`."""
+    if not raw:
+        size = _UNKNOWN
+        header = (b"RIFF", size, b"WAVE", b"fmt ", 16, 1, 1, form.rate, 2 * form.rate, 2, 16, b"data", size)
+        out.write(struct.pack("<4sI4s4sIHHIIHH4sI", *header))
+    count = 0
+    for wave in chunks(source, form):
+        count += len(wave)
+        _write(out, converter.push(wave))
+    _write(out, converter.flush())
+    if not count:
+        raise AudioError("standard input (-): holds no samples; is the microphone on?")
+    return count / form.rate
+
+
+def _write(out: BinaryIO, sound: np.ndarray) -> None:
+    levels = np.floor(np.clip(sound, -1.0, 1.0).astype(np.float64) * 32768)
+    out.write(np.minimum(levels, 32767).astype("<i2").tobytes())
+    out.flush()
+
+
+def open_input() -> BinaryIO:
+    """Return standard input as bytes. Raises `AudioError` where it is a terminal, or closed."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise AudioError("standard input (-) is a terminal; send sound to it: arecord -f S16_LE -r 16000 -t raw | ...")
+    return sys.stdin.buffer
+
+
+def is_wav() -> bool:
+    """Return whether standard input begins as a WAV file does; nothing of it is read."""
+    source: Any = sys.stdin and sys.stdin.buffer
+    return source is not None and source.peek(4)[:4] in (b"RIFF", b"RF64")
+
+
+def format_of(source: BinaryIO, raw: int | None) -> Format:
+    """Return how the samples of a stream lie: `raw` 16-bit ones at so many Hz, or as the header of a WAV says."""
+    form = Format(raw) if raw else read_header(source)
+    audio.checked_rate(form.rate)
+    return form

@@ -1,0 +1,123 @@
+"""Microphone to headphones: a converter between the devices of `sounddevice` (the extra `live`)."""
+
+import time
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from vqspeech import audio, extras
+from vqspeech.errors import DeviceError
+from vqspeech.models.live import BLOCK
+from vqspeech.stream import Converter
+
+METER = 1.0
+"""Seconds from one line of the meter to the next."""
+_PATIENCE = 3
+"""Lines without any sound after which a device has gone."""
+
+
+def sounddevice() -> ModuleType:
+    """Return the package. Raises `MissingExtra` without it, `DeviceError` where PortAudio is missing."""
+    try:
+        return extras.module("sounddevice", "live")
+    except OSError as error:
+        raise DeviceError(
+            f"sound devices cannot be used ({error}); install PortAudio: apt install libportaudio2"
+        ) from None
+
+
+def list_devices() -> list[str]:
+    """Return a line for each sound device, its number first. Raises `DeviceError` where there is none."""
+    found = _ask(sounddevice().query_devices)
+    if not len(found):
+        raise DeviceError("there is no sound device; plug in a microphone and headphones")
+    return [
+        f"{i:>3}  {one['name']}  ({one['max_input_channels']} in, {one['max_output_channels']} out)"
+        for i, one in enumerate(found)
+    ]
+
+
+def supported_rate(input_device: Any = None, output_device: Any = None) -> int:
+    """Return the rate (Hz) at which devices can be used: 16 kHz, or else that of the microphone.
+
+    Raises `DeviceError` where there is no such device."""
+    package = sounddevice()
+    known = _ask(package.query_devices, input_device, "input")
+    _ask(package.query_devices, output_device, "output")
+    try:
+        package.check_input_settings(input_device, 1, "float32", samplerate=audio.RATE)
+        package.check_output_settings(output_device, 1, "float32", samplerate=audio.RATE)
+    except package.PortAudioError:
+        return round(known["default_samplerate"])
+    return audio.RATE
+
+
+class Meter:
+    """How much of the time of a block its conversion takes, since the meter was last read."""
+
+    def __init__(self) -> None:
+        self.shares: list[float] = []
+        self.late = 0
+
+    def read(self) -> str:
+        """Return a line of it, and begin anew."""
+        shares, late, self.shares, self.late = self.shares, self.late, [], 0
+        if not shares:
+            return "no sound comes in"
+        said = f"load {np.mean(shares):.0%}, at most {max(shares):.0%}"
+        return said + (f", {late} gaps: close other programs" if late else "")
+
+
+def run_live(
+    converter: Converter,
+    input_device: Any = None,
+    output_device: Any = None,
+    seconds: float | None = None,
+    say: Callable[[str], None] = print,
+) -> None:
+    """Convert what a microphone hears to headphones until the program is ended, or for some seconds.
+
+    Raises `DeviceError` where a device cannot be opened, or vanishes."""
+    package = sounddevice()
+    meter, wait, faults = Meter(), np.zeros(0, np.float32), []
+    size = round(BLOCK * converter.rate / audio.RATE)
+
+    def convert(heard: np.ndarray, spoken: np.ndarray, frames: int, _: Any, status: Any) -> None:
+        nonlocal wait
+        begun = time.perf_counter()
+        try:
+            wait = np.concatenate([wait, converter.push(np.nan_to_num(heard[:, 0]))])
+        except Exception as error:  # told by the loop below: nothing hears it here
+            faults.append(error)
+            raise package.CallbackStop from error
+        # What is not ready yet is silence, ahead of what is: the delay is found in the first blocks.
+        spoken[:, 0] = np.pad(wait[:frames], (max(0, frames - len(wait)), 0))
+        wait = wait[frames:]
+        meter.shares.append((time.perf_counter() - begun) * converter.rate / frames)
+        meter.late += bool(status)
+
+    devices, kind = (input_device, output_device), {"channels": 1, "dtype": "float32", "latency": "low"}
+    stream = _ask(package.Stream, samplerate=converter.rate, blocksize=size, device=devices, callback=convert, **kind)
+    with stream:
+        said = sum(stream.latency) if isinstance(stream.latency, tuple) else stream.latency
+        own, theirs = 1000 * converter.latency, 1000 * said
+        say(f"latency {own:.0f} ms of the model and {theirs:.0f} ms of the devices; Ctrl-C ends it")
+        end, missing = time.monotonic() + (np.inf if seconds is None else seconds), 0
+        while time.monotonic() < end:
+            time.sleep(min(METER, max(0.0, end - time.monotonic())))
+            if faults:
+                raise faults[0]
+            missing = 0 if meter.shares else missing + 1
+            if not stream.active or missing == _PATIENCE:
+                raise DeviceError("a sound device has gone, no sound comes in any more; plug it in and start again")
+            say(meter.read())
+
+
+def _ask(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    package = sounddevice()
+    try:
+        return function(*args, **options)
+    except (package.PortAudioError, ValueError) as error:
+        raise DeviceError(f"sound device: {error}; `vqspeech live --list-devices` shows those there are") from None
