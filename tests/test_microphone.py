@@ -147,7 +147,7 @@ def test_the_verb(plug, tmp_path, capsys):
     model = live_model()
     model.save_pretrained(tmp_path / "live.safetensors")
     device = plug(Device(speech()))
-    assert main(["live", "--model", str(tmp_path / "live.safetensors"), "--speaker", "b", "--seconds", "1"]) == 1
+    assert main(["live", "--model", str(tmp_path / "live.safetensors"), "--speaker", "b", "--seconds", "60"]) == 1
     assert "gone" in capsys.readouterr().err and np.concatenate(device.heard).any()
     assert main(["live", "--model", str(tmp_path / "live.safetensors")]) == 1
     assert "--like" in capsys.readouterr().err

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from vqspeech.commands.models import add_model_argument, coder_of, model_path
-from vqspeech.commands.outputs import check_outputs, output_file
+from vqspeech.commands.outputs import check_outputs, output_file, output_folder
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import ConfigError
 from vqspeech.files import write_text
@@ -17,13 +17,19 @@ from vqspeech.jobs import Skipped
 from vqspeech.metrics import scores
 from vqspeech.metrics.card import card
 from vqspeech.models import checkpoint
+from vqspeech.models.live.model import Live
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech export`."""
     add_model_argument(parser)
-    parser.add_argument(
-        "--out", type=output_file, required=True, metavar="FILE", help="NAME.safetensors; the card is NAME.md beside it"
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--out", type=output_file, metavar="FILE", help="NAME.safetensors; the card is NAME.md beside it")
+    kind.add_argument(
+        "--onnx",
+        type=output_folder,
+        metavar="DIR",
+        help="write a live model as ONNX graphs, whose states go in and come out, and a program that runs them",
     )
     parser.add_argument(
         "--about", metavar="TEXT", help="Markdown file for the card: what it learned from, licence, how it was trained"
@@ -49,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes both files and prints their names."""
-    path, out = model_path(args.model), Path(args.out)
+    path = model_path(args.model)
+    if args.onnx:
+        return _write_graphs(path, Path(args.onnx))
+    out = Path(args.out)
     if out.suffix != checkpoint.SUFFIX:
         raise ConfigError(f"--out {out}: end it in {checkpoint.SUFFIX}")
     given = [path, *(file for file in (args.about, args.scores, args.share) if file)]
@@ -68,6 +77,17 @@ def run(args: argparse.Namespace) -> int:
     model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, args.share, part, **kept)
     write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
+    return 0
+
+
+def _write_graphs(path: Path, folder: Path) -> int:
+    model = coder_of(path)
+    if not isinstance(model, Live):
+        raise ConfigError(f"{path}: only a live model is exported as graphs; name one with --model live")
+    from vqspeech.models.live.graphs import write_graphs
+
+    folder.mkdir(parents=True, exist_ok=True)
+    print(*write_graphs(model, folder), sep="\n")
     return 0
 
 

@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from vqspeech import audio
 from vqspeech.models.convnext import ConvNeXt
+from vqspeech.models.live.fourier import powers_of_frames
 from vqspeech.torchaudio_functional import functional
 
 MELS, HOP = 80, 160
@@ -51,8 +52,7 @@ class Reference(nn.Module):
         with torch.autocast(waveforms.device.type, enabled=False):
             waveforms = F.pad(waveforms.float(), (0, -waveforms.shape[1] % HOP))
             pad = (_FFT - HOP) // 2
-            frames = F.pad(waveforms, (pad, pad)).unfold(1, _FFT, HOP)  # (batch, frames, _FFT)
-            mels = torch.fft.rfft(frames * self.window).abs().square() @ self.filters
+            mels = powers_of_frames(F.pad(waveforms, (pad, pad)), self.window, HOP) @ self.filters
             energies = mels.mean(2)
             level = energies.square().sum(1) / energies.sum(1).clamp(min=1e-20)
             relative = mels / level.clamp(min=1e-20)[:, None, None]

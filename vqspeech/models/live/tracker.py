@@ -73,7 +73,7 @@ class PitchTracker(nn.Module):
     def periodicity(self, windows: Tensor) -> Tensor:
         """Return how far windows of sound repeat at each tone, 1 where they do so wholly: `(batch, frames, WINDOW)` →
         `(batch, frames, 2 * len(TONES))`."""
-        real, imaginary = (part[..., :_BINS] for part in spectrum(windows * self.window, _FFT))
+        real, imaginary = spectrum(windows * self.window, _FFT, _BINS)
         power = real.square() + imaginary.square()
         parts = []
         for strengths in (power, (power + 1e-12).sqrt()):
