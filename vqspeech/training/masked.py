@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from vqspeech import audio, loudness
 from vqspeech.data.dump import Shards
+from vqspeech.devices import multiplies_bfloat16
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
@@ -40,8 +41,8 @@ _GROUP = 640_000
 """Samples of the utterances that are encoded side by side."""
 _STACK, _DIRECTIONS, _TURNS = 17, 24, 3
 """Frames of MFCC that the first clusters are of, directions they are projected to, and how often both are fitted."""
-_VECTORS = 1_000_000
-"""Vectors that clusters are fitted to at most."""
+_VECTORS = 300_000
+"""Vectors that clusters and codebooks are fitted to at most."""
 _BATCH, _FITS = 1 << 14, 150
 """Vectors of a step of k-means, and its steps."""
 _JUDGES, _CLUSTERS = 100, 128
@@ -66,6 +67,7 @@ class MaskedOptions:
     span: Count = 10
     noise: NotNegative = 0.1
     channel: NotNegative = 0.3
+    start: str | None = None
 
 
 def check_config(config: Any) -> dict[str, Any]:
@@ -147,6 +149,11 @@ class MaskedTraining:
                 groups.append(order[first:i])
                 first = i
         return groups
+
+    def _some_groups(self, share: float) -> list[np.ndarray]:
+        """About that share of the groups, and one at least, of all lengths."""
+        every = max(1, round(1 / share))
+        return self.groups[min(every, len(self.groups)) // 2 :: every]
 
     def _filled(self, utterance: int) -> int:
         return -(-int(self.speech.lengths[utterance]) // STEP) * STEP
@@ -252,8 +259,7 @@ class MaskedTraining:
                 projected = (some - mean) @ matrix
             vectors = (windows - mean) @ matrix
         else:
-            layer = self.choose_layer()
-            [vectors], places = self.features([layer], self.groups), self.speech_steps(self.groups)
+            [vectors], places = self.features([self.encoder.layer], self.groups), self.speech_steps(self.groups)
         found = torch.full((len(self.samples) // STEP, 2), -1, dtype=torch.long, device=self.device)
         for head, size in enumerate(sizes):
             found[places, head] = nearest(vectors, self.clusters(vectors, size))
@@ -267,8 +273,7 @@ class MaskedTraining:
         label plays a part.
         """
         layers = list(range(-(-len(self.encoder.blocks) // 3), len(self.encoder.blocks) + 1))
-        every = max(1, len(self.groups) // max(1, _JUDGES // max(1, len(self.speech) // len(self.groups))))
-        groups = self.groups[every // 2 :: every]
+        groups = self._some_groups(_JUDGES / len(self.speech))
         plain, warped = (self.features(layers, groups, warp) for warp in (False, True))
         found = {}
         for layer, one, other in zip(layers, plain, warped, strict=True):
@@ -281,21 +286,26 @@ class MaskedTraining:
     # Learning
 
     def run(self, out: str | Path | None = None) -> None:
-        """Train all rounds, each for its share of the time, and fit the codebook; `out` is where checkpoints go.
+        """Train all rounds, each for its share of the time, targets and codebook included.
 
-        A training that was cut short begins again with the round that it was in."""
-        seconds = 60 * self.options.minutes / self.options.rounds
+        After each round the codebook is fitted. `out` is where the checkpoint goes, and a copy of it after each round,
+        as round-1.safetensors … beside it. A training that was cut short begins again with the round that it was in."""
+        if self.round >= self.options.rounds:
+            self.fit_codebook()
+        seconds, fitting = 60 * self.options.minutes / self.options.rounds, 0.0
         while self.round < self.options.rounds:
             began = time.perf_counter()
             targets = self.targets()
             self.say(f"round {self.round + 1}: targets after {time.perf_counter() - began:.0f} s")
-            self._learn(targets, seconds - (time.perf_counter() - began))
+            self._learn(targets, seconds - (time.perf_counter() - began) - fitting)
             self.round += 1
+            ended = time.perf_counter()
+            self.finish()
+            fitting = time.perf_counter() - ended
+            self.say(f"round {self.round}: codebook after {fitting:.0f} s")
             if out:
                 self.save(out)
-        self.finish()
-        if out:
-            self.save(out)
+                self.save(Path(out).with_name(f"round-{self.round}{checkpoint.SUFFIX}"))
 
     def _learn(self, targets: Tensor, seconds: float) -> None:
         options, width = self.options, self.encoder.latents
@@ -399,15 +409,20 @@ class MaskedTraining:
 
     def _autocast(self) -> torch.autocast:
         # Cached casts would outlive the graph that made them.
-        on_gpu = self.device.type == "cuda"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False)
+        enabled = multiplies_bfloat16(self.device)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     # What comes out
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Choose the layer, and fit the codebook to its features, at the rate of the codes."""
+        """Choose the layer, and fit the codebook to its features."""
         self.encoder.layer = self.choose_layer()
+        self.fit_codebook()
+
+    @torch.no_grad()
+    def fit_codebook(self) -> None:
+        """Fit the codebook to the features of the layer that is chosen, at the rate of the codes."""
         self._set_moments()
         z = self._sample(self.coded_features(self.encoder))
         torch.manual_seed(self.options.seed)
@@ -455,9 +470,10 @@ class MaskedTraining:
 
     @torch.no_grad()
     def coded_features(self, encode: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return what `encode` makes of the speech of all utterances, at the rate of the codes: `(codes, latents)`."""
+        """Return what `encode` makes of the speech of utterances, as many as codebooks are fitted to, at the rate of
+        the codes: `(codes, latents)`."""
         parts = []
-        for group in self.groups:
+        for group in self._some_groups(_VECTORS * self.model.hop / len(self.speech.samples)):
             batch, mask = self._stacked(group)
             spare = -batch.shape[1] % self.model.hop
             batch, mask = F.pad(batch, (0, spare)), F.pad(mask, (0, spare))
@@ -492,7 +508,7 @@ class MaskedTraining:
             raise CheckpointError(f"{path}: its encoder is {theirs}, {ours} here; train to another file")
         kept = {name[6:]: tensor for name, tensor in tensors.items() if name.startswith("model.encoder.")}
         self.model.load_state_dict(kept, strict=False)
-        self.round, self.step = about["round"], about["step"]
+        self.round, self.step, self.encoder.layer = about["round"], about["step"], about["config"]["encoder"]["layer"]
         self.history = about["figures"]["history"]
 
 
@@ -506,8 +522,9 @@ def train_content(
 ) -> dict[str, float]:
     """Train the content encoder of `config` on a dump, and write its coder to `out`/best.safetensors.
 
-    `out`/last.safetensors is gone on from, with the round after its last one, or with `restart` is not. Raises
-    `ConfigError` where the configuration is of no such model.
+    `out`/last.safetensors is gone on from, with the round after its last one, or with `restart` is not; where there is
+    none, `training.start` is. One that has all its rounds gets another codebook, and nothing else. Raises `ConfigError`
+    where the configuration is of no such model.
 
     Returns:
         What is measured on `dev`: share of the features' variance that the codes leave over, perplexity, codes used.
@@ -517,6 +534,8 @@ def train_content(
     last = Path(out) / f"last{checkpoint.SUFFIX}"
     if last.is_file() and not restart:
         training.load(last)
+    elif training.options.start:
+        training.load(training.options.start)
     training.run(last)
     model = training.coder()
     z = torch.cat([model.latents_of(dev.samples(i)).T for i in range(len(dev))])
