@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,11 +127,14 @@ def test_losses_are_cross_entropies_of_hidden_steps():
     wanted = torch.zeros(1, 50, 2, dtype=torch.long)
     made.encoder.train()
     losses = made.losses(samples, inside, made.statistics[:1], wanted)
-    assert losses.tolist() == pytest.approx([math.log(8), math.log(12)], rel=1e-4)
+    chance = pytest.approx([math.log(8), math.log(12)], rel=1e-4)
+    assert losses[0].tolist() == chance and losses[1].tolist() == chance
     heads[0].bias.data[0] = 5.0
-    assert made.losses(samples, inside, made.statistics[:1], wanted)[0] < 0.1
+    assert made.losses(samples, inside, made.statistics[:1], wanted)[:, 0].max() < 0.1
     nothing = made.losses(samples, inside, made.statistics[:1], torch.full_like(wanted, -1))
-    assert nothing.tolist() == [0, 0], "steps without a cluster do not count"
+    assert nothing.tolist() == [[0, 0], [0, 0]], "steps without a cluster do not count"
+    made.options = replace(made.options, share=0.999)
+    assert made.losses(samples, inside, made.statistics[:1], wanted)[1].tolist() == [0, 0], "all are hidden"
 
 
 def test_it_learns_and_goes_on_where_it_stopped(tmp_path, monkeypatch):

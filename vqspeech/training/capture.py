@@ -69,8 +69,11 @@ class Adam:
         self.optimizer.step()
 
 
-def rate_at(done: float, step: int, highest: float, warm_up: int = 200, constant: float = 0.4) -> float:
-    """Return the learning rate when a share `done` of the time is over: a linear rise over `warm_up` steps, `highest`
-    for a share `constant` of the time, then a straight line to a fiftieth."""
+def rate_at(
+    done: float, step: int, highest: float, warm_up: int = 200, constant: float = 0.4, least: float = 0.0
+) -> float:
+    """Return the learning rate when a share `done` of the time is over: a linear rise over `warm_up` steps, or faster
+    where a part `least` of it must be over by now; `highest` for a share `constant` of the time, then a straight line
+    to a fiftieth."""
     fall = 1.0 if done < constant else max(0.02, (1 - done) / (1 - constant))
-    return highest * min(1.0, (step + 1) / warm_up) * fall
+    return highest * min(1.0, max((step + 1) / warm_up, least)) * fall

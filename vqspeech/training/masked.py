@@ -45,6 +45,8 @@ _VECTORS = 300_000
 """Vectors that clusters and codebooks are fitted to at most."""
 _BATCH, _FITS = 1 << 14, 150
 """Vectors of a step of k-means, and its steps."""
+_WARM_UP = 0.08
+"""Share of the time of a round in which the learning rate rises at most."""
 _JUDGES, _CLUSTERS = 100, 128
 """Utterances, and clusters, by which the layer is chosen."""
 _CURVES = 4
@@ -67,6 +69,7 @@ class MaskedOptions:
     span: Count = 10
     noise: NotNegative = 0.1
     channel: NotNegative = 0.3
+    visible: NotNegative = 0.0
     start: str | None = None
 
 
@@ -340,10 +343,10 @@ class MaskedTraining:
 
         def one_step() -> None:
             adam.optimizer.zero_grad(set_to_none=True)
-            losses = self.losses(samples, inside, statistics, wanted)
-            losses.sum().backward()
+            hidden, visible = self.losses(samples, inside, statistics, wanted)
+            (hidden + options.visible * visible).sum().backward()
             adam.step()
-            shown.copy_(losses.detach())
+            shown.copy_(hidden.detach())
 
         draw()
         adam.set_rate(0.0)
@@ -351,7 +354,8 @@ class MaskedTraining:
         begin = said = time.perf_counter()
         taken = 0
         while (now := time.perf_counter()) - begin < seconds:
-            adam.set_rate(rate_at((now - begin) / seconds, taken, options.lr, 300, 0.5))
+            done = (now - begin) / seconds
+            adam.set_rate(rate_at(done, taken, options.lr, 300, 0.5, least=done / _WARM_UP))
             draw()
             step()
             taken += 1
@@ -371,7 +375,8 @@ class MaskedTraining:
         self.say(f"round {self.round + 1} ends: {taken} steps, {coarse:.3f} and {fine:.3f} nats")
 
     def losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
-        """Return the mean cross-entropy of each head over the hidden steps that hold speech (nats): `(2,)`.
+        """Return the mean cross-entropy of each head over the hidden steps that hold speech, and over those that are
+        not hidden (nats): `(2, heads)`.
 
         Args:
             samples: int16 `(batch, time)`.
@@ -389,13 +394,14 @@ class MaskedTraining:
             outputs, order, valid = self.encoder.transform(steps, speech, len(self.encoder.blocks), hidden)
             found = self.encoder.norm(outputs[-1])
             wanted = wanted.gather(1, order[:, :, None].expand(-1, -1, 2))
-            counts = (hidden.gather(1, order) & valid & (wanted[:, :, 0] >= 0)).float()
+            known, hidden = valid & (wanted[:, :, 0] >= 0), hidden.gather(1, order)
+            counts = torch.stack([known & hidden, known & ~hidden]).flatten(1).float()  # (2, batch * steps)
             losses = []
             for which, head in enumerate(self.heads):
                 logits = head(found).float().flatten(0, 1)
                 nats = F.cross_entropy(logits, wanted[:, :, which].clamp(min=0).flatten(), reduction="none")
-                losses.append((nats * counts.flatten()).sum() / counts.sum().clamp(min=1))
-        return torch.stack(losses)
+                losses.append((nats * counts).sum(1) / counts.sum(1).clamp(min=1))
+        return torch.stack(losses, 1)
 
     def perturbed(self, frames: Tensor) -> Tensor:
         """Return frames `(batch, channels, time)` behind random channels and under noise; silence stays what it is."""
