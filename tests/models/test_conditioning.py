@@ -3,7 +3,7 @@ import torch
 
 from vqspeech.errors import ConfigError
 from vqspeech.models.conditioning import condition, soft_temperature
-from vqspeech.models.quantize import KmeansCodebook
+from vqspeech.models.quantize import KmeansCodebook, ResidualKmeans
 from vqspeech.models.quantize.residual import ResidualCodebook
 
 
@@ -41,3 +41,12 @@ def test_what_cannot_be_had(stages: ResidualCodebook):
         condition(stages.stages[0], torch.randn(2, 3), "residual")
     with pytest.raises(ConfigError, match="there are codes"):
         condition(stages, torch.randn(2, 3), "smooth")
+
+
+def test_a_configured_residual_codebook_conditions_on_all_stages():
+    book = ResidualKmeans(6, 3, 2)
+    for one in book.stages:
+        one.weight.normal_()
+    z = torch.randn(30, 3)
+    assert torch.equal(condition(book, z, "residual"), book.decoded(book.nearest(z)))
+    assert torch.equal(condition(book, z, "codes"), condition(book.stages[0], z, "codes"))

@@ -148,3 +148,25 @@ def test_silence_and_a_scrap_of_speech_have_codes():
     assert len(set(model.encode(np.zeros(16000, np.float32)))) == 1
     for samples in (1, 160, 500):
         assert len(model.encode(speech(0.25)[:samples])) == -(-samples // 320)
+
+
+def test_codes_of_two_stages_come_out_of_a_coder(tmp_path):
+    groups = config("content", [*SMALL, "quantizer=residual", "quantizer.codes=5"])
+    torch.manual_seed(0)
+    model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
+    for one in model.quantizer.stages:
+        one.start(torch.randn(5, 48))
+    codes = model.encode(speech(2.0))
+    assert codes.shape == (100,) and 5 < codes.max() < 25
+    assert model.units["codes"] == 25 and model.quantizer.sizes == [5, 5]
+    model.save_pretrained(tmp_path / "m.safetensors")
+    again = Coder.from_pretrained(tmp_path / "m.safetensors")
+    assert np.array_equal(again.encode(speech(2.0)), codes) and again.fingerprint() == model.fingerprint()
+
+
+def test_attention_on_the_way_to_gradients_is_the_fused_one():
+    torch.manual_seed(0)
+    parts = [torch.randn(2, 3, 20, 8) for _ in range(3)]
+    seen = (torch.rand(2, 1, 20, 20) < 0.6) | torch.eye(20, dtype=torch.bool)
+    fused = content.attended(*parts, seen)
+    torch.testing.assert_close(content.attended(*(one.requires_grad_() for one in parts), seen), fused)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from vqspeech.errors import ConfigError
 from vqspeech.models.quantize import quantizer
-from vqspeech.models.quantize.residual import ResidualCodebook
+from vqspeech.models.quantize.residual import ResidualCodebook, ResidualKmeans
 from vqspeech.training.fitting import fitted, fitted_stages
 
 
@@ -100,3 +100,46 @@ def test_faults():
         ResidualCodebook([])
     with pytest.raises(ConfigError, match="same dimension"):
         ResidualCodebook([stage(torch.randn(4, 3)), stage(torch.randn(4, 2))])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 4), st.integers(2, 6), st.integers(0, 99))
+def test_codes_of_stages_as_one_number(stages, codes, seed):
+    torch.manual_seed(seed)
+    book = ResidualKmeans(codes, 3, stages).eval()
+    for one in book.stages:
+        one.weight.normal_()
+    z = torch.randn(20, 3)
+    found = book.nearest(z)
+    parts = np.unravel_index(found.numpy(), [codes] * stages)
+    rest = z.numpy().astype(np.float64)
+    for part, one in zip(parts, book.stages, strict=True):
+        vectors = one.weight.numpy().astype(np.float64)
+        assert np.array_equal(part, ((rest[:, None] - vectors) ** 2).sum(2).argmin(1))
+        rest = rest - vectors[part]
+    np.testing.assert_allclose(book.decoded(found).numpy(), z.numpy() - rest, atol=1e-5)
+    np.testing.assert_allclose(book.lookup(found[None])[0].T.numpy(), z.numpy() - rest, atol=1e-5)
+    assert book.size == codes**stages and book.sizes == [codes] * stages
+
+
+def test_stages_are_fitted_to_what_is_left_and_train_nothing():
+    torch.manual_seed(0)
+    vectors = torch.randn(3000, 4)
+    left = {}
+    for name, options in (("kmeans", {}), ("residual", {"stages": 2})):
+        book = fitted(quantizer(name, 16, 4, decay=1.0, **options), vectors, 40, 1000)
+        left[name] = (vectors - book.lookup(book.nearest(vectors)[None])[0].T).square().mean().item()
+    assert left["residual"] < 0.6 * left["kmeans"]
+    book = quantizer("residual", 4, 3).train()
+    z, mask = torch.randn(2, 3, 40, requires_grad=True), torch.ones(2, 40, dtype=torch.bool)
+    mask[1, 30:] = False
+    found = book(z, mask)
+    assert torch.equal(found.vectors, z) and found.losses == {}
+    assert found.usage.shape == (16,) and found.usage.sum() == 70
+    z = z.detach()
+    torch.testing.assert_close(book.eval()(z, mask).vectors, book.lookup(book(z, mask).codes))
+
+
+def test_too_many_numbers_are_refused():
+    with pytest.raises(ConfigError, match="3 stages of 512 codes have more than"):
+        quantizer("residual", 512, 4, stages=3)

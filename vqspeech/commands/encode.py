@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from vqspeech import audio
+from vqspeech import audio, loudness
 from vqspeech.commands.models import add_model_argument, model_path
 from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import STREAM, check_outputs, output_file, output_stream
+from vqspeech.commands.outputs import STREAM, check_component, check_outputs, output_file, output_folder, output_stream
 from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
+from vqspeech.data.features import FeaturesAbout, describe_features, write_features
 from vqspeech.data.units import read_units, side_file, write_runs, write_units
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, outcomes
@@ -38,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write there too the codes with runs of one code as one, for language models",
     )
+    parser.add_argument(
+        "--features",
+        type=output_folder,
+        metavar="DIR",
+        help="write there too what the encoder gives before the codebook, UTTERANCE.npy (frames, dimension) each",
+    )
     parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
@@ -48,14 +55,18 @@ def run(args: argparse.Namespace) -> int:
         _check_outputs(args, found)
         model = _model(str(path), args.nj)
         started, codes_made, done = time.perf_counter(), 0, 0
-        for name, codes in _encoded(str(path), args.nj, found, skipped):
+        for name, codes in _encoded(str(path), args.nj, args.features, found, skipped):
             done, codes_made = done + 1, codes_made + len(codes)
             if args.out == STREAM:
                 _write_line(name, codes)
             else:
                 units[name] = codes
+    if done and args.features:
+        dimension = model.config["encoder"]["latents"]
+        describe_features(args.features, FeaturesAbout(model.rate, dimension, str(path), model.fingerprint()))
     if units:
-        write_units(args.out, units, model.rate, model.quantizer.size, str(path), model.fingerprint())
+        stages = model.quantizer.sizes
+        write_units(args.out, units, model.rate, model.quantizer.size, str(path), model.fingerprint(), stages)
         if args.runs:
             write_runs(args.runs, read_units(args.out))
     if done:
@@ -76,8 +87,10 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
     check_outputs(dict(enumerate(paths)), [utterance.path for utterance in found], Skipped())
 
 
-def _encoded(path: str, nj: int, found: list[Utterance], skipped: Skipped) -> Iterator[tuple[str, np.ndarray]]:
-    for utterance, codes, error in outcomes(partial(_codes, path, nj), found, nj, "encode"):
+def _encoded(
+    path: str, nj: int, features: str | None, found: list[Utterance], skipped: Skipped
+) -> Iterator[tuple[str, np.ndarray]]:
+    for utterance, codes, error in outcomes(partial(_codes, path, nj, features), found, nj, "encode"):
         if error is None:
             yield utterance.id, codes
         else:
@@ -99,12 +112,19 @@ def _model(path: str, nj: int) -> Coder:
     return Coder.from_pretrained(path)
 
 
-def _codes(path: str, nj: int, utterance: Utterance) -> np.ndarray:
+def _codes(path: str, nj: int, features: str | None, utterance: Utterance) -> np.ndarray:
     if utterance.id.split() != [utterance.id]:
         raise UnitsError(f"{utterance.path}: a name with blanks cannot stand in a units file; rename it")
     try:
         utterance.id.encode()
     except UnicodeEncodeError:
         raise UnitsError(f"{utterance.path}: a name that is no text cannot stand in a units file; rename it") from None
+    model = _model(path, nj)
     # In blocks, not as one waveform: an utterance of hours fits.
-    return _model(path, nj).encode_blocks(audio.sounding(utterance.path, utterance.start, utterance.end))
+    blocks = audio.sounding(utterance.path, utterance.start, utterance.end)
+    if features is None:
+        return model.encode_blocks(blocks)
+    check_component(utterance.id, "utterance")
+    latents = model.latents_of(loudness.normalise(blocks).samples).T
+    write_features(features, utterance.id, latents.numpy())
+    return model.quantizer.nearest(latents).numpy()

@@ -4,13 +4,15 @@ One line an utterance, `utt-id c1 c2 c3 ...`, in C-locale order; beside it, unde
 {"rate_hz", "codes", "model", "sha256", "utterances", "frames", "units_sha256"}: how many codes there are a second, how
 many different ones there can be, which model made them, and what that model's encoder and codebook hash to; how many
 utterances and codes the file holds, and what they hash to, so that no file is taken for another one, or for whole when
-it is not. Side files without the last two are read as well.
+it is not. Side files without the last two are read as well. Codes of several stages have "stages", too, the sizes of
+each: c is the number of the codes of all stages, that of the first one slowest (`numpy.unravel_index(c, stages)`).
 """
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ class Units:
     size: int
     model: str
     sha256: str
+    stages: tuple[int, ...] = ()
 
     @property
     def described(self) -> dict[str, Any]:
@@ -73,8 +76,10 @@ def write_units(
     size: int,
     model: str,
     sha256: str,
+    stages: Sequence[int] = (),
 ) -> None:
-    """Writes the codes of each utterance, and the side file, each in one piece.
+    """Writes the codes of each utterance, and the side file, each in one piece. `stages` are the sizes of codes of
+    several stages, of which each code is the number.
 
     The side file, with the hash of the codes, takes its place just before they do: a kill between the two leaves a pair
     that `read_units` refuses, whatever was there before. Raises `UnitsError` where an id cannot stand on a line, an
@@ -87,6 +92,8 @@ def write_units(
         checked[name] = _checked(f"{path}: {name}", codes[name], size)
     text = "".join(_lines(checked))
     described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_contents(checked)}
+    if len(stages) > 1:
+        described["stages"] = list(stages)
     with replaced(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
         write_text(side_file(path), json.dumps(described, indent=1) + "\n")
@@ -124,7 +131,8 @@ def read_units(path: str | os.PathLike) -> Units:
     if not codes:
         raise UnitsError(f"{path}: no utterances; encode again")
     _check_contents(path, codes, described, whole=text.endswith("\n"))
-    return Units(codes, float(described["rate_hz"]), described["codes"], described["model"], described["sha256"])
+    size, model, sha256 = (described[key] for key in ("codes", "model", "sha256"))
+    return Units(codes, float(described["rate_hz"]), size, model, sha256, tuple(described.get("stages", ())))
 
 
 def runs(codes: np.ndarray) -> np.ndarray:
@@ -193,4 +201,8 @@ def _description(path: str | os.PathLike) -> dict:
         raise UnitsError(f"{side}: lacks {', '.join(wrong)}, or holds something else there; encode again")
     if not 0 < described["rate_hz"] < float("inf") or described["codes"] < 1:
         raise UnitsError(f"{side}: rate_hz and codes must be more than 0; encode again")
+    stages = described.get("stages", [described["codes"]])
+    whole = isinstance(stages, list) and all(type(size) is int and size > 0 for size in stages)
+    if not whole or math.prod(stages) != described["codes"]:
+        raise UnitsError(f"{side}: stages must be the sizes of {described['codes']} codes; encode again")
     return described

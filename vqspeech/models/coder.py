@@ -17,7 +17,7 @@ from vqspeech.models import checkpoint
 from vqspeech.models.content import STRIDE, ContentEncoder
 from vqspeech.models.encoder import ENCODER, Encoder, Projection
 from vqspeech.models.frontend import FRONTEND, FRONTENDS, LogMel, Waveform, moments
-from vqspeech.models.quantize import QUANTIZER, Codebook
+from vqspeech.models.quantize import QUANTIZER, Codebook, ResidualKmeans
 from vqspeech.schema import Kinds, Options, check_groups
 
 PIECE = 20.0
@@ -44,7 +44,9 @@ class Coder(nn.Module):
         self.encoder: Encoder | Projection | ContentEncoder = ENCODER.make(
             self.config["encoder"], inputs=self.frontend.channels
         )
-        self.quantizer: Codebook = QUANTIZER.make(self.config["quantizer"], dimension=self.config["encoder"]["latents"])
+        self.quantizer: Codebook | ResidualKmeans = QUANTIZER.make(
+            self.config["quantizer"], dimension=self.config["encoder"]["latents"]
+        )
 
     groups: Mapping[str, Options | Kinds] = {"frontend": FRONTEND, "encoder": ENCODER, "quantizer": QUANTIZER}
     """What is known of the groups of its configuration."""

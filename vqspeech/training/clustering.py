@@ -71,7 +71,7 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
         )
     torch.manual_seed(options["seed"])
     windows = stacked(model, train, options["windows"], options["floor"])
-    if len(windows) < max(options["clusters"], model.quantizer.size):
+    if len(windows) < max(options["clusters"], *model.quantizer.sizes):
         raise ConfigError(
             f"{train.path}: {len(windows)} windows of speech are too few for {options['clusters']} clusters; give more "
             "speech, or fewer training.clusters"

@@ -16,7 +16,7 @@ from vqspeech.models.quantize import Codebook
 from vqspeech.models.quantize.residual import ResidualCodebook
 from vqspeech.training.optimizer import forget_moved_codes
 
-Book = TypeVar("Book", bound=Codebook)
+Book = TypeVar("Book", bound=Codebook | ResidualCodebook)
 
 LR_END = 0.01
 """The learning rate falls linearly to this share of itself, for the codebooks that have one."""
@@ -26,11 +26,15 @@ def fitted(
     quantizer: Book, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
 ) -> Book:
     """The quantiser after `steps` steps on `batch` vectors each, drawn from float32 `(vectors, dimension)`, and ready
-    to use. Adam, with learning rates from `lr` down, moves the codebooks that learn by gradient.
+    to use. Adam, with learning rates from `lr` down, moves the codebooks that learn by gradient. Stages are fitted one
+    after the other, each by as many steps.
 
     The vectors of a step depend on the seed alone, so that several quantisers are fitted to the same. Raises
     `VqspeechError` where a vector is not finite, `ConfigError` where there are none or they have another dimension.
     """
+    if isinstance(quantizer, ResidualCodebook):
+        fitted_stages(quantizer.stages, vectors, steps, batch, lr, seed)
+        return quantizer.eval()
     if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != quantizer.weight.shape[1]:
         raise ConfigError(
             f"vectors of shape {tuple(vectors.shape)} for code vectors of {quantizer.weight.shape[1]} dimensions; "

@@ -5,6 +5,7 @@ from vqspeech.models.quantize.ema import EmaCodebook
 from vqspeech.models.quantize.gradient import GradientCodebook
 from vqspeech.models.quantize.kmeans import KmeansCodebook
 from vqspeech.models.quantize.nsvq import NsvqCodebook
+from vqspeech.models.quantize.residual import ResidualKmeans
 from vqspeech.models.quantize.soft_em import SoftEmCodebook
 from vqspeech.schema import Kinds
 
@@ -14,8 +15,10 @@ QUANTIZERS = {
     "nsvq": NsvqCodebook,
     "soft_em": SoftEmCodebook,
     "kmeans": KmeansCodebook,
+    "residual": ResidualKmeans,
 }
-"""Quantisers by name: the VQ-VAE's eq. 3 and its appendix, noise substitution, Monte-Carlo EM, k-means afterwards."""
+"""Quantisers by name: the VQ-VAE's eq. 3 and its appendix, noise substitution, Monte-Carlo EM, k-means afterwards, in
+one stage or several."""
 QUANTIZER = Kinds("quantizer", QUANTIZERS, given=("dimension",))
 """The group of a configuration; quantisers are made for vectors of `dimension` numbers."""
 
@@ -28,6 +31,7 @@ __all__ = [
     "KmeansCodebook",
     "NsvqCodebook",
     "Quantised",
+    "ResidualKmeans",
     "SoftEmCodebook",
     "quantizer",
 ]

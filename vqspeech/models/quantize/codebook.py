@@ -58,6 +58,11 @@ class Codebook(nn.Module):
         """Number of codes, K."""
         return len(self.counts)
 
+    @property
+    def sizes(self) -> list[int]:
+        """Number of codes of each stage: of one."""
+        return [self.size]
+
     def nearest(self, flat: Tensor) -> Tensor:
         """Index of the nearest code of each vector: `(vectors, dimension)` → int64 `(vectors,)`."""
         return search.nearest(flat, self.weight)

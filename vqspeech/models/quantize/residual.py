@@ -4,14 +4,18 @@ Juang, Gray, "Multiple stage vector quantization for speech coding", 1982. Two s
 no single codebook could hold.
 """
 
-from collections.abc import Sequence
-from typing import cast
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from vqspeech.errors import ConfigError
 from vqspeech.models.quantize.codebook import Codebook, Quantised
+from vqspeech.models.quantize.kmeans import KmeansCodebook
+from vqspeech.models.quantize.replacement import Unit
+from vqspeech.schema import Codes, NotNegative, Range, Share, Width
 
 
 class ResidualCodebook(nn.Module):
@@ -68,3 +72,78 @@ class ResidualCodebook(nn.Module):
             losses = {name: losses.get(name, 0.0) + loss for name, loss in found.losses.items()}
             rest = (rest.float() - stage.lookup(found.codes)).detach()
         return Quantised(vectors, torch.stack(codes, 2), losses, torch.cat(usage))
+
+
+class ResidualKmeans(ResidualCodebook):
+    """Stages of `codes` k-means clusters each, fitted one after the other, to an encoder that learns without them.
+
+    A code of it is the number of the codes of all stages, that of the first one slowest: int from 0 to `size` - 1, so
+    that a frame has one code here, too. In training vectors pass as they are, as those of `KmeansCodebook` do.
+    """
+
+    most = 1 << 24
+    """Numbers of codes that are told apart at most."""
+
+    def __init__(
+        self,
+        codes: Codes,
+        dimension: Width,
+        stages: Annotated[int, Range(2, 8)] = 2,
+        decay: Share = 1.0,
+        revive_below: NotNegative = 0.02,
+        revive_by: Unit = "vectors",
+    ):
+        super().__init__([KmeansCodebook(codes, dimension, decay, revive_below, revive_by) for _ in range(stages)])
+
+    @classmethod
+    def check_options(cls, where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where the codes of all stages have too many numbers."""
+        if options["codes"] ** options["stages"] > cls.most:
+            raise ConfigError(
+                f"{where}: {options['stages']} stages of {options['codes']} codes have more than {cls.most:,} numbers; "
+                "give fewer stages, or smaller ones"
+            )
+
+    @property
+    def size(self) -> int:
+        """Numbers that the codes of all stages have together."""
+        return math.prod(self.sizes)
+
+    @property
+    def counts(self) -> Tensor:
+        """The running number of vectors of each code of the first stage, float32 `(codes,)`."""
+        return self.stages[0].counts
+
+    def nearest(self, flat: Tensor) -> Tensor:
+        """Codes of vectors: `(vectors, dimension)` → int64 `(vectors,)`."""
+        return self._joined(super().nearest(flat))
+
+    def decoded(self, codes: Tensor) -> Tensor:
+        """Sum of the code vectors: int `(vectors,)` → float32 `(vectors, dimension)`."""
+        return super().decoded(self._split(codes))
+
+    def lookup(self, codes: Tensor) -> Tensor:
+        """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
+        return super().lookup(self._split(codes))
+
+    def forward(self, z: Tensor, mask: Tensor) -> Quantised:
+        """As `Codebook.forward`."""
+        found = super().forward(z, mask)
+        codes = self._joined(found.codes)
+        usage = torch.bincount(codes[mask], minlength=self.size).float()
+        return Quantised(z.float() if self.training else found.vectors, codes, {}, usage)
+
+    def _joined(self, codes: Tensor) -> Tensor:
+        """Codes of the stages, int `(..., stages)`, as one number each."""
+        number = torch.zeros_like(codes[..., 0])
+        for stage, size in enumerate(self.sizes):
+            number = number * size + codes[..., stage]
+        return number
+
+    def _split(self, codes: Tensor) -> Tensor:
+        """The codes of the stages, int `(..., stages)`, of which those given are the numbers."""
+        found = []
+        for size in reversed(self.sizes):
+            found.append(codes % size)
+            codes = codes // size
+        return torch.stack(found[::-1], -1)
