@@ -1,13 +1,17 @@
 """Units without a decoder through the verbs, and units of several models in one table."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from vqspeech import audio
 from vqspeech.cli import main
 from vqspeech.data.alignment import Interval, write_ctm
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.features import FeaturesAbout, describe_features, read_features, write_features
 from vqspeech.data.phones import PHONES
 from vqspeech.data.units import read_units, write_units
 from vqspeech.models.coder import Coder
@@ -74,6 +78,63 @@ def test_mapping_scores_each_experiment_beside_the_first(experiments, capsys):
     assert any("map fitted to 6 utterances of 1 speakers" in note for note in section["notes"])
     assert any(note.startswith("right: 41 codes at 10 Hz, no best.safetensors") for note in section["notes"])
     assert "above noise" in capsys.readouterr().out
+
+
+def test_mapping_compares_codes_features_and_mfcc_by_abx(small_data, tmp_path):
+    """Recordings with phones of a tenth of a second, none beside itself, and features that are those phones."""
+    data, units, features = [], {}, {}
+    for i, one in enumerate(small_data):
+        seconds = audio.info(one.path).seconds
+        count = int(seconds * 10)
+        phones = [4 + (n // 2 + i) % 3 if n % 2 else 2 + n // 2 % 2 for n in range(count)]
+        path = tmp_path / f"{one.id}.ctm"
+        write_ctm(path, one.id, [Interval(n / 10, (n + 1) / 10, PHONES[p]) for n, p in enumerate(phones)])
+        data.append(replace(one, alignment=str(path)))
+        units[one.id] = np.array(phones)
+        features[one.id] = np.eye(8)[phones]
+    DataDir(data).write(tmp_path / "all")
+    for part in ("map", "unseen"):
+        write_units(tmp_path / f"m/units/{part}.txt", units, 10.0, 8, "m", "0" * 64)
+    for name, one in features.items():
+        write_features(tmp_path / "m/features/unseen", name, one)
+    describe_features(tmp_path / "m/features/unseen", FeaturesAbout(10.0, 8, "m", "0" * 64))
+    named = list(units)
+    DataDir(data[:1]).write(tmp_path / "one")
+    write_units(tmp_path / "m/units/one.txt", {named[0]: units[named[0]]}, 10.0, 8, "m", "0" * 64)
+    rest = DataDir(data[1:])
+    rest.write(tmp_path / "rest")
+    write_units(tmp_path / "m/units/unseen.txt", {n: units[n] for n in named[1:]}, 10.0, 8, "m", "0" * 64)
+    words = ["--fit", "one", tmp_path / "one", "--score", "unseen", tmp_path / "rest", "--abx"]
+    out = tmp_path / "scores.json"
+    assert vqspeech("score", "mapping", tmp_path / "m", *words, "--out", out) == 0
+    sections = json.loads(out.read_text())["sections"]
+    assert list(sections) == ["mapping", "mapping: codes", "mapping: ABX"]
+    rows = {row["row"]: row for row in sections["mapping: ABX"]["rows"]}
+    assert list(rows) == ["MFCC", "m", "m, features"]
+    assert rows["m"]["within speakers"]["value"] == rows["m, features"]["within speakers"]["value"] == 0
+    assert rows["MFCC"]["within speakers"]["value"] > 0.1
+    assert sections["mapping: codes"]["rows"][0]["PNMI"]["value"] == pytest.approx(1)
+
+
+def test_features_come_with_the_codes(small_data, small_shards, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_data.write(tmp_path / "data")
+    options = ["quantizer=residual", "quantizer.codes=4", "encoder.latents=5"]
+    options += ["training.clusters=6", "training.steps=5"]
+    dump = small_shards.path
+    assert vqspeech("train", "--conf", "units_lda", "--train", dump, "--dev", dump, "--out", "exp/two", *options) == 0
+    words = ["--model", "exp/two", "--data", "data", "--out", "units.txt", "--features", "features"]
+    assert vqspeech("encode", *words) == 0
+    units, model = read_units("units.txt"), Coder.from_pretrained("exp/two")
+    assert units.stages == (4, 4) and units.size == 16
+    found, about = read_features("features", units.codes)
+    assert (about.rate_hz, about.dimension, about.sha256) == (25.0, 5, model.fingerprint())
+    for name, codes in units.codes.items():
+        assert found[name].shape == (len(codes), 5)
+        assert np.array_equal(model.quantizer.nearest(torch.from_numpy(found[name])).numpy(), codes)
+    assert vqspeech("encode", *words[:4], "--out", "again.txt") == 0
+    assert read_units("again.txt").codes.keys() == units.codes.keys()
+    assert all(np.array_equal(read_units("again.txt").codes[n], c) for n, c in units.codes.items())
 
 
 def test_a_map_is_not_scored_on_what_told_it(experiments, capsys):

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
@@ -107,6 +108,50 @@ def test_error_against_oracle(triphones, across, seed):
     assert found.value == pytest.approx(error_oracle(tokens_oracle(utterances, triphones), table, across), abs=1e-9)
     assert math.isnan(found.low) or 0 <= found.low <= found.value <= found.high <= 1
     assert found == abx.error(tokens, table, across, nj=3, most=99)
+
+
+@given(sequences, sequences, st.integers(0, 5))
+@settings(max_examples=40, deadline=None)
+def test_warping_of_features_against_oracle(x, y, seed):
+    random = np.random.default_rng(seed)
+    vectors = random.normal(size=(SIZE, 3)) * (random.random((SIZE, 1)) < 0.8)  # some of them zero
+    (first, second), directions = list_of(abx.numbered({"x": vectors[x], "y": vectors[y]}))
+
+    def angle(a, b):
+        lengths = np.linalg.norm(vectors[a]) * np.linalg.norm(vectors[b])
+        if lengths == 0:
+            return 0.0 if not vectors[a].any() and not vectors[b].any() else 0.5
+        return math.acos(max(-1, min(1, float(vectors[a] @ vectors[b]) / lengths))) / math.pi
+
+    table = [[angle(a, b) for b in range(SIZE)] for a in range(SIZE)]
+    found = warping.warped(first.astype(np.int32), second.astype(np.int32), directions)
+    assert found == pytest.approx(warped_oracle(x, y, table), abs=2e-4)
+
+
+def list_of(compared):
+    return list(compared[0].values()), compared[1]
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_error_of_features_is_that_of_codes_by_the_angles_of_their_vectors(across):
+    utterances, vectors = corpus(seed=3), np.random.default_rng(0).normal(size=(SIZE, 4)).astype(np.float32)
+    by_codes = abx.error(abx.phones_in_any_context(utterances), abx.angles(vectors), across)
+    codes, directions = abx.numbered({one.name: vectors[one.codes] for one in utterances})
+    moved = [replace(one, codes=codes[one.name]) for one in utterances]
+    by_features = abx.error(abx.phones_in_any_context(moved), directions, across)
+    assert by_features.value == pytest.approx(by_codes.value, abs=0.01) and 0 < by_codes.value < 0.5
+
+
+def test_the_interval_of_speakers_leaves_each_of_them_out():
+    tokens, table = abx.phones_in_any_context(corpus(seed=5)), abx.identity(SIZE)
+    found = abx.error(tokens, table, True, most=99, by_speaker=True)
+    left = []
+    for speaker in range(3):
+        kept = tokens.speakers != speaker
+        some = {k: v[kept] for k, v in tokens._asdict().items() if k != "codes"}
+        left.append(abx.error(tokens._replace(**some), table, True, most=99).value)
+    width = 1.96 * math.sqrt(2 / 3 * sum((one - fmean(left)) ** 2 for one in left))
+    assert width > 0 and found.low == pytest.approx(max(0, found.value - width)) and found.n == 6
 
 
 @pytest.mark.parametrize("across", [False, True])

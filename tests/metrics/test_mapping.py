@@ -29,6 +29,54 @@ def speech():
     return [[random.integers(0, 41, 80) for _ in range(6)] for _ in "fs"]
 
 
+def spoken_by(speakers, codes, phones):
+    """Utterances that are all of one length, of these speakers in turn."""
+    return [
+        Aligned(f"{who}-{i}", who, 25.0, np.array(c), np.array(p), segments([]))
+        for i, (who, c, p) in enumerate(zip(speakers, codes, phones, strict=True))
+    ]
+
+
+def test_intervals_redraw_speakers_where_they_are_enough():
+    random = np.random.default_rng(0)
+    phones = [random.integers(3, 41, 50) for _ in range(24)]
+    for count in (4, 6):
+        speakers = [f"s{i % count}" for i in range(24)]
+        odds = {f"s{i}": 0.1 + 0.15 * i for i in range(count)}  # how often a speaker is told
+        codes = [np.where(random.random(50) < odds[w], p, 0) for w, p in zip(speakers, phones, strict=True)]
+        scored = spoken_by(speakers, codes, phones)
+        fitted = spoken_by(["f"] * 2, [np.arange(41)] * 2, [np.arange(41)] * 2)
+        found = mapping.rows({"m": mapping.Parts(fitted, scored, 41)}, "m")[1][mapping.WITHOUT]
+        rights = [float((c == p).mean()) for c, p in zip(codes, phones, strict=True)]
+        by_speaker = [np.mean([r for r, w in zip(rights, speakers, strict=True) if w == name]) for name in odds]
+        units = by_speaker if count >= mapping.SPEAKERS else rights
+        drawn = [np.mean(random.choice(units, len(units))) for _ in range(4000)]
+        assert found.value == pytest.approx(np.mean(rights)) and found.n == 24
+        assert [found.low, found.high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.02)
+
+
+def test_codes_of_stages_that_the_map_has_not_met_are_what_their_first_stage_is():
+    # Stages of 2 and 3: codes 0 to 2 begin with 0, of which most are phone 5; code 2 is not among the fitted.
+    found = parts([[0, 0, 1, 3]], [[2, 1, 3, 4]], [[5, 5, 6, 7]], [[5, 6, 7, 7]], size=6)
+    staged = mapping.Parts(found.fitted, found.scored, 6, (2, 3))
+    assert mapping.guesses(staged, speech=True)[1][0].tolist() == [5, 6, 7, 7]
+    common = mapping.guesses(found, speech=True)[1][0].tolist()
+    assert common == [5, 6, 7, 5], "of one stage it is the likeliest phone of all"
+
+
+def test_rows_of_codes(speech):
+    fitted, scored = speech
+    names = [f"{'ab'[i % 2]}-{i}" for i in range(6)]
+    told = utterances([f"f-{i}" for i in range(6)], fitted, fitted)
+    right = mapping.Parts(told, utterances(names, scored, scored), 64)
+    one = [np.full(80, 3) for _ in scored]
+    none = mapping.Parts(told, utterances(names, one, scored), 64, (8, 8))
+    rows = {row["row"]: row for row in mapping.code_rows({"right": right, "none": none})}
+    assert rows["right"][mapping.PNMI].value == pytest.approx(1) and rows["none"][mapping.PNMI].value == 0
+    assert rows["right"][mapping.BITS] == pytest.approx(25 * 6) and rows["none"][mapping.ENTROPY] == 0
+    assert rows["none"][mapping.SPEAKER].value <= 0.5, "all pieces are alike"
+
+
 def accuracies(rows, column):
     return {row["row"]: row[column].value for row in rows}
 

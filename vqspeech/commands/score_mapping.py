@@ -1,6 +1,7 @@
 """Measure several models' units beside each other: what phone each code is, learned on one part and scored on another.
 
-An experiment has its units in EXP/units/PART.txt, as the recipes put them there.
+An experiment has its units in EXP/units/PART.txt, as the recipes put them there, and the features of its encoder, if
+ABX is to compare these, too, in EXP/features/PART (`vqspeech encode --features`).
 """
 
 import argparse
@@ -11,9 +12,10 @@ from vqspeech import audio
 from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import read_units, require_same
-from vqspeech.jobs import Skipped
-from vqspeech.metrics import mapping, report, scores
+from vqspeech.data.features import read_features
+from vqspeech.data.units import Units, read_units, require_same
+from vqspeech.jobs import Skipped, outcomes
+from vqspeech.metrics import abx, mapping, report, scores
 from vqspeech.metrics.aligned import Aligned, collection
 from vqspeech.models import checkpoint
 
@@ -28,6 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
     )
     parser.add_argument("--section", default="mapping", metavar="NAME", help="section in it (default: %(default)s)")
+    parser.add_argument(
+        "--abx", action="store_true", help="ABX of triphones too, by codes, by features, and by MFCC: minutes"
+    )
     parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
@@ -40,18 +45,66 @@ def run(args: argparse.Namespace) -> int:
         require_same(units[1].described, units[0].described, str(folder / "units" / f"{args.score[0]}.txt"))
         fitted, scored = (collection(*pair, args.nj) for pair in zip(units, data, strict=True))
         skipped.reasons |= fitted.skipped.reasons | scored.skipped.reasons
-        models[folder.name] = mapping.Parts(fitted.utterances, scored.utterances, units[0].size)
+        models[folder.name] = mapping.Parts(fitted.utterances, scored.utterances, units[0].size, units[0].stages)
         notes.append(f"{folder.name}: {units[0].size} codes at {units[0].rate:g} Hz, {_learned(folder)}")
     baseline = next(iter(models))
     first = models[baseline]
+    redrawn = "speakers" if first.speakers else "utterances"
     notes += [
         f"map fitted to {_described(first.fitted)} of {args.fit[1]}, scored on {_described(first.scored)} of "
         f"{args.score[1]}; the paper's way: fitted to what it is scored on",
         f"above {baseline}: speech only, both redrawn together",
+        f"intervals redraw {redrawn}",
     ]
-    scores.add_rows(args.out, args.section, mapping.rows(models, baseline), notes=notes, seed=0)
-    print(report.table(scores.read(args.out)["sections"][args.section]["rows"]))
+    if any(len(parts.stages) > 1 for parts in models.values()):
+        notes.append("codes of several stages that the map was not told are taken for what their first stage is")
+    tables = {"": (mapping.rows(models, baseline), notes), ": codes": (mapping.code_rows(models), _CODE_NOTES)}
+    if args.abx:
+        tables[": ABX"] = _abx_rows(args, data[1], first.scored), _ABX_NOTES
+    for name, (rows, about) in tables.items():
+        section, packages = args.section + name, ["numba"] if name == ": ABX" else []
+        scores.add_rows(args.out, section, rows, notes=about, seed=0, packages=packages)
+        print(f"{section}\n\n{report.table(scores.read(args.out)['sections'][section]['rows'])}\n")
     return skipped.status(len(first.scored))
+
+
+_CODE_NOTES = [
+    "PNMI: mutual information of codes and phones, as a share of the phones' entropy, on speech except where silence "
+    "is named",
+    "speaker told: share of pieces of 3 s or more whose speaker a logistic regression tells from the share of each "
+    "code, fitted to the other half of the utterances; low is good",
+]
+_ABX_NOTES = [
+    "error, 0 is perfect, 1/2 chance, of triphones; distance: mean angle along the best warping path, of code vectors "
+    "(equal or not where the model is not at hand) or features; MFCC: 13 and two differences at 100 Hz, normalised "
+    "over the speech of each recording",
+    f"at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most {abx.OTHERS} other speakers for "
+    "each A, drawn at random; intervals: jackknife over speakers, or over utterances where speakers are few",
+]
+
+
+def _abx_rows(args: argparse.Namespace, data: DataDir, scored: Sequence[Aligned]) -> list[dict]:
+    """A row for MFCC, and one for the codes and the features of each experiment."""
+    part, rows = args.score[0], []
+    items = [data[one.name] for one in scored]
+    found = outcomes(abx.mfcc, items, args.nj, "MFCC")
+    heard = {one.id: frames for one, frames, error in found if error is None}
+    rows.append(_abx_row("MFCC", abx.numbered(heard), 100.0, data, args))
+    for folder in map(Path, args.experiments):
+        units, model = read_units(folder / "units" / f"{part}.txt"), folder / f"best{checkpoint.SUFFIX}"
+        compared = abx.by_model(units, str(model)) if model.is_file() else abx.equal_or_not(units)
+        rows.append(_abx_row(folder.name, compared, units.rate, data, args))
+        if (features := folder / "features" / part).is_dir():
+            vectors, about = read_features(features, units.codes)
+            rows.append(_abx_row(f"{folder.name}, features", abx.numbered(vectors), about.rate_hz, data, args))
+    return rows
+
+
+def _abx_row(name: str, compared: abx.Compared, rate: float, data: DataDir, args: argparse.Namespace) -> dict:
+    codes, distances = compared
+    size = 1 + max(int(one.max()) for one in codes.values())
+    utterances = collection(Units(codes, rate, size, name, ""), data, args.nj).utterances
+    return mapping.abx_row(name, utterances, distances, nj=args.nj)
 
 
 def _learned(folder: Path) -> str:

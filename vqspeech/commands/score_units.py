@@ -3,14 +3,11 @@
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from vqspeech.commands.numbers import not_negative, positive
 from vqspeech.commands.outputs import output_folder, scores_file
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import Units, read_units
-from vqspeech.errors import UnitsError
-from vqspeech.metrics import report, scores, unit_report
+from vqspeech.data.units import read_units
+from vqspeech.metrics import abx, report, scores, unit_report
 from vqspeech.metrics import units as unit_metrics
 
 
@@ -41,8 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the sections NAME, "NAME: phones" … and prints them; exit status 3 where utterances were skipped."""
     units, data = read_units(args.units), DataDir.read(args.data)
-    distances = _angles(args.model, units) if args.model else None
-    found = unit_metrics.report(units, data, args.seed, args.nj, distances, args.abx)
+    compared = abx.by_model(units, args.model) if args.model else None
+    found = unit_metrics.report(units, data, args.seed, args.nj, compared, args.abx)
     model = f"model {units.model}, {units.sha256[:12]}"
     sections = {}
     for name, table in found.tables.items():
@@ -60,19 +57,3 @@ def run(args: argparse.Namespace) -> int:
         unit_report.write_page(folder / "report.html", f"Units of {units.model}", sections, drawn)
         print(folder / "report.html")
     return found.skipped.status(len(units.codes))
-
-
-def _angles(path: str, units: Units) -> np.ndarray:
-    """Angles between the code vectors of a model. Raises `UnitsError` where the units are of another one."""
-    import torch
-
-    from vqspeech.metrics.abx import angles
-    from vqspeech.models.coder import Coder
-
-    model = Coder.from_pretrained(path)
-    if model.fingerprint() != units.sha256:
-        raise UnitsError(
-            f"the units are of {units.model} ({units.sha256[:12]}), not of {path} ({model.fingerprint()[:12]}); name "
-            "that model, or encode again"
-        )
-    return angles(model.quantizer.lookup(torch.arange(model.quantizer.size)[None])[0].T.detach().numpy())

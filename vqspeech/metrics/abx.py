@@ -2,8 +2,8 @@
 
 Schatz et al., "Evaluating speech features with the Minimal-Pair ABX task", Interspeech 2013, as the ZeroSpeech
 challenges do it: A and X are two tokens of one sound, B is one of another sound; of a triple, the error is 1 where
-d(B, X) < d(A, X), 1/2 where they are equal, else 0. d is dynamic time warping over the codes. Within speakers all three
-are of one speaker, across speakers X is of another one than A and B.
+d(B, X) < d(A, X), 1/2 where they are equal, else 0. d is dynamic time warping over the codes, or over continuous
+features. Within speakers all three are of one speaker, across speakers X is of another one than A and B.
 
 - `triphones`: a token is three phones, and B differs from A in the middle one only.
 - `phones in any context`: a token is one phone; its neighbours do not matter.
@@ -12,17 +12,21 @@ Errors are averaged over the triples of a cell (sounds, context, speakers); the 
 then over speakers of A, then over ordered pairs of sounds, every one counting alike. 0 is perfect, 1/2 is chance.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from tqdm import tqdm
 
+from vqspeech import audio, loudness
 from vqspeech.data.alignment import TOUCHING
+from vqspeech.data.datadir import Utterance
 from vqspeech.data.phones import INDEX, NOISE, PHONES, SILENCE
+from vqspeech.data.units import Units
+from vqspeech.errors import UnitsError
 from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.bootstrap import Estimate, jackknife
-from vqspeech.metrics.tokens import Cells, Tokens
+from vqspeech.metrics.tokens import Cells, Directions, Distances, Tokens
 from vqspeech.metrics.warping import cell_errors
 
 GROUPS = 20
@@ -32,6 +36,8 @@ TOKENS = 10
 OTHERS = 5
 """Speakers of X for each A, at most; of more, as many are drawn (ZeroSpeech does the same)."""
 _BATCH = 256
+Compared = tuple[dict[str, np.ndarray], Distances]
+"""What is compared of each utterance, codes or numbers of frames, int64 `(frames,)`, and their distances."""
 
 
 def triphones(utterances: Sequence[Aligned]) -> Tokens:
@@ -98,6 +104,51 @@ def tasks(found: Cells, across: bool, others: int = OTHERS, seed: int = 0) -> np
     return pairs[np.argsort(found.sounds[pairs[:, 0]], kind="stable")]
 
 
+def equal_or_not(units: Units) -> Compared:
+    """Return units as they are, whose codes are equal or not. Raises `UnitsError` where the codes of several stages are
+    too many for a table of their distances."""
+    if len(units.stages) > 1:
+        raise UnitsError(f"codes of {len(units.stages)} stages are compared by their vectors; name the model for ABX")
+    return units.codes, identity(units.size)
+
+
+def by_model(units: Units, path: str) -> Compared:
+    """Return units whose codes are compared by the angles of their vectors, those of the model at `path`; of codes of
+    several stages the sums. Raises `UnitsError` where the units are of another model."""
+    import torch
+
+    from vqspeech.models.coder import Coder
+
+    model = Coder.from_pretrained(path)
+    if model.fingerprint() != units.sha256:
+        raise UnitsError(
+            f"the units are of {units.model} ({units.sha256[:12]}), not of {path} ({model.fingerprint()[:12]}); name "
+            "that model, or encode again"
+        )
+
+    def vectors(codes: np.ndarray) -> np.ndarray:
+        return model.quantizer.lookup(torch.from_numpy(codes)[None])[0].T.detach().numpy()
+
+    if len(units.stages) > 1:
+        return numbered({name: vectors(codes) for name, codes in units.codes.items()})
+    return units.codes, angles(vectors(np.arange(units.size)))
+
+
+def mfcc(utterance: Utterance) -> np.ndarray:
+    """Return 13 MFCC and their differences of a recording, as models see them, normalised over its speech: float32
+    `(frames, 39)`, at 100 Hz. Raises `AudioError`."""
+    import torch
+
+    from vqspeech.models.frontend import Mfcc
+
+    frontend = Mfcc()
+    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    samples = torch.from_numpy(loudness.normalise(wave).samples.copy())
+    samples = torch.nn.functional.pad(samples, (0, -len(samples) % frontend.hop))
+    inside = torch.ones(1, len(samples), dtype=torch.bool)
+    return frontend(samples[None], inside, frontend.statistics(samples)[None])[0].T.numpy()
+
+
 def identity(size: int) -> np.ndarray:
     """Distances of `size` codes that are equal or not: float32 `(size, size)`, 0 and 1."""
     return 1 - np.eye(size, dtype=np.float32)
@@ -112,27 +163,47 @@ def angles(vectors: np.ndarray) -> np.ndarray:
     return ((angle + angle.T) / 2).astype(np.float32)
 
 
+def numbered(features: Mapping[str, np.ndarray]) -> Compared:
+    """Return continuous features as codes: for each utterance, of features `(frames, dimension)`, the numbers of its
+    frames, int64 `(frames,)`, and the directions of all of them. A vector of zeros is at a right angle to the others.
+    """
+    codes, count, parts = {}, 0, []
+    for name, one in features.items():
+        codes[name] = np.arange(count, count + len(one))
+        count += len(one)
+        lengths = np.linalg.norm(one, axis=1, keepdims=True)
+        unit = np.divide(one, lengths, out=np.zeros(one.shape, np.float32), where=lengths > 0)
+        parts.append(np.concatenate([unit, lengths == 0], axis=1, dtype=np.float32))
+    return codes, Directions(np.concatenate(parts))
+
+
 def error(
     tokens: Tokens,
-    distances: np.ndarray,
+    distances: Distances,
     across: bool,
     seed: int = 0,
     nj: int = 1,
     what: str = "ABX",
     most: int = TOKENS,
     others: int = OTHERS,
+    by_speaker: bool = False,
 ) -> Estimate:
-    """The ABX error of tokens by the `distances` of their codes, float32 `(size, size)`, by `nj` threads.
+    """The ABX error of tokens by the `distances` of their codes, float32 `(size, size)`, or by the angles of what
+    `numbered` gives, by `nj` threads.
 
     `most` and `others` as in `cells` and `tasks`. Memory is that of the tokens and of one table of pairs of sounds by
-    speaker. The interval is that of a jackknife over `GROUPS` parts of the utterances: redrawn tokens would leave most
-    small cells without a triple. Not a number, where there is no triple. n: utterances.
+    speaker. The interval is that of a jackknife over `GROUPS` parts of the utterances, or over the speakers: redrawn
+    tokens would leave most small cells without a triple. Not a number, where there is no triple. n: utterances.
     """
     found = cells(tokens, most, seed)
     pairs = tasks(found, across, others, seed)
     present, place = np.unique(tokens.utterances, return_inverse=True)
-    groups = min(GROUPS, len(present))
-    group = np.random.default_rng(seed).permutation(len(present))[place] % max(groups, 1)
+    if by_speaker:
+        names, group = np.unique(tokens.speakers, return_inverse=True)
+        groups = len(names)
+    else:
+        groups = min(GROUPS, len(present))
+        group = np.random.default_rng(seed).permutation(len(present))[place] % max(groups, 1)
     speakers = int(tokens.speakers.max()) + 1 if len(present) else 0
     cuts = np.flatnonzero(np.diff(found.sounds[pairs[:, 0]])) + 1
     totals = np.full((groups + 1, len(PHONES), len(PHONES)), np.nan)

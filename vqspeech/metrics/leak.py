@@ -22,8 +22,12 @@ def pieces(utterance: np.ndarray, rate: float) -> list[np.ndarray]:
     return np.array_split(utterance, max(1, int(len(utterance) / rate / SECONDS)))
 
 
-def code_shares(codes: np.ndarray, rate: float, size: int) -> np.ndarray:
-    """√ of the share of each code in each piece of an utterance: float64 `(pieces, size)`."""
+def code_shares(codes: np.ndarray, rate: float, size: int, stages: Sequence[int] = ()) -> np.ndarray:
+    """√ of the share of each code in each piece of an utterance: float64 `(pieces, size)`; of codes of several stages,
+    of those sizes, that of each code of each stage."""
+    if len(stages) > 1:
+        parts = zip(np.unravel_index(codes, tuple(stages)), stages, strict=True)
+        return np.concatenate([code_shares(part, rate, one) for part, one in parts], axis=1)
     return np.stack([np.sqrt(np.bincount(piece, minlength=size) / len(piece)) for piece in pieces(codes, rate)])
 
 
@@ -64,10 +68,13 @@ def halves(speakers: Sequence[str], seed: int = 0) -> np.ndarray:
     return half
 
 
-def accuracy(features: Sequence[np.ndarray], speakers: Sequence[str], seed: int = 0) -> Estimate:
+def accuracy(
+    features: Sequence[np.ndarray], speakers: Sequence[str], seed: int = 0, by_speaker: bool = False
+) -> Estimate:
     """Share of pieces whose speaker the classifier tells, from the features of each utterance, `(pieces, features)`.
 
-    Each speaker must have two utterances or more. The interval redraws utterances under the same two classifiers.
+    Each speaker must have two utterances or more. The interval redraws utterances, or, `by_speaker`, speakers, under
+    the same two classifiers.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -83,7 +90,7 @@ def accuracy(features: Sequence[np.ndarray], speakers: Sequence[str], seed: int 
         guesses = classifier.predict(scaler.transform(np.concatenate([features[i] for i in score])))
         hits = guesses == np.repeat(names[score], counts[score])
         right[score] = np.bincount(np.repeat(np.arange(len(score)), counts[score]), hits, minlength=len(score))
-    return ratio(right, counts)
+    return ratio(right, counts, speakers if by_speaker else None)
 
 
 def chance(features: Sequence[np.ndarray], speakers: Sequence[str]) -> Estimate:

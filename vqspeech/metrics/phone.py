@@ -3,7 +3,8 @@
 All functions take, for each utterance, the codes and the phones of its frames: two sequences of integer arrays
 `(frames,)`, phones as indices of `vqspeech.data.phones.PHONES`, negative where a frame has none (such frames are left
 out everywhere). `size` is the number of different codes. Below, n(k, p) counts the frames with code k and phone p, and
-N counts all. Intervals are over utterances. Figures with silence and without differ widely: see `speech_only`.
+N counts all. Intervals are over utterances, or, where `groups` names the speaker of each, over speakers. Figures with
+silence and without differ widely: see `speech_only`.
 """
 
 from collections.abc import Callable, Sequence
@@ -44,14 +45,14 @@ def phone_map(codes: Frames, phones: Frames, size: int) -> np.ndarray:
     return _map(counts(codes, phones, size))
 
 
-def mapping_accuracy(codes: Frames, phones: Frames, size: int) -> Estimate:
+def mapping_accuracy(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
     """Share of frames whose phone is the likeliest of their code: Σ_k max_p n(k, p) / N.
 
     The map is fitted to the frames it is scored on, as in van den Oord et al. 2017, section 4.3 (49.3 % with 128 codes
     at 25 Hz): with many codes and few frames it rises by chance alone. The same number is known as phone purity.
     """
     likeliest = phone_map(codes, phones, size)
-    return accuracy(phones, [likeliest[c] for c in codes])
+    return accuracy(phones, [likeliest[c] for c in codes], groups)
 
 
 def held_out_accuracy(codes: Frames, phones: Frames, size: int, seed: int = 0) -> Estimate:
@@ -88,21 +89,21 @@ def cluster_purity(codes: Frames, phones: Frames, size: int) -> Estimate:
     return _of_counts(lambda n: n.max(axis=0).sum() / n.sum(), codes, phones, size)
 
 
-def pnmi(codes: Frames, phones: Frames, size: int) -> Estimate:
+def pnmi(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
     """I(phone; code) / H(phone), the share of what there is to know of the phone that the code tells (2106.07447).
 
     I = Σ p(k, p) log [p(k, p) / (p(k) p(p))], H = -Σ p(p) log p(p). 0 where only one phone occurs, as then there is
     nothing to know. It rises with the number of codes by chance; compare with `shuffled` codes.
     """
-    return _of_counts(_pnmi, codes, phones, size)
+    return _of_counts(_pnmi, codes, phones, size, groups)
 
 
-def accuracy(phones: Frames, guesses: Frames) -> Estimate:
+def accuracy(phones: Frames, guesses: Frames, groups: Sequence[str] | None = None) -> Estimate:
     """Share of the frames with a phone where the guessed one is it."""
     hits = [int(((p == g) & (p >= 0)).sum()) for p, g in zip(phones, guesses, strict=True)]
     frames = [int((p >= 0).sum()) for p in phones]
     kept = [i for i, count in enumerate(frames) if count]
-    return ratio([hits[i] for i in kept], [frames[i] for i in kept])
+    return ratio([hits[i] for i in kept], [frames[i] for i in kept], groups and [groups[i] for i in kept])
 
 
 def halves(utterances: int, seed: int = 0) -> np.ndarray:
@@ -139,9 +140,18 @@ def _map(table: np.ndarray) -> np.ndarray:
     return np.where(table.any(axis=1), likeliest, table.sum(axis=0).argmax())
 
 
-def _of_counts(function: Callable[[np.ndarray], float], codes: Frames, phones: Frames, size: int) -> Estimate:
+def _of_counts(
+    function: Callable[[np.ndarray], float],
+    codes: Frames,
+    phones: Frames,
+    size: int,
+    groups: Sequence[str] | None = None,
+) -> Estimate:
     """A function of n(k, p), `(size, phones)`, with its interval."""
     utterances, cells = _cells(codes, phones, size)
+    spoken = len(np.unique(utterances))
+    if groups:
+        utterances = np.unique(np.asarray(groups), return_inverse=True)[1][utterances]
     # The frames of an utterance in the same cell, and the cells that occur at all, are taken together.
     _, utterances = np.unique(utterances, return_inverse=True)
     used, cells = np.unique(cells, return_inverse=True)
@@ -157,7 +167,7 @@ def _of_counts(function: Callable[[np.ndarray], float], codes: Frames, phones: F
         return function(table)
 
     found = statistic(value, n)
-    return replace(found, low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)))
+    return replace(found, low=float(np.clip(found.low, 0, 1)), high=float(np.clip(found.high, 0, 1)), n=spoken)
 
 
 def _pnmi(table: np.ndarray) -> float:

@@ -18,6 +18,16 @@ class Tokens(NamedTuple):
     utterances: np.ndarray
 
 
+class Directions(NamedTuple):
+    """Vectors of length 1, float32 `(frames, dimension)`, whose angles, as parts of π, are their distances."""
+
+    vectors: np.ndarray
+
+
+Distances = np.ndarray | Directions
+"""What tells tokens apart: a table of the distances of codes, or the directions of frames."""
+
+
 class Cells(NamedTuple):
     """Tokens of one sound in one context by one speaker each: token indices `members`, cell i from `edges[i]` to
     `edges[i + 1]`; its `sounds`, `contexts` and `speakers`; and from `firsts` to `lasts` the cells with the same

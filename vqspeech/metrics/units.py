@@ -1,7 +1,7 @@
 """The tables on a units file: what its codes tell of the phones and of the speakers, and how they are used."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units, runs
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.metrics import abx, boundary, codebook, leak, ngrams, phone
+from vqspeech.metrics.abx import Compared
 from vqspeech.metrics.aligned import Aligned, Collection, collection
 from vqspeech.metrics.bootstrap import Estimate, statistic
 
@@ -38,13 +39,13 @@ class Report:
 
 
 def report(
-    units: Units, data: DataDir, seed: int = 0, nj: int = 1, distances: np.ndarray | None = None, with_abx: bool = False
+    units: Units, data: DataDir, seed: int = 0, nj: int = 1, compared: Compared | None = None, with_abx: bool = False
 ) -> Report:
     """Everything that is measured of units whose utterances are in `data`.
 
     Utterances without alignment count for the codes and the speakers only, those not in `data` for the codes only; both
-    are noted. `distances` of the codes, float32 `(size, size)`, are for ABX; without, codes are equal or not. `nj`
-    processes. Raises `UnitsError` where the codes of all utterances fit another frame rate.
+    are noted. What ABX compares is `compared`; without, codes are equal or not. `nj` processes. Raises `UnitsError`
+    where the codes of all utterances fit another frame rate.
     """
     found = collection(units, data, nj)
     tables = {CODES: Table(code_rows(units), _left_out(units, data, found))}
@@ -57,7 +58,7 @@ def report(
     else:
         tables[CODES].notes += speakers.notes
     if with_abx and PHONES in tables:
-        tables[ABX] = _abx_table(found.utterances, units, distances, seed, nj)
+        tables[ABX] = _abx_table(found.utterances, units, compared, seed, nj)
     return Report(tables, found.utterances, found.skipped)
 
 
@@ -173,7 +174,7 @@ def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Tabl
         return Table([], ["speakers: none of two or more has two or more utterances, so nothing is said of them"])
     chosen = [name for name, keep in zip(names, enough, strict=True) if keep]
     who = [data[name].speaker for name in chosen]
-    shares = [leak.code_shares(units.codes[name], units.rate, units.size) for name in chosen]
+    shares = [leak.code_shares(units.codes[name], units.rate, units.size, units.stages) for name in chosen]
     told = {row["row"]: row[WITHOUT] for row in phones.rows} if phones else {}
     rows = [{"row": "codes", "speaker": leak.accuracy(shares, who, seed), "phone": told.get(HELD_OUT)}]
     found = outcomes(leak.cepstra, [data[name] for name in chosen], nj, "MFCC")
@@ -196,8 +197,9 @@ def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Tabl
     return Table(rows, notes)
 
 
-def _abx_table(utterances: list[Aligned], units: Units, distances: np.ndarray | None, seed: int, nj: int) -> Table:
-    table = abx.identity(units.size) if distances is None else distances
+def _abx_table(utterances: list[Aligned], units: Units, compared: Compared | None, seed: int, nj: int) -> Table:
+    codes, table = compared or abx.equal_or_not(units)
+    utterances = [replace(one, codes=codes[one.name]) for one in utterances]
     rows, counts = [], []
     for name, tokens in (
         ("triphones", abx.triphones(utterances)),
@@ -208,7 +210,7 @@ def _abx_table(utterances: list[Aligned], units: Units, distances: np.ndarray | 
             row[column] = abx.error(tokens, table, across, seed, nj, f"ABX, {name}, {column}")
         rows.append(row)
         counts.append(f"{len(tokens.sounds)} {name}")
-    kind = "equal or not" if distances is None else "angle of the code vectors"
+    kind = "equal or not" if compared is None else "angle of the code vectors"
     notes = [
         f"error, 0 is perfect, 1/2 chance; two codes: {kind}; two tokens: mean distance along the best warping path",
         f"{', '.join(counts)}; at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most "

@@ -1,4 +1,5 @@
-"""Dynamic time warping of code sequences, and the errors of ABX triples by it, compiled by numba at first use."""
+"""Dynamic time warping of sequences of codes or frames, and the errors of ABX triples by it, compiled by numba at first
+use."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,25 +8,26 @@ from typing import Any
 import numpy as np
 
 from vqspeech.compilation import compile_where_damaged
-from vqspeech.metrics.tokens import Cells, Tokens
+from vqspeech.metrics.tokens import Cells, Directions, Distances, Tokens
 
 
-def warped(x: np.ndarray, y: np.ndarray, distances: np.ndarray) -> float:
-    """Mean distance along the best path through two code sequences int32 `(frames,)`, by a table of `distances` of
-    codes, float32 `(size, size)`.
+def warped(x: np.ndarray, y: np.ndarray, distances: Distances) -> float:
+    """Mean distance along the best path through two code sequences int32 `(frames,)`; numbers of directions follow each
+    other.
 
     A path goes from both first codes to both last ones by steps of one in x, in y, or in both. The best one has the
     smallest sum, of those the fewest pairs; its sum is divided by its number of pairs.
     """
     longest = max(len(x), len(y))
-    return _compiled()[0](x, y, distances, np.empty(longest), np.empty(longest, np.int64))
+    near = np.empty((longest, longest), np.float32)
+    return _compiled()[0](x, y, *_arrays(distances), near, np.empty(longest), np.empty(longest, np.int64))
 
 
 def cell_errors(
     tokens: Tokens,
     cells: Cells,
     tasks: np.ndarray,
-    distances: np.ndarray,
+    distances: Distances,
     group: np.ndarray,
     groups: int,
     sums: np.ndarray,
@@ -36,8 +38,14 @@ def cell_errors(
     group g. `group` is that of each token."""
     _compiled()[1](
         tokens.codes, tokens.starts, tokens.lengths, group, cells.members, cells.edges, cells.sounds, cells.speakers,
-        cells.firsts, cells.lasts, tasks, distances, groups, sums, counts,
+        cells.firsts, cells.lasts, tasks, *_arrays(distances), groups, sums, counts,
     )  # fmt: skip
+
+
+def _arrays(distances: Distances) -> tuple[np.ndarray, np.ndarray]:
+    """The table of distances and the directions, of which one is empty."""
+    empty = np.empty((0, 0), np.float32)
+    return (empty, distances.vectors) if isinstance(distances, Directions) else (distances, empty)
 
 
 @lru_cache(maxsize=1)
@@ -45,16 +53,30 @@ def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
     import numba
 
     @numba.njit(nogil=True, cache=True)
-    def warp(x, y, distances, cost, pairs):
+    def compare(x, y, distances, directions, near):
+        """Distances of all codes of x and y, into near `(longest, longest)`."""
+        if not len(directions):
+            for i in range(len(x)):
+                for j in range(len(y)):
+                    near[i, j] = distances[x[i], y[j]]
+            return
+        cosines = np.dot(directions[x[0] : x[0] + len(x)], directions[y[0] : y[0] + len(y)].T)
+        for i in range(len(x)):
+            for j in range(len(y)):
+                near[i, j] = np.arccos(min(max(cosines[i, j], np.float32(-1)), np.float32(1))) / np.pi
+
+    @numba.njit(nogil=True, cache=True)
+    def warp(x, y, distances, directions, near, cost, pairs):
         n, m = len(x), len(y)
-        table = distances[x[0]]
-        cost[0], pairs[0] = table[y[0]], 1
+        compare(x, y, distances, directions, near)
+        table = near[0]
+        cost[0], pairs[0] = table[0], 1
         for j in range(1, m):
-            cost[j], pairs[j] = cost[j - 1] + table[y[j]], j + 1
+            cost[j], pairs[j] = cost[j - 1] + table[j], j + 1
         for i in range(1, n):
-            table = distances[x[i]]
+            table = near[i]
             corner, corner_pairs = cost[0], pairs[0]
-            cost[0] += table[y[0]]
+            cost[0] += table[0]
             pairs[0] += 1
             for j in range(1, m):
                 best, length = corner, corner_pairs
@@ -63,37 +85,38 @@ def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
                     best, length = corner, corner_pairs
                 if cost[j - 1] < best or (cost[j - 1] == best and pairs[j - 1] < length):
                     best, length = cost[j - 1], pairs[j - 1]
-                cost[j], pairs[j] = best + table[y[j]], length + 1
+                cost[j], pairs[j] = best + table[j], length + 1
         return cost[m - 1] / pairs[m - 1]
 
     @numba.njit(nogil=True, cache=True)
-    def warps(codes, starts, lengths, xs, others, distances, cost, pairs):
+    def warps(codes, starts, lengths, xs, others, distances, directions, near, cost, pairs):
         found = np.empty((len(xs), len(others)))
         for i in range(len(xs)):
             x = codes[starts[xs[i]] : starts[xs[i]] + lengths[xs[i]]]
             for j in range(len(others)):
                 y = codes[starts[others[j]] : starts[others[j]] + lengths[others[j]]]
-                found[i, j] = warp(x, y, distances, cost, pairs)
+                found[i, j] = warp(x, y, distances, directions, near, cost, pairs)
         return found
 
     @numba.njit(nogil=True, cache=True)
     def errors(
-        codes, starts, lengths, group, members, edges, sounds, speakers, firsts, lasts, tasks, distances, groups,
-        sums, counts,
+        codes, starts, lengths, group, members, edges, sounds, speakers, firsts, lasts, tasks, distances, directions,
+        groups, sums, counts,
     ):  # fmt: skip
         longest = lengths.max()
+        near = np.empty((longest, longest), np.float32)
         cost, pairs = np.empty(longest), np.empty(longest, np.int64)
         wrong, triples = np.empty(groups), np.empty(groups)
         for task in range(len(tasks)):
             a_cell, x_cell = tasks[task]
             a_items = members[edges[a_cell] : edges[a_cell + 1]]
             x_items = members[edges[x_cell] : edges[x_cell + 1]]
-            to_a = warps(codes, starts, lengths, x_items, a_items, distances, cost, pairs)
+            to_a = warps(codes, starts, lengths, x_items, a_items, distances, directions, near, cost, pairs)
             for b_cell in range(firsts[a_cell], lasts[a_cell]):
                 if b_cell == a_cell:
                     continue
                 b_items = members[edges[b_cell] : edges[b_cell + 1]]
-                to_b = warps(codes, starts, lengths, x_items, b_items, distances, cost, pairs)
+                to_b = warps(codes, starts, lengths, x_items, b_items, distances, directions, near, cost, pairs)
                 all_wrong, all_triples = 0.0, 0.0
                 wrong[:], triples[:] = 0.0, 0.0
                 for x in range(len(x_items)):
@@ -128,5 +151,5 @@ def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
                         sums[1 + g, sound, speaker] += (all_wrong - wrong[g]) / left
                         counts[1 + g, sound, speaker] += 1
 
-    compile_where_damaged(warp, warps, errors)
+    compile_where_damaged(compare, warp, warps, errors)
     return warp, errors
