@@ -1,7 +1,7 @@
 """The models that come with the toolkit, for `torch.hub.load(FOLDER, NAME, source="local")`.
 
-    units = torch.hub.load("vqspeech", "units", source="local")
-    codes = units.encode(wave)  # wave: (time,) at 16 kHz; codes: int64 (codes,), 25 a second
+units = torch.hub.load("vqspeech", "units", source="local")
+codes = units.encode(wave)  # wave: (time,) at 16 kHz; codes: int64 (codes,), 25 a second
 """
 
 from typing import TYPE_CHECKING

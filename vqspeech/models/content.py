@@ -41,7 +41,7 @@ class ContentBlock(nn.Module):
         attends to → the shape of x."""
         batch, time, width = x.shape
         parts = self.projections(self.attention_norm(x)).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        heard = attended(*parts, seen)  # (batch, heads, time, width / heads)
+        heard = attended(parts[0], parts[1], parts[2], seen)  # (batch, heads, time, width / heads)
         x = x + self._drop(self.output(heard.transpose(1, 2).reshape(batch, time, width)))
         local = (self.convolution_norm(x) * valid[:, :, None]).transpose(1, 2)
         x = x + F.gelu(self.convolution(local).transpose(1, 2))
