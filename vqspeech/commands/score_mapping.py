@@ -91,8 +91,9 @@ def _abx_rows(args: argparse.Namespace, data: DataDir, scored: Sequence[Aligned]
     heard = {one.id: frames for one, frames, error in found if error is None}
     rows.append(_abx_row("MFCC", abx.numbered(heard), 100.0, data, args))
     for folder in map(Path, args.experiments):
-        units, model = read_units(folder / "units" / f"{part}.txt"), folder / f"best{checkpoint.SUFFIX}"
-        compared = abx.by_model(units, str(model)) if model.is_file() else abx.equal_or_not(units)
+        units = read_units(folder / "units" / f"{part}.txt")
+        model = next((one for one in (folder / f"best{checkpoint.SUFFIX}", Path(units.model)) if one.is_file()), None)
+        compared = abx.by_model(units, str(model)) if model else abx.equal_or_not(units)
         rows.append(_abx_row(folder.name, compared, units.rate, data, args))
         if (features := folder / "features" / part).is_dir():
             vectors, about = read_features(features, units.codes)

@@ -1,0 +1,146 @@
+#!/usr/bin/env bash
+# Units by masked prediction, from any corpora, without a transcript: a content encoder, codebooks of its features, and
+# how well they tell phones of speakers whom nothing has heard; RESULTS.md.
+# shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
+set -euo pipefail
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
+stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
+conf=content_small
+rounds=${ROUNDS:-3}
+usage_more="Corpora, as KIND:DIR words, KIND as vqspeech prepare knows it (--corpus DIR: one folder of recordings, folder:DIR):
+  TRAIN=\"librispeech:/data/LibriSpeech folder:/data/voices\" TEST=librispeech:/data/LibriSpeech bash $0
+TEST: readers of it in splits/dev tell the maps, those in splits/test are scored; without it nothing is scored.
+None of them, nor of splits/voices_held_out, is trained on. ROUNDS=3, BASELINES=\"units_kmeans units_lda\",
+PER_SPEAKER=20: utterances of each scored reader, of those that tell the maps twice as many
+Configurations: content_small (two cores), content (a GPU); settings KEY=VALUE go to it, such as training.minutes=60"
+# shellcheck source=../../recipes/stages.sh
+. "$root/recipes/stages.sh"
+parse_options "$@"
+read -ra train <<<"${TRAIN:-${corpus:+folder:$corpus}}"
+read -ra test <<<"${TEST:-}"
+read -ra baselines <<<"${BASELINES:-units_kmeans units_lda}"
+per_speaker=${PER_SPEAKER:-20}
+[ ${#train[@]} -gt 0 ] || die "no corpus; name a folder of recordings by --corpus DIR, or several by TRAIN; --help tells"
+[[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS needs a number, not '$rounds'"
+exp=exp/${tag:-$conf}
+[ "$ngpu" != 0 ] || export CUDA_VISIBLE_DEVICES=""
+bash "$root/tools/install.sh" align
+export PATH="$root/.venv/bin:$PATH"
+cd -- "$root/egs/content"
+
+# prepared NAME KIND:DIR ...: data/NAME, of all these corpora.
+prepared() {
+  local name=$1 word parts=()
+  shift
+  for word in "$@"; do
+    [[ $word == *:* ]] || die "'$word': name a corpus as KIND:DIR, such as folder:/data/voices"
+    parts+=("data/corpora/$name-${#parts[@]}")
+    once "${parts[-1]}/wav.scp" -- vqspeech prepare "${word%%:*}" --corpus "${word#*:}" --out "${parts[-1]}" --nj "$nj"
+  done
+  once "data/$name/wav.scp" "${parts[@]/%//wav.scp}" -- vqspeech combine "${parts[@]}" --out "data/$name"
+}
+
+# Those speakers of the files named that data/NAME has: speakers_in NAME FILE ...
+speakers_in() {
+  local name=$1
+  shift
+  cat -- "$@" | awk 'NR == FNR { there[$1]; next } $1 in there { print $1 }' "data/$name/spk2utt" -
+}
+
+stage_prepare() {
+  local held part count
+  prepared all "${train[@]}"
+  mapfile -t held < <(speakers_in all splits/dev splits/test splits/voices_held_out)
+  if [ ${#held[@]} -gt 0 ]; then held=(--unseen-speakers "${held[@]}"); else held=(--unseen "$unseen"); fi
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --share 0.01 "${held[@]}"
+  [ ${#test[@]} -gt 0 ] || return 0
+  prepared readers "${test[@]}"
+  for part in dev test; do
+    mapfile -t held < <(speakers_in readers "splits/$part")
+    [ ${#held[@]} -gt 0 ] || die "TEST has no reader of splits/$part"
+    [ "$part" = test ] && count=$per_speaker || count=$((2 * per_speaker))
+    once "data/map_$part/wav.scp" data/readers/wav.scp -- \
+      vqspeech subset data/readers --speakers "${held[@]}" --per-speaker "$count" --out "data/map_$part"
+  done
+}
+
+stage_align() {
+  local part
+  if [ ${#test[@]} = 0 ]; then
+    log "no TEST: nothing to align"
+    return
+  fi
+  for part in dev test; do
+    once "data/map_${part}_aligned/utt2ali" "data/map_$part/wav.scp" -- \
+      vqspeech align "data/map_$part" --out "data/map_${part}_aligned" --nj "$nj"
+  done
+}
+
+stage_dump() {
+  local part
+  for part in train dev; do
+    once "dump/$part/index.json" "data/$part/wav.scp" -- vqspeech dump "data/$part" --out "dump/$part" --nj "$nj"
+  done
+}
+
+# trained EXP INPUT -- OPTION ...: an experiment on the dump.
+trained() {
+  local out=$1 input=$2
+  shift 3
+  once "$out/best.safetensors" dump/train/index.json "$input" -- \
+    vqspeech train --train dump/train --dev dump/dev --out "$out" ${restart[@]+"${restart[@]}"} "$@"
+}
+
+# The encoder with 500 codes at 50 Hz; then, of the same features, 128 at 25 Hz after each round, and two codes a frame.
+stage_train() {
+  local one round settings=(--conf "$conf" ${overrides[@]+"${overrides[@]}"})
+  for one in "${baselines[@]}"; do
+    trained "exp/$one" dump/dev/index.json -- --conf "$one"
+  done
+  trained "$exp" dump/dev/index.json -- "${settings[@]}" "training.rounds=$rounds"
+  for ((round = 1; round <= rounds; round++)); do
+    trained "${exp}_round$round" "$exp/round-$round.safetensors" -- "${settings[@]}" \
+      "training.start=$exp/round-$round.safetensors" "training.rounds=$round" encoder.hop=4 quantizer.codes=128
+  done
+  trained "${exp}_two" "$exp/last.safetensors" -- "${settings[@]}" \
+    "training.start=$exp/last.safetensors" "training.rounds=$rounds" quantizer=residual quantizer.codes=512
+}
+
+# All experiments, in the order of the table; the shipped units have a folder here, too, and no model in it.
+experiments() {
+  local one round
+  for one in "${baselines[@]}"; do echo "exp/$one"; done
+  for ((round = 1; round <= rounds; round++)); do echo "${exp}_round$round"; done
+  printf '%s\n' "$exp" "${exp}_two" exp/units
+}
+
+stage_units() {
+  local one model part parts=(train) features inputs
+  [ ${#test[@]} = 0 ] || parts=(map_dev map_test)
+  while read -r one; do
+    model=$one/best.safetensors inputs=("$one/best.safetensors")
+    [ "$one" != exp/units ] || model=units inputs=()
+    for part in "${parts[@]}"; do
+      features=()
+      [ "$part" != map_test ] || [ "$one" = "${exp}_two" ] || features=(--features "$one/features/$part")
+      once "$one/units/$part.txt" "data/$part/wav.scp" ${inputs[@]+"${inputs[@]}"} -- \
+        vqspeech encode --model "$model" --data "data/$part" --out "$one/units/$part.txt" --nj "$nj" \
+        ${features[@]+"${features[@]}"}
+    done
+  done < <(experiments)
+}
+
+stage_score() {
+  local folders
+  if [ ${#test[@]} = 0 ]; then
+    log "no TEST: nothing to score"
+    return
+  fi
+  mapfile -t folders < <(experiments)
+  once exp/mapping/scores.json "${folders[@]/%//units/map_test.txt}" data/map_test_aligned/utt2ali -- \
+    vqspeech score mapping "${folders[@]}" --fit map_dev data/map_dev_aligned --score map_test data/map_test_aligned \
+    --abx --out exp/mapping/scores.json --nj "$nj"
+  write_results exp/mapping/
+}
+
+run_stages
