@@ -153,6 +153,48 @@ def test_it_learns_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
         training("encoder.latents=64").load(tmp_path / "last.safetensors")
 
 
+def test_another_codebook_for_what_is_learned(tmp_path, monkeypatch, small_shards):
+    clock = itertools.count()
+    monkeypatch.setattr(masked.time, "perf_counter", lambda: next(clock) * 0.3)
+    made = training("training.minutes=0.3")
+    made.run(tmp_path / "last.safetensors")
+    assert [path.name for path in sorted(tmp_path.iterdir())] == [
+        "last.safetensors", "round-1.safetensors", "round-2.safetensors"
+    ]  # fmt: skip
+    first, second = (checkpoint.read(tmp_path / f"round-{n}.safetensors")[1] for n in (1, 2))
+    assert (first["round"], second["round"]) == (1, 2) and first["step"] < second["step"]
+    start = f"training.start={tmp_path / 'round-1.safetensors'}"
+    other = [*TINY, start, "training.rounds=1", "encoder.hop=4", "quantizer.codes=5"]
+    train_content(config("content_small", other), small_shards, small_shards, tmp_path / "other", print)
+    model, whole = Coder.from_pretrained(tmp_path / "other"), checkpoint.read(tmp_path / "round-1.safetensors")[0]
+    assert model.rate == 25 and model.quantizer.size == 5
+    assert model.config["encoder"]["layer"] == first["config"]["encoder"]["layer"]
+    for name, tensor in model.encoder.named_parameters():
+        assert torch.equal(tensor.half().float(), whole[f"model.encoder.{name}"].float()), name
+    assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["best.safetensors"]
+
+
+def test_rounds_without_time_say_so(capsys):
+    made = training("training.minutes=1e-9", "training.rounds=1")
+    made.run()
+    assert "raise training.minutes" in capsys.readouterr().out
+
+
+def test_visible_steps_count_where_they_are_asked_for(monkeypatch):
+    made = training("training.minutes=0.05", "training.visible=0.5", "training.rounds=1")
+    alone = training("training.minutes=0.05", "training.visible=0", "training.rounds=1")
+    moved = []
+    for one in (made, alone):
+        clock = itertools.count()
+        monkeypatch.setattr(masked.time, "perf_counter", lambda clock=clock: next(clock) * 0.3)
+        monkeypatch.setattr(
+            one, "losses", lambda *_, one=one: torch.stack([one.heads[0].bias[:2] * 0, one.heads[0].bias[:2]])
+        )
+        one.run()
+        moved.append(one.heads[0].bias.detach()[:2].clone())
+    assert (moved[0] < moved[1]).all(), "only the visible part has a gradient"
+
+
 def test_a_coder_comes_out(small_shards, tmp_path, capsys):
     figures = train_content(config("content_small", TINY), small_shards, small_shards, tmp_path, print)
     assert 0 < figures["variance left over"] < 1 and 1 < figures["used"] <= 8

@@ -372,7 +372,12 @@ class MaskedTraining:
         if not math.isfinite(coarse + fine):
             raise ConfigError(f"round {self.round + 1}: the loss is not finite; lower training.lr")
         self.history.append({"round": self.round + 1, "steps": taken, "coarse": coarse, "fine": fine})
-        self.say(f"round {self.round + 1} ends: {taken} steps, {coarse:.3f} and {fine:.3f} nats")
+        if taken:
+            self.say(f"round {self.round + 1} ends: {taken} steps, {coarse:.3f} and {fine:.3f} nats")
+        else:
+            self.say(
+                f"round {self.round + 1}: its targets took all its time, nothing is learned; raise training.minutes"
+            )
 
     def losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
         """Return the mean cross-entropy of each head over the hidden steps that hold speech, and over those that are
