@@ -170,3 +170,29 @@ def test_attention_on_the_way_to_gradients_is_the_fused_one():
     seen = (torch.rand(2, 1, 20, 20) < 0.6) | torch.eye(20, dtype=torch.bool)
     fused = content.attended(*parts, seen)
     torch.testing.assert_close(content.attended(*(one.requires_grad_() for one in parts), seen), fused)
+
+
+@pytest.mark.parametrize("samples", [1, 100, 639, 641])
+def test_a_recording_shorter_than_a_code_has_one(samples):
+    model = small("encoder.hop=4")
+    assert model.encode(speech(1.0)[4000 : 4000 + samples]).shape == (-(-samples // 640),)
+
+
+def test_silence_is_one_code_and_music_has_some():
+    model = small()
+    assert len(set(model.encode(np.zeros(16000, np.float32)).tolist())) == 1
+    time = np.arange(48000) / 16000
+    music = sum(np.sin(2 * np.pi * f * time) for f in (220, 277.2, 329.6)) * (0.1 + 0.05 * np.sin(2 * np.pi * time))
+    codes = model.encode(music.astype(np.float32))
+    assert codes.shape == (150,) and codes.min() >= 0 and codes.max() < 16
+    assert np.array_equal(codes, model.encode(music.astype(np.float32)))
+
+
+def test_telephone_speech_has_the_codes_of_what_is_in_its_band():
+    import soxr
+
+    model, wave = small(), speech(3.0)
+    narrow = soxr.resample(wave, 16000, 8000)
+    again = soxr.resample(narrow, 8000, 16000)
+    codes = model.encode(narrow, 8000)
+    assert codes.shape == (150,) and (codes == model.encode(again)).mean() > 0.97

@@ -14,6 +14,8 @@ from tests.conftest import buzz
 from vqspeech import loudness
 from vqspeech.cli import main
 from vqspeech.conf import config
+from vqspeech.data.datadir import DataDir
+from vqspeech.data.dump import write_shards
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
@@ -172,6 +174,30 @@ def test_another_codebook_for_what_is_learned(tmp_path, monkeypatch, small_shard
     for name, tensor in model.encoder.named_parameters():
         assert torch.equal(tensor.half().float(), whole[f"model.encoder.{name}"].float()), name
     assert sorted(path.name for path in (tmp_path / "other").iterdir()) == ["best.safetensors"]
+
+
+def test_what_cannot_be_gone_on_from_is_refused(tmp_path, small_shards, small_data):
+    train_content(config("content_small", [*TINY, "training.rounds=1"]), small_shards, small_shards, tmp_path, print)
+    other = write_shards(DataDir(list(small_data)[1:]), tmp_path / "other")[0]
+    with pytest.raises(ConfigError, match="has learned from other data"):
+        train_content(config("content_small", TINY), other, small_shards, tmp_path, print)
+    start = [*TINY, f"training.start={tmp_path / 'best.safetensors'}"]
+    with pytest.raises(CheckpointError, match="no training by masked prediction"):
+        train_content(config("content_small", start), other, small_shards, tmp_path / "new", print)
+    start = [*TINY, "encoder.latents=64", f"training.start={tmp_path / 'last.safetensors'}"]
+    with pytest.raises(CheckpointError, match="its encoder is"):
+        train_content(config("content_small", start), other, small_shards, tmp_path / "new", print)
+
+
+def test_utterances_of_nothing_cost_no_training():
+    some = [*utterances(4), np.zeros(16000, np.int16), np.zeros(1, np.int16), utterances(1)[0][4000:4100]]
+    made = MaskedTraining(
+        config("content_small", [*TINY, "training.rounds=1"]), Speech.joined(iter(some)), say=lambda _: None
+    )
+    assert torch.isfinite(made.statistics).all()
+    made.run()
+    assert all(torch.isfinite(one).all() for one in made.model.state_dict().values())
+    assert made.coder().encode_normalised(some[0]).shape == (-(-len(some[0]) // 320),)
 
 
 def test_rounds_without_time_say_so(capsys):

@@ -139,6 +139,7 @@ class MaskedTraining:
         self.statistics = self._statistics(self.frontend)
         self.first_step = torch.from_numpy(speech.starts // STEP).to(self.device)
         self.round, self.step, self.history = 0, 0, []
+        self.sources: dict[str, str] = {}
         self.heads = nn.ModuleList()
 
     # Whole utterances
@@ -506,13 +507,18 @@ class MaskedTraining:
             raise CheckpointError(f"{path}: a weight is not finite or too large; the file stays as it was")
         figures = {"history": self.history, "samples_seen": float(self.speech.lengths.sum())}
         about = {"step": self.step, "round": self.round, "figures": figures, "training": self.config["training"]}
+        about["sources"] = self.sources
         config = {**self.model.config, "encoder": {**self.model.config["encoder"], "layer": self.encoder.layer}}
         about |= {"config": config, "speakers": [], "command": this_command()}
         checkpoint.write(path, tensors, about)
 
     def load(self, path: str | Path) -> None:
-        """Go on from what `save` wrote. Raises `CheckpointError` where it is of another encoder."""
+        """Go on from what `save` wrote. Raises `CheckpointError` where it is of another encoder, or no such file."""
         tensors, about = checkpoint.read(path)
+        if not {"round", "step", "config", "figures"} <= about.keys() or "history" not in about["figures"]:
+            raise CheckpointError(
+                f"{path}: holds no training by masked prediction; name a last or round-N{checkpoint.SUFFIX}"
+            )
         ours = {name: group for name, group in self.config["encoder"].items() if name not in ("layer", "hop")}
         theirs = {name: group for name, group in about["config"]["encoder"].items() if name not in ("layer", "hop")}
         if ours != theirs:
@@ -542,8 +548,14 @@ def train_content(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     training = MaskedTraining(config, Speech.joined(train.samples(i) for i in range(len(train))), device, say)
+    training.sources = {"train": train.fingerprint}
     last = Path(out) / f"last{checkpoint.SUFFIX}"
     if last.is_file() and not restart:
+        learned = checkpoint.read(last, "none.")[1].get("sources", {}).get("train", train.fingerprint)
+        if learned != train.fingerprint:
+            raise ConfigError(
+                f"{last}: has learned from other data; --restart trains from the start; or choose another --out"
+            )
         training.load(last)
     elif training.options.start:
         training.load(training.options.start)

@@ -15,16 +15,17 @@ QUANTIZERS = {
     "nsvq": NsvqCodebook,
     "soft_em": SoftEmCodebook,
     "kmeans": KmeansCodebook,
-    "residual": ResidualKmeans,
 }
-"""Quantisers by name: the VQ-VAE's eq. 3 and its appendix, noise substitution, Monte-Carlo EM, k-means afterwards, in
-one stage or several."""
-QUANTIZER = Kinds("quantizer", QUANTIZERS, given=("dimension",))
+"""Quantisers by name: the VQ-VAE's eq. 3 and its appendix, noise substitution, Monte-Carlo EM, k-means afterwards."""
+STAGED = {"residual": ResidualKmeans}
+"""Quantisers of several stages."""
+QUANTIZER = Kinds("quantizer", {**QUANTIZERS, **STAGED}, given=("dimension",))
 """The group of a configuration; quantisers are made for vectors of `dimension` numbers."""
 
 __all__ = [
     "QUANTIZER",
     "QUANTIZERS",
+    "STAGED",
     "Codebook",
     "EmaCodebook",
     "GradientCodebook",
