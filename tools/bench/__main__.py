@@ -93,10 +93,10 @@ def dumping(repeats: int) -> Iterator[Row]:
 
 def encoding(repeats: int) -> Iterator[Row]:
     """Encoding, times real time, and its memory by length."""
-    for name in ("vctk", "librispeech_world"):
+    for name in ("vctk", "librispeech_world", "units", "units-small"):
         times, _ = alone("inference:encode", name, 1, CORES, min(2, repeats))
         yield Row(f"encode, {name}", 60 / median(times), "x real time", f"{CORES} cores, a recording of 1 min")
-    for name, lengths in (("vctk", (1, 3)), ("librispeech_world", (5, 60))):
+    for name, lengths in (("vctk", (1, 3)), ("librispeech_world", (5, 60)), ("units", (5, 60))):
         peaks = [alone("inference:encode", name, minutes, CORES, 1)[1] for minutes in lengths]
         for minutes, peak in zip(lengths, peaks, strict=True):
             yield Row(f"encode {minutes} min, {name}: peak memory", peak, "MiB", "with torch")

@@ -12,6 +12,8 @@ from training import model_of
 
 from vqspeech import audio
 from vqspeech.data.dump import write_shards
+from vqspeech.models.coder import Coder
+from vqspeech.pretrained import shipped
 
 
 def dump(seconds: float, rate: int, ending: str, with_world: bool, repeats: int) -> list[float]:
@@ -35,9 +37,11 @@ def _minutes(minutes: int) -> Iterator[np.ndarray]:
 
 
 def encode(name: str, minutes: int, threads: int, repeats: int) -> list[float]:
-    """Seconds that encoding so many minutes took, each time, with a model of random weights."""
+    """Seconds that encoding so many minutes took, each time, with the model of that name that comes along, or one of
+    random weights."""
     torch.set_num_threads(threads)
-    model, times = model_of(name).eval(), []
+    model: Coder = Coder.from_pretrained(name) if name in shipped() else model_of(name).eval()
+    times = []
     if repeats > 1:
         model.encode(speech(20.0, audio.RATE))
     for _ in range(repeats):
