@@ -2,6 +2,8 @@
 
 import itertools
 import json
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -114,3 +116,79 @@ def test_the_recipe_is_a_script_that_tells_its_options():
         ["bash", str(script)], capture_output=True, text=True, timeout=60, env={"PATH": "/usr/bin:/bin"}
     )
     assert none.returncode == 1 and "name a folder of recordings by --corpus DIR" in none.stderr
+
+
+VERBS = """#!/usr/bin/env bash
+# Stands for vqspeech: says what it was called with, and makes what the recipe looks for.
+set -euo pipefail
+echo "$*" >>"$CALLS"
+verb=$1 out=""
+while [ $# -gt 0 ]; do
+  if [ "$1" = --out ]; then out=$2; fi
+  if [ "$1" = combine ]; then shift; while [ "$1" != --out ]; do shift; done; continue; fi
+  shift
+done
+case $verb in
+  prepare | subset | combine) mkdir -p "$out"; touch "$out/wav.scp"; printf '61 a\\n1089 b\\np1 c\\n' >"$out/spk2utt" ;;
+  split) for part in train dev; do mkdir -p "$out/$part"; touch "$out/$part/wav.scp"; done ;;
+  align) mkdir -p "$out"; touch "$out/utt2ali" ;;
+  dump) mkdir -p "$out"; touch "$out/index.json" ;;
+  train) mkdir -p "$out"; touch "$out"/{best,last,round-1,round-2}.safetensors ;;
+  encode | score) mkdir -p "$(dirname "$out")"; touch "$out" ;;
+esac
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """Run the recipe with a `vqspeech` that does nothing; return its calls by verb, and the log."""
+    for name in ("recipes", "egs/content"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("data", "dump", "exp"))
+    for name, text in (("tools/install.sh", "exit 0\n"), (".venv/bin/vqspeech", VERBS)):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".venv/bin/vqspeech").chmod(0o755)
+    (tmp_path / "voices").mkdir()
+
+    def run(*options, **environment):
+        words = ["bash", str(tmp_path / "egs/content/run.sh"), "--nj", "1", *options]
+        calls = tmp_path / "calls"
+        calls.unlink(missing_ok=True)
+        known = {**os.environ, "CALLS": str(calls), **environment}
+        done = subprocess.run(words, cwd=tmp_path, env=known, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return calls.read_text().splitlines() if calls.exists() else [], done.stderr
+
+    return run
+
+
+def test_the_recipe_takes_corpora_holds_readers_out_and_scores(recipe):
+    corpora = {"TRAIN": "librispeech:/l folder:/v", "TEST": "librispeech:/l", "ROUNDS": "2"}
+    calls, _ = recipe("training.minutes=5", **corpora)
+    assert calls[0] == "prepare librispeech --corpus /l --out data/corpora/all-0 --nj 1"
+    [split] = [one for one in calls if one.startswith("split")]
+    assert split.endswith("--unseen-speakers 61 1089"), "readers of the splits that are there, and nobody else"
+    trained = [one.split("--out ")[1] for one in calls if one.startswith("train")]
+    assert [one.split()[0] for one in trained] == [
+        "exp/units_kmeans", "exp/units_lda", "exp/content_small", "exp/content_small_round1",
+        "exp/content_small_round2", "exp/content_small_two",
+    ]  # fmt: skip
+    assert trained[3].endswith(
+        "training.minutes=5 training.start=exp/content_small/round-1.safetensors training.rounds=1 encoder.hop=4 "
+        "quantizer.codes=128"
+    )
+    encoded = [one for one in calls if one.startswith("encode --model units ")]
+    assert len(encoded) == 2 and "--features exp/units/features/map_test" in encoded[1]
+    [scored] = [one for one in calls if one.startswith("score")]
+    assert "exp/content_small exp/content_small_two exp/units --fit map_dev" in scored and "--abx" in scored
+    assert any(one.startswith("results exp/mapping/ --out RESULTS.md") for one in calls)
+    again, log = recipe("training.minutes=5", **corpora)
+    assert {one.split()[0] for one in again} == {"results"} and "done before" in log
+
+
+def test_the_recipe_takes_a_bare_folder(recipe, tmp_path):
+    calls, log = recipe("--corpus", str(tmp_path / "voices"), "--unseen", "3", BASELINES="units_lda", ROUNDS="1")
+    assert calls[0] == f"prepare folder --corpus {tmp_path / 'voices'} --out data/corpora/all-0 --nj 1"
+    verbs = [one.split()[0] for one in calls]
+    assert "align" not in verbs and "score" not in verbs and verbs.count("encode") == 5
+    assert "no TEST: nothing to score" in log
