@@ -117,6 +117,8 @@ class Coder(nn.Module):
     @classmethod
     def _described(cls: type[Kind], about: Mapping[str, Any]) -> Kind:
         """The model that a checkpoint says it holds, without its weights. Raises `ConfigError`."""
+        if "tracker" in about["config"]:
+            raise ConfigError("a live model makes no codes; take another model (`vqspeech models`)")
         return cls(about["config"])
 
     def save_pretrained(

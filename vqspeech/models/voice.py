@@ -43,7 +43,7 @@ def with_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise SpeakerError(f"two voices of the name '{twice}'; choose another for one of them")
-    made = VQVAE(deepcopy(model.config), names, {**model.genders, **(genders or {})})
+    made = type(model)(deepcopy(model.config), names, {**model.genders, **(genders or {})})
     state = model.state_dict()
     made.load_state_dict({key: _padded(state[key], value) for key, value in made.state_dict().items()})
     for row, voice in enumerate(voices, len(model.speakers)):
@@ -65,7 +65,7 @@ def with_voice(model: VQVAE, name: str, like: str | None) -> VQVAE:
     *groups, option = old.voice_option
     group = reduce(getitem, groups, config["decoder"])
     group[option] = group.get(option, 0) + 1
-    made = VQVAE(config, [*model.speakers, name], model.genders)
+    made = type(model)(config, [*model.speakers, name], model.genders)
     state = model.state_dict()
     made.load_state_dict({key: _padded(state[key], value) for key, value in made.state_dict().items()})
     vectors = made.decoder.speaker.weight

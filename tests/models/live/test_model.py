@@ -7,9 +7,13 @@ from torch.nn import functional as F
 
 from tests.models.live.small import CONFIG, live_model, speech
 from vqspeech import audio
-from vqspeech.errors import ConfigError, SpeakerError
+from vqspeech.cli import main
+from vqspeech.commands.models import described
+from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
+from vqspeech.models.coder import Coder
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.model import Live
+from vqspeech.models.voice import with_recorded_voices
 from vqspeech.models.vqvae import VQVAE
 
 
@@ -118,9 +122,35 @@ def test_a_file_holds_all_of_it(model: Live, whole: np.ndarray, tmp_path):
     assert loaded.convert(speech(), "a") == pytest.approx(whole, abs=1e-5)
 
 
-def test_there_are_no_codes(model: Live):
+def test_there_are_no_codes(model: Live, small_shards, tmp_path):
     with pytest.raises(ConfigError, match="no codes"):
         model.encode(speech())
+    with pytest.raises(ConfigError, match="no codes"):
+        model.decode([1, 2], "a")
+    model.save_pretrained(tmp_path / "live.safetensors")
+    with pytest.raises(CheckpointError, match="no codes"):
+        Coder.from_pretrained(tmp_path / "live.safetensors")
+    with pytest.raises(ConfigError, match="voice make"):
+        model.windows(small_shards, 1.0)
+
+
+def test_voices_of_recordings_get_names(model: Live):
+    voice = model.voice_of([np.tile(speech(), 2)], "me")
+    named = with_recorded_voices(model, [voice])
+    assert isinstance(named, Live) and named.speakers == ["a", "b", "me"]
+    assert named.convert(speech(), "me") == pytest.approx(model.convert(speech(), voice), abs=1e-5)
+
+
+def test_it_is_described(model: Live, tmp_path, capsys):
+    path = str(tmp_path / "live.safetensors")
+    model.save_pretrained(path)
+    assert main(["info", "--model", path]) == 0
+    assert "90.0 ms" in capsys.readouterr().out
+    assert main(["speakers", "--model", path]) == 0
+    assert "300" in capsys.readouterr().out
+    assert main(["export", "--model", path, "--int8", "--out", str(tmp_path / "small.safetensors")]) == 0
+    assert "latency: 90 ms" in (tmp_path / "small.md").read_text()
+    assert described(tmp_path / "small.safetensors")[:4] == ("live", "50", "-", "2")
 
 
 @pytest.mark.parametrize("wrong", [{"causal": False}, {"conditioning": "codes"}, {"name": "world"}])

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech import audio
+from vqspeech.data.dump import Shards
+from vqspeech.data.windows import Windows
 from vqspeech.errors import ConfigError
 from vqspeech.loudness import Normalised
 from vqspeech.models.decoders import DECODER, SourceFilter
@@ -84,7 +86,21 @@ class Live(VQVAE):
 
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
         """Raises `ConfigError`: there are no codes."""
-        raise ConfigError("a live model makes no codes; encode with another model (`vqspeech models`)")
+        raise ConfigError("a live model makes no codes; take another model (`vqspeech models`)")
+
+    def decode_parts(
+        self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """As `encode_normalised`."""
+        self.encode_normalised(np.zeros(0, np.int16))
+        yield from ()
+
+    def windows(self, shards: Shards, seconds: float) -> Windows:
+        """Raises `ConfigError`: it does not learn from dumps."""
+        raise ConfigError(
+            "a live model does not learn from a dump; make a voice with `vqspeech voice make`, or a model with "
+            "tools/gpu/live.sh"
+        )
 
     def stream(self, voice: VoiceName, shift: float = 0.0, keep_pitch: bool = False, formant: float = 1.0) -> "Stream":
         """Return a stream at its beginning that converts to a voice; `shift` and `keep_pitch` as in `convert_many`."""
