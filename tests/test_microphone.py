@@ -1,6 +1,7 @@
 """A fake sounddevice: a microphone that hears a sound, and what headphones get."""
 
 import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ class Device:
 
     def __init__(self, sound: np.ndarray, vanish: bool = False, rates=(16_000, 48_000)):
         self.sound, self.vanish, self.rates, self.heard = sound, vanish, rates, []
-        self.devices = [
+        self.stream: Any = None
+        self.devices: list[dict[str, Any]] = [
             {"name": "Mic", "max_input_channels": 1, "max_output_channels": 0, "default_samplerate": 48_000.0},
             {"name": "Phones", "max_input_channels": 0, "max_output_channels": 2, "default_samplerate": 48_000.0},
         ]
@@ -116,10 +118,10 @@ def test_a_microphone_that_falls_silent_has_gone(plug):
         microphone.run_live(Converter("a", live_model()), say=lambda _: None)
 
 
-def test_a_fault_while_converting_is_not_swallowed(plug):
+def test_a_fault_while_converting_is_not_swallowed(plug, monkeypatch):
     plug(Device(speech()))
     converter = Converter("a", live_model())
-    converter.stream.push = lambda _: 1 / 0
+    monkeypatch.setattr(converter.stream, "push", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         microphone.run_live(converter, say=lambda _: None)
 

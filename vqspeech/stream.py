@@ -57,7 +57,7 @@ class Converter:
     ):
         self.model = model if isinstance(model, Live) else live_model(model)
         self.rate = audio.checked_rate(rate)
-        self.stream = self.model.stream(_voice(self.model, voice), shift, keep_pitch, formant)
+        self.stream = self.model.stream(_voice(self.model, voice), shift, keep_pitch, formant, long=True)
         self._begin()
 
     def _begin(self) -> None:
@@ -111,7 +111,7 @@ class Converter:
 
 def live_model(model: str | os.PathLike | None = None) -> Live:
     """Return the live model of a name or file. Raises `ConfigError` where it is none, `CheckpointError`."""
-    found = VQVAE.from_pretrained(model or MODEL)
+    found = VQVAE.from_pretrained(os.fspath(model or MODEL))
     if not isinstance(found, Live):
         raise ConfigError(f"{model} is no model for streams; use '{MODEL}', or one that tools/gpu/live.py made")
     return found
@@ -120,9 +120,9 @@ def live_model(model: str | os.PathLike | None = None) -> Live:
 def _voice(model: Live, voice: Any) -> VoiceName:
     if isinstance(voice, (Voice, int)):
         return voice
-    paths = [voice] if isinstance(voice, (str, os.PathLike)) else [*voice]
-    if isinstance(voice, str) and not os.path.exists(voice) and not Path(voice).suffix or voice in model.speakers:
+    if isinstance(voice, str) and (voice in model.speakers or not (os.path.exists(voice) or Path(voice).suffix)):
         return find_voice(model, voice)
+    paths = [voice] if isinstance(voice, (str, os.PathLike)) else [*voice]
     if not paths:
         raise SpeakerError("no recording of the voice; give at least one")
     return model.voice_of([audio.waveform(path) for path in paths], Path(paths[0]).stem)

@@ -114,11 +114,13 @@ def pipes(args: argparse.Namespace) -> bool:
 def convert_pipe(args: argparse.Namespace) -> int:
     """Write what standard input says, in a voice, to standard output as it comes."""
     from vqspeech.commands.pipe import format_of, open_input, write_converted
+    from vqspeech.models.live.model import Live
     from vqspeech.stream import Converter
 
     check_stream()
     source = open_input()
     model = model_of(args)
+    assert isinstance(model, Live)
     [voice] = target_voices(args, model).values()
     form = format_of(source, args.raw)
     started = time.process_time()

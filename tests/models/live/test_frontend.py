@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from vqspeech.models.live import BLOCK
 from vqspeech.models.live.frontend import FRAMES, HOP, LEVELS, MELS, LiveFrontend
 
 
-def heard(sound: np.ndarray, frontend: LiveFrontend | None = None) -> dict[str, np.ndarray]:
+def heard(sound: np.ndarray, frontend: LiveFrontend | None = None) -> dict[str, Any]:
     """What the front end makes of a sound, by name, over time."""
     frontend = frontend or LiveFrontend()
     state = torch.zeros(1, sum(frontend.sizes))

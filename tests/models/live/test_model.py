@@ -90,12 +90,16 @@ def test_after_the_end_a_stream_begins_anew(model: Live, whole: np.ndarray):
     assert len(stream.flush()) == 0
 
 
+def test_a_long_stream_is_the_same(model: Live, whole: np.ndarray):
+    stream = model.stream("a", long=True)
+    assert np.concatenate([stream.push(speech()), stream.flush()]) == pytest.approx(whole, abs=1e-4)
+
+
 def test_memory_is_that_of_a_state(model: Live):
     stream = model.stream("a")
 
     def size() -> int:
-        tensors = [one for one in vars(stream).values() if isinstance(one, torch.Tensor)] + stream._spoken
-        return sum(one.numel() for one in tensors) + stream._waiting.size
+        return sum(one.numel() for one in stream._seen + stream._tracked + stream._spoken) + stream._waiting.size
 
     stream.push(speech()[: 10 * BLOCK])
     before = size()

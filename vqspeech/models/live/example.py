@@ -21,7 +21,7 @@ class Graph:
         self.given = {one.name: np.zeros(one.shape, TYPES[one.type]) for one in inputs}
         self.outputs = [one.name for one in self.session.get_outputs()]
 
-    def __call__(self, **given: np.ndarray) -> dict[str, np.ndarray]:
+    def __call__(self, **given: np.ndarray) -> dict:
         found = dict(zip(self.outputs, self.session.run(None, self.given | given), strict=True))
         states = {name.removeprefix("after_"): one for name, one in found.items() if name.startswith("after_")}
         self.given |= states

@@ -13,6 +13,7 @@ and the name of the state is what it is for the next block. `Stream` says what g
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from vqspeech.models.live import BLOCK
 from vqspeech.models.live.decoder import LiveDecoder
 from vqspeech.models.live.frontend import FRAMES
 from vqspeech.models.live.model import Live
-from vqspeech.models.live.tracker import PAST, PitchCarrier
+from vqspeech.models.live.parts import DecoderPart, EncoderPart, PitchPart
 from vqspeech.models.reference import HOP
 
 AFTER = "after_"
@@ -32,71 +33,32 @@ EXAMPLE = "example.py"
 OPSET = 17
 
 
-class _Encoder(nn.Module):
-    def __init__(self, model: Live):
-        super().__init__()
-        self.frontend, self.encoder = model.frontend, model.encoder
-
-    def forward(self, block: Tensor, heard: Tensor, seen: Tensor) -> tuple[Tensor, ...]:
-        features, wave, powers, gains, heard = self.frontend(block, heard)
-        latent, seen = self.encoder(features, seen)
-        return latent, wave, powers, gains[:, -1:], heard, seen
-
-
-class _Pitch(nn.Module):
-    def __init__(self, model: Live):
-        super().__init__()
-        self.tracker, self.carrier = model.tracker, PitchCarrier()
-
-    def forward(
-        self, wave: Tensor, target: Tensor, past: Tensor, tracked: Tensor, carried: Tensor
-    ) -> tuple[Tensor, ...]:
-        logs, past, tracked = self.tracker(wave, past, tracked)
-        pitch, carried = self.carrier(logs, target, carried)
-        return pitch, past, tracked, carried
-
-
-class _Decoder(nn.Module):
-    def __init__(self, decoder: LiveDecoder):
-        super().__init__()
-        self.decoder = decoder
-
-    def forward(
-        self, latent: Tensor, pitch: Tensor, voice: Tensor, powers: Tensor, gain: Tensor, *state: Tensor
-    ) -> tuple[Tensor, ...]:
-        sound, after = self.decoder(latent, pitch, voice, powers, gain, [*state])
-        return sound, *after
-
-
 def write_graphs(model: Live, folder: Path) -> list[Path]:
     """Write the graphs of a live model, and a program that runs them, into a folder; return their paths.
 
     Raises `MissingExtra` without the extra `onnx`."""
     extras.module("onnx", "onnx")
-    voice = model.decoder.reference.output.out_features
-    latent = torch.zeros(1, model.encoder.latents, 1)
-    seen, tracked = torch.zeros(1, *model.encoder.state_shape), torch.zeros(1, *model.tracker.state_shape)
+    voice = torch.zeros(1, model.decoder.reference.output.out_features)
     decoder = LiveDecoder(model.decoder, model.encoder.delay)
-    block, frames, one = torch.zeros(1, BLOCK), torch.zeros(1, FRAMES), torch.ones(1, 1)
-    graphs = {
+    block, frames = torch.zeros(1, BLOCK), torch.zeros(1, FRAMES)
+    latent, gain = torch.zeros(1, model.encoder.latents, 1), torch.ones(1, 1)
+    given = {"latent": latent, "pitch": frames, "voice": voice, "powers": frames, "gain": gain}
+    states = [f"{name}_before" for name in decoder.states]
+    graphs: dict[str, tuple[Any, dict[str, Tensor], Sequence[str], Sequence[str]]] = {
         "encoder": (
-            _Encoder(model), {"block": block}, {"heard": torch.zeros(1, sum(model.frontend.sizes)), "seen": seen},
-            ("latent", "wave", "powers", "gain"),
+            EncoderPart(model.frontend, model.encoder), {"block": block}, ("latent", "wave", "powers", "gain"),
+            ("heard", "seen"),
         ),
         "pitch": (
-            _Pitch(model), {"wave": block, "target": torch.zeros(1, 4)},
-            {"past": torch.zeros(1, PAST), "tracked": tracked, "carried": torch.zeros(1, 2)}, ("pitch",),
+            PitchPart(model.tracker), {"wave": block, "target": torch.zeros(1, 4)}, ("pitch",),
+            ("past", "tracked", "carried"),
         ),
-        "decoder": (
-            _Decoder(decoder),
-            {"latent": latent, "pitch": frames, "voice": torch.zeros(1, voice), "powers": frames, "gain": one},
-            {f"{name}_before": part for name, part in zip(decoder.states, decoder.initial(), strict=True)}, ("sound",),
-        ),
+        "decoder": (DecoderPart(decoder), given, ("sound",), states),
     }  # fmt: skip
     paths = []
-    for name, (module, given, states, found) in graphs.items():
-        outputs = [*found, *(AFTER + state for state in states)]
-        paths.append(_write(module, {**given, **states}, outputs, folder / f"{name}.onnx"))
+    for name, (part, given, found, states) in graphs.items():
+        inputs = given | dict(zip(states, part.initial(), strict=True))
+        paths.append(_write(part, inputs, [*found, *(AFTER + state for state in states)], folder / f"{name}.onnx"))
     waveform = {"waveform": torch.randn(1, 100 * HOP)}
     paths.append(_write(model.decoder.reference, waveform, ["voice"], folder / "reference.onnx", "waveform"))
     example = folder / EXAMPLE

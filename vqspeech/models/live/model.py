@@ -17,8 +17,9 @@ from vqspeech.models.decoders import DECODER, SourceFilter
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.decoder import BEHIND, LiveDecoder
 from vqspeech.models.live.encoder import LiveEncoder
-from vqspeech.models.live.frontend import LiveFrontend
-from vqspeech.models.live.tracker import PAST, PitchCarrier, PitchTracker
+from vqspeech.models.live.frontend import FRAMES, LiveFrontend
+from vqspeech.models.live.parts import DecoderPart, EncoderPart, PitchPart, traced
+from vqspeech.models.live.tracker import PitchTracker
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
 from vqspeech.pitch import SEMITONES
 from vqspeech.schema import Kinds, Options, check_groups
@@ -29,6 +30,9 @@ class Live(VQVAE):
     `tracker`, `decoder`), for voices of recordings and the voices `speakers`.
 
     Latents go to the decoder as they are: there are no codes. A recording is converted as a stream of it is."""
+
+    frontend: LiveFrontend  # pyright: ignore[reportIncompatibleVariableOverride]
+    encoder: LiveEncoder  # pyright: ignore[reportIncompatibleVariableOverride]
 
     groups: Mapping[str, Options | Kinds] = {
         "encoder": Options(LiveEncoder),
@@ -102,9 +106,17 @@ class Live(VQVAE):
             "tools/gpu/live.sh"
         )
 
-    def stream(self, voice: VoiceName, shift: float = 0.0, keep_pitch: bool = False, formant: float = 1.0) -> "Stream":
-        """Return a stream at its beginning that converts to a voice; `shift` and `keep_pitch` as in `convert_many`."""
-        return Stream(self, voice, shift, keep_pitch, formant)
+    def stream(
+        self,
+        voice: VoiceName,
+        shift: float = 0.0,
+        keep_pitch: bool = False,
+        formant: float = 1.0,
+        long: bool = False,
+    ) -> "Stream":
+        """Return a stream at its beginning that converts to a voice; `shift` and `keep_pitch` as in `convert_many`. One
+        that will be `long` takes half a second more to begin, and a third less time from then on."""
+        return Stream(self, voice, shift, keep_pitch, formant, long)
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
         """The recording as it is: a stream knows its level only as it goes."""
@@ -138,30 +150,32 @@ class Stream:
 
     What comes out is as long as what went in, and does not depend on how that was cut."""
 
-    def __init__(self, model: Live, voice: VoiceName, shift: float, keep_pitch: bool, formant: float):
+    def __init__(self, model: Live, voice: VoiceName, shift: float, keep_pitch: bool, formant: float, long: bool):
         model.check_voice(voice)
-        self.model = model
-        self._decoder = LiveDecoder(model.decoder, model.encoder.delay).to(model.device).eval()
-        self._decoder.stretch(formant)
-        self._carrier = PitchCarrier()
+        self.model, device = model, model.device
+        decoder = LiveDecoder(model.decoder, model.encoder.delay)
+        decoder.stretch(formant)
+        parts = [EncoderPart(model.frontend, model.encoder), PitchPart(model.tracker), DecoderPart(decoder.to(device))]
+        self._initial = [[state.to(device) for state in part.initial()] for part in parts]
         self._voice = model._voices([voice])
         if not self._voice.is_floating_point():
             self._voice = model.decoder.speaker.weight[self._voice].detach()
         median, deviation = np.nan_to_num(model.voice_pitch(voice)).tolist()
-        target = [[median, deviation, shift / SEMITONES, float(keep_pitch)]]
-        self._target = torch.tensor(target, device=model.device)
+        self._target = torch.tensor([[median, deviation, shift / SEMITONES, float(keep_pitch)]], device=device)
+        self._encoder, self._pitch, self._decoder = parts
         self._begin()
+        if long:
+            block, frames = torch.zeros(1, BLOCK, device=device), torch.zeros(1, FRAMES, device=device)
+            latent, gain = torch.zeros(1, model.encoder.latents, 1, device=device), frames[:, :1]
+            given = [(block,), (block, self._target), (latent, frames, self._voice, frames, gain)]
+            self._encoder, self._pitch, self._decoder = (
+                traced(part, *some, *states) for part, some, states in zip(parts, given, self._initial, strict=True)
+            )
 
     def _begin(self) -> None:
-        device, model = self.model.device, self.model
         self._waiting = np.zeros(0, np.float32)
         self._came = self._went = self._blocks = 0
-        self._front = torch.zeros(1, sum(model.frontend.sizes), device=device)
-        self._seen = torch.zeros(1, *model.encoder.state_shape, device=device)
-        self._past = torch.zeros(1, PAST, device=device)
-        self._tracked = torch.zeros(1, *model.tracker.state_shape, device=device)
-        self._carried = torch.zeros(1, 2, device=device)
-        self._spoken = [part.to(device) for part in self._decoder.initial()]
+        self._seen, self._tracked, self._spoken = self._initial
 
     @torch.inference_mode()
     def push(self, samples: np.ndarray) -> np.ndarray:
@@ -189,13 +203,8 @@ class Stream:
         return np.concatenate(parts)[:missing] if came else parts[0]
 
     def _next(self, block: Tensor) -> np.ndarray:
-        model = self.model
-        block = block.to(model.device)
-        features, wave, powers, gains, self._front = model.frontend(block, self._front)
-        latent, self._seen = model.encoder(features, self._seen)
-        logs, self._past, self._tracked = model.tracker(wave, self._past, self._tracked)
-        pitch, self._carried = self._carrier(logs, self._target, self._carried)
-        given = (latent, pitch, self._voice, powers, gains[:, -1:])
-        sound, self._spoken = self._decoder(*given, self._spoken)
+        latent, wave, powers, gain, *self._seen = self._encoder(block.to(self.model.device), *self._seen)
+        pitch, *self._tracked = self._pitch(wave, self._target, *self._tracked)
+        sound, *self._spoken = self._decoder(latent, pitch, self._voice, powers, gain, *self._spoken)
         self._blocks += 1
         return sound[0].cpu().numpy()
