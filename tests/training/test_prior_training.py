@@ -117,3 +117,52 @@ def test_the_kind_of_configuration_fits_the_data(small_shards):
         SpeechTask(config("mini_prior"), small_shards, small_shards)
     with pytest.raises(ConfigError, match="units train one of judge_prior, mini_prior, prior"):
         PriorTask(config("mini_world"), spoken(0), spoken(1))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock on which a step takes three seconds, and learning rates of the steps made."""
+    now, rates, one_step = [100.0], [], Trainer._one_step
+
+    def step(self, counts):
+        loss = one_step(self, counts)
+        rates.append(self.optimizer.param_groups[0]["lr"])
+        now[0] += 3.0
+        return loss
+
+    monkeypatch.setattr(Trainer, "_one_step", step)
+    monkeypatch.setattr("vqspeech.training.trainer.time.perf_counter", lambda: now[0])
+    return now, rates
+
+
+BUDGET = ("training.steps=1000", "training.minutes=0.5", "training.evaluate_every=4", "training.lr_end=1e-5")
+
+
+def test_a_budget_of_minutes_ends_the_run_and_the_learning_rate_follows_it(clock, tmp_path):
+    ended = trainer("wavenet_small", tmp_path, *BUDGET).train()
+    assert ended.step == 10 and len(ended.losses) == 10, "30 seconds of 3 a step"
+    about = checkpoint.read(tmp_path / "last.safetensors")[1]
+    assert about["step"] == 10 and about["seconds"] == 30.0
+    _, rates = clock
+    top, wanted = 2e-3, [1e-3, 2e-3]  # two steps of warm-up
+    wanted += [1e-5 + (top - 1e-5) * 0.5 * (1 + np.cos(np.pi * 3 * i / 30)) for i in range(2, 10)]
+    assert rates == pytest.approx(wanted)
+    curves = [json.loads(line) for line in (tmp_path / "curves.jsonl").read_text().splitlines()]
+    assert [one["step"] for one in curves] == [4, 8, 10], "the last step is measured, too"
+
+
+def test_sittings_share_the_budget(clock, tmp_path, capsys):
+    now, _ = clock
+    first = trainer("wavenet_small", tmp_path, *BUDGET)
+    first._stopped = lambda: first.step == 4  # a signal after four steps
+    first._stop = True
+    assert first.train().step == 4
+    now[0] += 1e6  # days pass
+    second = trainer("wavenet_small", tmp_path, *BUDGET)
+    assert second.train().step == 10 and checkpoint.read(tmp_path / "last.safetensors")[1]["seconds"] == 30.0
+    assert "0.2 of 0.5 minutes are spent" in capsys.readouterr().err
+    assert trainer("wavenet_small", tmp_path, *BUDGET).train().losses == [], "nothing is left of it"
+    assert "step 10 has been reached before" in capsys.readouterr().err
+    assert trainer("wavenet_small", tmp_path, *BUDGET, "training.minutes=1").train().step == 20
+    fewer = trainer("wavenet_small", tmp_path / "steps", *BUDGET, "training.steps=6").train()
+    assert fewer.step == 6, "whichever ends first"

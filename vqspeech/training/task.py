@@ -24,6 +24,7 @@ class TrainingOptions:
     seed: Seed
     batch: Annotated[int, Range(1, 1 << 20)]
     steps: Annotated[Count, CHANGEABLE]
+    minutes: Annotated[Positive | None, CHANGEABLE] = None
     accumulate: Annotated[int, Range(1, 1 << 20)]
     lr: NotNegative
     lr_end: NotNegative

@@ -1,7 +1,9 @@
 """The training loop, of whatever a task has it train: a model of speech, a prior over its codes, a model of images.
 
 Every random draw of a step comes from (seed, step, process), so a run that was stopped and resumed makes the very
-losses of one that never was, and the only state to keep beside the weights is the optimiser's.
+losses of one that never was, and the only state to keep beside the weights is the optimiser's. With a budget of
+`training.minutes`, which all sittings of a run share, the learning rate hangs on the clock, too, and the run ends where
+the time or the steps do, whichever is first.
 """
 
 import math
@@ -28,7 +30,7 @@ from vqspeech.locks import locked_folder
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize.processes import summed
+from vqspeech.models.quantize.processes import agreed, summed
 from vqspeech.training.log import CURVES, Log
 from vqspeech.training.optimizer import forget_moved_codes, load_optimizer_state, optimizer_state, parameter_groups
 from vqspeech.training.state import describe_run, list_changes, read_state
@@ -86,12 +88,14 @@ class Trainer:
         if restart:
             self._remove_earlier()
         self.step, self.seen, self.best = 0, 0.0, math.inf
+        self.seconds, self._sat_down = 0.0, time.perf_counter()
         saved = read_state(self.last, self.run, task) if self.last.is_file() else None
         if saved:
             weights = {name: one for name, one in saved.tensors.items() if name.startswith("model.")}
             model.load_state_dict({name.removeprefix("model."): one for name, one in weights.items()})
             self.step, self.best = saved.about["step"], saved.about["best"]
             self.seen = saved.about.get("seen", float(self._items_a_step * self.step))
+            self.seconds = saved.about.get("seconds", 0.0)
         else:
             task.begin()
         optimizer = torch.optim.AdamW(
@@ -122,15 +126,16 @@ class Trainer:
         handlers = self._listen()
         counts = torch.zeros(self.task.codes, device=self.accelerator.device)
         begun, begun_at = time.perf_counter(), self.step
+        self._sat_down = begun - self.seconds
         self.wrapped.train()
         if self.main:
             learned = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
             print(
-                f"{self.out}: {learned:,} parameters to learn, from step {self.step} of {options['steps']} on "
-                f"{self.accelerator.device} in {self.precision}, {self.accelerator.num_processes} process(es); "
-                f"tensorboard --logdir {self.out}",
+                f"{self.out}: {learned:,} parameters to learn, from step {self.step} of {options['steps']}"
+                f"{self._budget} on {self.accelerator.device} in {self.precision}, "
+                f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}",
                 *(f"{self.out}: {change}: losses may differ in their last digits" for change in self.changes),
-                *([f"{self.out}: step {self.step} has been reached before"] if self.step >= options["steps"] else []),
+                *([f"{self.out}: step {self.step} has been reached before"] if self._finished() else []),
                 sep="\n",
                 file=sys.stderr,
             )
@@ -143,7 +148,8 @@ class Trainer:
                 disable=not self.main,
                 mininterval=0.1 if sys.stderr.isatty() else 30,  # a log gets a line now and then
             ) as bar:
-                while self.step < options["steps"] and not self._stopped():
+                finished = self._finished()
+                while not finished and not self._stopped():
                     try:
                         loss = self._one_step(counts)
                     except DivergenceError as error:
@@ -159,10 +165,11 @@ class Trainer:
                     bar.update()
                     rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
                     bar.set_postfix_str(f"loss {loss:.3f}, {self.task.speed(rate)}", False)
-                    if self.step % options["evaluate_every"] == 0 or self.step == options["steps"]:
+                    finished = self._finished()
+                    if self.step % options["evaluate_every"] == 0 or finished:
                         self._evaluate(log, loss, summed(counts), rate)
                         counts.zero_()
-                    if self.main and self._is_kept():
+                    if self.main and self._is_kept(finished):
                         self._keep()
                     if log:
                         self.task.show(log, self.step)
@@ -177,7 +184,7 @@ class Trainer:
     def _one_step(self, counts: Tensor) -> float:
         options, process = self.options, self.accelerator.process_index
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, options)
+            group["lr"] = learning_rate(self.step, options, self.seconds)
         total = 0.0
         for part in range(options["accumulate"]):
             draw = self.step * options["accumulate"] + part
@@ -222,7 +229,7 @@ class Trainer:
             "train_loss": loss,
             "train_perplexity": perplexity(seen),
             "train_used": float(used(seen)),
-            "lr": learning_rate(self.step, self.options),
+            "lr": learning_rate(self.step, self.options, self.seconds),
             f"{self.task.items}_per_second": rate,
             f"{self.task.items}_seen": self.seen,
         }
@@ -236,13 +243,28 @@ class Trainer:
         self._save(tensors)
         self.accelerator.wait_for_everyone()
 
-    def _is_kept(self) -> bool:
+    def _finished(self) -> bool:
+        """Whether the run has come to its end, by steps or by the clock, which is that of the first process for all."""
+        self.seconds = time.perf_counter() - self._sat_down
+        if not self.options.get("minutes"):
+            return self.step >= self.options["steps"]
+        if self.accelerator.num_processes > 1:
+            seconds = torch.tensor(self.seconds, dtype=torch.float64, device=self.accelerator.device)
+            self.seconds = float(agreed(seconds))
+        return self.step >= self.options["steps"] or self.seconds >= 60 * self.options["minutes"]
+
+    @property
+    def _budget(self) -> str:
+        minutes = self.options.get("minutes")
+        return f", {self.seconds / 60:.1f} of {minutes:g} minutes are spent," if minutes else ""
+
+    def _is_kept(self, finished: bool) -> bool:
         """Whether the weights of this step are kept for good: so few of them are that a long run may keep them, too."""
         first = self.options.get("keep_from")
         if not first:
             return False
         times, rest = divmod(self.step, first)
-        return self.step == self.options["steps"] or (not rest and times.bit_count() == 1)
+        return finished or (not rest and times.bit_count() == 1)
 
     def _keep(self) -> None:
         path = self.out / KEPT / f"{self.step:08d}" / f"best{checkpoint.SUFFIX}"
@@ -251,7 +273,7 @@ class Trainer:
         self.model.save_pretrained(path, **about)
 
     def _save(self, tensors: Mapping[str, Tensor] | None = None) -> None:
-        about = self.run | {"step": self.step, "seen": self.seen, "best": self.best}
+        about = self.run | {"step": self.step, "seen": self.seen, "seconds": self.seconds, "best": self.best}
         checkpoint.write(self.last, tensors or self._tensors(), about)
         self.good = self.step
 
@@ -307,11 +329,14 @@ class Trainer:
         return self._stop
 
 
-def learning_rate(step: int, options: Mapping[str, Any]) -> float:
-    """Learning rate of a step: linear over `warmup` steps up to `lr`, then half a cosine down to `lr_end`."""
+def learning_rate(step: int, options: Mapping[str, Any], seconds: float = 0.0) -> float:
+    """Learning rate of a step that begins after so many `seconds` of training: linear over `warmup` steps up to `lr`,
+    then half a cosine down to `lr_end` at the last step, or at the end of `minutes`, if that is sooner."""
     if step < options["warmup"]:
         return options["lr"] * (step + 1) / options["warmup"]
     done = (step - options["warmup"]) / max(1, options["steps"] - options["warmup"])
+    if options.get("minutes"):
+        done = max(done, seconds / (60 * options["minutes"]))
     return options["lr_end"] + (options["lr"] - options["lr_end"]) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
