@@ -7,6 +7,7 @@ from vqspeech.cli import main
 from vqspeech.metrics import scores
 from vqspeech.studies.images import ImageStudy
 from vqspeech.studies.rates import FINDINGS, METHODS
+from vqspeech.studies.toy import AUTHORS
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_the_study_and_that_it_goes_on_where_it_was(command, tmp_path, monkeypat
     monkeypatch.setattr(ImageStudy, "_figures", lambda self, *run: (made.append(run), figures(self, *run))[1])
     assert main([*command, "--bits", "6"]) == 0 and not made
     assert main([*command, "--bits", "6", "2"]) == 0
-    assert {run[0] for run in made} == {(2,)} and len(made) == 6 * 2, "2 seeds of 6 rows"
+    assert {run[0] for run in made} == {(2,)} and len(made) == 7 * 2, "2 seeds of 7 rows"
     sections = scores.read(tmp_path / "out" / "scores.json")["sections"]
     assert list(sections) == [
         "images", "images: 6 bits", "images: convergence at 6 bits", "images: PSNR beside the paper's",
@@ -44,7 +45,7 @@ def test_the_study_and_that_it_goes_on_where_it_was(command, tmp_path, monkeypat
     assert row["row"] == "gradient, never" and row["PSNR (dB)"]["n"] == 2 and 0 < row["SSIM"]["value"] < 1
     assert row["perplexity"]["value"] <= 64 - row["dead codes"]["value"]
     paper = {one["row"]: one for one in sections["images: PSNR beside the paper's"]["rows"]}
-    cell = paper["NSVQ, by batches: above gradient, never"]
+    cell = paper[f"{AUTHORS}: above gradient, never"]
     assert cell["6 bits"].endswith("published -0.200") and "2 bits" not in cell, "no such bits were printed"
     for what in ("PSNR", "perplexity"):
         findings = {one["row"]: one for one in sections[f"images: findings, {what}"]["rows"]}

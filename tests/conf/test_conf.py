@@ -110,3 +110,18 @@ def test_a_model_checks_its_configuration_by_itself():
         with pytest.raises(ConfigError, match="layers|withheld"):
             made(config | wrong)
         assert kind.groups
+
+
+def test_the_papers_configurations_train_by_eq_3_and_ours_have_names_of_their_own():
+    """Of images; those of speech: tests/models/test_vqvae.py. Small ones are ours."""
+    for name in ("cifar10_vqvae", "imagenet", "frames", "top_prior"):
+        paper, ours = vision.config(name), vision.config(f"{name}_ema")
+        assert paper["quantizer"]["name"] == "gradient" and paper["quantizer"]["beta"] == 0.25
+        assert paper["quantizer"]["revive_below"] == 0 and paper["quantizer"]["initial"] == "uniform"
+        assert ours["quantizer"]["name"] == "ema" and {**ours, "quantizer": 0} == {**paper, "quantizer": 0}
+    for name in ("cifar10_vqvae_small", "cifar10_tiny", "imagenet_small", "frames_small", "small_top_prior"):
+        assert vision.config(name)["quantizer"]["name"] == "ema" and "initial" not in vision.config(name)["quantizer"]
+    assert (
+        vision.config("top_prior")["top"]["codebooks"] == vision.config("small_top_prior")["top"]["codebooks"] == "own"
+    )
+    assert set(vision.priors()) >= {"top_prior", "top_prior_ema"} and "top_prior_ema" not in vision.experiments()

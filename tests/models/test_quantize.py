@@ -181,7 +181,7 @@ def test_bad_input_is_refused():
         quantizer("ema", 0, 2)
     with pytest.raises(ConfigError, match="gamma"):
         quantizer("ema", 4, 2, gamma=0.9)
-    with pytest.raises(ConfigError, match="revive_by=epochs: give one of vectors, batches"):
+    with pytest.raises(ConfigError, match="revive_by=epochs: give one of vectors, batches, nsvq"):
         quantizer("ema", 4, 2, revive_by="epochs")
     with pytest.raises(ConfigError, match="revive_below=-0.1: give a number of at least 0"):
         quantizer("nsvq", 4, 2, revive_below=-0.1)

@@ -9,6 +9,7 @@ from tests.conftest import buzz
 from tests.models.test_quantize import full, ready
 from vqspeech import VQVAE
 from vqspeech.conf import config
+from vqspeech.errors import ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize import (
     QUANTIZERS,
@@ -20,7 +21,7 @@ from vqspeech.models.quantize import (
     quantizer,
     search,
 )
-from vqspeech.models.quantize.replacement import ByBatches, Use
+from vqspeech.models.quantize.replacement import AsPublished, ByBatches, Use
 
 
 def differences(function, x, step=1e-5):
@@ -176,10 +177,11 @@ def test_it_is_the_only_change_in_a_recipe(name):
     assert isinstance(quantizer(dimension=8, **changed["quantizer"]), QUANTIZERS[name])
 
 
-@pytest.mark.parametrize("unit", ["vectors", "batches"])
+@pytest.mark.parametrize("unit", ["vectors", "batches", "nsvq"])
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_going_on_from_a_checkpoint_is_as_never_having_stopped(name, unit, tmp_path, monkeypatch):
     monkeypatch.setattr(ByBatches, "PERIOD", 4)
+    monkeypatch.setattr(AsPublished, "PERIOD", 4)
 
     def steps(book, numbers):
         for number in numbers:
@@ -264,16 +266,75 @@ def test_dead_codes_go_beside_living_ones_as_often_as_those_are_used(monkeypatch
     assert len(moved.vectors.unique(dim=0)) == 998, "no two codes are the same"
 
 
+def test_published_replacement_counts_batches_with_a_use_and_not_uses():
+    policy = AsPublished(3, below=0.05)  # used in fewer than 5 of 100 batches
+    for _ in range(4):
+        assert used(policy, [9.0, 100.0, 1.0]) is None
+    for _ in range(95):
+        assert used(policy, [9.0, 0.0, 0.0]) is None
+    moved = used(policy, [9.0, 0.0, 1.0])
+    assert moved.rows.tolist() == [1], "hundreds of uses in 4 batches are 4, one in each of 5 is enough"
+
+
+def test_published_replacement_copies_living_codes_evenly_with_tiny_noise(monkeypatch):
+    monkeypatch.setattr(AsPublished, "PERIOD", 1)
+    weight = torch.randn(10, 2)
+    numbers = [30.0, 1.0, 1.0] + [0.0] * 7  # how often they are used plays no part
+    moved = used(AsPublished(10, below=0.5), numbers, weight)
+    assert moved.rows.tolist() == list(range(3, 10))
+    copies = torch.cdist(moved.vectors, weight[:3])
+    assert copies.min(1).values.max() < 1e-6, "the noise is far below the distance between codes"
+    counts = copies.argmin(1).bincount(minlength=3)
+    assert counts.sum() == 7 and counts.max() <= 3, "of three repeated thrice, seven in random order"
+    evenly = [used(AsPublished(10, below=0.5), numbers, weight) for _ in range(40)]
+    orders = {tuple(torch.cdist(one.vectors, weight[:3]).argmin(1).tolist()) for one in evenly}
+    assert len(orders) > 10
+    nothing = used(AsPublished(4, below=0.5), [0.0] * 4, weight[:4])
+    assert nothing.rows.tolist() == [0, 1, 2, 3] and torch.allclose(nothing.vectors, weight[:4], atol=1e-9)
+
+
+def test_published_replacement_ends_before_training_does(monkeypatch):
+    monkeypatch.setattr(AsPublished, "PERIOD", 2)
+    policy = AsPublished(2, below=0.9, until=4)
+    moved = [used(policy, [1.0, 0.0]) is not None for _ in range(8)]
+    assert moved == [False, True, False, True, False, False, False, False]
+    with pytest.raises(ConfigError, match="revive_until=3: only quantizer.revive_by=nsvq ends before"):
+        quantizer("nsvq", 4, 2, revive_until=3)
+
+
+@pytest.mark.parametrize("name", list(QUANTIZERS))
+def test_codes_that_do_not_begin_at_k_means_begin_uniformly(name):
+    torch.manual_seed(0)
+    book = quantizer(name, 300, 12, revive_below=0.0, initial="uniform").train()
+    before = book.weight.detach().clone()
+    assert book.fitted and before.abs().max() <= 0.5 and before.std().item() == pytest.approx(0.5 / 3**0.5, rel=0.05)
+    if name in ("gradient", "nsvq"):
+        z = 100 + torch.randn(1, 12, 64)
+        book(z, full(z))
+        assert torch.equal(book.weight, before), "no batch moves codes but by gradients"
+
+
+def test_the_papers_own_quantiser_is_eq_3_and_nothing_else():
+    book = quantizer(dimension=2, **config("vctk")["quantizer"]).train()
+    assert (
+        type(book) is GradientCodebook and book.replacement is None and book.initial == "uniform" and book.beta == 0.25
+    )
+    z = torch.randn(1, 2, 30, requires_grad=True)
+    found = book(z, full(z))
+    assert set(found.losses) == {"commitment", "codebook"}
+
+
 def test_where_all_are_dead_they_go_to_vectors_of_the_batch(monkeypatch):
     monkeypatch.setattr(ByBatches, "PERIOD", 1)
     moved = used(ByBatches(3, below=0.5), [0.0, 0.0, 0.0])
     assert moved.vectors.tolist() == [[7.0, 7.0]] * 3
 
 
-@pytest.mark.parametrize("unit", ["vectors", "batches"])
+@pytest.mark.parametrize("unit", ["vectors", "batches", "nsvq"])
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_every_quantiser_can_take_or_leave_replacement(name, unit, monkeypatch):
     monkeypatch.setattr(ByBatches, "PERIOD", 5)
+    monkeypatch.setattr(AsPublished, "PERIOD", 5)
     far = torch.full((4, 2), 50.0) + torch.randn(4, 2)
     dead = []
     for below in (0.0, 0.1):

@@ -51,9 +51,15 @@ def test_downsampling_of_the_paper(name, factor, codes):
 def test_paper_configurations():
     vctk, librispeech, units = (config(name) for name in ("vctk", "librispeech", "units25"))
     assert vctk["encoder"]["layers"] == [[4, 2]] * 6
-    assert vctk["quantizer"] | {"revive_below": 0} == {
-        "name": "gradient", "codes": 512, "beta": 0.25, "decay": 0.99, "revive_below": 0,
-    }  # fmt: skip
+    for one, codes in ((vctk, 512), (librispeech, 512), (units, 128)):
+        assert one["quantizer"] == {
+            "name": "gradient", "codes": codes, "beta": 0.25, "revive_below": 0, "initial": "uniform",
+        }  # fmt: skip
+    for name in ("vctk", "librispeech", "units25"):
+        paper, ours = config(name), config(f"{name}_ema")
+        assert ours["quantizer"]["name"] == "ema" and ours["quantizer"]["revive_below"] > 0
+        assert ours["quantizer"]["codes"] == paper["quantizer"]["codes"]
+        assert {**ours, "quantizer": 0} == {**paper, "quantizer": 0}, "nothing else changes"
     assert librispeech["encoder"]["layers"] == [[4, 2]] * 7 and librispeech["quantizer"]["codes"] == 512
     assert units["quantizer"]["codes"] == 128
     assert set(experiments()) >= {"vctk", "librispeech", "units25", "mini_world", "mini_wavenet", "librispeech_world"}

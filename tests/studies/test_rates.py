@@ -6,6 +6,7 @@ from vqspeech.studies.images import ImageStudy
 from vqspeech.studies.rates import FINDINGS, METHODS, REPLACEMENTS, RateStudy, called
 from vqspeech.studies.seeds import over_seeds
 from vqspeech.studies.speech import SpeechStudy
+from vqspeech.studies.toy import AUTHORS
 
 
 class Counted(RateStudy):
@@ -20,13 +21,20 @@ class Counted(RateStudy):
 
 @pytest.mark.parametrize("kind", [SpeechStudy, ImageStudy])
 def test_every_method_is_crossed_with_every_policy(kind):
-    rows = kind.__new__(kind).rows
-    assert list(rows) == [f"{method}, {policy}" for method in METHODS for policy in REPLACEMENTS]
+    study = kind.__new__(kind)
+    study.steps = 450
+    rows = study.rows
+    assert list(rows) == [f"{method}, {policy}" for method in METHODS for policy in REPLACEMENTS] + [AUTHORS]
+    assert rows[AUTHORS] == {"name": "nsvq", "revive_below": 0.01, "revive_by": "nsvq", "revive_until": 250}
+    assert [one.second for one in FINDINGS if one.first == AUTHORS][:3] == [
+        f"{rival}, never" for rival in ("gradient", "EMA", "k-means")
+    ], "what its paper says is said of its own replacement"
+    rows.pop(AUTHORS)
     assert {row["name"] for row in rows.values()} == {"gradient", "ema", "nsvq", "soft_em", "kmeans"}
     for row in rows.values():
         assert row["revive_below"] == 0 or (row["revive_below"], row["revive_by"]) == (0.05, "batches")
     for finding in FINDINGS:
-        assert {finding.first, finding.second} <= rows.keys(), finding.claim
+        assert {finding.first, finding.second} <= study.rows.keys(), finding.claim
     assert len({finding.claim for finding in FINDINGS}) == len(FINDINGS)
 
 

@@ -12,7 +12,7 @@ from vqspeech.data.dump import shards
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize import QUANTIZERS, quantizer
-from vqspeech.models.quantize.replacement import POLICIES, ByBatches
+from vqspeech.models.quantize.replacement import POLICIES, AsPublished, ByBatches
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training import trainer as training
 from vqspeech.training.speech import SpeechTask
@@ -225,8 +225,9 @@ def _codebooks(rank, z, out):
         book(half, mask)
         moved = {key: tensor.clone() for key, tensor in book.state_dict().items()}
         book.replacement = policy
-        if unit == "batches":
-            ByBatches.PERIOD, policy.uses[0] = 2, -1000.0  # pyright: ignore
+        if unit != "vectors":
+            ByBatches.PERIOD = AsPublished.PERIOD = 2
+            policy.uses[0] = -1000.0  # pyright: ignore
         book.counts[0] = 0.01
         book(half, mask)  # one code at least is replaced
         states[name, unit] = (fitted, moved, book.state_dict())

@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     notes = [
         f"handwritten digits of 8 x 8 pixels, {SIZES['codes_each']} codes each out of {CODES}; {args.steps} steps of "
         f"{args.batch}; on 359 held-out digits; mean and 95 % interval (Student) over {args.seeds} seeds",
+        "eq. 3: the paper's setting, no code revived and none from k-means; gradient, EMA: from k-means of the first "
+        "batch, dead codes revived, another setting than the paper's",
         "error: mean squared, as a share of the variance, and so it stands in the loss; the commitment loss is a mean "
         "over vectors and dimensions",
     ]

@@ -17,7 +17,13 @@ from vqspeech.studies.seeds import Runs, over_seeds
 from vqspeech.training.fitting import trained
 
 BETAS = (0.1, 0.25, 0.5, 1.0, 2.0)
-METHODS = {"gradient": "gradient", "EMA": "ema"}
+METHODS: Mapping[str, dict[str, Any]] = {
+    "eq. 3": {"name": "gradient", "revive_below": 0.0, "initial": "uniform"},
+    "gradient": {"name": "gradient"},
+    "EMA": {"name": "ema"},
+}
+"""Quantisers by what they are called in tables: the paper's setting, eq. 3 alone, and ours, both of which begin at
+k-means of the first batch and revive dead codes."""
 SIZES = {"hidden": 128, "codes_each": 8, "latents": 4}
 CODES = 64
 LR = 2e-3
@@ -43,7 +49,7 @@ class BetaStudy:
         self.found = {(method, beta): [] for method in METHODS for beta in BETAS}
         train, held = map(torch.from_numpy, digits())
         for method, beta, seed in tqdm(cells, desc="beta", unit="model", disable=None):
-            options = {"name": METHODS[method], "codes": CODES, "beta": beta}
+            options = METHODS[method] | {"codes": CODES, "beta": beta}
             settings = options | SIZES | {"seed": seed, "lr": LR, "steps": self.steps, "batch": self.batch}
             figures = self.runs.figures(settings, partial(self._figures, options, train, held, seed))
             self.found[method, beta].append(figures)

@@ -128,7 +128,7 @@ def test_batches_refuse_other_codes_and_classes(tmp_path):
 
 def test_configurations():
     images = {"prior", "small_prior", "frames_small_prior", "imagenet_small_prior"}
-    assert set(priors()) == images | {"top_prior", "small_top_prior"}
+    assert set(priors()) == images | {"top_prior", "top_prior_ema", "small_top_prior"}
     assert not set(priors()) & set(experiments())
     for name in priors():
         resolved, codes = config(name, ["prior.layers=2", "prior.width=8"]), {**CODES, "shape": [1, 21, 21]}

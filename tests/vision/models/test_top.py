@@ -6,6 +6,7 @@ import torch
 
 from tests.vision.code_maps import SIZE
 from vqspeech.errors import ConfigError
+from vqspeech.models.quantize import Codebook, SeparateCodebooks, quantizer
 from vqspeech.vision.data.code_batches import CodeBatch, grids
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
@@ -18,9 +19,10 @@ CONFIG = {
 }
 
 
-def top(codes=CODES, withheld=0.0):
+def top(codes=CODES, withheld=0.0, **options):
     torch.manual_seed(0)
-    return TopVQVAE({**CONFIG, "prior": {**CONFIG["prior"], "withheld": withheld}}, codes).eval()
+    config = {**CONFIG, "prior": {**CONFIG["prior"], "withheld": withheld}, "top": {**CONFIG["top"], **options}}
+    return TopVQVAE(config, codes).eval()
 
 
 def some(n=6, seed=0):
@@ -46,6 +48,59 @@ def test_three_latents_of_a_whole_map_and_their_losses():
     assert (made.encode(batch.codes[:, 0].numpy()) == codes.numpy()).all()
     bits = made.bits(batch.codes, codes)
     assert losses["nll"].item() * 45 / np.log(2) == pytest.approx(bits.mean().item(), rel=1e-5)
+
+
+def test_each_latent_has_codes_of_its_own():
+    """The same index is another vector for another latent, usage is told by latent, and each book is found alone."""
+    made, batch = settled(top(codebooks="own"), some(12)), some(12)
+    books = made.quantizer.books
+    assert len(books) == 3 and made.size == 7
+    assert not torch.equal(books[0].weight, books[1].weight) and not torch.equal(books[1].weight, books[2].weight)
+    with torch.no_grad():
+        vectors = made.encoder(batch.codes)
+        codes = made.summarised(batch.codes)
+        found = made.quantizer.lookup(codes)
+        for i, book in enumerate(books):
+            assert torch.equal(codes[:, i], book.nearest(vectors[:, :, i]))
+            assert torch.equal(found[:, :, i], book.weight[codes[:, i]])
+        _, counts = bits_given(made, batch, 5)
+        assert counts.shape == (3, 7) and (counts.sum(1) == 12).all()
+        assert torch.equal(counts[2], codes[:, 2].bincount(minlength=7))
+        losses, told, mask = made(batch)
+        assert torch.equal(told, codes) and mask.shape == (12, 3)
+        wanted = torch.stack([0.25 * (vectors[:, :, i] - found[:, :, i]).square().mean() for i in range(3)]).mean()
+        assert losses["commitment"].item() == pytest.approx(wanted.item(), rel=1e-5)
+
+
+def test_a_latent_learns_nothing_from_the_codebooks_of_the_others():
+    torch.manual_seed(0)
+    books = [quantizer("gradient", 5, 2, revive_below=0.0, initial="uniform") for _ in range(2)]
+    both = SeparateCodebooks(books)
+    z = torch.randn(6, 2, 2, requires_grad=True)
+    quantised = both(z, torch.ones(6, 2, dtype=torch.bool))
+    assert quantised.usage.shape == (2, 5) and (quantised.usage.sum(1) == 6).all()
+    quantised.losses["codebook"].backward()
+    for book, one in zip(books, z.detach().unbind(2), strict=True):
+        chosen = book.nearest(one)
+        wanted = torch.zeros(5, 2).index_add_(0, chosen, (book.weight.detach()[chosen] - one) / 12)
+        assert book.weight.grad is not None
+        torch.testing.assert_close(book.weight.grad, wanted)  # of 6 vectors of 2 numbers, half of two latents
+    torch.testing.assert_close(quantised.vectors, both.lookup(quantised.codes))
+
+
+def test_checkpoints_of_one_codebook_for_all_latents_load(tmp_path):
+    """They do not say `top.codebooks`."""
+    made = settled(top(), some())
+    made.save_pretrained(tmp_path / "best.safetensors", step=1)
+    again = TopVQVAE.from_pretrained(tmp_path)
+    assert isinstance(again.quantizer, Codebook) and "quantizer.weight" in again.state_dict()
+    codes = np.random.default_rng(0).integers(0, SIZE, (3, 9, 5))
+    assert (again.encode(codes) == made.encode(codes)).all()
+    own = settled(top(codebooks="own"), some())
+    own.save_pretrained(tmp_path / "own" / "best.safetensors", step=1)
+    assert (TopVQVAE.from_pretrained(tmp_path / "own").encode(codes) == own.encode(codes)).all()
+    with pytest.raises(ConfigError, match="top.codebooks=each"):
+        top(codebooks="each")
 
 
 def test_the_encoder_learns_through_the_latents():

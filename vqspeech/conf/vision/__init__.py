@@ -20,17 +20,21 @@ def names() -> list[str]:
 
 def experiments() -> list[str]:
     """Names of the experiments with models of images."""
-    return [name for name in names() if not name.endswith("prior")]
+    return [name for name in names() if not _is_prior(name)]
 
 
 def priors() -> list[str]:
     """Names of those with priors over the codes of such a model."""
-    return [name for name in names() if name.endswith("prior") and name not in videos()]
+    return [name for name in names() if _is_prior(name) and name not in videos()]
 
 
 def videos() -> list[str]:
     """Names of those with priors over the codes of video."""
     return [name for name in names() if name.endswith("video_prior")]
+
+
+def _is_prior(name: str) -> bool:
+    return name.removesuffix("_ema").endswith("prior")
 
 
 def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:

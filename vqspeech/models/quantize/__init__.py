@@ -6,6 +6,7 @@ from vqspeech.models.quantize.gradient import GradientCodebook
 from vqspeech.models.quantize.kmeans import KmeansCodebook
 from vqspeech.models.quantize.nsvq import NsvqCodebook
 from vqspeech.models.quantize.residual import ResidualKmeans
+from vqspeech.models.quantize.separate import SeparateCodebooks
 from vqspeech.models.quantize.soft_em import SoftEmCodebook
 from vqspeech.schema import Kinds
 
@@ -33,6 +34,7 @@ __all__ = [
     "NsvqCodebook",
     "Quantised",
     "ResidualKmeans",
+    "SeparateCodebooks",
     "SoftEmCodebook",
     "quantizer",
 ]

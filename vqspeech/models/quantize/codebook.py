@@ -4,16 +4,21 @@ All of it is computed in float32, under autocast too, and all counts are summed 
 processes keep one and the same codebook.
 """
 
+import math
+from collections.abc import Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vqspeech.errors import DivergenceError
+from vqspeech.errors import ConfigError, DivergenceError
 from vqspeech.models.quantize import search
 from vqspeech.models.quantize.processes import summed
 from vqspeech.models.quantize.replacement import Unit, Use, drawn, policy
+
+Initial = Literal["kmeans", "uniform"]
+"""Where codes begin."""
 
 
 class Quantised(NamedTuple):
@@ -30,9 +35,10 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """`codes` vectors of `dimension` numbers, chosen by Euclidean distance (1711.00937, eq. 1 and 2).
 
-    At its first training batch the codebook is fitted to the batch by `lloyd` rounds of k-means. In training `counts`
-    holds the running number of vectors per code and batch (decay γ). `revive_below` and `revive_by` choose the policy
-    for dead codes (`replacement`); a revived code stands as if it had been chosen as often as others.
+    `initial` says where the codes begin: at `lloyd` rounds of k-means of the first training batch, or uniformly within
+    ±√(3/dimension), as in the authors' code (Sonnet's VectorQuantizer; the paper does not say). In training `counts`
+    holds the running number of vectors per code and batch (decay γ). `revive_below`, `revive_by` and `revive_until`
+    choose the policy for dead codes (`replacement`); a revived code stands as if it had been chosen as often as others.
     """
 
     lloyd = 10
@@ -41,12 +47,29 @@ class Codebook(nn.Module):
     moved: Tensor | None = None
     """Codes that were put elsewhere and not learned, bool `(codes,)`; None: none was since the optimiser last asked."""
 
-    def __init__(self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: Unit):
+    def __init__(
+        self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: Unit, revive_until: int,
+        initial: Initial,
+    ):  # fmt: skip
         super().__init__()
-        self.decay = decay
-        self.replacement = policy(revive_by, codes, revive_below)
+        self.decay, self.initial = decay, initial
+        self.replacement = policy(revive_by, codes, revive_below, revive_until)
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+
+    @staticmethod
+    def check_options(where: str, options: Mapping[str, Any]) -> None:
+        """Raise `ConfigError` where an option has no meaning beside the others."""
+        if options["revive_until"] and options["revive_by"] != "nsvq":
+            raise ConfigError(
+                f"{where}.revive_until={options['revive_until']}: only {where}.revive_by=nsvq ends before"
+            )
+
+    def begin(self) -> None:
+        """Put the codes where `initial` says, unless that is the first batch."""
+        if self.initial == "uniform":
+            width = math.sqrt(3 / self.weight.shape[1])
+            self.start(torch.empty_like(self.weight).uniform_(-width, width))
 
     counts: Tensor
     fitted: Tensor
@@ -66,6 +89,10 @@ class Codebook(nn.Module):
     def nearest(self, flat: Tensor) -> Tensor:
         """Index of the nearest code of each vector: `(vectors, dimension)` → int64 `(vectors,)`."""
         return search.nearest(flat, self.weight)
+
+    def nearest_codes(self, z: Tensor) -> Tensor:
+        """Return the nearest code of each vector: `(batch, dimension, time)` → int64 `(batch, time)`."""
+        return self.nearest(z.transpose(1, 2).flatten(0, 1)).view(len(z), -1)
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook, commitment
-from vqspeech.models.quantize.replacement import Unit
+from vqspeech.models.quantize.codebook import Codebook, Initial, commitment
+from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
@@ -25,11 +25,14 @@ class EmaCodebook(Codebook):
         decay: Share = 0.99,
         revive_below: NotNegative = 0.02,
         revive_by: Unit = "vectors",
+        revive_until: Batches = 0,
+        initial: Initial = "kmeans",
     ):
-        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        super().__init__(codes, dimension, decay, revive_below, revive_by, revive_until, initial)
         self.beta = beta
         self.register_buffer("weight", torch.randn(codes, dimension) / codes)
         self.register_buffer("sums", torch.zeros(codes, dimension))
+        self.begin()
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
         return commitment(self.beta, z, chosen, weights)

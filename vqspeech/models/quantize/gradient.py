@@ -3,13 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from vqspeech.models.quantize.codebook import Codebook, commitment, mean_square
-from vqspeech.models.quantize.replacement import Unit
+from vqspeech.models.quantize.codebook import Codebook, Initial, commitment, mean_square
+from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
 class GradientCodebook(Codebook):
-    """Codebook loss ‖sg(z) − e‖² beside the commitment loss (1711.00937, eq. 3), with β = 0.25."""
+    """Codebook loss ‖sg(z) − e‖² beside the commitment loss (1711.00937, eq. 3), with β = 0.25. `quantizer=paper` are
+    the paper's own settings: no code is revived, and none begins at k-means of a batch."""
 
     def __init__(
         self,
@@ -19,10 +20,13 @@ class GradientCodebook(Codebook):
         decay: Share = 0.99,
         revive_below: NotNegative = 0.02,
         revive_by: Unit = "vectors",
+        revive_until: Batches = 0,
+        initial: Initial = "kmeans",
     ):
-        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        super().__init__(codes, dimension, decay, revive_below, revive_by, revive_until, initial)
         self.beta = beta
         self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)
+        self.begin()
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
         return commitment(self.beta, z, chosen, weights) | {"codebook": mean_square(z.detach() - chosen, weights)}

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook
-from vqspeech.models.quantize.replacement import Unit
+from vqspeech.models.quantize.codebook import Codebook, Initial
+from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
@@ -29,12 +29,15 @@ class KmeansCodebook(Codebook):
         decay: Share = 0.99,
         revive_below: NotNegative = 0.02,
         revive_by: Unit = "vectors",
+        revive_until: Batches = 0,
+        initial: Initial = "kmeans",
     ):
-        super().__init__(codes, dimension, min(decay, 0.99), revive_below, revive_by)
+        super().__init__(codes, dimension, min(decay, 0.99), revive_below, revive_by, revive_until, initial)
         self.memory = decay
         self.register_buffer("weight", torch.randn(codes, dimension) / codes)
         self.register_buffer("seen", torch.zeros(codes))
         self.register_buffer("sums", torch.zeros(codes, dimension))
+        self.begin()
 
     def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
         return z

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from vqspeech.models.quantize.codebook import Codebook
-from vqspeech.models.quantize.replacement import Unit
+from vqspeech.models.quantize.codebook import Codebook, Initial
+from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NotNegative, Share, Width
 
 
@@ -28,9 +28,12 @@ class NsvqCodebook(Codebook):
         decay: Share = 0.99,
         revive_below: NotNegative = 0.02,
         revive_by: Unit = "vectors",
+        revive_until: Batches = 0,
+        initial: Initial = "kmeans",
     ):
-        super().__init__(codes, dimension, decay, revive_below, revive_by)
+        super().__init__(codes, dimension, decay, revive_below, revive_by, revive_until, initial)
         self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)
+        self.begin()
 
     def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
         noise = torch.randn_like(z)

@@ -5,13 +5,14 @@ threshold, `below`.
 """
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from vqspeech.errors import VqspeechError
 from vqspeech.models.quantize.processes import agreed
+from vqspeech.schema import Range
 
 
 class Use(NamedTuple):
@@ -50,9 +51,9 @@ class ByVectors(nn.Module):
 
 class ByBatches(nn.Module):
     """`below`, a share of batches: after every `PERIOD` batches a code is dead that was used fewer times in them than
-    that share of their number. It goes beside a code that lives, drawn in proportion to its uses (NSVQ, Vali and
-    Bäckström 2022, section III.C). Each use counts, not each batch with one; so the same share is far more of a demand
-    on a large codebook or for small batches.
+    that share of their number. It goes beside a code that lives, drawn in proportion to its uses (ours, after NSVQ,
+    Vali and Bäckström 2022, section III.C; `AsPublished` is what its authors run). Each use counts, not each batch with
+    one; so the same share is far more of a demand on a large codebook or for small batches.
     """
 
     PERIOD, NOISE = 100, 0.01
@@ -86,15 +87,59 @@ class ByBatches(nn.Module):
         return Moved(rows, agreed(places + noise))
 
 
-Unit = Literal["vectors", "batches"]
-"""What a threshold counts."""
-POLICIES: dict[Unit, type[ByVectors] | type[ByBatches]] = {"vectors": ByVectors, "batches": ByBatches}
-"""Policies by the unit of their threshold."""
+class AsPublished(nn.Module):
+    """`below`, a share of batches, as in the code of NSVQ's authors: after every `PERIOD` batches a code is dead that
+    was used in fewer of them than that share. The codes that live are copied, each as often as another, in random
+    order, into the places of the dead ones, with noise of deviation `NOISE`; where none lives, all get that noise.
+    After `until` batches (0: never) nothing is replaced any more; the authors' code ends 2 · `PERIOD` before training
+    does.
+    """
+
+    PERIOD, NOISE = 100, 1e-12
+
+    uses: Tensor
+    batches: Tensor
+
+    def __init__(self, codes: int, below: float, until: int = 0):
+        super().__init__()
+        self.below, self.until = below, until
+        self.register_buffer("uses", torch.zeros(codes))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, use: Use) -> Moved | None:
+        self.uses += use.numbers > 0
+        self.batches += 1
+        batches = int(self.batches)
+        if batches % self.PERIOD:
+            return None
+        dead = self.uses < self.below * self.PERIOD
+        self.uses.zero_()
+        if not dead.any() or (self.until and batches > self.until):
+            return None
+        rows, living = dead.nonzero()[:, 0], use.weight[~dead]
+        if len(living):
+            copies = living.repeat(-(-len(rows) // len(living)), 1)
+            living = copies[torch.randperm(len(copies), device=copies.device)[: len(rows)]]
+        else:
+            living = use.weight
+        return Moved(rows, agreed(living + self.NOISE * torch.randn_like(living)))
 
 
-def policy(unit: Unit, codes: int, below: float) -> ByVectors | ByBatches | None:
+Unit = Literal["vectors", "batches", "nsvq"]
+"""What a threshold counts; nsvq: as its authors count."""
+Batches = Annotated[int, Range(0, 1_000_000_000)]
+Policy = ByVectors | ByBatches | AsPublished
+
+
+def policy(unit: Unit, codes: int, below: float, until: int = 0) -> Policy | None:
     """The policy of that unit and threshold; none where `below` is 0."""
-    return POLICIES[unit](codes, below) if below else None
+    if not below:
+        return None
+    return AsPublished(codes, below, until) if unit == "nsvq" else POLICIES[unit](codes, below)
+
+
+POLICIES: dict[Unit, type[Policy]] = {"vectors": ByVectors, "batches": ByBatches, "nsvq": AsPublished}
+"""Policies by the unit of their threshold."""
 
 
 def drawn(vectors: Tensor, number: int) -> Tensor:

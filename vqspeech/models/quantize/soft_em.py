@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from vqspeech.models.quantize import search
+from vqspeech.models.quantize.codebook import Initial
 from vqspeech.models.quantize.ema import EmaCodebook
-from vqspeech.models.quantize.replacement import Unit
+from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NotNegative, Positive, Range, Share, Width
 
 
@@ -34,8 +35,10 @@ class SoftEmCodebook(EmaCodebook):
         temperature: Positive = 1.0,
         revive_below: NotNegative = 0.02,
         revive_by: Unit = "vectors",
+        revive_until: Batches = 0,
+        initial: Initial = "kmeans",
     ):
-        super().__init__(codes, dimension, beta, decay, revive_below, revive_by)
+        super().__init__(codes, dimension, beta, decay, revive_below, revive_by, revive_until, initial)
         self.samples, self.temperature = samples, temperature
 
     def assigned(self, flat: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,11 +11,13 @@ from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.models.quantize import SeparateCodebooks
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
-from vqspeech.vision.metrics.prior import groups_of, spread
+from vqspeech.vision.metrics.episodes import redraw_episodes
+from vqspeech.vision.metrics.prior import spread
 from vqspeech.vision.models import code_model
 from vqspeech.vision.models.prior import LANES, require_same
 from vqspeech.vision.models.top import TopVQVAE
@@ -58,29 +60,34 @@ def run(args: argparse.Namespace) -> int:
     some = spread(codes, args.limit)
     batch = top.batches(some).at(np.arange(len(some)))
     bits, counts = bits_given(top, batch, LANES, one_by_one=True)
-    groups = groups_of(some)
+    redrawn = redraw_episodes(some.table)
     rows = [
         {
             "row": f"given {name}",
-            "bits/image": ratio(one.numpy(), groups=groups),
-            "more than with its own": ratio((one - bits[OWN]).numpy(), groups=groups),
+            "bits/image": ratio(one.numpy(), groups=redrawn.groups),
+            "more than with its own": ratio((one - bits[OWN]).numpy(), groups=redrawn.groups),
         }
         for name, one in bits.items()
     ]
     latents, price = top.encoder.latents, top.encoder.latents * np.log2(top.size)
     spared = float((bits[NONE] - bits[OWN]).mean())
     notes = [
-        f"{len(some)} images of {args.codes}, {batch.codes[0].numel()} codes each; intervals over "
-        + ("images" if groups is None else "episodes"),
-        f"{latents} latents of {top.size} codes cost {price:.0f} bits, and spare {spared:.1f} beside none; the decoder "
+        f"{len(some)} images of {args.codes}, {batch.codes[0].numel()} codes each; {redrawn.words}",
+        f"{latents} latents of {top.size} codes cost {price:.0f} bits, and save {spared:.1f} beside none; the decoder "
         f"learned to do without on {100 * top.withheld:.0f} % of the images",
-        f"perplexity {perplexity(counts.numpy()):.0f}, {used(counts.numpy())} of {top.size} codes used; the decoder "
-        f"sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden in training",
+        f"by latent: perplexity {', '.join(f'{perplexity(one.numpy()):.0f}' for one in counts)}, "
+        f"{', '.join(str(used(one.numpy())) for one in counts)} of {top.size} codes used; {_codebooks(top)}",
+        f"the decoder sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden "
+        "in training",
     ]
     scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
     pictures.save(_sheet(args, top, model), args.picture)
     print(report.table(scores.read(args.out)["sections"]["top"]["rows"]), *notes, args.picture, sep="\n")
     return 0
+
+
+def _codebooks(top: TopVQVAE) -> str:
+    return "a codebook for each" if isinstance(top.quantizer, SeparateCodebooks) else "one codebook for all"
 
 
 def _sheet(args: argparse.Namespace, top: TopVQVAE, model) -> np.ndarray:

@@ -5,8 +5,9 @@ whether it is used or not; and the decoder sees a limited part of the codes befo
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch.nn import functional as F
 
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize import QUANTIZER, Codebook
+from vqspeech.models.quantize import QUANTIZER, Codebook, SeparateCodebooks
 from vqspeech.schema import Options, Width, check_groups
 from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
 from vqspeech.vision.data.codes import ImageCodes
@@ -26,6 +27,18 @@ from vqspeech.vision.models.prior import LANES, described, require_same, start_a
 
 HALVINGS = 2
 """Strided convolutions from the map of codes to what the latents are made of."""
+
+
+@dataclass(frozen=True)
+class TopOptions:
+    """Options of the group `top`: latents, numbers of each, channels and residual blocks of either way; a codebook for
+    each latent, or one for all."""
+
+    latents: Width
+    dimension: Width
+    channels: Width
+    blocks: Blocks
+    codebooks: Literal["own", "shared"] = "shared"
 
 
 class Summary(nn.Module):
@@ -65,7 +78,7 @@ class Summary(nn.Module):
 class Spread(nn.Module):
     """The way back: of vectors `(batch, dimension, latents)` a condition `(batch, channels, height, width)`."""
 
-    def __init__(self, shape: tuple[int, int, int], latents: Width, dimension: Width, channels: Width, blocks: Blocks):
+    def __init__(self, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int):
         super().__init__()
         self.shape, self.small = shape, [-(-side // 2**HALVINGS) for side in shape[1:]]
         self.projection = nn.Linear(latents * dimension, channels * self.small[0] * self.small[1])
@@ -85,7 +98,8 @@ class Spread(nn.Module):
 class TopVQVAE(nn.Module):
     """The model of a configuration (groups `top`, `quantizer`, `prior`) over codes as `described`.
 
-    `top.latents` vectors of `top.dimension` numbers share one codebook. The latents of a share `prior.withheld` of the
+    `top.latents` vectors of `top.dimension` numbers have a codebook each (`top.codebooks: own`, as in the paper), or
+    share one (`shared`: of old checkpoints, which do not say). The latents of a share `prior.withheld` of the
     maps are not told in training (the condition is 0), so that it is known what the decoder can do without. Raises
     `ConfigError` where the configuration names something unknown.
     """
@@ -96,11 +110,20 @@ class TopVQVAE(nn.Module):
         self.config, options, top = config, config["prior"], config["top"]
         self.withheld, size = float(options["withheld"]), int(codes["codes"])
         self.network = pixelcnn(options, size=size, shape=codes["shape"], condition=top["channels"])
-        self.encoder = Summary(self.network.size, self.network.shape, **top)
-        self.spread = Spread(self.network.shape, **top)
-        self.quantizer: Codebook = QUANTIZER.make(config["quantizer"], dimension=top["dimension"])
+        sizes = {name: value for name, value in top.items() if name != "codebooks"}
+        self.encoder = Summary(self.network.size, self.network.shape, **sizes)
+        self.spread = Spread(self.network.shape, **sizes)
+        own = TopOptions(**top).codebooks == "own"
+        books = [
+            QUANTIZER.make(config["quantizer"], dimension=top["dimension"]) for _ in range(top["latents"] if own else 1)
+        ]
+        self.quantizer: Codebook | SeparateCodebooks = SeparateCodebooks(books) if own else books[0]
 
-    groups = {"top": Options(Spread, given=("shape",)), "prior": PRIOR, "quantizer": QUANTIZER}
+    groups = {
+        "top": Options(TopOptions),
+        "prior": PRIOR,
+        "quantizer": QUANTIZER,
+    }
     """What is known of the groups of its configuration."""
 
     @property
@@ -144,7 +167,7 @@ class TopVQVAE(nn.Module):
     def summarised(self, codes: Tensor) -> Tensor:
         """The latents int64 `(batch, latents)` of maps `(batch, channels, height, width)`."""
         vectors = self.encoder(codes)
-        return self.quantizer.nearest(vectors.transpose(1, 2).flatten(0, 1)).view(len(codes), -1)
+        return self.quantizer.nearest_codes(vectors)
 
     @torch.no_grad()
     def bits(self, codes: Tensor, latents: Tensor | None) -> Tensor:

@@ -17,7 +17,8 @@ def bits_given(
     model: TopVQVAE, batch: CodeBatch, size: int, one_by_one: bool = False
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Bits of each whole map, float64 `(maps,)`, by what it is told: its own latents, those of the map half a batch on,
-    and none; with `one_by_one` also its own but for one of them. And how often each code is a latent, `(codes,)`.
+    and none; with `one_by_one` also its own but for one of them. And how often each code is each latent, int64
+    `(latents, codes)`.
 
     `size` maps are scored at once.
     """
@@ -38,7 +39,7 @@ def bits_given(
         split = [None] * len(parts) if latents is None else latents.split(size)
         bits[name] = torch.cat([model.bits(part, some).cpu() for part, some in zip(parts, split, strict=True)])
     model.train(training)
-    return bits, own.flatten().bincount(minlength=model.size).cpu()
+    return bits, torch.stack([one.bincount(minlength=model.size) for one in own.T]).cpu()
 
 
 _ORDINALS = ("first", "second", "third", *(f"{i}th" for i in range(4, 100)))

@@ -30,19 +30,31 @@ class TopTask(CodesTask):
 
     def held_out(self, size: int, batches: int) -> dict[str, float]:
         """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`),
-        and what is spared beside none (`spared`); `perplexity` and `used` of the latents' codes."""
+        and what is spared beside none (`spared`); `perplexity` and `used` of the codes of each latent, `perplexity_1`
+        and so on, and their means over the latents."""
         bits, counts = bits_given(self.model, self.held.even(size * batches), size)
         means = {name: float(one.mean()) for name, one in bits.items()}
         figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}
-        return figures | {"perplexity": perplexity(counts.numpy()), "used": float(used(counts.numpy()))}
+        by_latent = {
+            "perplexity": [perplexity(one.numpy()) for one in counts],
+            "used": [float(used(one.numpy())) for one in counts],
+        }
+        for name, values in by_latent.items():
+            figures[name] = sum(values) / len(values)
+            figures |= {f"{name}_{i}": value for i, value in enumerate(values, 1)}
+        return figures
 
     def summary(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
-        price = self.model.encoder.latents * math.log2(self.codes)
+        latents = self.model.encoder.latents
+        price = latents * math.log2(self.codes)
+        perplexities, numbers = (
+            ", ".join(f"{figures[f'{name}_{i}']:.0f}" for i in range(1, latents + 1)) for name in ("perplexity", "used")
+        )
         return (
             f"held out {figures['bits']:.1f} bits a map given its latents, {figures['shuffle_gap']:+.1f} with those of "
-            f"others, {figures['spared']:+.1f} without any (they cost {price:.0f}), perplexity "
-            f"{figures['perplexity']:.0f}, {figures['used']:.0f} of {self.codes} codes used"
+            f"others, {figures['spared']:+.1f} without any (they cost {price:.0f}); by latent: perplexity "
+            f"{perplexities}, {numbers} of {self.codes} codes used"
         )
 
     def speed(self, rate: float) -> str:
