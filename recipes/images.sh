@@ -70,7 +70,7 @@ stage_prior() {
   once "$exp/prior/best.safetensors" "$exp/codes/train/index.json" -- "${trainer[@]}" vision prior --conf "$prior" \
     --codes "$exp/codes/train" --dev "$exp/codes/dev" --out "$exp/prior" ${restart[@]+"${restart[@]}"}
   once "$exp/scores.json#prior" "$exp/prior/best.safetensors" "$exp/codes/test/index.json" -- vqspeech vision score prior \
-    --prior "$exp/prior" --codes "$exp/codes/test" --train "$exp/codes/train" --out "$exp/scores.json"
+    --prior "$exp/prior" --codes "$exp/codes/test" --train "$exp/codes/train" --dev "$exp/codes/dev" --out "$exp/scores.json"
   ! declare -F more_prior >/dev/null || more_prior "$exp"
 }
 

@@ -14,7 +14,7 @@ frames=120
 if [ -n "${FULL:-}" ]; then # FULL=1: the paper's size, for a GPU
   confs=(frames)
   prior=prior
-  top=top_prior
+  top=${TOP:-top_prior}
   video=video_prior
   clips=256
   episodes=200
@@ -58,7 +58,7 @@ more_score() {
   exp=$(first_experiment)
   once "$exp/scores.json#video" "$exp/video/best.safetensors" "$exp/codes/test/index.json" -- vqspeech vision score video \
     --prior "$exp/video" --model "$exp" --data data/test --codes "$exp/codes/test" \
-    --train data/train --train-codes "$exp/codes/train" --apart "${actions[@]}" --clips "$clips" --out "$exp/scores.json"
+    --train data/train --train-codes "$exp/codes/train" --image-prior "$exp/prior" --apart "${actions[@]}" --clips "$clips" --out "$exp/scores.json"
 }
 
 # shellcheck source=../../recipes/images.sh

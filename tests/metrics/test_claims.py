@@ -55,6 +55,13 @@ def test_what_is_not_measured_or_of_uncommitted_code_is_no_figure(egs):
     assert "| h | 0.5 | measured on uncommitted code only | measured on uncommitted code only | `i` |" in found
 
 
+def test_a_recipe_that_has_not_been_run_has_claims_all_the_same(egs):
+    (egs / "one" / "RESULTS.md").unlink()
+    found = lines(egs)
+    assert "## [One (the paper, section 1)](egs/one/)" in found
+    assert "| a\\|b | 4.67 | not measured | not measured | `bash egs/one/run.sh` |" in found
+
+
 def test_the_first_experiment_that_has_the_figure_is_taken(egs):
     path = egs / "one" / "exp" / "big" / "scores.json"
     scores.add_rows(path, "bits", [{"row": "x|z, prior", "bits": 4.75}])

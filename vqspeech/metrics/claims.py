@@ -86,9 +86,10 @@ def write_page(egs: str | os.PathLike) -> str:
     parts = [_HEAD]
     for path in paths:
         title, claims = read_claims(path)
-        tables = read_results(path.with_name(RESULTS))
+        results = path.with_name(RESULTS)
+        tables = read_results(results) if results.is_file() else {}  # a recipe that has not been run
         rows = [_row(one, tables) for one in claims]
-        link = f"{folder.resolve().name}/{path.parent.name}/{RESULTS}"
+        link = f"{folder.resolve().name}/{path.parent.name}/{RESULTS if tables else ''}"
         parts += [f"## [{title}]({link})\n", report.table(rows), ""]
     return "\n".join(parts)
 

@@ -10,8 +10,11 @@ from tests.vision.worlds import ACTIONS, frames, small_model
 from vqspeech.cli import main
 from vqspeech.errors import MissingExtra
 from vqspeech.vision.commands import sample_video
+from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.data.images import image_set, write_images
 from vqspeech.vision.metrics import moving
+from vqspeech.vision.models.prior import ImagePrior
+from vqspeech.vision.models.video import VideoPrior
 
 TINY = [
     "video.past=6", "video.heads=2", "video.layers=2", "video.width=6", "video.hidden=6", "video.dilations=[1]",
@@ -158,7 +161,18 @@ def score(world: Path, out: Path, *options: str) -> int:
 
 def test_scores(world, tmp_path, capsys):
     pytest.importorskip("skimage")
-    assert score(world, tmp_path / "scores.json", "--far", "12", "--far-clips", "3") == 0
+    codes = [
+        "--codes",
+        str(world / "train.codes"),
+        "--dev",
+        str(world / "test.codes"),
+        "--out",
+        str(tmp_path / "alone"),
+    ]
+    tiny = ["training.steps=1", "training.evaluate_batches=1", "prior.layers=1", "prior.width=4", "prior.hidden=6"]
+    assert main(["vision", "prior", "--conf", "small_prior", *codes, *tiny]) == 0
+    alone = ["--image-prior", str(tmp_path / "alone")]
+    assert score(world, tmp_path / "scores.json", "--far", "12", "--far-clips", "3", *alone) == 0
     sections = json.loads((tmp_path / "scores.json").read_text())["sections"]
     assert list(sections) == [
         "video: bits a code", "video: share of codes that are right", "video: PSNR, dB", "video: SSIM",
@@ -167,8 +181,17 @@ def test_scores(world, tmp_path, capsys):
     bits = {row["row"]: row for row in sections["video: bits a code"]["rows"]}
     first = [bits[name]["horizon 1"]["value"] for name in ("prior", "prior, given all frames before")]
     assert first[0] == pytest.approx(first[1], abs=1e-6), "at horizon 1 nothing is imagined between"
-    spared = bits["copying the last given frame"]["horizon 3"]["value"] - bits["prior"]["horizon 3"]["value"]
-    assert bits["spared beside copying the last given frame"]["horizon 3"]["value"] == pytest.approx(spared)
+    saved = bits["copying the last given frame"]["horizon 3"]["value"] - bits["prior"]["horizon 3"]["value"]
+    assert bits["saved beside copying the last given frame"]["horizon 3"]["value"] == pytest.approx(saved)
+    for rival in ("image prior, which sees no past", "prior, actions not told"):
+        saved = bits[rival]["horizon 3"]["value"] - bits["prior"]["horizon 3"]["value"]
+        assert bits[f"saved beside {rival}"]["horizon 3"]["value"] == pytest.approx(saved)
+        assert any(f"bits than {rival}" in note for note in sections["video: bits a code"]["notes"])
+    model = ImagePrior.from_pretrained(tmp_path / "alone")
+    clips = VideoPrior.from_pretrained(world / "prior").clips(image_codes(world / "test.codes"), 5).even(4)
+    clips = clips.codes[:, 2:].flatten(0, 1).numpy()
+    alone = model.bits(clips, np.zeros(len(clips), np.int64)).mean()
+    assert bits["image prior, which sees no past"]["all 3"]["value"] == pytest.approx(alone)
     obeys = {row["row"]: row for row in sections["video: does it obey"]["rows"]}
     assert obeys["chance"]["actions recovered"] == 0.5 and len(obeys) == 6
     apart = sections["video: forward and right part ways"]["rows"]

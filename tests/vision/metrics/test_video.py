@@ -11,7 +11,7 @@ from tests.vision.worlds import ACTIONS, frames, small_model
 from vqspeech.errors import ImageError
 from vqspeech.metrics.bootstrap import Estimate
 from vqspeech.vision.data.images import Image, write_images
-from vqspeech.vision.metrics import drift, obedience, video
+from vqspeech.vision.metrics import drift, foresight, obedience, video
 from vqspeech.vision.metrics.moving import side_by_side
 
 
@@ -124,3 +124,13 @@ def test_videos_stand_side_by_side():
     shown = side_by_side(videos, columns=2, scale=1)
     assert len(shown) == 2 and shown[0].shape == (2 * 6, 2 * 7, 3)
     assert shown[0][0, 0, 0] == 0 and shown[0][0, 7, 0] == 1 and shown[0][6, 0, 0] == 2 and shown[0][6, 7, 0] == 255
+
+
+def test_what_the_past_and_the_actions_are_worth_is_said_in_words():
+    ours, theirs = np.full((2, 3, 1, 1), 4.0), np.full((2, 3, 1, 1), 5.0)
+    told = "the prior, told what was done, takes"
+    assert foresight.in_words("x", ours, theirs, [1, 2, 3]) == f"{told} fewer bits than x at every horizon"
+    theirs[:, 1:] = 3.9
+    said = foresight.in_words("x", ours, theirs, [1, 2, 3])
+    assert said == f"{told} fewer bits than x at horizon 1, and no fewer at 2, 3"
+    assert foresight.in_words("x", theirs, theirs, [1, 3]) == f"{told} no fewer bits than x at any horizon"

@@ -90,10 +90,6 @@ class Codebook(nn.Module):
         """Index of the nearest code of each vector: `(vectors, dimension)` → int64 `(vectors,)`."""
         return search.nearest(flat, self.weight)
 
-    def nearest_codes(self, z: Tensor) -> Tensor:
-        """Return the nearest code of each vector: `(batch, dimension, time)` → int64 `(batch, time)`."""
-        return self.nearest(z.transpose(1, 2).flatten(0, 1)).view(len(z), -1)
-
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
         return nn.functional.embedding(codes, self.weight).transpose(1, 2)

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from functools import partial
 
 import torch
 
@@ -15,6 +16,7 @@ from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics.bounds import bits, log_prior, over
+from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, pretrained
 from vqspeech.vision.models.likelihood import LogisticMixture
 from vqspeech.vision.models.prior import ImagePrior, require_same
@@ -34,7 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"
     )
-    parser.add_argument("--samples", type=positive, metavar="N", help="of VIMCO's bound (default: as in training)")
+    parser.add_argument(
+        "--samples",
+        type=positive,
+        default=50,
+        metavar="N",
+        help="of VIMCO's bound (default, the paper's: %(default)s)",
+    )
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
     )
@@ -48,21 +56,26 @@ def run(args: argparse.Namespace) -> int:
     prior = ImagePrior.from_pretrained(args.prior, str(model.device)) if args.prior else None
     if isinstance(model, VQVAE) and prior:
         require_same(codes_of(model), prior.described, args.experiment)
-    if isinstance(model, VIMCO) and args.samples:
+    trained = model.samples if isinstance(model, VIMCO) else None
+    if isinstance(model, VIMCO):
         model.samples = args.samples
     torch.manual_seed(args.seed)
     images = ImageBatches(image_set(args.data))
     found = bits(over(images, args.limit, 64, model.bound), model)
-    rows = [{"row": what(model), "step": _step(args.experiment), BITS: ratio(found)}]
-    notes = [f"{len(found)} images of {args.data}; intervals over images", *described(model)]
+    redrawn = redraw_episodes(images.images.table.at(images.picks(args.limit)))
+    mean = partial(ratio, groups=redrawn.groups)
+    rows = [{"row": what(model), "step": _step(args.experiment), BITS: mean(found)}]
+    notes = [f"{len(found)} images of {args.data}; {redrawn.words}", *described(model)]
+    if trained:
+        notes.append(f"trained by the bound of {trained} samples")
     if isinstance(model, VQVAE):
         latents = math.prod(model.code_shape) * math.log2(model.codes) / model.dimensions
         pixels = found - latents
-        rows[0] |= {"of it codes": latents, "of it pixels": ratio(pixels)}
+        rows[0] |= {"of it codes": latents, "of it pixels": mean(pixels)}
         if prior:
             learned = bits(log_prior(prior, over(images, args.limit, 64, model.encode)), model)
-            row = {"row": what(model).replace("uniform", LEARNED), BITS: ratio(pixels + learned)}
-            rows.append(rows[0] | row | {"of it codes": ratio(learned)})
+            row = {"row": what(model).replace("uniform", LEARNED), BITS: mean(pixels + learned)}
+            rows.append(rows[0] | row | {"of it codes": mean(learned)})
             notes.append(f"learned prior: {args.prior}, step {_step(args.prior)}, not told the class")
     scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
     print(report.table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")

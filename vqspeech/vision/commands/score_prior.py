@@ -9,6 +9,7 @@ from vqspeech.commands.outputs import scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.metrics import prior as measures
+from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.models.prior import ImagePrior, described, require_same
 
 
@@ -19,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
     parser.add_argument("--train", metavar="CODES", help="what was learned from: counts the unigrams, shows the gap")
+    parser.add_argument(
+        "--dev",
+        metavar="CODES",
+        help="other codes, which choose the strength of the unigram (default: part of --train)",
+    )
     parser.add_argument(
         "--limit", type=positive, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
@@ -32,19 +38,27 @@ def run(args: argparse.Namespace) -> int:
     """Writes the section and prints it."""
     prior = ImagePrior.from_pretrained(args.prior, "cuda" if torch.cuda.is_available() else "cpu")
     codes, train = image_codes(args.codes), image_codes(args.train) if args.train else None
-    for one in (codes, train):
+    dev = image_codes(args.dev) if args.dev else None
+    for one in (codes, train, dev):
         if one is not None:
             require_same(described(one), prior.described, str(one.path))
     some = measures.spread(codes, args.limit)
-    held = measures.held_out_bits(prior, some, train)
-    learned = {} if train is None else measures.held_out_bits(prior, measures.spread(train, len(some)), train)
-    rows = measures.rows(held, learned, measures.groups_of(some))
+    strength = measures.choose_strength(train, dev) if train is not None else 0.0
+    held = measures.held_out_bits(prior, some, train, strength)
+    learned = {} if train is None else measures.held_out_bits(prior, measures.spread(train, len(some)), train, strength)
+    redrawn = redraw_episodes(some.table)
+    rows = measures.rows(held, learned, redrawn.groups)
     latents, height, width = prior.network.shape
     notes = [
-        f"{len(some)} images of {args.codes}, {height}x{width}x{latents} codes of {prior.size}; intervals over "
-        + ("images" if some.table.episodes is None else "episodes"),
-        f"{sum(p.numel() for p in prior.parameters()):,} parameters; unigrams are counted in {args.train}",
+        f"{len(some)} images of {args.codes}, {height}x{width}x{latents} codes of {prior.size}; {redrawn.words}",
+        f"{sum(p.numel() for p in prior.parameters()):,} parameters",
     ]
+    if train is not None:
+        notes.append(
+            f"unigrams are counted in {args.train}; that of each place is filled up with {strength:g} codes of that of "
+            f"all places, the best of {measures.STRENGTHS[0]:g} to {measures.STRENGTHS[-1]:g} on "
+            f"{args.dev or 'a tenth of it'}"
+        )
     scores.add_rows(args.out, args.section, rows, notes=notes)
     print(report.table(scores.read(args.out)["sections"][args.section]["rows"]), *notes, sep="\n")
     return 0

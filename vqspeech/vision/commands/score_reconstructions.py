@@ -14,6 +14,7 @@ from vqspeech.models import checkpoint
 from vqspeech.vision.commands.score_bits import described
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
+from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.quality import psnr, ssim
 from vqspeech.vision.models import VIMCO, CodeModel, pretrained
 
@@ -35,16 +36,22 @@ def run(args: argparse.Namespace) -> int:
     """Writes the section "reconstructions" and prints it."""
     model = pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
-    images = ImageBatches(image_set(args.data)).even(args.limit).images
+    batches = ImageBatches(image_set(args.data))
+    images = batches.even(args.limit).images
+    redrawn = redraw_episodes(batches.images.table.at(batches.picks(args.limit)))
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)]).numpy()
     some = ImageBatches(image_set(args.train)).even(1000).images.numpy()
     mean = np.broadcast_to(some.mean(0).round().astype(np.uint8), made.shape)
     rows = [
-        {"row": name, "PSNR, dB": ratio(psnr(images.numpy(), other)), "SSIM": ratio(ssim(images.numpy(), other))}
+        {"row": name}
+        | {
+            what: ratio(measure(images.numpy(), other), groups=redrawn.groups)
+            for what, measure in (("PSNR, dB", psnr), ("SSIM", ssim))
+        }
         for name, other in (("reconstructions", made), ("the mean training image for all", mean))
     ]
     rows[0] |= {"step": about["step"]}
-    notes = [f"{len(images)} images of {args.data}; intervals over images", *described(model)]
+    notes = [f"{len(images)} images of {args.data}; {redrawn.words}", *described(model)]
     if isinstance(model, CodeModel):
         codes = torch.cat([model.encode(part).cpu() for part in images.split(32)])
         counts = codes.flatten().bincount(minlength=model.codes).numpy()

@@ -15,6 +15,7 @@ from vqspeech.npz import ArrayError, read_arrays
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
+from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.nearest import nearest
 
 SHOWN = 16
@@ -44,16 +45,23 @@ def run(args: argparse.Namespace) -> int:
     samples = _images(Path(args.samples))
     if samples.shape[1:] != train.shape:
         raise ImageError(f"{args.samples}: images of {samples.shape[1:]}, {train.shape} in {args.train}")
-    found, real = nearest(samples, train), nearest(ImageBatches(held).even(len(samples)).images.numpy(), train)
+    batches = ImageBatches(held)
+    found, real = nearest(samples, train), nearest(batches.even(len(samples)).images.numpy(), train)
+    redrawn = redraw_episodes(held.table.at(batches.picks(len(samples))))
     copies = train.pixels(found.index)
     rows = [
-        {"row": name, "distance to the nearest training image": ratio(one.distance), "least": one.distance.min()}
-        for name, one in (("samples", found), ("held-out images", real))
+        {
+            "row": name,
+            "distance to the nearest training image": ratio(one.distance, groups=groups),
+            "least": one.distance.min(),
+        }
+        for name, one, groups in (("samples", found, None), ("held-out images", real, redrawn.groups))
     ]
     notes = [
         f"root mean square difference of a level, of {len(train)} images of {args.train}; a copy has 0",
         "smooth images are near to many: samples that are much nearer than held-out images are blurred, or copied",
     ]
+    notes.append(f"held-out images: {redrawn.words}; samples are drawn each by itself")
     scores.add_rows(args.out, "samples", rows, notes=notes)
     shown = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).astype(np.int64)  # of all classes
     sheet = pictures.pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)

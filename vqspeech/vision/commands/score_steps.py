@@ -31,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("the experiments were measured at no step in common; train them with one evaluate_every")
     picked = common if len(common) <= 5 else [common[round(i * (len(common) - 1) / 4)] for i in range(5)]
     rows: list[dict] = []
-    notes = ["bits/dimension, at most, of the held-out images that each was watched on; the same images and batches"]
+    notes = [
+        "bits/dimension, at most, of the held-out images that each was watched on; the same images and batches",
+        "the models were not tuned alike, so that their order is no finding",
+    ]
     for folder, curve in curves.items():
         first, *learned = whole_bits(folder / "scores.json") or [{}]
         rows.append({"row": folder.name, **{f"step {step}": curve[step] for step in picked}} | first)

@@ -19,7 +19,7 @@ from vqspeech.vision.metrics import conduct, foresight
 from vqspeech.vision.metrics.held_clips import HeldClips, Section, held_clips
 from vqspeech.vision.metrics.obedience import inverse_model
 from vqspeech.vision.models import code_model
-from vqspeech.vision.models.prior import require_same
+from vqspeech.vision.models.prior import ImagePrior, require_same
 from vqspeech.vision.models.video import VideoPrior
 
 
@@ -33,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--train", required=True, metavar="SET", help="frames it was learned from: for what reads actions"
     )
     parser.add_argument("--train-codes", required=True, metavar="CODES", help="their codes: for unigram and copying")
+    parser.add_argument(
+        "--image-prior",
+        metavar="FILE",
+        help="prior over single images of these codes, which sees no past: a row beside",
+    )
     parser.add_argument(
         "--clips", type=positive, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
     )
@@ -71,20 +76,25 @@ def run(args: argparse.Namespace) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     prior, model = VideoPrior.from_pretrained(args.prior, device), code_model(args.model, device)
     require_same(codes_of(model), prior.described, args.model)
+    alone = ImagePrior.from_pretrained(args.image_prior, device) if args.image_prior else None
+    if alone is not None:
+        require_same(alone.described, prior.described, args.image_prior)
     images, codes = image_set(args.data), image_codes(args.codes)
     learned = image_codes(args.train_codes)
     held = held_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)
-    for section in _sections(args, held, codes):
+    for section in _sections(args, held, codes, alone):
         notes, packages = section.notes, ["scikit-image"]
         scores.add_rows(args.out, section.name, section.rows, notes=notes, seed=args.seed, packages=packages)
         print(section.name, report.table(scores.read(args.out)["sections"][section.name]["rows"]), sep="\n", flush=True)
     return 0
 
 
-def _sections(args: argparse.Namespace, held: HeldClips, codes: ImageCodes) -> Iterator[Section]:
+def _sections(
+    args: argparse.Namespace, held: HeldClips, codes: ImageCodes, alone: ImagePrior | None
+) -> Iterator[Section]:
     apart = [name for name in args.apart if name in held.prior.actions and name in held.images.actions]
     told = foresight.all_foretold(held)
-    yield from foresight.of_codes(held, told)
+    yield from foresight.of_codes(held, told, alone)
     yield from foresight.of_frames(held, told)
     if held.prior.actions:
         inverse = inverse_model(image_set(args.train), args.inverse_steps, seed=args.seed)

@@ -43,8 +43,12 @@ class ImageBatches:
 
     def even(self, size: int) -> ImageBatch:
         """At most `size` images spread evenly over the set: the same ones at every call, for evaluation."""
+        return self._batch(self.picks(size))
+
+    def picks(self, size: int) -> np.ndarray:
+        """Which images `even` takes: int64 `(size,)`."""
         size = min(size, len(self.images))
-        return self._batch(np.linspace(0, len(self.images) - 1, size).astype(np.int64))
+        return np.linspace(0, len(self.images) - 1, size).astype(np.int64)
 
     def _batch(self, picks: np.ndarray) -> ImageBatch:
         return ImageBatch(

@@ -45,7 +45,9 @@ def row(name: str, clips: np.ndarray, pixels: np.ndarray, real: np.ndarray, mode
     detail = pixels.astype(np.float32).std((-2, -1)).mean((1, 2))
     return {
         "row": name,
-        "divergence of codes, bits": statistic(lambda weights: divergence(weights @ own, world), len(clips)),
+        "divergence of codes, bits": statistic(
+            lambda weights: divergence(weights @ own, world), len(clips), groups=[str(group) for group in groups]
+        ),
         "codes that change": ratio(moves, groups=groups),
         "codes found again": ratio(found, groups=groups),
         "contrast": ratio(detail, groups=groups),

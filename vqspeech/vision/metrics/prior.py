@@ -10,39 +10,63 @@ from vqspeech.vision.models.prior import ImagePrior
 
 PRIOR, PLACES = "prior", "unigram of each place"
 """Rows of the table."""
-STRENGTH = 16.0
-"""Codes of the unigram of all places that the counts of a place are filled up with."""
+STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 1e6)
+"""Codes of the unigram of all places that the counts of a place may be filled up with; the last leaves that alone."""
+HELD_OUT = 10
+"""Every so many images of what unigrams are counted in, one tells their strength, where no other ones are given."""
 
 Bits = dict[str, np.ndarray]
 """-log2 p of every code of every image, float64 `(n, height, width)`, by what it is known by."""
 
 
-def unigram_bits(codes: np.ndarray, train: np.ndarray, size: int, places: bool) -> np.ndarray:
-    """-log2 p of each code of maps `(n, height, width)` by how often it is in the maps `train`, anywhere, or with
-    `places` at its place: float64 of that shape.
+def unigram_bits(codes: np.ndarray, train: np.ndarray, size: int, strength: float | None = None) -> np.ndarray:
+    """-log2 p of each code of maps `(n, height, width)` by how often it is in the maps `train`, anywhere, or, with a
+    `strength`, at its place: float64 of that shape.
 
     So that no code is impossible, each is counted once more than it is there; the counts of a place are filled up with
-    `STRENGTH` codes of the unigram of all places.
+    `strength` codes of the unigram of all places.
     """
     everywhere = np.bincount(np.ravel(train), minlength=size) + 1.0
     everywhere /= everywhere.sum()
-    if not places:
+    if strength is None:
         return -np.log2(everywhere)[codes]
     found = np.empty(codes.shape)
     for i, j in np.ndindex(codes.shape[1:]):
-        counts = np.bincount(train[:, i, j], minlength=size) + STRENGTH * everywhere
+        counts = np.bincount(train[:, i, j], minlength=size) + strength * everywhere
         found[:, i, j] = -np.log2(counts / counts.sum())[codes[:, i, j]]
     return found
 
 
-def held_out_bits(prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None = None) -> Bits:
+def choose_strength(train: ImageCodes, dev: ImageCodes | None = None) -> float:
+    """Return the strength by which the unigram of each place takes the fewest bits on other images.
+
+    Args:
+        train: Codes that are counted.
+        dev: Codes that tell the strength; without any, a part of `train` tells it, of episodes of its own where there
+            are some, that is then not counted.
+    """
+    codes = np.asarray(train.codes)
+    if dev is None:
+        episodes = train.table.episodes
+        _, group = np.unique(np.arange(len(codes)) if episodes is None else episodes, return_inverse=True)
+        held = group % HELD_OUT == min(HELD_OUT, group.max() + 1) - 1
+        counted, other = (codes[~held], codes[held]) if not held.all() else (codes, codes)
+    else:
+        counted, other = codes, np.asarray(spread(dev, 1000).codes)
+    return min(STRENGTHS, key=lambda strength: unigram_bits(other, counted, train.size, strength).sum())
+
+
+def held_out_bits(
+    prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None = None, strength: float = 16.0
+) -> Bits:
     """Bits of the codes of each image by model, float64 `(n, height, width)`: uniform, then unigrams where there is
-    `train` to count, then the prior, told the class where it knows classes, and not told."""
+    `train` to count, that of each place of a `strength`, then the prior, told the class where it knows classes, and
+    not told."""
     some = np.asarray(codes.codes)
     found = {"uniform": np.full(some.shape, np.log2(codes.size))}
     if train is not None:
-        for name, places in (("unigram", False), (PLACES, True)):
-            found[name] = unigram_bits(some, np.asarray(train.codes), codes.size, places)
+        for name, one in (("unigram", None), (PLACES, strength)):
+            found[name] = unigram_bits(some, np.asarray(train.codes), codes.size, one)
     nobody = np.zeros(len(some), np.int64)
     if prior.classes:
         found[PRIOR] = prior.bits(some, codes.table.labels + 1)
@@ -53,7 +77,7 @@ def held_out_bits(prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None
 def rows(held: Bits, learned: Bits, groups: list[str] | None) -> list[dict]:
     """The table: bits a code and an image with interval over images (over `groups` of them, such as episodes, whose
     frames depend on each other), bits a code of images that were `learned` from, and the gap between, what is known by
-    heart; last, what the prior spares beside the unigram of each place, image by image."""
+    heart; last, what the prior saves beside the unigram of each place, image by image."""
     table = []
     for name, bits in held.items():
         row = _row(name, bits, groups)
@@ -61,7 +85,7 @@ def rows(held: Bits, learned: Bits, groups: list[str] | None) -> list[dict]:
             row |= {"bits/code, learned from": learned[name].mean(), "gap": bits.mean() - learned[name].mean()}
         table.append(row)
     if PLACES in held:
-        table.append(_row(f"spared by the prior beside the {PLACES}", held[PLACES] - held[PRIOR], groups))
+        table.append(_row(f"saved by the prior beside the {PLACES}", held[PLACES] - held[PRIOR], groups))
     return table
 
 
@@ -69,11 +93,6 @@ def spread(codes: ImageCodes, count: int) -> ImageCodes:
     """At most `count` images of them, spread evenly."""
     picks = np.linspace(0, len(codes) - 1, min(count, len(codes))).astype(np.int64)
     return replace(codes, codes=np.asarray(codes.codes[picks]), table=codes.table.at(picks))
-
-
-def groups_of(codes: ImageCodes) -> list[str] | None:
-    """What images depend on each other: those of one episode; None where they are no frames."""
-    return None if codes.table.episodes is None else [str(one) for one in codes.table.episodes]
 
 
 def _row(name: str, bits: np.ndarray, groups: list[str] | None) -> dict:

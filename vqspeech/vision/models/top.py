@@ -167,7 +167,9 @@ class TopVQVAE(nn.Module):
     def summarised(self, codes: Tensor) -> Tensor:
         """The latents int64 `(batch, latents)` of maps `(batch, channels, height, width)`."""
         vectors = self.encoder(codes)
-        return self.quantizer.nearest_codes(vectors)
+        if isinstance(self.quantizer, SeparateCodebooks):
+            return self.quantizer.nearest_codes(vectors)
+        return self.quantizer.nearest(vectors.transpose(1, 2).flatten(0, 1)).view(len(codes), -1)
 
     @torch.no_grad()
     def bits(self, codes: Tensor, latents: Tensor | None) -> Tensor:

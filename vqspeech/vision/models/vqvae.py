@@ -40,7 +40,7 @@ class VQVAE(CodeModel):
 
     def chosen(self, images: Tensor) -> Tensor:
         vectors = self.encoded(images)
-        return self.quantizer.nearest_codes(vectors)
+        return self.quantizer.nearest(vectors.transpose(1, 2).flatten(0, 1)).view(len(images), -1)
 
     @torch.inference_mode()
     def bound(self, images: Tensor) -> Tensor:
