@@ -307,6 +307,7 @@ def test_codes_that_do_not_begin_at_k_means_begin_uniformly(name):
     torch.manual_seed(0)
     book = quantizer(name, 300, 12, revive_below=0.0, initial="uniform").train()
     before = book.weight.detach().clone()
+    assert book.moved is None, "their first gradient counts"
     assert book.fitted and before.abs().max() <= 0.5 and before.std().item() == pytest.approx(0.5 / 3**0.5, rel=0.05)
     if name in ("gradient", "nsvq"):
         z = 100 + torch.randn(1, 12, 64)

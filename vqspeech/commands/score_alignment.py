@@ -6,6 +6,7 @@ from vqspeech.commands.numbers import positive
 from vqspeech.commands.outputs import scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.metrics import alignment, report, scores
+from vqspeech.metrics.bootstrap import redraw
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,10 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section and prints it; exit status 3 where alignments cannot be read."""
-    rows, count, skipped = alignment.scored(_alignments(args.data), _alignments(args.reference), args.nj)
+    found, reference = (_alignments(path) for path in (args.data, args.reference))
+    speakers = {utterance.id: utterance.speaker for utterance in DataDir.read(args.data)}
+    rows, count, skipped = alignment.scored(found, reference, args.nj, speakers)
+    kept = [name for name in found if name in reference and name not in skipped.reasons]
     notes = [
         f"{count} utterances of {args.data} against {args.reference}; phones are matched by least edits, boundaries "
-        "compared where both phones beside them are matched and neighbours; positive: later than the reference",
+        "compared where both phones beside them are matched and neighbours; positive: later than the reference; "
+        f"{redraw([speakers[name] for name in kept]).words}",
         f"time with the same phone: of the frames at {alignment.RATE} Hz that have a phone in the reference, the share "
         "with the same one; in the second row of its speech, in the third of its pauses",
     ]

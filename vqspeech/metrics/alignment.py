@@ -6,7 +6,7 @@ reference is compared where both phones beside it have a counterpart, and these 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from vqspeech.data.alignment import Interval
 from vqspeech.data.phones import INDEX, NOISE, SILENCE
 from vqspeech.errors import AlignmentError
 from vqspeech.jobs import Skipped, outcomes
-from vqspeech.metrics.bootstrap import Estimate, ratio, statistic
+from vqspeech.metrics.bootstrap import Estimate, Group, ratio, redraw, statistic
 
 RATE = 100
 """Frames a second of the comparison by time (Hz)."""
@@ -84,27 +84,32 @@ def matched(a: Sequence[int], b: Sequence[int], distances: np.ndarray) -> list[t
     return pairs[::-1]
 
 
-def rows(comparisons: Sequence[Comparison]) -> list[dict]:
-    """Rows of a table: boundary errors and agreement in time, of all, between phones, and beside pauses."""
+def rows(comparisons: Sequence[Comparison], groups: Sequence[Group] | None = None) -> list[dict]:
+    """Rows of a table: boundary errors and agreement in time, of all, between phones, and beside pauses; intervals
+    redraw `groups` of utterances, as in `bootstrap.ratio`."""
     kinds: dict[str, Callable[[Comparison], tuple[np.ndarray, np.ndarray]]] = {
         "all": lambda one: (one.errors, one.phones),
         "between two phones": lambda one: (one.errors[~one.pause], _only(one.phones, pauses=False)),
         "beside a pause": lambda one: (one.errors[one.pause], _only(one.phones, pauses=True)),
     }
-    return [{"row": name, **_columns([select(one) for one in comparisons])} for name, select in kinds.items()]
+    return [{"row": name, **_columns([select(one) for one in comparisons], groups)} for name, select in kinds.items()]
 
 
-def scored(found: dict[str, str], reference: dict[str, str], nj: int = 1) -> tuple[list[dict], int, Skipped]:
+def scored(
+    found: dict[str, str], reference: dict[str, str], nj: int = 1, speakers: Mapping[str, str] | None = None
+) -> tuple[list[dict], int, Skipped]:
     """Rows for the utterances that both have an alignment file for (paths by id), how many there were, and which could
-    not be read. Raises `AlignmentError` where there is none, and where most of what either calls speech has no known
-    phone."""
+    not be read; intervals redraw `speakers`, by utterance, where there are enough of them.
+
+    Raises `AlignmentError` where there is none, and where most of what either calls speech has no known phone.
+    """
     names = [(name, path, reference[name]) for name, path in found.items() if name in reference]
     if not names:
         some, others = (", ".join(list(paths)[:3]) for paths in (found, reference))
         raise AlignmentError(
             f"no utterance has an alignment in both, ({some}) and ({others}); do their utterance ids agree?"
         )
-    skipped, comparisons = Skipped(), []
+    skipped, comparisons, kept = Skipped(), [], []
     speech, labels = np.zeros((2, 2)), (Counter[str](), Counter[str]())
     for (name, *_), result, error in outcomes(_of_files, names, nj, "alignments"):
         if error is not None:
@@ -112,12 +117,13 @@ def scored(found: dict[str, str], reference: dict[str, str], nj: int = 1) -> tup
             continue
         one, both = result
         comparisons.append(one)
+        kept.append((speakers or {}).get(name))
         for side, intervals in enumerate(both):
             speech[side] += alignment.speech_seconds(intervals)
             labels[side].update(alignment.unknown(intervals))
     for (known, strange), strangers in zip(speech.tolist(), labels, strict=True):
         alignment.require_phones(known, strange, strangers)
-    return rows(comparisons), len(comparisons), skipped
+    return rows(comparisons, redraw(kept).groups), len(comparisons), skipped
 
 
 def _of_files(item: tuple[str, str, str]) -> tuple[Comparison, tuple[list[Interval], list[Interval]]]:
@@ -146,24 +152,24 @@ def _only(phones: np.ndarray, pauses: bool) -> np.ndarray:
     return phones[:, np.isin(phones[0], _PAUSES) == pauses]
 
 
-def _columns(selected: Sequence[tuple[np.ndarray, np.ndarray]]) -> dict[str, Estimate]:
+def _columns(selected: Sequence[tuple[np.ndarray, np.ndarray]], groups: Sequence[Group] | None) -> dict[str, Estimate]:
     errors = [1000 * errors[np.isfinite(errors)] for errors, _ in selected]
     counts = [len(some) for some in errors]
     columns = {
-        "median error (ms)": _median([np.abs(some) for some in errors]),
-        "median, signed (ms)": _median(errors),
+        "median error (ms)": _median([np.abs(some) for some in errors], groups),
+        "median, signed (ms)": _median(errors, groups),
     }
     for limit in _TOLERANCES:
-        columns[f"within {limit} ms"] = ratio([(np.abs(some) <= limit + 1e-6).sum() for some in errors], counts)
-    columns["boundaries compared"] = ratio(counts, [len(one) for one, _ in selected])
+        columns[f"within {limit} ms"] = ratio([(np.abs(some) <= limit + 1e-6).sum() for some in errors], counts, groups)
+    columns["boundaries compared"] = ratio(counts, [len(one) for one, _ in selected], groups)
     labelled = [phones[:, phones[0] >= 0] for _, phones in selected]
     columns["time with the same phone"] = ratio(
-        [(p[0] == p[1]).sum() for p in labelled], [p.shape[1] for p in labelled]
+        [(p[0] == p[1]).sum() for p in labelled], [p.shape[1] for p in labelled], groups
     )
     return columns
 
 
-def _median(values: Sequence[np.ndarray]) -> Estimate:
+def _median(values: Sequence[np.ndarray], groups: Sequence[Group] | None = None) -> Estimate:
     together = np.concatenate([*values, np.empty(0)])
     owner = np.repeat(np.arange(len(values)), [len(some) for some in values])
     order = np.argsort(together, kind="stable")
@@ -173,4 +179,4 @@ def _median(values: Sequence[np.ndarray]) -> Estimate:
         upto = np.cumsum(weights[owner])
         return float(together[np.searchsorted(upto, upto[-1] / 2)]) if len(upto) and upto[-1] else float("nan")
 
-    return statistic(median, len(values))
+    return statistic(median, len(values), groups=groups)

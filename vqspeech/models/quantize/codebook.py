@@ -70,6 +70,7 @@ class Codebook(nn.Module):
         if self.initial == "uniform":
             width = math.sqrt(3 / self.weight.shape[1])
             self.start(torch.empty_like(self.weight).uniform_(-width, width))
+            self.moved = None  # the first gradient is of where they are
 
     counts: Tensor
     fitted: Tensor
