@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqspeech.data.alignment import Interval, write_ctm
@@ -36,6 +36,7 @@ def matched_oracle(a, b, distances):
     return best(0, 0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(FEW), max_size=6), st.lists(st.sampled_from(FEW), max_size=6), st.integers(0, 99))
 def test_phones_are_matched_by_least_edits_then_least_distance(a, b, seed):
     distances = np.random.default_rng(seed).random((len(a), len(b)))
@@ -89,6 +90,7 @@ def test_a_gap_has_its_border_in_the_middle_and_pauses_that_touch_are_one():
     assert compared(pauses, HELLO).errors.tolist() == [0, 0, 0]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.floats(-100, 100), max_size=5), min_size=1, max_size=4))
 def test_the_median_is_the_middle_value(values):
     found = alignment._median([np.array(some) for some in values]).value

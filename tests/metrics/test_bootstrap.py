@@ -90,3 +90,5 @@ def test_a_statistic_redraws_groups_as_a_ratio_does():
     crossed, wanted = statistic(mean, 60, 4000, groups=pairs), ratio(values, groups=pairs, draws=4000)
     assert [crossed.low, crossed.high] == pytest.approx([wanted.low, wanted.high], abs=0.08)
     assert math.isnan(statistic(mean, 60, groups=["one"] * 60).low)
+    nothing = statistic(lambda weights: math.nan, 60)
+    assert math.isnan(nothing.value) and math.isnan(nothing.low) and nothing.n == 60

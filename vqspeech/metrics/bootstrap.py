@@ -159,6 +159,8 @@ def statistic(
         return Estimate(value, math.nan, math.nan, n)
     redrawn = np.array([function(one) for one in weights])
     redrawn = redrawn[np.isfinite(redrawn)]
+    if not len(redrawn):
+        return Estimate(value, math.nan, math.nan, n)
     tail = 50 * (1 - confidence)
     low, high = np.percentile(redrawn, [tail, 100 - tail]) + value - redrawn.mean()
     return Estimate(value, float(low), float(high), n)
