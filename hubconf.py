@@ -27,6 +27,13 @@ def units_small(device: str = "cpu") -> "Coder":
     return Coder.from_pretrained("units-small", device)
 
 
+def voice(device: str = "cpu") -> "VQVAE":
+    """Return the model of `--model voice`: conversion to the voice of any recording."""
+    from vqspeech import VQVAE
+
+    return VQVAE.from_pretrained("voice", device)
+
+
 def world(device: str = "cpu") -> "VQVAE":
     """Return the model of `--model world`: voice conversion with the WORLD decoder."""
     from vqspeech import VQVAE

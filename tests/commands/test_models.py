@@ -19,10 +19,10 @@ from vqspeech.models import checkpoint
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, and two models that came along: `world`, the default, and `a`, a WaveNet."""
+    """An empty working directory, and two models that came along: `voice`, the default, and `a`, a WaveNet."""
     monkeypatch.delenv("VQSPEECH_MODEL", raising=False)
     folder = tmp_path / "installed"
-    small_model(speakers=("p", "q")).save_pretrained(folder / "world.safetensors", torch.float16)
+    small_model(speakers=("p", "q")).save_pretrained(folder / "voice.safetensors", torch.float16)
     small_model("vctk", speakers=("r", "s")).save_pretrained(folder / "a.safetensors")
     monkeypatch.setattr(pretrained, "FOLDER", folder)
     work = tmp_path / "work"
@@ -45,8 +45,8 @@ def voices(capsys: pytest.CaptureFixture, *options: str) -> tuple[str, str]:
 
 def test_which_model(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     path = trained("exp/mine")
-    assert voices(capsys) == ("p q", "model: world (`vqspeech models` lists all)\n"), "also where there is an exp/"
-    for named, found in (("world", "p q"), ("a", "r s"), (str(path), "high low"), ("exp/mine", "high low")):
+    assert voices(capsys) == ("p q", "model: voice (`vqspeech models` lists all)\n"), "also where there is an exp/"
+    for named, found in (("voice", "p q"), ("a", "r s"), (str(path), "high low"), ("exp/mine", "high low")):
         assert voices(capsys, "--model", named) == (found, ""), "nothing to say of what was named"
     monkeypatch.setenv("VQSPEECH_MODEL", "exp/mine")
     assert voices(capsys) == ("high low", "model: exp/mine (`vqspeech models` lists all)\n")
@@ -70,7 +70,7 @@ def test_models(capsys: pytest.CaptureFixture):
     assert main(["models"]) == 0
     said = capsys.readouterr()
     lines = [line.split() for line in said.out.splitlines()[1:]]
-    assert [" ".join(line[:-6]) for line in lines] == ["world (default)", "a", "exp/mine", "mini/exp/x"]
+    assert [" ".join(line[:-6]) for line in lines] == ["voice (default)", "a", "exp/mine", "mini/exp/x"]
     assert lines[0][-6:-2] == ["world", "100", "500", "2"] and lines[0][-1] == "MB"
     assert lines[1][-6:-2] == ["wavenet", "250", "1,250", "2"]
     assert "exp/bad/best.safetensors: truncated" in said.err
@@ -161,4 +161,4 @@ def test_what_comes_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     voice = VQVAE.from_pretrained().speakers[0]
     assert main(["convert", "--src", "a.wav", "--speaker", voice, "--out", "b.wav"]) == 0
     assert np.isfinite(audio.waveform("b.wav")).all() and len(audio.waveform("b.wav")) == audio.RATE
-    assert "model: world" in capsys.readouterr().err
+    assert "model: voice" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 from vqspeech.errors import CheckpointError
 
 FOLDER = Path(__file__).parent
-DEFAULT = "world"
+DEFAULT = "voice"
 """The one that is used where none is named."""
 
 
