@@ -143,3 +143,11 @@ def test_stages_are_fitted_to_what_is_left_and_train_nothing():
 def test_too_many_numbers_are_refused():
     with pytest.raises(ConfigError, match="3 stages of 512 codes have more than"):
         quantizer("residual", 512, 4, stages=3)
+
+
+def test_frozen_stages_stay_as_they_are_in_training():
+    book = ResidualKmeans(4, 3).train()
+    book.frozen = True
+    before = [one.weight.clone() for one in book.stages]
+    book(torch.randn(2, 3, 40), torch.ones(2, 40, dtype=torch.bool))
+    assert book.frozen and all(torch.equal(one.weight, old) for one, old in zip(book.stages, before, strict=True))

@@ -110,6 +110,16 @@ class ResidualKmeans(ResidualCodebook):
         return math.prod(self.sizes)
 
     @property
+    def frozen(self) -> bool:
+        """Whether the code vectors stay as they are in training too."""
+        return self.stages[0].frozen
+
+    @frozen.setter
+    def frozen(self, value: bool) -> None:
+        for stage in self.stages:
+            stage.frozen = value
+
+    @property
     def counts(self) -> Tensor:
         """The running number of vectors of each code of the first stage, float32 `(codes,)`."""
         return self.stages[0].counts
