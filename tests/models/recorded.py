@@ -19,7 +19,7 @@ def voice_model(*overrides: str, speakers: tuple[str, ...] = ("high", "low"), se
     torch.manual_seed(seed)
     made = VQVAE({key: value for key, value in groups.items() if key != "training"}, speakers).eval()
     torch.nn.init.normal_(made.decoder.output.weight, std=0.2)  # pyright: ignore
-    made.quantizer.weight.normal_()
+    made.quantizer.weight.normal_()  # pyright: ignore
     made.pitch.copy_(torch.tensor([[5.3, 0.1], [4.6, 0.1]])[: len(speakers)])
     return made
 

@@ -21,7 +21,7 @@ def small(name="units_lda", *overrides):
     with torch.no_grad():
         for parameter in made.encoder.parameters():
             parameter.copy_(torch.randn_like(parameter))
-        made.quantizer.weight.copy_(5 * torch.randn_like(made.quantizer.weight))
+        made.quantizer.weight.copy_(5 * torch.randn_like(made.quantizer.weight))  # pyright: ignore
     return made
 
 

@@ -21,7 +21,7 @@ def small(*overrides: str) -> Coder:
     torch.manual_seed(0)
     model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
     z = model.latents_of(loudness.normalise(speech(3.0)).samples).T
-    model.quantizer.start(z[torch.linspace(5, len(z) - 5, 16).long()])
+    model.quantizer.start(z[torch.linspace(5, len(z) - 5, 16).long()])  # pyright: ignore
     return model
 
 
@@ -154,7 +154,7 @@ def test_codes_of_two_stages_come_out_of_a_coder(tmp_path):
     groups = config("content", [*SMALL, "quantizer=residual", "quantizer.codes=5"])
     torch.manual_seed(0)
     model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
-    for one in model.quantizer.stages:
+    for one in model.quantizer.stages:  # pyright: ignore
         one.start(torch.randn(5, 48))
     codes = model.encode(speech(2.0))
     assert codes.shape == (100,) and 5 < codes.max() < 25
@@ -168,8 +168,8 @@ def test_attention_on_the_way_to_gradients_is_the_fused_one():
     torch.manual_seed(0)
     parts = [torch.randn(2, 3, 20, 8) for _ in range(3)]
     seen = (torch.rand(2, 1, 20, 20) < 0.6) | torch.eye(20, dtype=torch.bool)
-    fused = content.attended(*parts, seen)
-    torch.testing.assert_close(content.attended(*(one.requires_grad_() for one in parts), seen), fused)
+    fused = content.attended(*parts, seen)  # pyright: ignore
+    torch.testing.assert_close(content.attended(*(one.requires_grad_() for one in parts), seen), fused)  # pyright: ignore
 
 
 @pytest.mark.parametrize("samples", [1, 100, 639, 641])

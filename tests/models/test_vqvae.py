@@ -31,7 +31,7 @@ def model(name="librispeech_world", overrides=(), speakers=("high", "low"), seed
     padded = np.pad(loudness.normalise(wave).samples, (0, -len(wave) % made.hop))
     levels = torch.from_numpy(padded)[None]
     latents, mask = made.latents(Batch(levels, torch.tensor([levels.shape[1]]), torch.zeros(1), None, None))
-    made.quantizer._fit(latents.transpose(1, 2)[mask].detach())
+    made.quantizer._fit(latents.transpose(1, 2)[mask].detach())  # pyright: ignore
     for part in made.decoder.modules():
         if isinstance(part, WorldDecoder):  # spectra about as loud and as smooth as those of speech
             part.mean[2], part.deviation[2:] = -12, 0.1
@@ -198,7 +198,7 @@ def test_checkpoint_round_trip(tmp_path):
     assert again.speakers == made.speakers and again.fingerprint() == made.fingerprint()
     assert np.array_equal(again.convert(wave, "low"), made.convert(wave, "low"))
     with torch.no_grad():
-        made.quantizer.weight[0] += 1
+        made.quantizer.weight[0] += 1  # pyright: ignore
     assert again.fingerprint() != made.fingerprint()
 
 

@@ -214,10 +214,12 @@ def test_visible_steps_count_where_they_are_asked_for(monkeypatch):
         clock = itertools.count()
         monkeypatch.setattr(masked.time, "perf_counter", lambda clock=clock: next(clock) * 0.3)
         monkeypatch.setattr(
-            one, "losses", lambda *_, one=one: torch.stack([one.heads[0].bias[:2] * 0, one.heads[0].bias[:2]])
+            one,
+            "losses",
+            lambda *_, one=one: torch.stack([one.heads[0].bias[:2] * 0, one.heads[0].bias[:2]]),  # pyright: ignore
         )
         one.run()
-        moved.append(one.heads[0].bias.detach()[:2].clone())
+        moved.append(one.heads[0].bias.detach()[:2].clone())  # pyright: ignore
     assert (moved[0] < moved[1]).all(), "only the visible part has a gradient"
 
 

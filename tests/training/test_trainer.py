@@ -226,7 +226,7 @@ def _codebooks(rank, z, out):
         moved = {key: tensor.clone() for key, tensor in book.state_dict().items()}
         book.replacement = policy
         if unit != "vectors":
-            ByBatches.PERIOD = AsPublished.PERIOD = 2
+            ByBatches.PERIOD = AsPublished.PERIOD = 2  # pyright: ignore
             policy.uses[0] = -1000.0  # pyright: ignore
         book.counts[0] = 0.01
         book(half, mask)  # one code at least is replaced

@@ -166,7 +166,7 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
     rows = latents[0, pack.starts[i] // coder.hop :][: -(-int(pack.lengths[i]) // coder.hop)].float()
     own = coder.latents_of(pack.samples[pack.starts[i] : pack.starts[i] + pack.lengths[i]]).T
     if kind == "codes":
-        own = coder.quantizer.weight[coder.quantizer.nearest(own)]
+        own = coder.quantizer.weight[coder.quantizer.nearest(own)]  # pyright: ignore
     if kind != "soft":
         assert torch.allclose(rows, own, atol=1e-2, rtol=1e-2)
     decoder = DECODER | {"conditioning": kind, "temperature": temperature}

@@ -44,7 +44,7 @@ def test_a_stream_is_what_is_found_in_the_whole():
     logs = torch.stack([one for _, one in found])
     # Ahead of the stream there is silence; in the whole there is nothing.
     settled = frames > 20
-    assert torch.allclose(logs[settled], whole[frames[settled]], atol=1e-4)
+    assert torch.allclose(logs[settled], whole[frames[settled]], atol=1e-4)  # pyright: ignore
 
 
 def test_few_weights():

@@ -38,7 +38,8 @@ def test_the_table(tmp_path):
     assert list(held) == ["uniform", "unigram", measures.PLACES, "prior", "prior, class not told"]
     assert held["uniform"] == pytest.approx(np.log2(SIZE))
     rows = {
-        row["row"]: row for row in measures.rows(held, held, redraw_episodes(measures.spread(codes, 6).table).groups)
+        row["row"]: row
+        for row in measures.rows(held, held, redraw_episodes(measures.spread(codes, 6).table).groups)  # pyright: ignore
     }
     for name, bits in held.items():
         assert rows[name]["bits/code, held out"].value == pytest.approx(bits.mean()) and rows[name]["gap"] == 0

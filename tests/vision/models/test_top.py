@@ -54,13 +54,13 @@ def test_each_latent_has_codes_of_its_own():
     """The same index is another vector for another latent, usage is told by latent, and each book is found alone."""
     made, batch = settled(top(codebooks="own"), some(12)), some(12)
     books = made.quantizer.books
-    assert len(books) == 3 and made.size == 7
-    assert not torch.equal(books[0].weight, books[1].weight) and not torch.equal(books[1].weight, books[2].weight)
+    assert len(books) == 3 and made.size == 7  # pyright: ignore
+    assert not torch.equal(books[0].weight, books[1].weight) and not torch.equal(books[1].weight, books[2].weight)  # pyright: ignore
     with torch.no_grad():
         vectors = made.encoder(batch.codes)
         codes = made.summarised(batch.codes)
         found = made.quantizer.lookup(codes)
-        for i, book in enumerate(books):
+        for i, book in enumerate(books):  # pyright: ignore
             assert torch.equal(codes[:, i], book.nearest(vectors[:, :, i]))
             assert torch.equal(found[:, :, i], book.weight[codes[:, i]])
         _, counts = bits_given(made, batch, 5)
@@ -113,7 +113,7 @@ def test_the_encoder_learns_through_the_latents():
 def test_withheld_latents_are_no_latents():
     made, batch = top(withheld=1.0), some()
     none = settled(made, batch).bits(batch.codes, None).mean().item()
-    made.quantizer.frozen = True
+    made.quantizer.frozen = True  # pyright: ignore
     with torch.no_grad():
         assert made.train()(batch)[0]["nll"].item() * 45 / np.log(2) == pytest.approx(none, rel=1e-5), (
             "all are withheld"

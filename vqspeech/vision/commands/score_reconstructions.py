@@ -1,6 +1,7 @@
 """Measure reconstructions of held-out images: PSNR, SSIM, and how the codes are used."""
 
 import argparse
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)]).numpy()
     some = ImageBatches(image_set(args.train)).even(1000).images.numpy()
     mean = np.broadcast_to(some.mean(0).round().astype(np.uint8), made.shape)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"row": name}
         | {
             what: ratio(measure(images.numpy(), other), groups=redrawn.groups)

@@ -1,10 +1,11 @@
 """How well a prior knows the codes of images: bits a code of held-out ones, beside what is known without one."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.bootstrap import Group, ratio
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import ImagePrior
 
@@ -74,7 +75,7 @@ def held_out_bits(
     return found
 
 
-def rows(held: Bits, learned: Bits, groups: list[str] | None) -> list[dict]:
+def rows(held: Bits, learned: Bits, groups: Sequence[Group] | None) -> list[dict]:
     """The table: bits a code and an image with interval over images (over `groups` of them, such as episodes, whose
     frames depend on each other), bits a code of images that were `learned` from, and the gap between, what is known by
     heart; last, what the prior saves beside the unigram of each place, image by image."""
@@ -95,7 +96,7 @@ def spread(codes: ImageCodes, count: int) -> ImageCodes:
     return replace(codes, codes=np.asarray(codes.codes[picks]), table=codes.table.at(picks))
 
 
-def _row(name: str, bits: np.ndarray, groups: list[str] | None) -> dict:
+def _row(name: str, bits: np.ndarray, groups: Sequence[Group] | None) -> dict:
     whole = ratio(bits.reshape(len(bits), -1).sum(1), groups=groups)
     a_code = 1 / bits[0].size
     code = replace(whole, value=whole.value * a_code, low=whole.low * a_code, high=whole.high * a_code)
