@@ -65,7 +65,7 @@ def test_bits_of_a_prior_are_scored(made, tmp_path):
     section = json.loads(out.read_text())["sections"]["prior"]
     rows = {row["row"]: row for row in section["rows"]}
     assert rows["uniform"]["bits/code, held out"]["value"] == 3 and rows["uniform"]["bits/image, held out"]["n"] == 12
-    assert "intervals over episodes" in section["notes"][0] and {"prior", "unigram", "unigram of each place"} < set(
+    assert "intervals redraw 3 episodes" in section["notes"][0] and {"prior", "unigram", "unigram of each place"} < set(
         rows
     )
 
