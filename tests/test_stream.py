@@ -4,7 +4,7 @@ import torch
 
 from tests.models.live.small import live_model, speech
 from vqspeech import audio
-from vqspeech.errors import AudioError, ConfigError, SpeakerError, WaveformError
+from vqspeech.errors import AudioError, CheckpointError, ConfigError, SpeakerError, WaveformError
 from vqspeech.models.live.model import Live
 from vqspeech.stream import Converter
 from vqspeech.stream import live_model as load_live
@@ -97,3 +97,9 @@ def test_a_model_that_cannot_stream_is_refused():
 
 def test_latency_is_said(model: Live):
     assert Converter("a", model).latency == model.latency / audio.RATE <= 0.1
+
+
+def test_without_a_live_model_it_is_said_how_to_get_one(monkeypatch):
+    monkeypatch.setattr("vqspeech.pretrained.shipped", dict)
+    with pytest.raises(CheckpointError, match=r"no live model comes with .* tools/gpu/live\.sh"):
+        Converter("b.wav")

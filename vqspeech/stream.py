@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from vqspeech import audio
-from vqspeech.errors import ConfigError, SpeakerError, WaveformError
+from vqspeech import audio, pretrained
+from vqspeech.errors import CheckpointError, ConfigError, SpeakerError, WaveformError
 from vqspeech.models.live.model import Live
 from vqspeech.models.voice import find_voice
 from vqspeech.models.vqvae import VQVAE, VoiceName
@@ -111,6 +111,10 @@ class Converter:
 
 def live_model(model: str | os.PathLike | None = None) -> Live:
     """Return the live model of a name or file. Raises `ConfigError` where it is none, `CheckpointError`."""
+    if model is None and MODEL not in pretrained.shipped():
+        raise CheckpointError(
+            "no live model comes with this installation; train one with tools/gpu/live.sh, and name it (--model FILE)"
+        )
     found = VQVAE.from_pretrained(os.fspath(model or MODEL))
     if not isinstance(found, Live):
         raise ConfigError(f"{model} is no model for streams; use '{MODEL}', or one that tools/gpu/live.py made")
