@@ -20,7 +20,7 @@ from vqspeech.models import checkpoint
 
 KIND = "voice"
 ONE_SPEAKER = 0.35
-"""Agreement of recordings below which they are hardly of one speaker: 3 in 100 of one are, two thirds of two."""
+"""Agreement of recordings below which they are hardly of one speaker: 4 in 100 of one are, half of those of two."""
 _FORBIDDEN = set('/\\:*?"<>|')
 """Characters that stand in no file name on one system or another."""
 
