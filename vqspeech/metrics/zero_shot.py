@@ -1,7 +1,8 @@
 """Conversions between voices that a model has never heard: what is converted to whom, told by which recordings.
 
-Each target speaker's recordings are split: those that the model is told the voice by, and the others, by which it is
-judged. Every source utterance goes to several targets, so that sources and targets vary by themselves.
+Each target speaker's recordings are split into references, from which the model makes the voice, and others, by which
+its conversions are scored. Every source utterance goes to several targets, so that sources and targets vary by
+themselves.
 """
 
 import random

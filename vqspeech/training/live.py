@@ -7,6 +7,7 @@ learned says less of the speaker.
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,7 @@ class LiveOptions:
     save_every: float = 60.0
 
 
-class Training:
+class Training(ABC):
     """A network that learns for a given time from windows of a pack, and is saved now and then."""
 
     name: str
@@ -69,13 +70,13 @@ class Training:
         self.train, self.dev = np.array(train), pack.select("dev")
         self.weights = pack.lengths[self.train] / pack.lengths[self.train].sum()
 
+    @abstractmethod
     def losses(self) -> Tensor:
         """Return the losses of a batch of windows, which are summed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def evaluate(self) -> dict[str, float]:
         """Return what is measured of the dev set."""
-        raise NotImplementedError
 
     def windows(self) -> list[tuple[int, int]]:
         """Draw windows: the utterance of each and its first block."""

@@ -2,8 +2,8 @@
 
 Every random draw of a step comes from (seed, step, process), so a run that was stopped and resumed makes the very
 losses of one that never was, and the only state to keep beside the weights is the optimiser's. With a budget of
-`training.minutes`, which all sittings of a run share, the learning rate hangs on the clock, too, and the run ends where
-the time or the steps do, whichever is first.
+`training.minutes`, shared by all parts of a resumed run, the learning rate follows the time as well, and the run ends
+with the time or the steps, whichever is first.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The live model: voice conversion of a stream, which knows nothing of what comes but for a tenth of a second."""
+"""The live model: voice conversion of a stream, with a look-ahead of less than a tenth of a second."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
