@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
 
+from vqspeech import deprecation
 from vqspeech.errors import ConfigError
 
 
@@ -124,7 +125,7 @@ class Options:
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"{where}={_shown(values)}: give a group of options")
-        fields = self.fields
+        values, fields = deprecation.rename_keys(values, where), self.fields
         unknown = [name for name in values if name not in fields]
         if unknown and not self.others:
             raise ConfigError(f"{where}.{unknown[0]}: no such option; there are {', '.join(fields) or 'none'}")

@@ -4,6 +4,7 @@ from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any, cast
 
+from vqspeech.deprecation import rename_overrides
 from vqspeech.errors import ConfigError
 
 
@@ -37,10 +38,11 @@ def config(name: str, overrides: list[str] | None = None, module: str = __name__
 
     if name not in names(module):
         raise ConfigError(f"no configuration '{name}'; there are {', '.join(names(module))}")
+    overrides = rename_overrides(overrides or [])
     shared = [f"hydra.searchpath=[pkg://{__name__}]"] if module != __name__ else []
     try:
         with initialize_config_module(module, version_base="1.3"):
-            composed = compose(name, [*shared, *(overrides or [])])
+            composed = compose(name, [*shared, *overrides])
             resolved = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
         raise ConfigError(f"configuration '{name}': {' '.join(str(error).split())}") from None

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from vqspeech import devices
+from vqspeech import deprecation, devices
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.files import replaced
 from vqspeech.schema import Codes, Length, Options, Positive, Range
@@ -149,6 +149,9 @@ def read(
         ) from None
     if damage:
         raise CheckpointError(f"{path}: damaged, {damage}; copy it again, or use an older one")
+    about = deprecation.rename_keys(about, warn=False)
+    if isinstance(about.get("config"), dict):
+        about["config"] = deprecation.rename_keys(about["config"], warn=False)
     return {name.removeprefix(prefix): tensor.to(where) for name, tensor in tensors.items()}, about
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from vqspeech.conf import config
+from vqspeech.deprecation import rename_overrides
 from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.extras import module
 
@@ -39,6 +40,7 @@ def swept(
     if launcher not in LAUNCHERS:
         raise ConfigError(f"no launcher '{launcher}'; there are {', '.join(LAUNCHERS)}")
     module(LAUNCHERS[launcher], "sweep")
+    overrides = rename_overrides(overrides)
     settings = [one for one in overrides if not one.startswith("hydra.")]
     combinations, fixed = _combinations(settings)
     for combination in combinations:
