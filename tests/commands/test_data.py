@@ -6,7 +6,7 @@ import pytest
 
 from tests import trees
 from vqspeech.cli import main
-from vqspeech.commands.prepare import CORPORA, corpus_module
+from vqspeech.commands.prepare import CORPORA, import_corpus
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import FAILED, SOME_SKIPPED
 
@@ -24,7 +24,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_every_corpus_has_its_module():
-    assert all(callable(corpus_module(name).prepare) for name in CORPORA)
+    assert all(callable(import_corpus(name).prepare) for name in CORPORA)
 
 
 @pytest.mark.parametrize(

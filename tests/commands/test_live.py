@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from tests.models.live.small import live_model, speech
-from vqspeech.commands.pipe import Format, chunks, read_header
+from vqspeech.commands.pipe import SampleFormat, read_chunks, read_header
 from vqspeech.errors import AudioError
 
 
@@ -57,7 +57,7 @@ def test_samples_of_a_wav_are_those_of_soundfile(subtype: str, form: str):
     file.seek(0)
     found = read_header(file)
     assert found.rate == 22_050
-    sound = np.concatenate([*chunks(file, found)])
+    sound = np.concatenate([*read_chunks(file, found)])
     file.seek(0)
     wanted = soundfile.read(file)[0].mean(1)
     assert sound[: len(wanted)] == pytest.approx(wanted, abs=1e-6)
@@ -84,7 +84,7 @@ def test_part_of_a_sample_waits_for_the_rest():
             return super().read1(3)
 
     samples = np.arange(100, dtype="<i2")
-    found = np.concatenate([*chunks(Trickle(samples.tobytes() + b"\1"), Format(16_000))])
+    found = np.concatenate([*read_chunks(Trickle(samples.tobytes() + b"\1"), SampleFormat(16_000))])
     assert np.array_equal(found * 32_768, samples)
 
 

@@ -10,7 +10,7 @@ from tests.conftest import ROOT, buzz
 from tests.models.test_vqvae import model as small_model
 from vqspeech import VQVAE, audio, pretrained
 from vqspeech.cli import main
-from vqspeech.commands.models import coder_of
+from vqspeech.commands.loading import load_coder
 from vqspeech.errors import FAILED, CheckpointError
 from vqspeech.metrics import scores
 from vqspeech.metrics.bootstrap import Estimate
@@ -155,7 +155,7 @@ def test_what_comes_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     audio.write("a.wav", buzz(1.0, 130))
     for path in found.values():
         card = path.with_suffix(".md").read_text(encoding="utf-8")
-        model = coder_of(path)
+        model = load_coder(path)
         assert model.fingerprint() in card, "the card is of this very model"
         assert model.genders.keys() == set(model.speakers) and "CC BY 4.0" in card and "seed" in card
     voice = VQVAE.from_pretrained().speakers[0]

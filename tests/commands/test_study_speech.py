@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from vqspeech.cli import main
-from vqspeech.commands.study_speech import rate
+from vqspeech.commands.study_speech import parse_rate
 from vqspeech.metrics import scores
 from vqspeech.studies.rates import METHODS
 from vqspeech.studies.speech import SpeechStudy
@@ -51,7 +51,7 @@ def test_a_missing_judge_is_said_before_any_work(command, tmp_path, monkeypatch,
 
 
 def test_options(command, capsys):
-    assert rate("8") == (8,) and rate("8+10") == (8, 10)
+    assert parse_rate("8") == (8,) and parse_rate("8+10") == (8, 10)
     for wrong in (["--bits", "eight"], ["--bits", "0"], ["--bits", "8+17"], ["--bits", "8+"]):
         with pytest.raises(SystemExit):
             main([*command, *wrong])

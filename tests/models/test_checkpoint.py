@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.conftest import ROOT
-from vqspeech.commands.models import described
+from vqspeech.commands.models import describe_checkpoint
 from vqspeech.conf import config
 from vqspeech.errors import CheckpointError
 from vqspeech.models import checkpoint
@@ -157,7 +157,7 @@ def test_a_configuration_within_is_checked_like_any(path, model, what, hashed):
             kind.from_pretrained(path)
     if what not in ("a far larger encoder", "a codebook of millions", "a thousand layers"):
         with pytest.raises(CheckpointError, match="not a model of speech"):
-            described(path)
+            describe_checkpoint(path)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_what_else_a_header_says(path, model, about, message):
     model.save_pretrained(path)
     header = {"format": checkpoint.FORMAT, "version": "1", "about": json.dumps(model.about | about)}
     save_file(load_file(path), path, metadata=header)
-    for read in (VQVAE.from_pretrained, described):
+    for read in (VQVAE.from_pretrained, describe_checkpoint):
         with pytest.raises(CheckpointError, match=message):
             read(path)
     save_file(load_file(path), path, metadata=header | {"about": "[]"})

@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from vqspeech.commands.models import add_model_argument, model_path
-from vqspeech.commands.numbers import not_negative, positive
-from vqspeech.commands.outputs import check_outputs, output_file
+from vqspeech.commands.arguments import non_negative_int, output_file, positive_int
+from vqspeech.commands.loading import add_model_argument, find_model
+from vqspeech.commands.outputs import check_outputs
 from vqspeech.data.corpora.layout import passed_over, recordings
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.files import check_file
@@ -31,15 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=output_file, required=True, metavar="FILE", help="checkpoint to write, with the new voice"
     )
-    parser.add_argument("--steps", type=positive, default=400, metavar="N", help="at most (default: %(default)s)")
+    parser.add_argument("--steps", type=positive_int, default=400, metavar="N", help="at most (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of the windows drawn (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of the windows drawn (default: %(default)s)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the model; exit status 3 where recordings were skipped."""
-    path, skipped = model_path(args.model), Skipped()
+    path, skipped = find_model(args.model), Skipped()
     check_name(args.name)
     model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
     if args.name in model.speakers:

@@ -9,8 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_data
+from vqspeech.commands.arguments import output_data_dir, positive_int
 from vqspeech.data import alignments
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import AlignmentError
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech align`."""
     parser.add_argument("data", metavar="DATA", help="data directory, with text")
     parser.add_argument(
-        "--out", type=output_data, required=True, metavar="OUT", help="data directory to write; may be DATA itself"
+        "--out", type=output_data_dir, required=True, metavar="OUT", help="data directory to write; may be DATA itself"
     )
     parser.add_argument(
         "--from",
@@ -30,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take the alignments below DIR, make none: TextGrid, CTM, lab, phn, phones, named after utterances, or "
         "after recordings in a folder of the speaker",
     )
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

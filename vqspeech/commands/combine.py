@@ -5,13 +5,13 @@ Refuses utterance ids that mean different utterances in two of them.
 
 import argparse
 
-from vqspeech.commands.outputs import output_data
+from vqspeech.commands.arguments import output_data_dir
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("data", nargs="+", metavar="DATA", help="data directories")
-    parser.add_argument("--out", type=output_data, required=True, metavar="DIR", help="data directory to write")
+    parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
 
 
 def run(args: argparse.Namespace) -> int:

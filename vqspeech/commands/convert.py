@@ -14,25 +14,24 @@ from typing import Any
 import numpy as np
 
 from vqspeech import audio, extras, loudness
-from vqspeech.commands.models import add_model_argument, is_live, model_of
-from vqspeech.commands.numbers import at_least_zero, not_negative, positive
-from vqspeech.commands.outputs import (
+from vqspeech.commands.arguments import (
     STREAM,
-    check_component,
-    check_outputs,
-    check_stream,
     is_folder,
     is_sound,
+    non_negative_float,
+    non_negative_int,
+    positive_int,
     sound_folder,
-    write_stream,
 )
-from vqspeech.commands.sources import add_source_arguments, is_single, open_sources
+from vqspeech.commands.loading import add_model_argument, is_live_model, load_model
+from vqspeech.commands.outputs import check_file_name, check_outputs, check_stdout, write_stdout
+from vqspeech.commands.sources import add_source_arguments, is_single_recording, open_sources
 from vqspeech.commands.targets import (
     add_melody_arguments,
     add_sound_arguments,
     add_target_arguments,
+    load_target_voices,
     target_names,
-    target_voices,
 )
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError, ends_batch
@@ -56,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--raw",
-        type=positive,
+        type=positive_int,
         metavar="HZ",
         help="standard input and output are raw 16-bit samples (s16le, mono) at so many Hz, converted as they come by "
         "a live model",
@@ -69,9 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds `--temperature`, `--seed`, `--exact` and `--engine`, which matter to a decoder that draws its samples."""
     parser.add_argument(
-        "--temperature", type=at_least_zero, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
+        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, metavar="N", help="of sampling (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of sampling (default: %(default)s)"
+    )
     parser.add_argument(
         "--exact",
         action="store_true",
@@ -91,42 +92,42 @@ def run(args: argparse.Namespace) -> int:
     voices, skipped = target_names(args), Skipped()
     if args.loudness is not None:
         extras.module("pyloudnorm", "loudness")  # before anything is read
-    if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and pipes(args):
-        return convert_pipe(args)
+    if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and is_streaming(args):
+        return convert_stdin(args)
     if args.raw:
         raise ConfigError("--raw is for a stream in one voice by a live model: --model live --src - --out -")
     with open_sources(args, skipped) as found:
         inputs = [*(utterance.path for utterance in found), *(args.like or [])]
-        wanted = check_speech(_wanted(args, found, voices), inputs, skipped)
-        model = model_of(args)
-        targets = target_voices(args, model)
+        wanted = check_speech_outputs(_wanted(args, found, voices), inputs, skipped)
+        model = load_model(args)
+        targets = load_target_voices(args, model)
         return write_speech(model, found, {u.id: voices for u in found}, wanted, args, skipped, targets)
 
 
-def pipes(args: argparse.Namespace) -> bool:
+def is_streaming(args: argparse.Namespace) -> bool:
     """Return whether standard input is converted as it comes: by a live model, raw or a WAV, as it is but for voice."""
-    from vqspeech.commands.pipe import is_wav
+    from vqspeech.commands.pipe import is_wav_input
 
     whole = args.preserve_pauses or args.loudness is not None or args.rate != audio.RATE
-    return not whole and is_live(args.model) and (args.raw is not None or is_wav())
+    return not whole and is_live_model(args.model) and (args.raw is not None or is_wav_input())
 
 
-def convert_pipe(args: argparse.Namespace) -> int:
+def convert_stdin(args: argparse.Namespace) -> int:
     """Write what standard input says, in a voice, to standard output as it comes."""
-    from vqspeech.commands.pipe import format_of, open_input, write_converted
+    from vqspeech.commands.pipe import convert_stream, open_input, read_format
     from vqspeech.models.live.model import Live
     from vqspeech.stream import Converter
 
-    check_stream()
+    check_stdout()
     source = open_input()
-    model = model_of(args)
+    model = load_model(args)
     assert isinstance(model, Live)
-    [voice] = target_voices(args, model).values()
-    form = format_of(source, args.raw)
+    [voice] = load_target_voices(args, model).values()
+    form = read_format(source, args.raw)
     started = time.process_time()
     converter = Converter(voice, model, form.rate, args.pitch, args.keep_pitch, args.formant)
     with open(1, "wb", closefd=False) as out:
-        seconds = write_converted(converter, source, form, out, args.raw is not None)
+        seconds = convert_stream(converter, source, form, out, args.raw is not None)
     took = (time.process_time() - started) / seconds
     print(f"{seconds:.1f} s of sound, {took:.2f} of a core, {1000 * converter.latency:.0f} ms late", file=sys.stderr)
     return 0
@@ -135,9 +136,9 @@ def convert_pipe(args: argparse.Namespace) -> int:
 def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str]) -> dict[tuple[str, str], Path]:
     """Where each utterance goes in each voice. Raises `OutputError`, `AudioError` or `ConfigError` where `--out` cannot
     hold that."""
-    single, out = is_single(args, found) and len(voices) == 1, args.out
+    single, out = is_single_recording(args, found) and len(voices) == 1, args.out
     for name in voices:
-        check_component(name, "the voice")
+        check_file_name(name, "the voice")
     if single and out is None:
         [utterance], [name] = found, voices
         beside = Path(f"{Path(utterance.path).with_suffix('')}.{name}.wav")
@@ -154,12 +155,12 @@ def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str])
     return {(u.id, name): Path(out) / name / f"{u.id}.wav" for u in found for name in voices}
 
 
-def check_speech(
+def check_speech_outputs(
     wanted: dict[tuple[str, str], Path], inputs: Iterable[str], skipped: Skipped
 ) -> dict[tuple[str, str], Path]:
     """Return those of the paths `wanted` that can be written, as `check_outputs` does."""
     if list(wanted.values()) == [Path(STREAM)]:
-        check_stream()
+        check_stdout()
         return wanted
     return check_outputs(wanted, inputs, skipped)
 
@@ -262,10 +263,10 @@ class _Batch:
                     audio.write_parts(path, sound, self.rate)
                     print_path(path)
                 elif self.rate == audio.RATE:
-                    write_stream(sound, len(source.normalised.samples))
+                    write_stdout(sound, len(source.normalised.samples))
                 else:  # its header says how long it is
                     whole = [*sound]
-                    write_stream(whole, sum(map(len, whole)), self.rate)
+                    write_stdout(whole, sum(map(len, whole)), self.rate)
             except OSError as error:  # of this path alone: the decoder goes on
                 if isinstance(error, BrokenPipeError) or ends_batch(error):
                     raise

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from vqspeech import audio
-from vqspeech.commands.numbers import positive
+from vqspeech.commands.arguments import positive_int
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.files import check_folder, replaced
 from vqspeech.jobs import Skipped, attempt
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, nargs="+", metavar="DATA", help="data directories of the recordings")
     parser.add_argument(
         "--limit",
-        type=positive,
+        type=positive_int,
         default=1,
         metavar="N",
         help="utterances of each data directory (default: %(default)s)",

@@ -5,8 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
 from vqspeech.errors import OutputError
@@ -18,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
     parser.add_argument("--world", action="store_true", help="with WORLD frames, which the fast decoder learns from")
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech import audio, loudness
-from vqspeech.commands.models import add_model_argument, model_path
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import STREAM, check_component, check_outputs, output_file, output_folder, output_stream
+from vqspeech.commands.arguments import STREAM, output_file, output_folder, output_stream, positive_int
+from vqspeech.commands.loading import add_model_argument, find_model
+from vqspeech.commands.outputs import check_file_name, check_outputs
 from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, write_features
@@ -45,12 +45,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="write there too what the encoder gives before the codebook, UTTERANCE.npy (frames, dimension) each",
     )
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the units; exit status 3 where recordings were skipped."""
-    path, skipped, units = model_path(args.model), Skipped(), {}
+    path, skipped, units = find_model(args.model), Skipped(), {}
     with open_sources(args, skipped) as found:
         _check_outputs(args, found)
         model = _model(str(path), args.nj)
@@ -124,7 +124,7 @@ def _codes(path: str, nj: int, features: str | None, utterance: Utterance) -> np
     blocks = audio.sounding(utterance.path, utterance.start, utterance.end)
     if features is None:
         return model.encode_blocks(blocks)
-    check_component(utterance.id, "utterance")
+    check_file_name(utterance.id, "utterance")
     latents = model.latents_of(loudness.normalise(blocks).samples).T
     write_features(features, utterance.id, latents.numpy())
     return model.quantizer.nearest(latents).numpy()

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import torch
 
-from vqspeech.commands.models import add_model_argument, coder_of, model_path
-from vqspeech.commands.outputs import check_outputs, output_file, output_folder
+from vqspeech.commands.arguments import output_file, output_folder
+from vqspeech.commands.loading import add_model_argument, find_model, load_coder
+from vqspeech.commands.outputs import check_outputs
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import ConfigError
 from vqspeech.files import write_text
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes both files and prints their names."""
-    path = model_path(args.model)
+    path = find_model(args.model)
     if args.onnx:
         return _write_graphs(path, Path(args.onnx))
     out = Path(args.out)
@@ -68,20 +69,20 @@ def run(args: argparse.Namespace) -> int:
     scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
     if scored:
         scores.read(scored)
-    model, about = coder_of(path), checkpoint.read(path, "none.")[1]
+    model, about = load_coder(path), checkpoint.read(path, "none.")[1]
     if args.data:
         known = {one.speaker: one.gender for one in DataDir.read(args.data) if one.gender}
         model.genders |= {name: gender for name, gender in known.items() if name in model.speakers}
     kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
     part = "decoder" if args.int8 == "decoder" else ""
     model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, args.share, part, **kept)
-    write_text(out.with_suffix(".md"), card(out.stem, coder_of(out), about, about_text, scored))
+    write_text(out.with_suffix(".md"), card(out.stem, load_coder(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0
 
 
 def _write_graphs(path: Path, folder: Path) -> int:
-    model = coder_of(path)
+    model = load_coder(path)
     if not isinstance(model, Live):
         raise ConfigError(f"{path}: only a live model is exported as graphs; name one with --model live")
     from vqspeech.models.live.graphs import write_graphs

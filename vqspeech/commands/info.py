@@ -3,8 +3,8 @@
 import argparse
 
 from vqspeech import audio
-from vqspeech.commands.models import add_model_argument, coder_of, model_path
-from vqspeech.commands.numbers import positive
+from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.loading import add_model_argument, find_model, load_coder
 from vqspeech.conf import config, experiments
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import bit_rate
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     parser.add_argument("--conf", metavar="NAME", help=f"a configuration instead: {', '.join(experiments())}")
     parser.add_argument(
-        "--speakers", type=positive, default=109, metavar="N", help="voices with --conf (default: %(default)s)"
+        "--speakers", type=positive_int, default=109, metavar="N", help="voices with --conf (default: %(default)s)"
     )
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration")
 
@@ -31,13 +31,13 @@ def run(args: argparse.Namespace) -> int:
     elif args.overrides:
         raise ConfigError(f"{args.overrides[0]}: only a configuration can be overridden; name one with --conf")
     else:
-        model = coder_of(model_path(args.model))
-    for name, value in described(model).items():
+        model = load_coder(find_model(args.model))
+    for name, value in describe_model(model).items():
         print(f"{name:<26}{value}")
     return 0
 
 
-def described(model: Coder) -> dict[str, str]:
+def describe_model(model: Coder) -> dict[str, str]:
     """What a model is, by name, in words."""
 
     def parameters(module) -> str:

@@ -7,8 +7,8 @@ import argparse
 import sys
 
 from vqspeech import microphone
-from vqspeech.commands.models import add_model_argument
-from vqspeech.commands.numbers import positive
+from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.loading import add_model_argument
 from vqspeech.commands.targets import add_melody_arguments
 from vqspeech.errors import SpeakerError
 
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", type=_device, metavar="DEVICE", help="microphone, by number or part of its name")
     parser.add_argument("--output", type=_device, metavar="DEVICE", help="headphones, likewise")
     parser.add_argument("--list-devices", action="store_true", help="list sound devices and stop")
-    parser.add_argument("--seconds", type=positive, metavar="N", help="stop after so many")
+    parser.add_argument("--seconds", type=positive_int, metavar="N", help="stop after so many")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,76 +14,13 @@ import numpy as np
 
 from vqspeech import audio
 from vqspeech.errors import OutputError, VqspeechError
-from vqspeech.files import check_file, check_folder, ignores_case
+from vqspeech.files import check_file, ignores_case
 from vqspeech.jobs import Skipped
 
-STREAM = "-"
-"""Stands for standard input and standard output."""
 Key = TypeVar("Key", bound=Hashable)
 
 
-def output_file(text: str) -> str:
-    """The path of a file to write."""
-    check_file(_named(text))
-    return text
-
-
-def output_stream(text: str) -> str:
-    """The path of a file to write, or `STREAM`."""
-    return text if text == STREAM else output_file(text)
-
-
-def output_folder(text: str) -> str:
-    """The path of a folder to write into."""
-    check_folder(_named(text))
-    return text
-
-
-def output_data(text: str) -> str:
-    """The path of a data directory to write, which replaces one that is there."""
-    from vqspeech.data.datadir import check_replaceable
-
-    output_folder(text)
-    check_replaceable(Path(text).resolve())
-    return text
-
-
-def scores_file(text: str) -> str:
-    """The path of a scores file to add to, or to begin."""
-    from vqspeech.metrics import scores
-
-    output_file(text)
-    if os.path.exists(text):
-        scores.read(text)
-    return text
-
-
-def sound_folder(text: str) -> str:
-    """The path of a folder for sound files; one that is named like a sound file is none."""
-    output_folder(text)
-    if is_sound(text):
-        raise OutputError(f"{text}: is the name of a sound file, and a folder is wanted; name one, or write {text}/")
-    return text
-
-
-def is_sound(text: str) -> bool:
-    """Return whether `text` names a sound file of any kind, whether it can be written here or not."""
-    import soundfile
-
-    from vqspeech.soundfiles import ffmpeg
-    from vqspeech.soundfiles.reader import ENDINGS
-
-    ending = Path(text).suffix.lower()
-    known = ending in (*ENDINGS, *ffmpeg.ENDINGS) or ending[1:].upper() in soundfile.available_formats()
-    return known and not is_folder(text)
-
-
-def is_folder(text: str) -> bool:
-    """Return whether `text` can only mean a folder: one is there, or it ends in a slash."""
-    return os.path.isdir(text) or text.endswith(("/", os.sep))
-
-
-def check_component(name: str, what: str) -> None:
+def check_file_name(name: str, what: str) -> None:
     """Raise `OutputError` where `name`, of `what`, cannot name a file or folder in another one."""
     if name in ("", ".", "..") or any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name):
         raise OutputError(f"{what} {name!r} cannot name a file or folder; give it another name")
@@ -117,13 +54,13 @@ def check_outputs(
     return kept
 
 
-def check_stream() -> None:
+def check_stdout() -> None:
     """Raise `OutputError` where standard output cannot take a sound file."""
     if os.isatty(1):
         raise OutputError("standard output (-) is a terminal, no place for sound; send it to a file: ... > FILE.wav")
 
 
-def write_stream(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RATE) -> None:
+def write_stdout(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RATE) -> None:
     """Write a waveform of so many `samples` at `rate` Hz, which comes in parts, to standard output as a 16-bit WAV.
 
     It goes past `sys.stdout`: who reads it no more ends the work. Its length stands in its header before anything else.
@@ -144,9 +81,3 @@ def _identity(path: str | os.PathLike) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return found.st_dev, found.st_ino
-
-
-def _named(text: str) -> str:
-    if not text:
-        raise OutputError("an output without a name; is a variable of the shell empty?")
-    return text

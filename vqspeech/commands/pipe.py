@@ -19,7 +19,7 @@ _KINDS = {(1, 8): ("u1", 128, 128), (1, 16): ("<i2", 0, 32_768), (1, 32): ("<i4"
 """Samples by WAV's format and bits: type, silence and full scale."""
 
 
-class Format:
+class SampleFormat:
     """How samples lie in a stream: `rate` in Hz, `channels`, type, silence and full scale."""
 
     def __init__(self, rate: int, channels: int = 1, kind: tuple[str, int, int] = _KINDS[1, 16]):
@@ -37,7 +37,7 @@ class Format:
         return ((samples.mean(1) - self.silence) / self.scale).astype(np.float32)
 
 
-def read_header(source: BinaryIO) -> Format:
+def read_header(source: BinaryIO) -> SampleFormat:
     """Read the header of a WAV file up to its samples. Raises `AudioError` where there is none that is known."""
     fix = "send a WAV of PCM or float samples, or raw 16-bit samples with --raw HZ"
     riff, _, wave = struct.unpack("<4sI4s", _exactly(source, 12, fix))
@@ -55,7 +55,7 @@ def read_header(source: BinaryIO) -> Format:
                 [kind] = struct.unpack("<H", content[24:26])
             if (kind, bits) not in _KINDS or not channels:
                 raise AudioError(f"standard input (-): WAV of format {kind} with {bits} bits; {fix}")
-            found = Format(rate, channels, _KINDS[kind, bits])
+            found = SampleFormat(rate, channels, _KINDS[kind, bits])
     if found is None:
         raise AudioError(f"standard input (-): a WAV file that does not say its format; {fix}")
     return found
@@ -68,7 +68,7 @@ def _exactly(source: BinaryIO, count: int, fix: str) -> bytes:
     return data
 
 
-def chunks(source: BinaryIO, form: Format) -> Iterator[np.ndarray]:
+def read_chunks(source: BinaryIO, form: SampleFormat) -> Iterator[np.ndarray]:
     """Yield the waveform of a stream as it comes; what is left of a sample at its end is dropped."""
     read = getattr(source, "read1", source.read)  # what is there, not what there is room for
     held = b""
@@ -80,7 +80,7 @@ def chunks(source: BinaryIO, form: Format) -> Iterator[np.ndarray]:
         held = held[whole:]
 
 
-def write_converted(converter: Converter, source: BinaryIO, form: Format, out: BinaryIO, raw: bool) -> float:
+def convert_stream(converter: Converter, source: BinaryIO, form: SampleFormat, out: BinaryIO, raw: bool) -> float:
     """Write what a stream says, in the converter's voice, as 16-bit samples at its rate; return its seconds.
 
     The header of a WAV says that nobody knows how long it is, unless the output is `raw`."""
@@ -89,7 +89,7 @@ def write_converted(converter: Converter, source: BinaryIO, form: Format, out: B
         header = (b"RIFF", size, b"WAVE", b"fmt ", 16, 1, 1, form.rate, 2 * form.rate, 2, 16, b"data", size)
         out.write(struct.pack("<4sI4s4sIHHIIHH4sI", *header))
     count = 0
-    for wave in chunks(source, form):
+    for wave in read_chunks(source, form):
         count += len(wave)
         _write(out, converter.push(wave))
     _write(out, converter.flush())
@@ -111,14 +111,14 @@ def open_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def is_wav() -> bool:
+def is_wav_input() -> bool:
     """Return whether standard input begins as a WAV file does; nothing of it is read."""
     source: Any = sys.stdin and sys.stdin.buffer
     return source is not None and source.peek(4)[:4] in (b"RIFF", b"RF64")
 
 
-def format_of(source: BinaryIO, raw: int | None) -> Format:
+def read_format(source: BinaryIO, raw: int | None) -> SampleFormat:
     """Return how the samples of a stream lie: `raw` 16-bit ones at so many Hz, or as the header of a WAV says."""
-    form = Format(raw) if raw else read_header(source)
+    form = SampleFormat(raw) if raw else read_header(source)
     audio.checked_rate(form.rate)
     return form

@@ -8,8 +8,7 @@ import argparse
 import importlib
 from types import ModuleType
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_data, output_folder
+from vqspeech.commands.arguments import output_data_dir, output_folder, positive_int
 
 CORPORA = {
     "vctk": "VCTK 0.80 or 0.92, told apart by looking",
@@ -28,8 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus = corpora.add_parser(name, help=help_text, description=help_text)
         where = "folder to make the corpus in" if name == "mini" else "folder the corpus was unpacked into"
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
-        corpus.add_argument("--out", type=output_data, required=True, metavar="DATA", help="data directory to write")
-        corpus.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default %(default)s)")
+        corpus.add_argument(
+            "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"
+        )
+        corpus.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default %(default)s)")
         if name == "vctk":
             corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default mic1)")
         if name == "timit":
@@ -52,12 +53,12 @@ def run(args: argparse.Namespace) -> int:
         options["sa"] = not args.no_sa
     if args.corpus_name == "mini":
         output_folder(args.corpus)
-    data, account = corpus_module(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
+    data, account = import_corpus(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
     data.write(args.out)
     print(account.summary())
     return account.status()
 
 
-def corpus_module(name: str) -> ModuleType:
+def import_corpus(name: str) -> ModuleType:
     """The module of a corpus, imported only now; its `prepare` gives the data directory and the account."""
     return importlib.import_module(f"vqspeech.data.corpora.{name}")

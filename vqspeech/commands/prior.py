@@ -5,7 +5,7 @@ The units may be anybody's. Where data directories are given, the prior is told 
 
 import argparse
 
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import config, priors
 from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir

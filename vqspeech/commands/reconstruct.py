@@ -6,9 +6,9 @@ The voice is the utterance's speaker in a data directory; for a file it is named
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.convert import add_sampling_arguments, check_speech, write_speech
-from vqspeech.commands.models import add_model_argument, model_of
-from vqspeech.commands.outputs import sound_folder
+from vqspeech.commands.arguments import sound_folder
+from vqspeech.commands.convert import add_sampling_arguments, check_speech_outputs, write_speech
+from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
     with open_sources(args, skipped) as found:
         voices = {utterance.id: [args.speaker or utterance.speaker] for utterance in found}
         paths = {(name, voice[0]): Path(args.out) / f"{name}.wav" for name, voice in voices.items()}
-        wanted = check_speech(paths, [utterance.path for utterance in found], skipped)
-        model = model_of(args)
+        wanted = check_speech_outputs(paths, [utterance.path for utterance in found], skipped)
+        model = load_model(args)
         for name in sorted({names[0] for names in voices.values()}):
             model.speaker(name)
         return write_speech(model, found, voices, wanted, args, skipped)

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from vqspeech.commands.outputs import output_file
+from vqspeech.commands.arguments import output_file
 from vqspeech.errors import ConfigError
 from vqspeech.files import replaced, write_text
 from vqspeech.metrics import claims, report, scores

@@ -14,9 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech import audio, world
-from vqspeech.commands.models import add_model_argument, model_of
-from vqspeech.commands.numbers import above_zero, at_least_zero, not_negative, positive, share
-from vqspeech.commands.outputs import sound_folder
+from vqspeech.commands.arguments import (
+    fraction,
+    non_negative_float,
+    non_negative_int,
+    positive_float,
+    positive_int,
+    sound_folder,
+)
+from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.data.units import read_units, require_same, write_units
 from vqspeech.errors import AudioError, ConfigError
 from vqspeech.metrics import pictures
@@ -33,31 +39,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_argument(parser)
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
-    source.add_argument("--ngram", type=positive, metavar="N", help="an n-gram of --units in place of a prior")
+    source.add_argument("--ngram", type=positive_int, metavar="N", help="an n-gram of --units in place of a prior")
     parser.add_argument("--units", metavar="UNITS", help="units file that the n-gram is fitted to")
-    parser.add_argument("--n", type=positive, default=8, metavar="N", help="samples (default: %(default)s)")
+    parser.add_argument("--n", type=positive_int, default=8, metavar="N", help="samples (default: %(default)s)")
     parser.add_argument(
-        "--seconds", type=above_zero, default=5.0, metavar="S", help="drawn for each sample (default: %(default)s)"
+        "--seconds", type=positive_float, default=5.0, metavar="S", help="drawn for each sample (default: %(default)s)"
     )
     parser.add_argument(
         "--speaker", default="random", metavar="NAME", help="voice of all, or 'random', one for each (the default)"
     )
     parser.add_argument("--prompt", metavar="FILE", help="recording to go on from, at any sample rate")
     parser.add_argument(
-        "--temperature", type=at_least_zero, default=1.0, metavar="T", help="of the codes (default: %(default)s)"
+        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="of the codes (default: %(default)s)"
     )
     parser.add_argument(
-        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+        "--top-p", type=fraction, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
     )
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for what is made")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the samples and prints their names."""
-    model, started, out = model_of(args), time.perf_counter(), Path(args.out)
+    model, started, out = load_model(args), time.perf_counter(), Path(args.out)
     wave = None if args.prompt is None else audio.waveform(args.prompt)
     if wave is not None and len(wave) < model.hop:
         raise AudioError(

@@ -2,8 +2,7 @@
 
 import argparse
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.metrics import alignment, report, scores
 from vqspeech.metrics.bootstrap import redraw
@@ -17,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
     )
     parser.add_argument("--section", default="alignment", metavar="NAME", help="section in it (default: %(default)s)")
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

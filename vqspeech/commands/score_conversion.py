@@ -12,9 +12,8 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from vqspeech.commands.models import add_model_argument, model_of, model_path
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
+from vqspeech.commands.loading import add_model_argument, find_model, load_model
 from vqspeech.data.datadir import DataDir, combine
 from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
@@ -54,10 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that they know by name, a row each"
     )  # fmt: skip
     parser.add_argument(
-        "--each", type=positive, default=2, metavar="N", help="with --like: targets of a source (default: %(default)s)"
+        "--each",
+        type=positive_int,
+        default=2,
+        metavar="N",
+        help="with --like: targets of a source (default: %(default)s)",
     )
     parser.add_argument(
-        "--per-speaker", type=positive, default=2, metavar="N", help="with --like: source utterances of each speaker "
+        "--per-speaker", type=positive_int, default=2, metavar="N", help="with --like: source utterances of each speaker "
         "(default: %(default)s)"
     )  # fmt: skip
     parser.add_argument("--audio", metavar="DIR", help="with --like: keep the conversions in this folder")
@@ -69,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'spectrum go to "NAME: pitch and spectrum"'
     )  # fmt: skip
     parser.add_argument(
-        "--enrol", type=positive, default=10, metavar="N", help="recordings that make a voice (default: %(default)s)"
+        "--enrol",
+        type=positive_int,
+        default=10,
+        metavar="N",
+        help="recordings that make a voice (default: %(default)s)",
     )
     for option, default, what in (
         ("--asr", judges.ASR, "speech recogniser"),
@@ -80,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             option, default=default, metavar="MODULE:CLASS", help=f"another {what} (default: %(default)s); "
             "vqspeech/metrics/judges.py shows how one is written"
         )  # fmt: skip
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,14 +124,14 @@ def _make(
     args: argparse.Namespace, plan: Plan, data: DataDir, folder: Path, skipped: Skipped
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Make what `--like` asks for; the folders of conversions, and of the sources said again, by row."""
-    model = model_of(args)
+    model = load_model(args)
     model.voice_hash()  # before the work: it must take voices from recordings
     converted, copies = {}, {"WORLD copy synthesis": folder / "world", "own voice": folder / "own"}
     for seconds in args.like:
         converted[f"like {seconds:g} s"] = folder / f"like-{seconds:g}"
         convert_plan(model, plan, seconds, converted[f"like {seconds:g} s"], skipped)
     for name in args.beside:
-        beside = VQVAE.from_pretrained(model_path(name))
+        beside = VQVAE.from_pretrained(find_model(name))
         row = Path(name).stem
         if convert_to_named(beside, plan, folder / f"named-{row}", skipped):
             converted[f"{row}, its voices"] = folder / f"named-{row}"

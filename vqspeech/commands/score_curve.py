@@ -7,7 +7,7 @@ those of any other, and this reads the scores.
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import scores_file
 from vqspeech.metrics import curve, pictures, report, scores
 
 

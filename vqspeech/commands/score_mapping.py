@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqspeech import audio
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.features import read_features
 from vqspeech.data.units import Units, read_units, require_same
@@ -33,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--abx", action="store_true", help="ABX of triphones too, by codes, by features, and by MFCC: minutes"
     )
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import scores_file
 from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units, read_units, require_same

@@ -4,9 +4,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from vqspeech.commands.models import add_model_argument, coder_of, model_of, model_path
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
+from vqspeech.commands.loading import add_model_argument, find_model, load_coder, load_model
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.units import read_units, require_same
 from vqspeech.errors import ConfigError, CorpusError, MissingExtra
@@ -51,14 +50,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
     )
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section "samples" and prints it; exit status 3 where clips were skipped."""
     folders = _folders(args.samples)
     data, recogniser, skipped = DataDir.read(args.data), Moonshine(), Skipped()
-    model, train, dev = model_of(args), read_units(args.train), read_units(args.dev)
+    model, train, dev = load_model(args), read_units(args.train), read_units(args.dev)
     for path, units in ((args.train, train), (args.dev, dev)):
         require_same(units.described, {**model.units, "model": "the one given"}, path)
     judge = _judge(args.judge, args.judge_model, model) if args.judge else None
@@ -108,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
 def _judge(prior: str, coder: str, model: VQVAE) -> sample_report.Judge:
     """The judge. Raises `UnitsError` where the prior is over other units than the coder's, `ConfigError` where these
     are those of the model that made the samples."""
-    judge = sample_report.Judge(coder_of(model_path(coder)), LatentPrior.from_pretrained(prior))
+    judge = sample_report.Judge(load_coder(find_model(coder)), LatentPrior.from_pretrained(prior))
     require_same(judge.prior.units, {**judge.coder.units, "model": coder}, prior)
     if judge.coder.fingerprint() == model.fingerprint():
         raise ConfigError(f"--judge-model {coder}: has the codes that are to be judged; name another model")

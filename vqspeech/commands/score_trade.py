@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import scores_file
 from vqspeech.metrics import pictures, report, scores, trade
 
 

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.numbers import above_zero, positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_float, positive_int, scores_file
 from vqspeech.data.dump import shards
 from vqspeech.errors import CheckpointError
 from vqspeech.metrics import report, scores
@@ -19,9 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech score training`."""
     parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
     parser.add_argument("--data", required=True, metavar="SHARDS", help="dump of held-out speech of its speakers")
-    parser.add_argument("--seconds", type=above_zero, default=1.28, help="length of a window (default: %(default)s)")
     parser.add_argument(
-        "--windows", type=positive, default=256, metavar="N", help=f"in multiples of {LANES} (default: %(default)s)"
+        "--seconds", type=positive_float, default=1.28, help="length of a window (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--windows", type=positive_int, default=256, metavar="N", help=f"in multiples of {LANES} (default: %(default)s)"
     )
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"

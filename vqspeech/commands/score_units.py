@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.numbers import not_negative, positive
-from vqspeech.commands.outputs import output_folder, scores_file
+from vqspeech.commands.arguments import non_negative_int, output_folder, positive_int, scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units
 from vqspeech.metrics import abx, report, scores, unit_report
@@ -30,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write report.html, pictures and TextGrids with the codes there too",
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of everything drawn (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of everything drawn (default: %(default)s)"
     )
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

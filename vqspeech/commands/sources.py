@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import STREAM
+from vqspeech.commands.arguments import STREAM, positive_int
 from vqspeech.data.corpora.layout import passed_over, recordings
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import AudioError
@@ -30,7 +29,9 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         help="sound files; folders of them, with all below; - for standard input; or @LIST, a file with one a line",
     )
     given.add_argument("--data", metavar="DATA", help="data directory")
-    parser.add_argument("--limit", type=positive, metavar="N", help="only N utterances, spread evenly over the data")
+    parser.add_argument(
+        "--limit", type=positive_int, metavar="N", help="only N utterances, spread evenly over the data"
+    )
 
 
 @contextmanager
@@ -58,7 +59,7 @@ def open_sources(args: argparse.Namespace, skipped: Skipped) -> Iterator[list[Ut
         yield found
 
 
-def is_single(args: argparse.Namespace, found: list[Utterance]) -> bool:
+def is_single_recording(args: argparse.Namespace, found: list[Utterance]) -> bool:
     """Return whether `found` is one recording that was named itself, not a folder or data directory that holds one."""
     return len(found) == 1 and not args.data and not any(os.path.isdir(path) for path in args.src)
 

@@ -7,7 +7,7 @@ import argparse
 
 import numpy as np
 
-from vqspeech.commands.models import add_model_argument, model_of
+from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.models.decoders import SourceFilter
 from vqspeech.voices import Voice, saved_voices
 
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a voice a line, its facts separated by tabs; "-" is an unknown one."""
-    model = model_of(args)
+    model = load_model(args)
     for name, (median, _) in zip(model.speakers, model.pitch.numpy(), strict=True):
         pitch = "-" if np.isnan(median) else f"{np.exp(median):.0f} Hz"
         print(name, model.genders.get(name, "-"), pitch, sep="\t")

@@ -5,8 +5,7 @@ dev and test hold sentences that no training speaker's training utterance says; 
 
 import argparse
 
-from vqspeech.commands.numbers import not_negative
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import non_negative_int, output_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     unseen = parser.add_mutually_exclusive_group()
     unseen.add_argument(
         "--unseen",
-        type=not_negative,
+        type=non_negative_int,
         default=0,
         metavar="N",
         help="speakers to hold out, of both genders (default %(default)s)",
@@ -27,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--share", type=float, default=0.05, help="part of each speaker for dev and for test (default %(default)s)"
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of the choice (default %(default)s)")
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="of the choice (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

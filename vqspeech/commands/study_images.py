@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.devices import device
 from vqspeech.errors import ImageError
 from vqspeech.metrics import pictures, report, scores
@@ -26,22 +25,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bits",
         nargs="+",
-        type=bits,
+        type=parse_bits,
         default=[6, 7, 8, 9, 10, 11],
         metavar="BITS",
         help="of a code, in the order of work (default: 6 to 11)",
     )
-    parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds (default: %(default)s)")
+    parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="seeds (default: %(default)s)")
     parser.add_argument(
         "--steps",
-        type=positive,
+        type=positive_int,
         default=450,
         metavar="N",
         help="steps, some after a hundred: by batches, dead codes are replaced at each (default: %(default)s)",
     )
-    parser.add_argument("--batch", type=positive, default=16, metavar="N", help="images (default: %(default)s)")
+    parser.add_argument("--batch", type=positive_int, default=16, metavar="N", help="images (default: %(default)s)")
     parser.add_argument(
-        "--images", type=positive, default=500, metavar="N", help="to be measured on, at most (default: %(default)s)"
+        "--images",
+        type=positive_int,
+        default=500,
+        metavar="N",
+        help="to be measured on, at most (default: %(default)s)",
     )
     parser.add_argument("--device", metavar="NAME", help="where to train (default: the accelerator, else cpu)")
 
@@ -122,9 +125,9 @@ AT_LARGE = (
 )
 
 
-def bits(text: str) -> int:
+def parse_bits(text: str) -> int:
     """The bits of a code, as a type of argparse."""
-    number = positive(text)
+    number = positive_int(text)
     if number > 16:
         raise argparse.ArgumentTypeError(f"a codebook of {text} bits is too large; give 1 to 16")
     return number

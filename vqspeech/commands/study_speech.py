@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.data.dump import shards
 from vqspeech.devices import device
 from vqspeech.metrics import pictures, report, scores
@@ -27,20 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bits",
         nargs="+",
-        type=rate,
-        default=[rate(one) for one in RATES],
+        type=parse_rate,
+        default=[parse_rate(one) for one in RATES],
         metavar="BITS",
         help=f"rates, in the order of work; 8+8: two stages of 8 bits (default: {' '.join(RATES)})",
     )
-    parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds (default: %(default)s)")
-    parser.add_argument("--steps", type=positive, default=500, metavar="N", help="steps (default: %(default)s)")
-    parser.add_argument("--batch", type=positive, default=1024, metavar="N", help="vectors (default: %(default)s)")
+    parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="seeds (default: %(default)s)")
+    parser.add_argument("--steps", type=positive_int, default=500, metavar="N", help="steps (default: %(default)s)")
+    parser.add_argument("--batch", type=positive_int, default=1024, metavar="N", help="vectors (default: %(default)s)")
     parser.add_argument(
-        "--vectors", type=positive, default=100_000, metavar="N", help="to learn from (default: %(default)s)"
+        "--vectors", type=positive_int, default=100_000, metavar="N", help="to learn from (default: %(default)s)"
     )
     parser.add_argument(
         "--recordings",
-        type=positive,
+        type=positive_int,
         default=4,
         metavar="N",
         help="to be judged by PESQ and STOI (default: %(default)s)",
@@ -104,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def rate(text: str) -> tuple[int, ...]:
+def parse_rate(text: str) -> tuple[int, ...]:
     """The bits of each stage, as a type of argparse: "8" is (8,), "8+8" is (8, 8)."""
     try:
         bits = tuple(int(part) for part in text.split("+"))

@@ -3,8 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.data.toys import TOYS
 from vqspeech.metrics import pictures, report, scores
 from vqspeech.studies import findings
@@ -17,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=output_folder, required=True, metavar="DIR", help="folder of runs, scores.json and pictures/"
     )
-    parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds (default: %(default)s)")
-    parser.add_argument("--steps", type=positive, default=1000, metavar="N", help="steps (default: %(default)s)")
-    parser.add_argument("--batch", type=positive, default=256, metavar="N", help="points (default: %(default)s)")
+    parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="seeds (default: %(default)s)")
+    parser.add_argument("--steps", type=positive_int, default=1000, metavar="N", help="steps (default: %(default)s)")
+    parser.add_argument("--batch", type=positive_int, default=256, metavar="N", help="points (default: %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,21 +5,22 @@ Without any restriction it is a copy, with spk2utt written anew.
 
 import argparse
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_data
+from vqspeech.commands.arguments import output_data_dir, positive_int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("data", metavar="DATA", help="data directory")
-    parser.add_argument("--out", type=output_data, required=True, metavar="DIR", help="data directory to write")
+    parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these speakers")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--utterances", nargs="+", metavar="ID", help="only these utterances")
     chosen.add_argument(
         "--utterance-list", metavar="FILE", help="only the utterances whose ids begin the lines of FILE"
     )
-    parser.add_argument("--per-speaker", type=positive, metavar="N", help="at most N of each speaker, spread evenly")
+    parser.add_argument(
+        "--per-speaker", type=positive_int, metavar="N", help="at most N of each speaker, spread evenly"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import argparse
 import os
 from pathlib import Path
 
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import experiments
 from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint

@@ -1,12 +1,11 @@
 """The voices a command speaks in: those of the model, the user's own, or that of a recording (not a verb)."""
 
 import argparse
-import math
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from vqspeech import audio
+from vqspeech.commands.arguments import float_between
 from vqspeech.models.voice import find_voice
 from vqspeech.models.vqvae import VQVAE, VoiceName
 from vqspeech.voices import Voice
@@ -28,7 +27,7 @@ def add_melody_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--pitch`, `--keep-pitch` and `--formant`."""
     parser.add_argument(
         "--pitch",
-        type=_between(-24, 24),
+        type=float_between(-24, 24),
         default=0.0,
         metavar="SEMITONES",
         help="raise the pitch, or lower it (default: %(default)s)",
@@ -38,7 +37,7 @@ def add_melody_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--formant",
-        type=_between(0.5, 2.0),
+        type=float_between(0.5, 2.0),
         default=1.0,
         metavar="FACTOR",
         help="stretch the spectrum: above 1 a shorter vocal tract, below 1 a longer one (default: %(default)s)",
@@ -57,7 +56,7 @@ def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--loudness",
-        type=_between(-70, 0),
+        type=float_between(-70, 0),
         metavar="LUFS",
         help="integrated loudness of what is written, as broadcasters measure it, such as -23 (default: that of the "
         "source; a recording is then held in memory as a whole)",
@@ -74,7 +73,7 @@ def target_names(args: argparse.Namespace) -> list[str]:
     return list(dict.fromkeys(args.speaker)) if args.speaker else [Path(args.like[0]).stem]
 
 
-def target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, VoiceName]:
+def load_target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, VoiceName]:
     """Return the voices by name. Raises `SpeakerError`, `AudioError`, `CheckpointError`."""
     if args.speaker:
         return {name: find_voice(model, name) for name in target_names(args)}
@@ -89,13 +88,3 @@ def warn_of_doubt(voice: Voice) -> None:
     """Say on standard error what speaks against a voice being that of one speaker."""
     if voice.doubt:
         print(f"warning: {voice.doubt}", file=sys.stderr)
-
-
-def _between(low: float, high: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = float(text)
-        if not (math.isfinite(value) and low <= value <= high):
-            raise argparse.ArgumentTypeError(f"{text} is not between {low:g} and {high:g}")
-        return value
-
-    return number

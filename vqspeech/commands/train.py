@@ -7,7 +7,7 @@ Several processes: `accelerate launch --num_processes 2 -m vqspeech.cli train â€
 import argparse
 import sys
 
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import config, experiments
 from vqspeech.data.dump import shards
 from vqspeech.locks import locked_folder

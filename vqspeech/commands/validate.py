@@ -5,14 +5,14 @@ Prints one line a fault, `file:line: what; fix`, and exits with 1 where there is
 
 import argparse
 
-from vqspeech.commands.numbers import positive
+from vqspeech.commands.arguments import positive_int
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument("--no-audio", action="store_true", help="do not open the recordings, only see that they exist")
-    parser.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default %(default)s)")
+    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default %(default)s)")
 
 
 def run(args: argparse.Namespace) -> int:

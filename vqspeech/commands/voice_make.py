@@ -9,8 +9,9 @@ import math
 from pathlib import Path
 
 from vqspeech import audio
-from vqspeech.commands.models import add_model_argument, model_of
-from vqspeech.commands.outputs import check_outputs, output_file
+from vqspeech.commands.arguments import output_file
+from vqspeech.commands.loading import add_model_argument, load_model
+from vqspeech.commands.outputs import check_outputs
 from vqspeech.commands.targets import warn_of_doubt
 from vqspeech.data.corpora.layout import recordings
 from vqspeech.errors import AudioError, SpeakerError
@@ -43,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs({"voice": path}, files, Skipped())
     if not files:
         raise AudioError(f"{', '.join(args.src)}: no recording in it by its ending; name the files")
-    model = model_of(args)
+    model = load_model(args)
     if args.name in model.speakers:
         raise SpeakerError(f"the model has a voice '{args.name}' of its own; choose another --name")
     model.voice_hash()  # before anything is read

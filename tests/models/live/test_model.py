@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from tests.models.live.small import CONFIG, live_model, speech
 from vqspeech import audio
 from vqspeech.cli import main
-from vqspeech.commands.models import described
+from vqspeech.commands.models import describe_checkpoint
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models.coder import Coder
 from vqspeech.models.live import BLOCK
@@ -154,7 +154,7 @@ def test_it_is_described(model: Live, tmp_path, capsys):
     assert "300" in capsys.readouterr().out
     assert main(["export", "--model", path, "--int8", "--out", str(tmp_path / "small.safetensors")]) == 0
     assert "latency: 90 ms" in (tmp_path / "small.md").read_text()
-    assert described(tmp_path / "small.safetensors")[:4] == ("live", "50", "-", "2")
+    assert describe_checkpoint(tmp_path / "small.safetensors")[:4] == ("live", "50", "-", "2")
 
 
 @pytest.mark.parametrize("wrong", [{"causal": False}, {"conditioning": "codes"}, {"name": "world"}])

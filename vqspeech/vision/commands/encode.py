@@ -6,8 +6,7 @@ import time
 
 import torch
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.locks import locked_folder
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import image_set
@@ -19,7 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder, with codes")
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_folder, required=True, metavar="CODES", help="folder for the codes")
-    parser.add_argument("--batch", type=positive, default=64, metavar="N", help="images at once (default: %(default)s)")
+    parser.add_argument(
+        "--batch", type=positive_int, default=64, metavar="N", help="images at once (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

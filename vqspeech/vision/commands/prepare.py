@@ -6,8 +6,7 @@ Looks at how the corpus is laid out, splits it, writes the sets, and prints what
 import argparse
 from importlib import import_module
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.locks import locked_folder
 
 CORPORA = {
@@ -28,13 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
         if name == "cifar10":
             corpus.add_argument(
-                "--shrink", type=positive, default=1, metavar="N", help="average N by N pixels (default: %(default)s)"
+                "--shrink",
+                type=positive_int,
+                default=1,
+                metavar="N",
+                help="average N by N pixels (default: %(default)s)",
             )
         if name == "folder":
             corpus.add_argument(
-                "--size", type=positive, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
+                "--size", type=positive_int, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
             )
-            corpus.add_argument("--nj", type=positive, default=1, metavar="N", help="processes (default: %(default)s)")
+            corpus.add_argument(
+                "--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)"
+            )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ The prior is told the classes of the images, where there are any.
 
 import argparse
 
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import config, priors
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes

@@ -6,7 +6,7 @@ imagines.
 
 import argparse
 
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import config, videos
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes

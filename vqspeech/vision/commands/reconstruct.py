@@ -5,8 +5,7 @@ from pathlib import Path
 
 import torch
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_file
+from vqspeech.commands.arguments import output_file, positive_int
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
@@ -19,11 +18,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_file, required=True, metavar="PNG", help="picture to write")
     parser.add_argument(
-        "--limit", type=positive, default=24, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit", type=positive_int, default=24, metavar="N", help="images, spread over the set (default: %(default)s)"
     )
-    parser.add_argument("--columns", type=positive, default=8, metavar="N", help="images a row (default: %(default)s)")
     parser.add_argument(
-        "--scale", type=positive, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
+        "--columns", type=positive_int, default=8, metavar="N", help="images a row (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
     )
 
 

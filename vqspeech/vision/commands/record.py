@@ -5,8 +5,7 @@ A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of D
 
 import argparse
 
-from vqspeech.commands.numbers import not_negative, positive
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import non_negative_int, output_folder, positive_int
 from vqspeech.locks import locked_folder
 from vqspeech.vision.data import recording
 from vqspeech.vision.data.worlds import WORLDS, maps_of, world
@@ -17,16 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--world", choices=WORLDS, default="vizdoom", help="(default: %(default)s)")
     parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of it (default: five of various kinds)")
     parser.add_argument(
-        "--episodes", type=positive, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
+        "--episodes", type=positive_int, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=positive, default=400, metavar="N", help="frames an episode (default: %(default)s)"
+        "--frames", type=positive_int, default=400, metavar="N", help="frames an episode (default: %(default)s)"
     )
     parser.add_argument(
-        "--skip", type=positive, default=4, metavar="N", help="ticks an action is held (default: %(default)s)"
+        "--skip", type=positive_int, default=4, metavar="N", help="ticks an action is held (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
     )
     parser.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqspeech.commands.numbers import at_least_zero, not_negative, positive, share
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import fraction, non_negative_float, non_negative_int, output_folder, positive_int
 from vqspeech.errors import ConfigError
 from vqspeech.files import replaced
 from vqspeech.vision.metrics import pictures
@@ -27,21 +26,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
     )
     parser.add_argument(
-        "--n", type=positive, default=8, metavar="N", help="samples of each class (default: %(default)s)"
+        "--n", type=positive_int, default=8, metavar="N", help="samples of each class (default: %(default)s)"
     )
     parser.add_argument(
         "--class", dest="classes", nargs="+", metavar="NAME",
         help="classes, 'all', or 'any' for one that is not told (default: any)", default=["any"],
     )  # fmt: skip
-    parser.add_argument("--temperature", type=at_least_zero, default=1.0, metavar="T", help="(default: %(default)s)")
     parser.add_argument(
-        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="(default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--top-p", type=fraction, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
     )
     parser.add_argument(
-        "--scale", type=positive, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
     )
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for what is made")
 

@@ -12,8 +12,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqspeech.commands.numbers import above_zero, at_least_zero, not_negative, positive, share
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import (
+    fraction,
+    non_negative_float,
+    non_negative_int,
+    output_folder,
+    positive_float,
+    positive_int,
+)
 from vqspeech.errors import ConfigError, MissingExtra
 from vqspeech.files import replaced
 from vqspeech.vision.commands.sample import codes_of
@@ -43,24 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"'{RECORDED}': what was done in truth; '{NOT_TOLD}': it is not told (default: {RECORDED})",
     )  # fmt: skip
     parser.add_argument(
-        "--n", type=positive, default=4, metavar="N", help="starts, spread over the set (default: %(default)s)"
+        "--n", type=positive_int, default=4, metavar="N", help="starts, spread over the set (default: %(default)s)"
     )
     parser.add_argument(
-        "--given", type=not_negative, default=6, metavar="N", help="frames given (default: %(default)s)"
+        "--given", type=non_negative_int, default=6, metavar="N", help="frames given (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=positive, default=10, metavar="N", help="frames imagined (default: %(default)s)"
-    )
-    parser.add_argument("--temperature", type=at_least_zero, default=1.0, metavar="T", help="(default: %(default)s)")
-    parser.add_argument(
-        "--top-p", type=share, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+        "--frames", type=positive_int, default=10, metavar="N", help="frames imagined (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--top-p", type=fraction, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
     )
     parser.add_argument(
         "--rate",
-        type=above_zero,
+        type=positive_float,
         default=moving.RATE,
         metavar="HZ",
         help="frames a second shown (default: %(default)s)",

@@ -4,8 +4,7 @@ import argparse
 
 import torch
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.models import checkpoint
@@ -23,7 +22,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXP", help="experiment folder of a very small model")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
     parser.add_argument(
-        "--limit", type=positive, default=256, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit",
+        type=positive_int,
+        default=256,
+        metavar="N",
+        help="images, spread over the set (default: %(default)s)",
     )
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"

@@ -6,8 +6,7 @@ from functools import partial
 
 import torch
 
-from vqspeech.commands.numbers import not_negative, positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
 from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
@@ -30,15 +29,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
     parser.add_argument(
-        "--limit", type=positive, default=10000, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit",
+        type=positive_int,
+        default=10000,
+        metavar="N",
+        help="images, spread over the set (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=not_negative, default=0, help="of bounds that draw (default: %(default)s)")
+    parser.add_argument("--seed", type=non_negative_int, default=0, help="of bounds that draw (default: %(default)s)")
     parser.add_argument(
         "--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"
     )
     parser.add_argument(
         "--samples",
-        type=positive,
+        type=positive_int,
         default=50,
         metavar="N",
         help="of VIMCO's bound (default, the paper's: %(default)s)",

@@ -4,8 +4,7 @@ import argparse
 
 import torch
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.metrics import prior as measures
@@ -26,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="other codes, which choose the strength of the unigram (default: part of --train)",
     )
     parser.add_argument(
-        "--limit", type=positive, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit",
+        type=positive_int,
+        default=1000,
+        metavar="N",
+        help="images, spread over the set (default: %(default)s)",
     )
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
 from vqspeech.metrics.codebook import perplexity, used
@@ -26,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
     parser.add_argument("--train", required=True, metavar="SET", help="its training images: their mean is a baseline")
     parser.add_argument(
-        "--limit", type=positive, default=1000, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit",
+        type=positive_int,
+        default=1000,
+        metavar="N",
+        help="images, spread over the set (default: %(default)s)",
     )
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"

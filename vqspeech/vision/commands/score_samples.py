@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqspeech.commands.numbers import positive
-from vqspeech.commands.outputs import output_file, scores_file
+from vqspeech.commands.arguments import output_file, positive_int, scores_file
 from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
@@ -29,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--train", required=True, metavar="SET", help="what was learned from")
     parser.add_argument("--data", required=True, metavar="SET", help="held-out images, which are no copies")
     parser.add_argument(
-        "--scale", type=positive, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
+        "--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
     )
     parser.add_argument(
         "--picture", type=output_file, required=True, metavar="PNG", help="samples with the nearest ones under them"

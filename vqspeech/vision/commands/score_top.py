@@ -5,8 +5,7 @@ import argparse
 import numpy as np
 import torch
 
-from vqspeech.commands.numbers import at_least_zero, positive
-from vqspeech.commands.outputs import output_file, scores_file
+from vqspeech.commands.arguments import non_negative_float, output_file, positive_int, scores_file
 from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
@@ -33,9 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
     parser.add_argument("--data", required=True, metavar="SET", help="those images")
     parser.add_argument(
-        "--limit", type=positive, default=512, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit",
+        type=positive_int,
+        default=512,
+        metavar="N",
+        help="images, spread over the set (default: %(default)s)",
     )
-    parser.add_argument("--temperature", type=at_least_zero, default=1.0, metavar="T", help="of the picture")
+    parser.add_argument("--temperature", type=non_negative_float, default=1.0, metavar="T", help="of the picture")
     parser.add_argument(
         "--picture",
         type=output_file,

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from vqspeech.commands.numbers import not_negative, positive
-from vqspeech.commands.outputs import scores_file
+from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
 from vqspeech.metrics import report, scores
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.codes import ImageCodes, image_codes
@@ -39,32 +38,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="prior over single images of these codes, which sees no past: a row beside",
     )
     parser.add_argument(
-        "--clips", type=positive, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
+        "--clips", type=positive_int, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
     )
-    parser.add_argument("--given", type=positive, default=6, metavar="N", help="frames given (default: %(default)s)")
     parser.add_argument(
-        "--frames", type=positive, default=10, metavar="N", help="frames imagined (default: %(default)s)"
+        "--given", type=positive_int, default=6, metavar="N", help="frames given (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--frames", type=positive_int, default=10, metavar="N", help="frames imagined (default: %(default)s)"
     )
     parser.add_argument(
         "--far",
-        type=not_negative,
+        type=non_negative_int,
         default=100,
         metavar="N",
         help="frames to drift in; 0: no drift (default: %(default)s)",
     )
     parser.add_argument(
-        "--far-clips", type=positive, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
+        "--far-clips", type=positive_int, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
     )
     parser.add_argument(
         "--apart", nargs=2, default=["forward", "right"], metavar=("A", "B"),
         help="actions that should part ways (default: forward right)",
     )  # fmt: skip
     parser.add_argument(
-        "--inverse-steps", type=positive, default=1000, metavar="N",
+        "--inverse-steps", type=positive_int, default=1000, metavar="N",
         help="steps that the network learns to read actions (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=not_negative, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
     )
     parser.add_argument(
         "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"

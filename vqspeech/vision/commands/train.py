@@ -5,7 +5,7 @@ Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …
 
 import argparse
 
-from vqspeech.commands.outputs import output_folder
+from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import config, experiments
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.images import image_set
