@@ -23,12 +23,12 @@ def names(monkeypatch):
 
 def test_an_old_key_in_overrides():
     with pytest.warns(FutureWarning, match=r"'training.pace' is now 'training.lr'"):
-        assert conf.config("mini_world", ["training.pace=0.5"])["training"]["lr"] == 0.5
+        assert conf.load_config("mini_world", ["training.pace=0.5"])["training"]["lr"] == 0.5
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # it warns once
-        assert conf.config("mini_world", ["++training.pace=0.5"])["training"]["lr"] == 0.5
+        assert conf.load_config("mini_world", ["++training.pace=0.5"])["training"]["lr"] == 0.5
     with pytest.raises(ConfigError, match="'training.pace' is the old name of 'training.lr', and both are given"):
-        conf.config("mini_world", ["training.pace=0.5", "training.lr=1"])
+        conf.load_config("mini_world", ["training.pace=0.5", "training.lr=1"])
 
 
 def test_an_old_key_in_a_sweep():
@@ -39,7 +39,7 @@ def test_an_old_key_in_a_sweep():
 
 
 def test_an_old_key_in_a_configuration():
-    config = conf.config("mini_world")
+    config = conf.load_config("mini_world")
     old = {name: group for name, group in config.items() if name != "training"}
     decoder = {("depth" if key == "layers" else key): value for key, value in config["decoder"].items()}
     with pytest.warns(FutureWarning, match=r"'decoder.depth' is now 'decoder.layers'"):

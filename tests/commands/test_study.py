@@ -35,7 +35,7 @@ def test_a_study_leaves_tables_findings_and_a_picture(kind, tmp_path, monkeypatc
 
 def test_every_finding_names_rows_that_there_are():
     for finding in toy_study.FINDINGS:
-        assert {finding.first, finding.second} <= toy_study.rows(1000).keys(), finding.claim
+        assert {finding.first, finding.second} <= toy_study.make_rows(1000).keys(), finding.claim
 
 
 def test_numbers_below_one_are_refused(capsys):

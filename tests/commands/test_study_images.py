@@ -27,8 +27,8 @@ def no_work(monkeypatch):
 
 def test_the_study_and_that_it_goes_on_where_it_was(command, tmp_path, monkeypatch, capsys):
     assert main([*command, "--bits", "6"]) == 0
-    made, figures = [], ImageStudy._figures
-    monkeypatch.setattr(ImageStudy, "_figures", lambda self, *run: (made.append(run), figures(self, *run))[1])
+    made, figures = [], ImageStudy._run_one
+    monkeypatch.setattr(ImageStudy, "_run_one", lambda self, *run: (made.append(run), figures(self, *run))[1])
     assert main([*command, "--bits", "6"]) == 0 and not made
     assert main([*command, "--bits", "6", "2"]) == 0
     assert {run[0] for run in made} == {(2,)} and len(made) == 7 * 2, "2 seeds of 7 rows"

@@ -22,8 +22,8 @@ def command(small_shards, tmp_path, monkeypatch):
 def test_the_study_and_that_it_goes_on_where_it_was(command, tmp_path, monkeypatch, capsys):
     assert main([*command, "--bits", "2"]) == 0
     made = []
-    figures = SpeechStudy._figures
-    monkeypatch.setattr(SpeechStudy, "_figures", lambda self, *run: (made.append(run), figures(self, *run))[1])
+    figures = SpeechStudy._run_one
+    monkeypatch.setattr(SpeechStudy, "_run_one", lambda self, *run: (made.append(run), figures(self, *run))[1])
     assert main([*command, "--bits", "2"]) == 0 and not made
     assert main([*command, "--bits", "2", "1+1"]) == 0
     assert {run[0] for run in made} == {(1, 1)} and len(made) == 4 * 2, "2 seeds of 4 rows"
@@ -55,6 +55,6 @@ def test_options(command, capsys):
     for wrong in (["--bits", "eight"], ["--bits", "0"], ["--bits", "8+17"], ["--bits", "8+"]):
         with pytest.raises(SystemExit):
             main([*command, *wrong])
-        assert "is no rate" in capsys.readouterr().err
+        assert "is not a rate" in capsys.readouterr().err
     assert main([*command, "--device", "nowhere"]) == 1
     assert "no device 'nowhere'" in capsys.readouterr().err

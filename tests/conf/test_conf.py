@@ -48,11 +48,11 @@ WRONG = {
 @pytest.mark.parametrize("override", list(WRONG))
 def test_what_cannot_be_is_refused_by_key_value_and_what_is_allowed(override):
     with pytest.raises(ConfigError, match=WRONG[override]):
-        conf.config("mini_world", [override])
+        conf.load_config("mini_world", [override])
 
 
 def test_a_whole_number_may_have_an_exponent():
-    batch = conf.config("mini_world", ["training.batch=2e0"])["training"]["batch"]
+    batch = conf.load_config("mini_world", ["training.batch=2e0"])["training"]["batch"]
     assert batch == 2 and isinstance(batch, int)
 
 
@@ -70,8 +70,8 @@ def test_a_whole_number_may_have_an_exponent():
 )
 def test_of_every_kind_of_training(name, override, message):
     with pytest.raises(ConfigError, match=message):
-        conf.config(name, [override])
-    conf.config(name)
+        conf.load_config(name, [override])
+    conf.load_config(name)
 
 
 @pytest.mark.parametrize(
@@ -91,17 +91,17 @@ def test_of_every_kind_of_training(name, override, message):
 )
 def test_of_every_kind_of_model_of_images(name, override, message):
     with pytest.raises(ConfigError, match=message):
-        vision.config(name, [override])
-    vision.config(name)
+        vision.load_config(name, [override])
+    vision.load_config(name)
 
 
 def test_all_that_come_along_are_right():
-    assert all(conf.config(name) for name in conf.names())
-    assert all(vision.config(name) for name in vision.names())
+    assert all(conf.load_config(name) for name in conf.list_configurations())
+    assert all(vision.load_config(name) for name in vision.list_configurations())
 
 
 def test_a_model_checks_its_configuration_by_itself():
-    config = conf.config("mini_world")
+    config = conf.load_config("mini_world")
     for kind, made, wrong in (
         (VQVAE, lambda some: VQVAE(some, ["a"]), {"decoder": {"name": "world", "layers": None}}),
         (Coder, Coder, {"encoder": {**config["encoder"], "layers": [[3, 10**6]]}}),
@@ -115,13 +115,20 @@ def test_a_model_checks_its_configuration_by_itself():
 def test_the_papers_configurations_train_by_eq_3_and_ours_have_names_of_their_own():
     """Of images; those of speech: tests/models/test_vqvae.py. Small ones are ours."""
     for name in ("cifar10_vqvae", "imagenet", "frames", "top_prior"):
-        paper, ours = vision.config(name), vision.config(f"{name}_ema")
+        paper, ours = vision.load_config(name), vision.load_config(f"{name}_ema")
         assert paper["quantizer"]["name"] == "gradient" and paper["quantizer"]["beta"] == 0.25
         assert paper["quantizer"]["revive_below"] == 0 and paper["quantizer"]["initial"] == "uniform"
         assert ours["quantizer"]["name"] == "ema" and {**ours, "quantizer": 0} == {**paper, "quantizer": 0}
     for name in ("cifar10_vqvae_small", "cifar10_tiny", "imagenet_small", "frames_small", "small_top_prior"):
-        assert vision.config(name)["quantizer"]["name"] == "ema" and "initial" not in vision.config(name)["quantizer"]
+        assert (
+            vision.load_config(name)["quantizer"]["name"] == "ema"
+            and "initial" not in vision.load_config(name)["quantizer"]
+        )
     assert (
-        vision.config("top_prior")["top"]["codebooks"] == vision.config("small_top_prior")["top"]["codebooks"] == "own"
+        vision.load_config("top_prior")["top"]["codebooks"]
+        == vision.load_config("small_top_prior")["top"]["codebooks"]
+        == "own"
     )
-    assert set(vision.priors()) >= {"top_prior", "top_prior_ema"} and "top_prior_ema" not in vision.experiments()
+    assert (
+        set(vision.list_priors()) >= {"top_prior", "top_prior_ema"} and "top_prior_ema" not in vision.list_experiments()
+    )

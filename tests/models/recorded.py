@@ -5,7 +5,7 @@ import torch
 from scipy.signal import lfilter
 
 from vqspeech import VQVAE, audio
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 
 _SMALL = (
     "decoder=source_filter", "decoder.channels=16", "decoder.bands=12", "decoder.voice=8", "encoder.channels=16",
@@ -15,7 +15,7 @@ _SMALL = (
 
 def voice_model(*overrides: str, speakers: tuple[str, ...] = ("high", "low"), seed: int = 0) -> VQVAE:
     """A model with untrained weights, whose envelopes follow latents, pitch and voice."""
-    groups = config("librispeech_world", [*_SMALL, *overrides])
+    groups = load_config("librispeech_world", [*_SMALL, *overrides])
     torch.manual_seed(seed)
     made = VQVAE({key: value for key, value in groups.items() if key != "training"}, speakers).eval()
     torch.nn.init.normal_(made.decoder.output.weight, std=0.2)  # pyright: ignore

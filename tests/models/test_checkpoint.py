@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from tests.conftest import ROOT
 from vqspeech.commands.models import describe_checkpoint
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.errors import CheckpointError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
@@ -36,7 +36,7 @@ def path(tmp_path):
 
 @pytest.fixture(scope="module")
 def model():
-    groups = {name: group for name, group in config("mini_world", SMALL).items() if name != "training"}
+    groups = {name: group for name, group in load_config("mini_world", SMALL).items() if name != "training"}
     return VQVAE(groups, ["a", "b"]).eval()
 
 

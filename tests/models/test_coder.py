@@ -7,7 +7,7 @@ import torch
 from tests.conftest import buzz
 from tests.models.test_vqvae import model as whole_model
 from vqspeech import VQVAE
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import coder
 from vqspeech.models.coder import Coder
@@ -15,7 +15,7 @@ from vqspeech.models.encoder import Projection
 
 
 def small(name="units_lda", *overrides):
-    groups = config(name, list(overrides))
+    groups = load_config(name, list(overrides))
     torch.manual_seed(0)
     made = Coder({key: group for key, group in groups.items() if key != "training"}).eval()
     with torch.no_grad():

@@ -6,7 +6,7 @@ import torch
 
 from tests.conftest import buzz
 from vqspeech import loudness
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.errors import ConfigError
 from vqspeech.models import coder, content
 from vqspeech.models.coder import Coder
@@ -17,7 +17,7 @@ SMALL = ["encoder.latents=48", "encoder.depth=2", "encoder.layer=2", "encoder.he
 
 def small(*overrides: str) -> Coder:
     """A small coder with a content encoder, and a codebook of its features of some speech."""
-    groups = config("content", [*SMALL, "quantizer.codes=16", *overrides])
+    groups = load_config("content", [*SMALL, "quantizer.codes=16", *overrides])
     torch.manual_seed(0)
     model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
     z = model.latents_of(loudness.normalise(speech(3.0)).samples).T
@@ -151,7 +151,7 @@ def test_silence_and_a_scrap_of_speech_have_codes():
 
 
 def test_codes_of_two_stages_come_out_of_a_coder(tmp_path):
-    groups = config("content", [*SMALL, "quantizer=residual", "quantizer.codes=5"])
+    groups = load_config("content", [*SMALL, "quantizer=residual", "quantizer.codes=5"])
     torch.manual_seed(0)
     model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
     for one in model.quantizer.stages:  # pyright: ignore

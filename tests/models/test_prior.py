@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import reference
-from vqspeech.conf import config, experiments, priors
+from vqspeech.conf import list_experiments, list_priors, load_config
 from vqspeech.data.code_windows import CodeBatch
 from vqspeech.data.units import Units
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError, UnitsError
@@ -223,11 +223,13 @@ def test_unknown_voices_are_refused():
 
 
 def test_configurations():
-    assert set(priors()) == {"prior", "mini_prior", "judge_prior"} and not set(priors()) & set(experiments())
-    for name in priors():
+    assert set(list_priors()) == {"prior", "mini_prior", "judge_prior"} and not set(list_priors()) & set(
+        list_experiments()
+    )
+    for name in list_priors():
         for network in ("wavenet", "transformer", "wavenet_small", "transformer_small"):
-            resolved = config(name, [f"prior={network}"])
+            resolved = load_config(name, [f"prior={network}"])
             made = LatentPrior({"prior": resolved["prior"]}, ["a"], UNITS)
             assert isinstance(made.network, NETWORKS[network.split("_")[0]])
-        default = LatentPrior({"prior": config(name)["prior"]}, ["a"], UNITS).network
-        assert default.receptive_field <= config(name)["training"]["length"], "every tap of the network is trained"
+        default = LatentPrior({"prior": load_config(name)["prior"]}, ["a"], UNITS).network
+        assert default.receptive_field <= load_config(name)["training"]["length"], "every tap of the network is trained"

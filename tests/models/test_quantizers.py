@@ -8,7 +8,7 @@ from tests import reference
 from tests.conftest import buzz
 from tests.models.test_quantize import full, ready
 from vqspeech import VQVAE
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.errors import ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize import (
@@ -169,7 +169,7 @@ def test_usage_counts_the_vectors_that_count(name):
 
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_it_is_the_only_change_in_a_recipe(name):
-    changed, plain = (config("mini_world", [f"quantizer={one}"]) for one in (name, "ema"))
+    changed, plain = (load_config("mini_world", [f"quantizer={one}"]) for one in (name, "ema"))
     assert changed["quantizer"]["name"] == name and changed["quantizer"]["codes"] == 1024
     assert {k: v for k, v in changed.items() if k != "quantizer"} == {
         k: v for k, v in plain.items() if k != "quantizer"
@@ -316,7 +316,7 @@ def test_codes_that_do_not_begin_at_k_means_begin_uniformly(name):
 
 
 def test_the_papers_own_quantiser_is_eq_3_and_nothing_else():
-    book = quantizer(dimension=2, **config("vctk")["quantizer"]).train()
+    book = quantizer(dimension=2, **load_config("vctk")["quantizer"]).train()
     assert (
         type(book) is GradientCodebook and book.replacement is None and book.initial == "uniform" and book.beta == 0.25
     )

@@ -4,7 +4,7 @@ import torch
 
 from tests.conftest import buzz
 from vqspeech import VQVAE, audio, loudness, world
-from vqspeech.conf import config, experiments
+from vqspeech.conf import list_experiments, load_config
 from vqspeech.data.windows import Batch
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models import checkpoint, coder, pieces
@@ -22,9 +22,9 @@ SMALL["world_wavenet"] = [*SMALL["wavenet"], "decoder.frames.layers=2", "decoder
 
 def model(name="librispeech_world", overrides=(), speakers=("high", "low"), seed=0):
     """A small model with the structure of an experiment and a codebook that is used."""
-    groups = config(name)
+    groups = load_config(name)
     small = SMALL[groups["decoder"]["name"]]
-    resolved = config(name, ["encoder.channels=16", "encoder.latents=8", "quantizer.codes=32", *small, *overrides])
+    resolved = load_config(name, ["encoder.channels=16", "encoder.latents=8", "quantizer.codes=32", *small, *overrides])
     torch.manual_seed(seed)
     made = VQVAE({k: v for k, v in resolved.items() if k != "training"}, speakers).eval()
     wave = buzz(1.0, 150)
@@ -49,20 +49,27 @@ def test_downsampling_of_the_paper(name, factor, codes):
 
 
 def test_paper_configurations():
-    vctk, librispeech, units = (config(name) for name in ("vctk", "librispeech", "units25"))
+    vctk, librispeech, units = (load_config(name) for name in ("vctk", "librispeech", "units25"))
     assert vctk["encoder"]["layers"] == [[4, 2]] * 6
     for one, codes in ((vctk, 512), (librispeech, 512), (units, 128)):
         assert one["quantizer"] == {
             "name": "gradient", "codes": codes, "beta": 0.25, "revive_below": 0, "initial": "uniform",
         }  # fmt: skip
     for name in ("vctk", "librispeech", "units25"):
-        paper, ours = config(name), config(f"{name}_ema")
+        paper, ours = load_config(name), load_config(f"{name}_ema")
         assert ours["quantizer"]["name"] == "ema" and ours["quantizer"]["revive_below"] > 0
         assert ours["quantizer"]["codes"] == paper["quantizer"]["codes"]
         assert {**ours, "quantizer": 0} == {**paper, "quantizer": 0}, "nothing else changes"
     assert librispeech["encoder"]["layers"] == [[4, 2]] * 7 and librispeech["quantizer"]["codes"] == 512
     assert units["quantizer"]["codes"] == 128
-    assert set(experiments()) >= {"vctk", "librispeech", "units25", "mini_world", "mini_wavenet", "librispeech_world"}
+    assert set(list_experiments()) >= {
+        "vctk",
+        "librispeech",
+        "units25",
+        "mini_world",
+        "mini_wavenet",
+        "librispeech_world",
+    }
 
 
 @pytest.mark.parametrize("name", ["vctk", "librispeech_world", "mini_wavenet", "logmel"])
@@ -237,8 +244,8 @@ def test_a_configuration_can_name_nothing_to_run(tmp_path):
 
 def test_configuration_errors_name_what_there_is():
     with pytest.raises(ConfigError, match="there are .*vctk"):
-        config("vctc")
+        load_config("vctc")
     with pytest.raises(ConfigError, match="foo"):
-        config("vctk", ["encoder.foo=1"])
+        load_config("vctk", ["encoder.foo=1"])
     with pytest.raises(ConfigError, match="there are wavenet, world"):
         model("vctk", ["decoder.name=lstm"])

@@ -7,7 +7,7 @@ import torch
 from tests.conftest import buzz
 from tests.models.test_vqvae import model
 from vqspeech import audio, world
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.windows import Batch
 from vqspeech.errors import ConfigError
 from vqspeech.generate import generate, logits
@@ -145,7 +145,7 @@ def test_codes_at_other_rates(encoder):
     """Half as many codes as frames, and a number of samples a code that is no multiple of a frame."""
     options = [f"encoder={encoder}", "encoder.channels=16", "encoder.latents=8", "decoder.layers=2", "decoder.cycle=2"]
     options += ["frontend=waveform"] if encoder == "paper64" else []
-    groups = config(NAME, [*options, "decoder.frames.layers=1", "decoder.frames.channels=8", "decoder.residual=8"])
+    groups = load_config(NAME, [*options, "decoder.frames.layers=1", "decoder.frames.channels=8", "decoder.residual=8"])
     made = VQVAE({key: value for key, value in groups.items() if key != "training"}, ["a", "b"]).eval()
     made.pitch.copy_(torch.tensor([[5.3, 0.1], [4.6, 0.1]]))
     made.quantizer.counts.fill_(1.0)

@@ -23,7 +23,7 @@ SAME = Finding("A is as B", "the paper, table 2", "a", "b", tolerance=0.1)
     ],
 )
 def test_intervals_decide(finding, first, second, verdict):
-    assert finding.verdict(first, second)[0] == verdict
+    assert finding.judge(first, second)[0] == verdict
 
 
 def test_a_row_has_a_cell_for_each_case_that_has_both_rows():
@@ -32,7 +32,7 @@ def test_a_row_has_a_cell_for_each_case_that_has_both_rows():
 
 
 def test_no_pairs_are_refused():
-    with pytest.raises(ValueError, match="no pairs"):
-        LESS.verdict([1.0], [])
+    with pytest.raises(ValueError, match="are not pairs"):
+        LESS.judge([1.0], [])
     with pytest.raises(ValueError, match="2 and 1 figures"):
-        LESS.verdict([1.0, 2.0], [1.0])
+        LESS.judge([1.0, 2.0], [1.0])

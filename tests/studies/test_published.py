@@ -1,6 +1,6 @@
 import pytest
 
-from vqspeech.studies.published import NSVQ_BITS, NSVQ_IMAGES, PAIRS, beside, rows
+from vqspeech.studies.published import NSVQ_BITS, NSVQ_IMAGES, PAIRS, compare_difference, tabulate_comparison
 from vqspeech.studies.rates import METHODS, REPLACEMENTS
 from vqspeech.studies.toy import AUTHORS
 
@@ -17,7 +17,7 @@ from vqspeech.studies.toy import AUTHORS
     ],
 )
 def test_the_sign_of_what_was_printed_decides(first, second, printed, verdict):
-    assert beside(first, second, printed).startswith(verdict)
+    assert compare_difference(first, second, printed).startswith(verdict)
 
 
 def test_a_cell_by_bits_that_were_printed():
@@ -25,7 +25,7 @@ def test_a_cell_by_bits_that_were_printed():
         bits: {AUTHORS: [25.0, 25.1], "gradient, never": [24.0, 24.1], "k-means, never": [1.0, 1.0]}
         for bits in (6, 11, 12)
     }
-    found = {one.pop("row"): one for one in rows("psnr", ours)}
+    found = {one.pop("row"): one for one in tabulate_comparison("psnr", ours)}
     assert found[f"{AUTHORS}: above gradient, never"] == {
         "6 bits": "disagrees: +1 [+1, +1], published -0.200",  # 22.95 - 23.15
         "11 bits": "agrees: +1 [+1, +1], published +1.55",

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from vqspeech.studies.images import ImageStudy
-from vqspeech.studies.rates import FINDINGS, METHODS, REPLACEMENTS, RateStudy, called
-from vqspeech.studies.seeds import over_seeds
+from vqspeech.studies.rates import FINDINGS, METHODS, REPLACEMENTS, RateStudy, name_rate
+from vqspeech.studies.runs import mean_over_seeds
 from vqspeech.studies.speech import SpeechStudy
 from vqspeech.studies.toy import AUTHORS
 
@@ -15,7 +15,7 @@ class Counted(RateStudy):
     name = "counted"
     columns = {"all": ("sum", 1), "in percent": ("sum", 100)}
 
-    def figures(self, bits, row, seed):
+    def load_or_run(self, bits, row, seed):
         return {"sum": 10.0 * sum(bits) + seed + 0.001 * list(self.rows).index(row)}
 
 
@@ -40,24 +40,26 @@ def test_every_method_is_crossed_with_every_policy(kind):
 
 @pytest.mark.parametrize(("bits", "name"), [((8,), "8 bits"), ((10, 10), "10+10 bits")])
 def test_names_of_rates(bits, name):
-    assert called(bits) == name
+    assert name_rate(bits) == name
 
 
 def test_tables_and_findings_hold_the_runs_of_their_rate(tmp_path):
     study = Counted(tmp_path, [(2,), (3,), (1, 1)], 3, 1, 1)
     study.run()
-    assert study.middle == (3,)
-    rows = study.table((3,))
+    assert study.middle_rate == (3,)
+    rows = study.tabulate((3,))
     assert [one["row"] for one in rows] == list(study.rows)
-    whole, percent = over_seeds([30, 31, 32]), over_seeds([3000, 3100, 3200])
+    whole, percent = mean_over_seeds([30, 31, 32]), mean_over_seeds([3000, 3100, 3200])
     assert rows[0] == {"row": "gradient, never", "all": whole, "in percent": percent}
-    assert [one.value for one in study.estimates("sum", "gradient, never")] == [21, 31, 21]
+    assert [one.value for one in study.estimate_figure("sum", "gradient, never")] == [21, 31, 21]
     lost = {"more": lambda one: one["sum"], "less": lambda one: -one["sum"]}
-    [cell] = [one for one in study.findings(lost) if one["row"] == "NSVQ with replacement errs less than without"]
+    [cell] = [
+        one for one in study.tabulate_findings(lost) if one["row"] == "NSVQ with replacement errs less than without"
+    ]
     assert list(cell)[2:] == [f"{rate}: {what}" for what in lost for rate in ("2 bits", "3 bits", "1+1 bits")]
     assert cell["2 bits: more"].startswith("disagrees: +0.006") and cell["2 bits: less"].startswith("agrees: -0.006")
 
 
-def test_a_base_has_no_figures(tmp_path: Path):
-    with pytest.raises(TypeError, match="abstract method '?figures"):
+def test_a_base_has_no_run_one(tmp_path: Path):
+    with pytest.raises(TypeError, match="abstract method '?load_or_run"):
         RateStudy(tmp_path, [(1,)], 1, 1, 1)  # pyright: ignore[reportAbstractUsage]

@@ -1,8 +1,8 @@
 import torch
 
 from vqspeech.models.quantize import quantizer
-from vqspeech.studies.seeds import over_seeds
-from vqspeech.studies.speech import LOST, SpeechStudy
+from vqspeech.studies.runs import mean_over_seeds
+from vqspeech.studies.speech import LOSSES, SpeechStudy
 from vqspeech.studies.toy import AUTHORS
 from vqspeech.training.fitting import fitted
 
@@ -23,12 +23,16 @@ def test_pesq_lost_and_distortion_are_both_held_against_the_papers():
     study.steps = 500
     better, worse = ({"sd": 1.0 + x, "pesq_copy": 4.0 - x} for x in (0.0, 0.5))
     rows = {row: [better] * 3 if row == AUTHORS else [dict(worse) for _ in range(3)] for row in study.rows}
-    study.found = {"8 bits": rows}
-    first = study.findings(LOST)[0]
+    study.results = {"8 bits": rows}
+    first = study.tabulate_findings(LOSSES)[0]
     assert first["8 bits: dB"].startswith("agrees: -0.5") and first["8 bits: PESQ lost"].startswith("agrees: -0.5")
     for one in rows["NSVQ, never"]:
         one["sd"] = 1.5 - 1e-9  # rounding: the very same method
-    [same] = [row for row in study.findings(LOST) if row["row"] == "replaced in neither: NSVQ errs less than gradient"]
+    [same] = [
+        row
+        for row in study.tabulate_findings(LOSSES)
+        if row["row"] == "replaced in neither: NSVQ errs less than gradient"
+    ]
     assert same["8 bits: dB"] == "disagrees: 0 [0, 0]"
-    [estimate] = study.estimates("sd", "EMA, never")
-    assert estimate == over_seeds([1.5] * 3)
+    [estimate] = study.estimate_figure("sd", "EMA, never")
+    assert estimate == mean_over_seeds([1.5] * 3)

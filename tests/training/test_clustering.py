@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.errors import ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
@@ -51,7 +51,7 @@ def test_the_spread_within_classes_is_one(monkeypatch):
 
 
 def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
-    figures = cluster(config("units_lda", LDA), small_shards, small_shards, tmp_path)
+    figures = cluster(load_config("units_lda", LDA), small_shards, small_shards, tmp_path)
     assert 0 < figures["variance left over"] < 1 and figures["used"] <= 8
     assert figures["samples_seen"] == small_shards.length.sum()
     model = Coder.from_pretrained(tmp_path)
@@ -67,13 +67,15 @@ def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
 def test_the_same_seed_gives_the_same_codebook(small_shards, tmp_path):
     prints = set()
     for i, seed in enumerate((0, 0, 1)):
-        cluster(config("units_lda", [*LDA, f"training.seed={seed}"]), small_shards, small_shards, tmp_path / str(i))
+        cluster(
+            load_config("units_lda", [*LDA, f"training.seed={seed}"]), small_shards, small_shards, tmp_path / str(i)
+        )
         prints.add(Coder.from_pretrained(tmp_path / str(i)).fingerprint())
     assert len(prints) == 2
 
 
 def test_quiet_and_too_many_windows_are_left_out(small_shards):
-    model = Coder({k: v for k, v in config("units_lda", LDA).items() if k != "training"})
+    model = Coder({k: v for k, v in load_config("units_lda", LDA).items() if k != "training"})
     every = stacked(model, small_shards, 10**6, -np.inf)
     loud = stacked(model, small_shards, 10**6, 0.0)
     assert 0 < len(loud) < len(every)
@@ -84,7 +86,7 @@ def test_quiet_and_too_many_windows_are_left_out(small_shards):
 
 def test_what_cannot_be_clustered_is_an_error(small_shards, tmp_path):
     with pytest.raises(ConfigError, match="too few for 9999 clusters"):
-        cluster(config("units_lda", ["training.clusters=9999"]), small_shards, small_shards, tmp_path)
+        cluster(load_config("units_lda", ["training.clusters=9999"]), small_shards, small_shards, tmp_path)
     for override in (["frontend=waveform"], ["encoder=frames"]):
         with pytest.raises(ConfigError):
-            cluster(config("units_kmeans", override), small_shards, small_shards, tmp_path)
+            cluster(load_config("units_kmeans", override), small_shards, small_shards, tmp_path)

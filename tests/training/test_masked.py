@@ -13,7 +13,7 @@ from sklearn.metrics import mutual_info_score
 from tests.conftest import buzz
 from vqspeech import loudness
 from vqspeech.cli import main
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
 from vqspeech.errors import CheckpointError, ConfigError
@@ -42,7 +42,7 @@ def utterances(count: int = 10) -> list[np.ndarray]:
 
 def training(*overrides: str, count: int = 10) -> MaskedTraining:
     return MaskedTraining(
-        config("content_small", [*TINY, *overrides]), Speech.joined(iter(utterances(count))), say=print
+        load_config("content_small", [*TINY, *overrides]), Speech.joined(iter(utterances(count))), say=print
     )
 
 
@@ -167,7 +167,7 @@ def test_another_codebook_for_what_is_learned(tmp_path, monkeypatch, small_shard
     assert (first["round"], second["round"]) == (1, 2) and first["step"] < second["step"]
     start = f"training.start={tmp_path / 'round-1.safetensors'}"
     other = [*TINY, start, "training.rounds=1", "encoder.hop=4", "quantizer.codes=5"]
-    train_content(config("content_small", other), small_shards, small_shards, tmp_path / "other", print)
+    train_content(load_config("content_small", other), small_shards, small_shards, tmp_path / "other", print)
     model, whole = Coder.from_pretrained(tmp_path / "other"), checkpoint.read(tmp_path / "round-1.safetensors")[0]
     assert model.rate == 25 and model.quantizer.size == 5
     assert model.config["encoder"]["layer"] == first["config"]["encoder"]["layer"]
@@ -177,22 +177,24 @@ def test_another_codebook_for_what_is_learned(tmp_path, monkeypatch, small_shard
 
 
 def test_what_cannot_be_gone_on_from_is_refused(tmp_path, small_shards, small_data):
-    train_content(config("content_small", [*TINY, "training.rounds=1"]), small_shards, small_shards, tmp_path, print)
+    train_content(
+        load_config("content_small", [*TINY, "training.rounds=1"]), small_shards, small_shards, tmp_path, print
+    )
     other = write_shards(DataDir(list(small_data)[1:]), tmp_path / "other")[0]
     with pytest.raises(ConfigError, match="has learned from other data"):
-        train_content(config("content_small", TINY), other, small_shards, tmp_path, print)
+        train_content(load_config("content_small", TINY), other, small_shards, tmp_path, print)
     start = [*TINY, f"training.start={tmp_path / 'best.safetensors'}"]
     with pytest.raises(CheckpointError, match="no training by masked prediction"):
-        train_content(config("content_small", start), other, small_shards, tmp_path / "new", print)
+        train_content(load_config("content_small", start), other, small_shards, tmp_path / "new", print)
     start = [*TINY, "encoder.latents=64", f"training.start={tmp_path / 'last.safetensors'}"]
     with pytest.raises(CheckpointError, match="its encoder is"):
-        train_content(config("content_small", start), other, small_shards, tmp_path / "new", print)
+        train_content(load_config("content_small", start), other, small_shards, tmp_path / "new", print)
 
 
 def test_utterances_of_nothing_cost_no_training():
     some = [*utterances(4), np.zeros(16000, np.int16), np.zeros(1, np.int16), utterances(1)[0][4000:4100]]
     made = MaskedTraining(
-        config("content_small", [*TINY, "training.rounds=1"]), Speech.joined(iter(some)), say=lambda _: None
+        load_config("content_small", [*TINY, "training.rounds=1"]), Speech.joined(iter(some)), say=lambda _: None
     )
     assert torch.isfinite(made.statistics).all()
     made.run()
@@ -224,7 +226,7 @@ def test_visible_steps_count_where_they_are_asked_for(monkeypatch):
 
 
 def test_a_coder_comes_out(small_shards, tmp_path, capsys):
-    figures = train_content(config("content_small", TINY), small_shards, small_shards, tmp_path, print)
+    figures = train_content(load_config("content_small", TINY), small_shards, small_shards, tmp_path, print)
     assert 0 < figures["variance left over"] < 1 and 1 < figures["used"] <= 8
     model = Coder.from_pretrained(tmp_path)
     assert model.rate == 50 and model.config["encoder"]["depth"] == model.config["encoder"]["layer"]
@@ -279,4 +281,4 @@ def test_the_command_trains_it(small_shards, tmp_path):
 )
 def test_options_that_cannot_be_are_named(override, message):
     with pytest.raises(ConfigError, match=message):
-        check_config(config("content_small", [*TINY, override]))
+        check_config(load_config("content_small", [*TINY, override]))

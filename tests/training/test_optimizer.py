@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.training.test_trainer import KINDS, trainer
-from vqspeech.conf import config, vision
+from vqspeech.conf import load_config, vision
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.vqvae import VQVAE
@@ -25,11 +25,11 @@ def kept_of(model):
 
 
 def test_biases_norms_embeddings_codebooks_and_places_do_not_decay():
-    speech = VQVAE(config("vctk", KINDS["vctk"]), ["a", "b"])
-    options = config("prior", ["prior=transformer_small", "prior.width=8", "prior.layers=1", "prior.heads=2"])
+    speech = VQVAE(load_config("vctk", KINDS["vctk"]), ["a", "b"])
+    options = load_config("prior", ["prior=transformer_small", "prior.width=8", "prior.layers=1", "prior.heads=2"])
     prior = LatentPrior(options, ["a"], {"rate_hz": 50, "codes": 8})
     codes = {"codes": 5, "shape": [1, 3, 4], "model": "m", "sha256": "0"}
-    video = VideoPrior(vision.config("video_prior", ["video=pixelcnn_small"]), ["a"], codes)
+    video = VideoPrior(vision.load_config("video_prior", ["video=pixelcnn_small"]), ["a"], codes)
     for model, kept, decayed in (
         (
             speech,
@@ -48,7 +48,7 @@ def test_biases_norms_embeddings_codebooks_and_places_do_not_decay():
 
 
 def test_what_is_frozen_is_in_no_group():
-    model = VQVAE(config("vctk", KINDS["vctk"]), ["a", "b"])
+    model = VQVAE(load_config("vctk", KINDS["vctk"]), ["a", "b"])
     model.freeze_encoder()
     assert not any(name.startswith(("encoder.", "quantizer.")) for name in kept_of(model))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.units import Units
 from vqspeech.errors import ConfigError, SpeakerError, UnitsError
 from vqspeech.metrics.kneser_ney import KneserNey
@@ -41,7 +41,7 @@ def spoken(seed, utterances=12, sha256="0" * 64):
 
 
 def trainer(kind, out, *overrides, train=None, dev=None):
-    resolved = config("mini_prior", [f"prior={kind}", *TINY, *KINDS[kind], *overrides])
+    resolved = load_config("mini_prior", [f"prior={kind}", *TINY, *KINDS[kind], *overrides])
     return Trainer(PriorTask(resolved, train or spoken(0), dev or spoken(1)), out)
 
 
@@ -114,9 +114,9 @@ def test_refusals(tmp_path):
 
 def test_the_kind_of_configuration_fits_the_data(small_shards):
     with pytest.raises(ConfigError, match="learns from units: vqspeech prior"):
-        SpeechTask(config("mini_prior"), small_shards, small_shards)
+        SpeechTask(load_config("mini_prior"), small_shards, small_shards)
     with pytest.raises(ConfigError, match="units train one of judge_prior, mini_prior, prior"):
-        PriorTask(config("mini_world"), spoken(0), spoken(1))
+        PriorTask(load_config("mini_world"), spoken(0), spoken(1))
 
 
 @pytest.fixture

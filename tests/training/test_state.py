@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.training.test_trainer import KINDS, trainer
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.dump import shards, write_shards
 from vqspeech.errors import CheckpointError, ConfigError, DivergenceError, OutputError
 from vqspeech.models import checkpoint
@@ -125,7 +125,7 @@ def test_files_of_older_versions_go_on(small_shards, tmp_path):
     trainer(WORLD, small_shards, tmp_path / "old", "training.steps=3").train()
     path = tmp_path / "old" / "last.safetensors"
     tensors, about = checkpoint.read(path)
-    task = SpeechTask(config(WORLD, KINDS[WORLD]), small_shards, small_shards)
+    task = SpeechTask(load_config(WORLD, KINDS[WORLD]), small_shards, small_shards)
     names = [name for name, one in task.model.named_parameters() if one.requires_grad]
     numbered = {}
     for name, tensor in tensors.items():
@@ -143,7 +143,7 @@ def test_files_of_older_versions_go_on(small_shards, tmp_path):
 
 
 def test_another_number_of_processes_is_refused_where_an_update_would_be_another(small_shards, done):
-    task = SpeechTask(config(WORLD, KINDS[WORLD]), small_shards, small_shards)
+    task = SpeechTask(load_config(WORLD, KINDS[WORLD]), small_shards, small_shards)
     run = training.describe_run(task, 1, "fp32")
     path = done / "last.safetensors"
     assert read_state(path, run, task).about["step"] == 8
@@ -229,7 +229,7 @@ def test_two_trainings_in_one_folder(small_shards, tmp_path):
     def outer():
         with pytest.raises(OutputError, match=f"being written to by process {os.getpid()}"):
             train(inner, tmp_path)
-        return SpeechTask(config(WORLD, [*KINDS[WORLD], "training.steps=1"]), small_shards, small_shards)
+        return SpeechTask(load_config(WORLD, [*KINDS[WORLD], "training.steps=1"]), small_shards, small_shards)
 
     assert train(outer, tmp_path).step == 1 and not (tmp_path / ".lock").exists()
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.dump import shards
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
@@ -43,7 +43,7 @@ KINDS = {
 
 
 def trainer(name, data, out, *overrides, restart=False):
-    return Trainer(SpeechTask(config(name, [*KINDS[name], *overrides]), data, data), out, restart)
+    return Trainer(SpeechTask(load_config(name, [*KINDS[name], *overrides]), data, data), out, restart)
 
 
 @pytest.mark.parametrize("name", list(KINDS))
@@ -169,7 +169,7 @@ def test_unknown_dev_speaker_is_refused(small_data, small_shards, tmp_path):
 
     high, _ = write_shards(small_data.subset(speakers=["high"]), tmp_path / "high", with_world=True)
     with pytest.raises(SpeakerError, match="low"):
-        SpeechTask(config("librispeech_world", WORLD), high, small_shards)
+        SpeechTask(load_config("librispeech_world", WORLD), high, small_shards)
 
 
 def test_world_decoder_needs_world_frames(small_data, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import load_config
 from vqspeech.vision.data.images import Image
 from vqspeech.vision.models import CodeModel, image_model
 
@@ -14,7 +14,7 @@ ACTIONS = ["forward", "right"]
 def small_model(seed=0, codes=8) -> CodeModel:
     """A VQ-VAE of frames of 12x16 with random weights: 3x4 codes."""
     torch.manual_seed(seed)
-    settings = config(
+    settings = load_config(
         "frames",
         ["network=small", "network.channels=8", "network.blocks=1", f"quantizer.codes={codes}", "model.dimension=4"],
     )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import load_config
 from vqspeech.vision.data.batches import ImageBatch
 from vqspeech.vision.models import VQVAE, image_model
 from vqspeech.vision.models.network import ResidualBlock
@@ -61,7 +61,7 @@ class NaiveVQVAE(nn.Module):
 def model_of() -> VQVAE:
     """The model with random weights, the same ones at every call, its codebook fitted."""
     torch.manual_seed(0)
-    groups = {group: value for group, value in config("cifar10_vqvae").items() if group != "training"}
+    groups = {group: value for group, value in load_config("cifar10_vqvae").items() if group != "training"}
     model = image_model(groups, SHAPE)
     assert isinstance(model, VQVAE)
     with torch.no_grad():
@@ -84,7 +84,7 @@ class Step:
         model = model_of()
         self.model: nn.Module = (model if kind == "ours" else NaiveVQVAE(model)).train()
         self.kind, self.precision, self.batch = kind, precision, random_batch(images)
-        lr = config("cifar10_vqvae")["training"]["lr"]
+        lr = load_config("cifar10_vqvae")["training"]["lr"]
         self.optimizer = (
             torch.optim.AdamW(self.model.parameters(), lr=lr, betas=(0.9, 0.99), weight_decay=0.0, fused=True)
             if kind == "ours"

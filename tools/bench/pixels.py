@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import load_config
 from vqspeech.generate.cached import draw
 from vqspeech.vision.models.pixelcnn import PixelCNN
 from vqspeech.vision.models.pixelcnn_cache import sampled
@@ -51,7 +51,7 @@ class Pixels:
 
 
 def _network(name: str) -> PixelCNN:
-    options = config(name)["prior"]
+    options = load_config(name)["prior"]
     options.pop("withheld")
     network = PixelCNN(SIZE, SHAPE, **options).eval()
     with torch.no_grad():

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.models.prior import LatentPrior
 
 RATE, SIZE = 125.0, 512  # of the paper's LibriSpeech model
@@ -19,7 +19,7 @@ class Priors:
         torch.manual_seed(0)
         units = {"rate_hz": RATE, "codes": SIZE, "model": "bench", "sha256": ""}
         self.priors = {
-            name: LatentPrior({"prior": config("prior", [f"prior={name}"])["prior"]}, ["a"], units).eval()
+            name: LatentPrior({"prior": load_config("prior", [f"prior={name}"])["prior"]}, ["a"], units).eval()
             for name in ("wavenet", "transformer")
         }
         parameters = {name: sum(p.numel() for p in prior.parameters()) for name, prior in self.priors.items()}

@@ -8,7 +8,7 @@ from naive import NaiveWaveNet
 from speech import dumped
 
 from vqspeech import audio
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.windows import Batch, Windows
 from vqspeech.models.decoders import WaveNet
 from vqspeech.models.vqvae import VQVAE
@@ -26,7 +26,7 @@ def random_batch(windows: int, samples: int) -> Batch:
 def model_of(name: str) -> VQVAE:
     """A model with random weights, the same ones at every call."""
     torch.manual_seed(0)
-    model = VQVAE({group: value for group, value in config(name).items() if group != "training"}, SPEAKERS)
+    model = VQVAE({group: value for group, value in load_config(name).items() if group != "training"}, SPEAKERS)
     if isinstance(model.decoder, WaveNet):  # logits of the size they have after some training
         with torch.no_grad():
             model.decoder.logits.weight.mul_(30.0)
@@ -37,7 +37,7 @@ class Step:
     """One training step at every call: seconds it took. `kind` is ours or naive; bf16 is by autocast."""
 
     def __init__(self, kind: str, precision: str, windows: int):
-        training = config("vctk")["training"]
+        training = load_config("vctk")["training"]
         samples = round(training["seconds"] * audio.RATE)
         self.model, self.precision = model_of("vctk").train(), precision
         if kind == "naive":
@@ -79,7 +79,7 @@ def random_windows(batch: int, repeats: int) -> list[float]:
     with tempfile.TemporaryDirectory() as folder:
         shards = dumped(folder, 600.0)
         windows = Windows(
-            shards, sorted(set(shards.speakers)), round(config("vctk")["training"]["seconds"] * audio.RATE)
+            shards, sorted(set(shards.speakers)), round(load_config("vctk")["training"]["seconds"] * audio.RATE)
         )
         times = []
         for step in range(repeats):

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import torch
 
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import load_config
 from vqspeech.generate.cached import draw
 from vqspeech.vision.models.prior import uniforms
 from vqspeech.vision.models.video import VideoPrior
@@ -24,7 +24,7 @@ class Videos:
         codes = {"codes": SIZE, "shape": [1, *SHAPE], "model": "bench", "sha256": ""}
         self.priors = {
             name: VideoPrior(
-                {"video": config("mini_video_prior", [f"video={name}_small"])["video"]}, ["a"], codes
+                {"video": load_config("mini_video_prior", [f"video={name}_small"])["video"]}, ["a"], codes
             ).eval()
             for name in ("pixelcnn", "transformer")
         }

@@ -16,7 +16,7 @@ import torch
 # The toolkit beside this file, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.training.masked import MaskedTraining, Speech
 
@@ -52,7 +52,9 @@ def main() -> int:
     hours = speech.lengths.sum() / 16_000 / 3600
     say(f"{len(speech)} utterances, {hours:.2f} h; on {device}")
     minutes = args.minutes - (time.perf_counter() - start + SAVING) / 60
-    training = MaskedTraining(config(args.conf, [*args.settings, f"training.minutes={minutes}"]), speech, device, say)
+    training = MaskedTraining(
+        load_config(args.conf, [*args.settings, f"training.minutes={minutes}"]), speech, device, say
+    )
     say(f"{sum(one.numel() for one in training.encoder.parameters()):,} parameters")
     if args.start:
         training.load(args.start)

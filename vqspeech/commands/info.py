@@ -5,7 +5,7 @@ import argparse
 from vqspeech import audio
 from vqspeech.commands.arguments import positive_int
 from vqspeech.commands.loading import add_model_argument, find_model, load_coder
-from vqspeech.conf import config, experiments
+from vqspeech.conf import list_experiments, load_config
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import bit_rate
 from vqspeech.models.coder import Coder
@@ -16,7 +16,7 @@ from vqspeech.models.vqvae import VQVAE
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech info`."""
     add_model_argument(parser)
-    parser.add_argument("--conf", metavar="NAME", help=f"a configuration instead: {', '.join(experiments())}")
+    parser.add_argument("--conf", metavar="NAME", help=f"a configuration instead: {', '.join(list_experiments())}")
     parser.add_argument(
         "--speakers", type=positive_int, default=109, metavar="N", help="voices with --conf (default: %(default)s)"
     )
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints a table."""
     if args.conf:
-        options = config(args.conf, args.overrides)
+        options = load_config(args.conf, args.overrides)
         model = VQVAE(options, [str(i) for i in range(args.speakers)]) if "decoder" in options else Coder(options)
     elif args.overrides:
         raise ConfigError(f"{args.overrides[0]}: only a configuration can be overridden; name one with --conf")

@@ -6,7 +6,7 @@ The units may be anybody's. Where data directories are given, the prior is told 
 import argparse
 
 from vqspeech.commands.arguments import output_folder
-from vqspeech.conf import config, priors
+from vqspeech.conf import list_priors, load_config
 from vqspeech.data.code_windows import speakers_of
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
-        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"
+        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(list_priors())} (default: %(default)s)"
     )
     parser.add_argument(
         "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    resolved = config(args.conf, args.overrides)
+    resolved = load_config(args.conf, args.overrides)
 
     def task() -> PriorTask:
         data = [DataDir.read(path) for path in args.data]

@@ -1,32 +1,31 @@
-"""Codebooks of 8 bits on points of the plane: every method, with and without replacement of dead codes."""
+"""Codebooks of 8 bits for points of the plane: every method, with and without replacement of dead codes."""
 
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.arguments import output_folder, positive_int
+from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.data.toys import TOYS
-from vqspeech.metrics import pictures, report, scores
-from vqspeech.studies import findings
-from vqspeech.studies import pictures as study_pictures
+from vqspeech.metrics.pictures import save
+from vqspeech.studies import findings, pictures
 from vqspeech.studies.toy import CODES, HELD_OUT, METHODS, POINTS, REPLACEMENTS, ToyStudy
+
+EXAMPLE = "vqspeech study toy --out exp/toy"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech study toy`."""
-    parser.add_argument(
-        "--out", type=output_folder, required=True, metavar="DIR", help="folder of runs, scores.json and pictures/"
-    )
-    parser.add_argument("--seeds", type=positive_int, default=5, metavar="N", help="seeds (default: %(default)s)")
-    parser.add_argument("--steps", type=positive_int, default=1000, metavar="N", help="steps (default: %(default)s)")
-    parser.add_argument("--batch", type=positive_int, default=256, metavar="N", help="points (default: %(default)s)")
+    """Add the options of `vqspeech study toy`."""
+    add_study_arguments(parser, steps=1000, batch=256, items="points")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Makes the runs that are missing, writes tables and picture, and prints the tables."""
+    """Make the missing runs, write tables and picture, and print the tables."""
     out = Path(args.out)
     study = ToyStudy(out, args.seeds, args.steps, args.batch)
     study.run()
-    notes = [
+    tables = StudyTables(out, "scipy")
+    tables.add(
+        "toy",
+        study.tabulate(),
         f"{CODES} codes, all methods set out from the same normal noise; {args.steps} steps of {args.batch} of "
         f"{POINTS} points; error, in thousandths, on {HELD_OUT} other points, of which dead codes get none; mean and "
         f"95 % interval (Student) over {args.seeds} seeds",
@@ -36,17 +35,15 @@ def run(args: argparse.Namespace) -> int:
         "encoder and decoder are the identity, so the gradient of NSVQ's loss, ‖z − e‖² for any noise, is that of the "
         "codebook loss of eq. 3: where the two are replaced alike, they are the same method but for the noise in what "
         "replaces",
-    ]  # fmt: skip
-    scores.add_rows(out / "scores.json", "toy", study.table(), notes=notes, seed=0, packages=["scipy"])
-    heading = [*findings.NOTES, "differences of mean squared errors, in thousandths"]
-    scores.add_rows(out / "scores.json", "toy: findings", study.findings(), notes=heading, seed=0, packages=["scipy"])
-    books = study.codebooks()
+    )
+    differences = "differences of mean squared errors, in thousandths"
+    tables.add("toy: findings", study.tabulate_findings(), *findings.NOTES, differences)
+    books = study.load_codebooks()
     shown = {
         (toy, method, f"replaced {policy}"): books[toy, f"{method}, {policy}"]
         for toy in TOYS for policy in REPLACEMENTS for method in METHODS
     }  # fmt: skip
     points = {toy: draw(POINTS, 0) for toy, draw in TOYS.items()}
-    pictures.save(study_pictures.codebooks(points, shown), out / "pictures" / "toy.png")
-    for section in scores.read(out / "scores.json")["sections"].values():
-        print(report.table(section["rows"]))
+    save(pictures.draw_codebooks(points, shown), out / "pictures" / "toy.png")
+    tables.print()
     return 0

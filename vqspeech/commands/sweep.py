@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from vqspeech.commands.arguments import output_folder
-from vqspeech.conf import experiments
+from vqspeech.conf import list_experiments
 from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
 from vqspeech.training.sweep import LAUNCHERS, swept
@@ -17,7 +17,7 @@ from vqspeech.training.sweep import LAUNCHERS, swept
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech sweep`."""
-    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(experiments())}")
+    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
     parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to learn from")
     parser.add_argument("--dev", required=True, metavar="SHARDS", help="dump to watch: other utterances, same speakers")
     parser.add_argument(

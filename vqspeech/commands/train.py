@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from vqspeech.commands.arguments import output_folder
-from vqspeech.conf import config, experiments
+from vqspeech.conf import list_experiments, load_config
 from vqspeech.data.dump import shards
 from vqspeech.locks import locked_folder
 from vqspeech.training.clustering import cluster
@@ -19,7 +19,7 @@ from vqspeech.training.trainer import train
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech train`."""
-    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(experiments())}")
+    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
     parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to learn from")
     parser.add_argument("--dev", required=True, metavar="SHARDS", help="dump to watch: other utterances, same speakers")
     parser.add_argument(
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    options = config(args.conf, args.overrides)
+    options = load_config(args.conf, args.overrides)
     if "decoder" not in options and "prior" not in options:
         data = shards(args.train), shards(args.dev)
         with locked_folder(args.out):

@@ -8,24 +8,24 @@ from vqspeech.deprecation import rename_overrides
 from vqspeech.errors import ConfigError
 
 
-def experiments() -> list[str]:
+def list_experiments() -> list[str]:
     """Names of the experiments with models of speech that come with the toolkit."""
-    return [name for name in names() if not name.endswith("prior")]
+    return [name for name in list_configurations() if not name.endswith("prior")]
 
 
-def priors() -> list[str]:
+def list_priors() -> list[str]:
     """Names of those with priors over the codes of such a model."""
-    return [name for name in names() if name.endswith("prior")]
+    return [name for name in list_configurations() if name.endswith("prior")]
 
 
-def names(module: str = __name__) -> list[str]:
+def list_configurations(module: str = __name__) -> list[str]:
     """Names of all configurations of a module, sorted."""
     from importlib.resources import files
 
     return sorted(entry.name[:-5] for entry in files(module).iterdir() if entry.name.endswith(".yaml"))
 
 
-def config(name: str, overrides: list[str] | None = None, module: str = __name__) -> dict[str, Any]:
+def load_config(name: str, overrides: list[str] | None = None, module: str = __name__) -> dict[str, Any]:
     """The resolved configuration of an experiment, with overrides such as `decoder.layers=20` or `quantizer=gradient`.
 
     Groups that a `module` below this one lacks are taken from here. Raises `ConfigError` for an unknown experiment,
@@ -36,8 +36,8 @@ def config(name: str, overrides: list[str] | None = None, module: str = __name__
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    if name not in names(module):
-        raise ConfigError(f"no configuration '{name}'; there are {', '.join(names(module))}")
+    if name not in list_configurations(module):
+        raise ConfigError(f"no configuration '{name}'; there are {', '.join(list_configurations(module))}")
     overrides = rename_overrides(overrides or [])
     shared = [f"hydra.searchpath=[pkg://{__name__}]"] if module != __name__ else []
     try:

@@ -1,1 +1,1 @@
-"""Studies that compare ways to train: each a grid of runs over seeds, its tables, findings and pictures."""
+"""Studies of ways to train a codebook: each a grid of runs over seeds, with tables, findings and pictures."""

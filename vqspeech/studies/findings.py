@@ -1,4 +1,4 @@
-"""What papers say about figures, beside what ours say: agrees, disagrees or undecided."""
+"""Published claims about figures, and whether ours agree, disagree, or leave them undecided."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,22 @@ import numpy as np
 
 from vqspeech.metrics.bootstrap import Estimate
 from vqspeech.metrics.report import number
-from vqspeech.studies.seeds import over_seeds
+from vqspeech.studies.runs import mean_over_seeds
 
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "undecided"
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A published direction: `claim` in words, `source`, and the rows it compares. A figure of the row `first` is said
-    to be below that of the row `second`; with a `tolerance`, to be the same but for that share of the second's."""
+    """A published claim about two rows of a table.
+
+    Attributes:
+        claim: The claim in words.
+        source: The paper.
+        first: The row whose figure is claimed to be lower than that of `second`, or with a tolerance to equal it.
+        second: The other row.
+        tolerance: Difference, as a share of the figure of `second`, within which the two count as equal.
+    """
 
     claim: str
     source: str
@@ -24,38 +31,48 @@ class Finding:
     second: str
     tolerance: float | None = None
 
-    def verdict(self, first: Sequence[float], second: Sequence[float]) -> tuple[str, Estimate]:
-        """Agrees, disagrees or undecided, and the mean difference first - second over pairs (of one seed each) that
-        decides: where its 95 % interval lies wholly on the published side of 0, wholly not there, or on both; with a
-        tolerance, wholly within it, wholly outside, or on both.
+    def judge(self, first: Sequence[float], second: Sequence[float]) -> tuple[str, Estimate]:
+        """Judge the claim by the mean difference first - second over pairs, one pair per seed.
 
-        Raises `ValueError` where the figures are no pairs.
+        It agrees where the 95 % interval lies wholly on the published side of 0, disagrees where it lies wholly on the
+        other, and is undecided where it covers both. With a tolerance, inside and outside of it take the place of the
+        two sides.
+
+        Returns:
+            The verdict and the difference.
+
+        Raises:
+            ValueError: The figures are not pairs.
         """
         if not len(first) or len(first) != len(second):
-            raise ValueError(f"{len(first)} and {len(second)} figures are no pairs")
+            raise ValueError(f"{len(first)} and {len(second)} figures are not pairs")
         pairs = np.array([first, second], dtype=np.float64)
-        difference = over_seeds(pairs[0] - pairs[1])
+        difference = mean_over_seeds(pairs[0] - pairs[1])
         low, high = difference.low, difference.high
         if self.tolerance is None:
             agrees, disagrees = high < 0, low >= 0
         else:
-            around = self.tolerance * abs(float(pairs[1].mean()))
-            agrees, disagrees = -around <= low and high <= around, low > around or high < -around
+            limit = self.tolerance * abs(float(pairs[1].mean()))
+            agrees, disagrees = -limit <= low and high <= limit, low > limit or high < -limit
         return AGREES if agrees else DISAGREES if disagrees else UNDECIDED, difference
 
-    def row(self, figures: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
-        """A row for scores.json: a column a case (a data set, a bit rate) of `figures`, which has by case and by row
-        name one figure a seed, in the same order of seeds. Cases without one of the two rows stay empty."""
+    def tabulate(self, figures: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any]:
+        """Return a row for scores.json with a column per case, such as a data set or a bit rate.
+
+        Args:
+            figures: By case and by name of row, one figure per seed, in the same order of seeds. The cell of a case
+                without one of the two rows stays empty.
+        """
         cells: dict[str, Any] = {"row": self.claim, "source": self.source}
         for case, rows in figures.items():
             if self.first in rows and self.second in rows:
-                verdict, difference = self.verdict(rows[self.first], rows[self.second])
-                cells[case] = f"{verdict}: {signed(difference)}"
+                verdict, difference = self.judge(rows[self.first], rows[self.second])
+                cells[case] = f"{verdict}: {format_difference(difference)}"
         return cells
 
 
-def signed(difference: Estimate) -> str:
-    """A difference with its interval, as text."""
+def format_difference(difference: Estimate) -> str:
+    """Return a difference with its sign and interval, as text."""
     value, low, high = (
         f"{'+' if figure > 0 else ''}{number(figure)}" if np.isfinite(figure) else "?"
         for figure in (difference.value, difference.low, difference.high)
@@ -68,4 +85,4 @@ NOTES = (
     "(Student's t of the differences by seed)",
     "agrees: the interval lies on the published side alone; disagrees: on the other alone; undecided: on both",
 )
-"""How a table of findings is read."""
+"""Notes below a table of findings."""

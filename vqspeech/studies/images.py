@@ -1,111 +1,116 @@
-"""VQ-VAEs of images with every method at several rates, dead codes replaced or not."""
+"""VQ-VAEs of images with every method at several rates, with and without replacement of dead codes."""
 
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from vqspeech.metrics.bootstrap import Estimate
-from vqspeech.studies import published
+from vqspeech.studies.published import tabulate_comparison
 from vqspeech.studies.quantised_images import (
     GROUPS,
     Images,
-    mean_image,
-    model,
-    qualities,
-    reconstructed,
-    trained,
+    build_model,
+    measure_mean_image,
+    measure_quality,
+    reconstruct_images,
+    train_model,
 )
-from vqspeech.studies.rates import METHODS, RateStudy, called
-from vqspeech.studies.seeds import over_seeds
+from vqspeech.studies.rates import METHODS, RateStudy, name_rate
+from vqspeech.studies.runs import mean_over_seeds
 from vqspeech.training.trainer import precision
 from vqspeech.vision.metrics.quality import psnr
 
 LR = 4e-3
-"""Learning rate of Adam for all that learns by gradient. Of 0.002, 0.004 and 0.01, all methods came furthest with it on
-the held-out images of training (8 bits, one seed), but gradient, for which 0.01 is 0.1 dB better."""
-POINTS, WATCHED = 10, 128
-"""Points of a curve of convergence; held-out images it is measured on."""
-LOST = {
+"""Learning rate of Adam for all that learns by gradient.
+
+Of 0.002, 0.004 and 0.01 it was the best for all methods on held-out images of training (8 bits, one seed), except for
+gradient, for which 0.01 is 0.1 dB better."""
+POINTS, CURVE_IMAGES = 10, 128
+"""Points of a curve of convergence, and held-out images it is measured on."""
+LOSSES = {
     "PSNR": {"dB": lambda one: -one["psnr"]},
     "SSIM": {"SSIM": lambda one: 1 - one["ssim"]},
     "perplexity": {"codes": lambda one: -one["perplexity"]},
     "convergence": {"dB": lambda one: -one["psnr_on_the_way"]},
 }
-"""What the published directions are held against, by table."""
+"""Losses that the published claims are judged on, by table."""
 
 
 class ImageStudy(RateStudy):
-    """Models trained for `steps` steps on batches of `batch` images for `seeds` seeds at `rates`, each the bits of a
-    code. Runs are kept in `out`."""
+    """VQ-VAEs of images at several bits per code; see `RateStudy`."""
 
     name = "images"
-    # The encoder still learns, so k-means forgets what it gave long ago, as in every recipe.
-    methods = {**METHODS, "k-means": {"name": "kmeans"}}
-    columns = {
+    # The encoder still learns, so k-means forgets old batches, as in every recipe.
+    methods: Mapping[str, dict[str, Any]] = {**METHODS, "k-means": {"name": "kmeans"}}
+    columns: ClassVar[Mapping[str, tuple[str, float]]] = {
         "PSNR (dB)": ("psnr", 1), "SSIM": ("ssim", 1), "perplexity": ("perplexity", 1), "dead codes": ("dead", 1),
         "PSNR on the way (dB)": ("psnr_on_the_way", 1),
     }  # fmt: skip
 
-    def __init__(self, out: Path, seen: Images, rates: Sequence[Sequence[int]], seeds: int, steps: int, batch: int):
+    def __init__(self, out: Path, images: Images, rates: Sequence[Sequence[int]], seeds: int, steps: int, batch: int):
         super().__init__(out, rates, seeds, steps, batch)
-        self.seen, self.images, self.precision = seen, seen.fingerprint, precision()
+        self.images, self.fingerprint, self.precision = images, images.fingerprint, precision()
 
     @property
     def points(self) -> list[int]:
-        """Steps after which curves have a point, the last one among them."""
+        """Numbers of steps at which curves have a point; the last is the end of training."""
         number = min(POINTS, self.steps)
         return [self.steps * (i + 1) // number for i in range(number)]
 
-    def figures(self, bits: Sequence[int], row: str, seed: int) -> dict[str, float]:
+    def load_or_run(self, bits: Sequence[int], row: str, seed: int) -> dict[str, float]:
+        """Return the figures of one run, after making it where there are none yet."""
         settings: dict[str, Any] = {
-            "images": self.images, "bits": list(bits), "seed": seed, "steps": self.steps, "batch": self.batch, "lr": LR,
-            "precision": self.precision, **GROUPS, "quantizer": self.rows[row],
+            "images": self.fingerprint, "bits": list(bits), "seed": seed, "steps": self.steps, "batch": self.batch,
+            "lr": LR, "precision": self.precision, **GROUPS, "quantizer": self.rows[row],
         }  # fmt: skip
-        return self.runs.figures(settings, partial(self._figures, bits, row, seed))
+        return self.runs.load_or_run(settings, partial(self._run_one, bits, row, seed))
 
-    def _figures(self, bits: Sequence[int], row: str, seed: int) -> Mapping[str, float]:
+    def _run_one(self, bits: Sequence[int], row: str, seed: int) -> Mapping[str, float]:
         started, curve = time.perf_counter(), {}
-        watched = self.seen.held_out[:: max(1, len(self.seen.held_out) // WATCHED)][:WATCHED]
+        held_out = self.images.held_out
+        watched = held_out[:: max(1, len(held_out) // CURVE_IMAGES)][:CURVE_IMAGES]
 
         def watch(step: int) -> None:
             if step in self.points:
-                again = reconstructed(made, watched)[0]
-                curve[f"psnr_after_{step}"] = float(psnr(watched.numpy(), again).mean())
+                reconstructions = reconstruct_images(model, watched)[0]
+                curve[f"psnr_after_{step}"] = float(psnr(watched.numpy(), reconstructions).mean())
 
-        made = model(self.rows[row], 2 ** bits[0], self.seen, seed)
-        trained(made, self.seen, self.steps, self.batch, LR, seed, self.precision == "bf16", watch)
-        way = {"psnr_on_the_way": sum(curve.values()) / len(curve)}
-        return qualities(made, self.seen.held_out) | way | curve | {"seconds": time.perf_counter() - started}
+        model = build_model(self.rows[row], 2 ** bits[0], self.images, seed)
+        train_model(model, self.images, self.steps, self.batch, LR, seed, self.precision == "bf16", watch)
+        mean = {"psnr_on_the_way": sum(curve.values()) / len(curve)}
+        return measure_quality(model, held_out) | mean | curve | {"seconds": time.perf_counter() - started}
 
-    def bounds(self) -> list[dict[str, Any]]:
-        """The table of what quantisers stand between, for scores.json: an image that is the same for all, and the
-        autoencoder that learns without a codebook, to which k-means is fitted."""
-        least = mean_image(self.seen)
-        free = [one["psnr_unquantised"] for one in self.found[called(self.rates[0])]["k-means, never"]]
+    def tabulate_bounds(self) -> list[dict[str, Any]]:
+        """Return the table of bounds for scores.json: the same image for all, and no quantisation.
+
+        The latter is the autoencoder to which k-means is fitted, and which learns without a codebook.
+        """
+        mean = measure_mean_image(self.images)
+        free = [one["psnr_unquantised"] for one in self.results[name_rate(self.rates[0])]["k-means, never"]]
         return [
-            {"row": "the mean training image for all", "PSNR (dB)": least["psnr"], "SSIM": least["ssim"]},
-            {"row": "the autoencoder of k-means, unquantised", "PSNR (dB)": over_seeds(free)},
+            {"row": "the mean training image for all", "PSNR (dB)": mean["psnr"], "SSIM": mean["ssim"]},
+            {"row": "the autoencoder of k-means, unquantised", "PSNR (dB)": mean_over_seeds(free)},
         ]
 
-    def beside_paper(self, figure: str) -> list[dict[str, Any]]:
-        """The differences that the paper on NSVQ printed, beside ours, for scores.json: on "psnr" or "ssim"."""
+    def tabulate_comparison(self, figure: str) -> list[dict[str, Any]]:
+        """Return our differences of "psnr" or "ssim" and those printed in the paper on NSVQ, for scores.json."""
         ours = {
-            bits[0]: {row: [one[figure] for one in found] for row, found in self.found[called(bits)].items()}
+            bits[0]: {row: [one[figure] for one in runs] for row, runs in self.results[name_rate(bits)].items()}
             for bits in self.rates
         }
-        return published.rows(figure, ours)
+        return tabulate_comparison(figure, ours)
 
-    def curve(self, bits: Sequence[int], row: str) -> list[Estimate]:
-        """Held-out PSNR (dB) at a rate after each of `points`."""
-        found = self.found[called(bits)][row]
-        return [over_seeds([one[f"psnr_after_{step}"] for one in found]) for step in self.points]
+    def estimate_curve(self, bits: Sequence[int], row: str) -> list[Estimate]:
+        """Return the held-out PSNR (dB) at a rate after each of `points`."""
+        runs = self.results[name_rate(bits)][row]
+        return [mean_over_seeds([one[f"psnr_after_{step}"] for one in runs]) for step in self.points]
 
-    def convergence(self, bits: Sequence[int]) -> list[dict[str, Any]]:
-        """The curves of a rate for scores.json: a row a method and policy, a column a point."""
+    def tabulate_convergence(self, bits: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the curves of a rate for scores.json: a row per method and policy, a column per point."""
         return [
             {"row": row}
-            | {f"{step} steps (dB)": one for step, one in zip(self.points, self.curve(bits, row), strict=True)}
+            | {f"{step} steps (dB)": one for step, one in zip(self.points, self.estimate_curve(bits, row), strict=True)}
             for row in self.rows
         ]

@@ -1,4 +1,4 @@
-"""Figures that a paper printed, and by how much ours differ between the same rows: the same direction or another."""
+"""Figures printed in a paper, compared with the differences between the same rows of ours."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from vqspeech.metrics.report import number
-from vqspeech.studies.findings import AGREES, DISAGREES, UNDECIDED, signed
-from vqspeech.studies.seeds import over_seeds
+from vqspeech.studies.findings import AGREES, DISAGREES, UNDECIDED, format_difference
+from vqspeech.studies.runs import mean_over_seeds
 from vqspeech.studies.toy import AUTHORS
 
 NSVQ_IMAGES: Mapping[str, Mapping[str, Sequence[float]]] = {
@@ -24,9 +24,10 @@ NSVQ_IMAGES: Mapping[str, Mapping[str, Sequence[float]]] = {
         AUTHORS: (0.7742, 0.7985, 0.8222, 0.8396, 0.8542, 0.8647),
     },
 }
-"""PSNR (dB) and SSIM of VQ-VAEs of CIFAR-10 at `NSVQ_BITS`, by the names of our rows (Vali and Bäckström 2022, figure
-3; as github.com/MHVali/Noise-Substitution-in-Vector-Quantization lists its means under results/). STE is our gradient;
-replacement, where there is any, is NSVQ's own."""
+"""PSNR (dB) and SSIM of VQ-VAEs of CIFAR-10 at `NSVQ_BITS`, by the names of our rows.
+
+Source: Vali and Bäckström 2022, figure 3, whose means github.com/MHVali/Noise-Substitution-in-Vector-Quantization lists
+below results/. Their STE is our gradient; where codes are replaced, it is by NSVQ's own method."""
 NSVQ_BITS = (6, 7, 8, 9, 10, 11)
 PAIRS = (
     (AUTHORS, "gradient, never"),
@@ -36,27 +37,38 @@ PAIRS = (
     ("NSVQ, never", "EMA, never"),
     ("EMA, never", "gradient, never"),
 )
-"""Rows that are compared: by how much the first is above the second."""
+"""Pairs of rows that are compared: first minus second."""
 
 
-def beside(first: Sequence[float], second: Sequence[float], printed: float) -> str:
-    """Our differences first - second, one a seed, beside the one that was `printed`: agrees where the 95 % interval of
-    their mean lies on its side of 0 alone, disagrees where on the other alone, else undecided."""
-    difference = over_seeds(np.asarray(first, np.float64) - np.asarray(second, np.float64))
-    ends = np.sign(printed) * np.array([difference.low, difference.high])
+def compare_difference(first: Sequence[float], second: Sequence[float], published: float) -> str:
+    """Compare our differences first - second, one per seed, with the `published` one.
+
+    Returns:
+        The verdict and both differences as text: agrees where the 95 % interval of the mean lies wholly on the
+        published side of 0, disagrees where it lies wholly on the other, else undecided.
+    """
+    difference = mean_over_seeds(np.asarray(first, np.float64) - np.asarray(second, np.float64))
+    ends = np.sign(published) * np.array([difference.low, difference.high])
     verdict = AGREES if (ends > 0).all() else DISAGREES if (ends < 0).all() else UNDECIDED
-    return f"{verdict}: {signed(difference)}, published {'+' if printed > 0 else ''}{number(printed)}"
+    sign = "+" if published > 0 else ""
+    return f"{verdict}: {format_difference(difference)}, published {sign}{number(published)}"
 
 
-def rows(figure: str, ours: Mapping[int, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:
-    """A row a pair for scores.json, on "psnr" or "ssim"; `ours` has by bits and by row one figure a seed. Bits that the
-    paper has not stay out."""
+def tabulate_comparison(figure: str, ours: Mapping[int, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:
+    """Return the rows for scores.json, one per pair.
+
+    Args:
+        figure: "psnr" or "ssim".
+        ours: By bits and by row, one figure per seed. Bits that the paper does not have are left out.
+    """
     printed = NSVQ_IMAGES[figure]
     places = {bits: NSVQ_BITS.index(bits) for bits in ours if bits in NSVQ_BITS}
     return [
         {"row": f"{first}: above {second}"}
         | {
-            f"{bits} bits": beside(ours[bits][first], ours[bits][second], printed[first][i] - printed[second][i])
+            f"{bits} bits": compare_difference(
+                ours[bits][first], ours[bits][second], printed[first][i] - printed[second][i]
+            )
             for bits, i in places.items()
             if first in ours[bits] and second in ours[bits]
         }

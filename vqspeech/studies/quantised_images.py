@@ -1,4 +1,4 @@
-"""What the quantiser of a small VQ-VAE does to held-out images."""
+"""The small VQ-VAE of the study of images: building, training, and measuring it on held-out images."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -20,94 +20,110 @@ GROUPS: Mapping[str, dict[str, Any]] = {
     "network": {"channels": 16, "halvings": 2, "blocks": 0},
     "likelihood": {"name": "normal", "deviation": 45},
 }
-"""The VQ-VAE, but for its quantiser: minutes for hundreds of it. The likelihood is the squared error as a share of the
-variance of CIFAR-10."""
-_BLOCK = 128  # images that are encoded at once
+"""Configuration of the VQ-VAE without its quantiser, small enough to train hundreds in minutes.
+
+The likelihood is the squared error as a share of the variance of CIFAR-10."""
+_BLOCK = 128  # images encoded at once
 
 
 class Images(NamedTuple):
-    """Images to learn from and held-out ones to be measured on, uint8 `(images, channels, height, width)`, the former
-    where models are fitted."""
+    """Training and held-out images, uint8 `(images, channels, height, width)`; the training ones on the device."""
 
     train: Tensor
     held_out: Tensor
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all of it: figures of other images are no figures of these."""
+        """Hash of all images, which is part of the settings of a run."""
         return hashlib.sha256(self.train.cpu().numpy().tobytes() + self.held_out.numpy().tobytes()).hexdigest()[:12]
 
 
-def images(train: ImageSet, test: ImageSet, number: int, device: str | torch.device = "cpu") -> Images:
-    """All images of a set to learn from, and at most `number`, spread over another one, to be measured on."""
-    return Images(torch.from_numpy(train.pixels(slice(None))).to(device), ImageBatches(test).even(number).images)
+def select_images(train: ImageSet, test: ImageSet, limit: int, device: str | torch.device = "cpu") -> Images:
+    """Return all training images, and at most `limit` test images, spread evenly over their set."""
+    return Images(torch.from_numpy(train.pixels(slice(None))).to(device), ImageBatches(test).even(limit).images)
 
 
-def model(options: Mapping[str, Any], codes: int, seen: Images, seed: int) -> VQVAE:
-    """A VQ-VAE with that quantiser, before its first step. Its encoder and decoder depend on the seed alone, and so do
-    its code vectors: normal noise, as strong as what the encoder gives."""
+def build_model(quantizer: Mapping[str, Any], codes: int, images: Images, seed: int) -> VQVAE:
+    """Return an untrained VQ-VAE with a quantiser of these options.
+
+    Encoder and decoder depend on the seed alone, and so do the code vectors: normal noise with the root mean square of
+    the encoder's output.
+    """
     torch.manual_seed(seed)
-    groups = dict(GROUPS) | {"quantizer": {**options, "codes": codes}}
-    made = VQVAE(groups, seen.train.shape[1:]).to(seen.train.device)
-    for weight in made.parameters():
-        if weight.ndim == 4:  # convolutions of so few channels are faster where those lie together
+    groups = dict(GROUPS) | {"quantizer": {**quantizer, "codes": codes}}
+    model = VQVAE(groups, images.train.shape[1:]).to(images.train.device)
+    for weight in model.parameters():
+        if weight.ndim == 4:  # convolutions of so few channels are faster with the channels last
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
-    draws = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        strength = made.encoded(seen.train[:_BLOCK]).square().mean().sqrt()
-    made.quantizer.start(torch.randn(codes, made.dimension, generator=draws).to(strength.device) * strength)
-    return made
+        scale = model.encoded(images.train[:_BLOCK]).square().mean().sqrt()
+    model.quantizer.start(torch.randn(codes, model.dimension, generator=generator).to(scale.device) * scale)
+    return model
 
 
-def trained(
-    made: VQVAE, seen: Images, steps: int, batch: int, lr: float, seed: int, bf16: bool, watch: Callable[[int], None]
+def train_model(
+    model: VQVAE, images: Images, steps: int, batch: int, lr: float, seed: int, bf16: bool, watch: Callable[[int], None]
 ) -> VQVAE:
-    """The model after `steps` steps on `batch` images each, ready to use; `watch` is called after each."""
-    device = seen.train.device
+    """Train a model for `steps` steps on `batch` images each, and return it in evaluation mode.
+
+    `watch` is called with the number of steps after each step.
+    """
+    device = images.train.device
 
     def loss(rows: Tensor) -> Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            losses, _, _ = made(ImageBatch(rows, torch.full((len(rows),), -1)))
+            losses, _, _ = model(ImageBatch(rows, torch.full((len(rows),), -1)))
         return torch.stack([*losses.values()]).sum()
 
-    minimised(made, loss, seen.train, steps, batch, lr, seed, watch=watch)
-    return made.eval()
+    minimised(model, loss, images.train, steps, batch, lr, seed, watch=watch)
+    return model.eval()
 
 
 @torch.no_grad()
-def reconstructed(made: VQVAE, some: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 `(images, channels, height, width)` through their codes and back, in float32, and how often each
-    code was chosen, `(codes,)`."""
-    training = made.training
-    made.eval()
-    codes = torch.cat([made.encode(part).cpu() for part in some.split(_BLOCK)])
-    again = torch.cat([made.decode(part).cpu() for part in codes.split(_BLOCK)])
-    made.train(training)
-    return again.numpy(), codes.flatten().bincount(minlength=made.codes).numpy()
+def reconstruct_images(model: VQVAE, images: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Reconstruct images from their codes, in float32.
+
+    Returns:
+        Images, uint8 `(images, channels, height, width)`, and the number of uses of each code, `(codes,)`.
+    """
+    training = model.training
+    model.eval()
+    codes = torch.cat([model.encode(part).cpu() for part in images.split(_BLOCK)])
+    reconstructions = torch.cat([model.decode(part).cpu() for part in codes.split(_BLOCK)])
+    model.train(training)
+    return reconstructions.numpy(), codes.flatten().bincount(minlength=model.codes).numpy()
 
 
 @torch.no_grad()
-def unquantised(made: VQVAE, some: Tensor) -> np.ndarray:
-    """Images through encoder and decoder alone, likewise."""
-    parts = (part.to(made.device) for part in some.split(_BLOCK))
-    return torch.cat([made.likelihood.best(made.decoded(made.encoded(part))).cpu() for part in parts]).numpy()
+def reconstruct_unquantised(model: VQVAE, images: Tensor) -> np.ndarray:
+    """Reconstruct images by encoder and decoder alone, without the codebook."""
+    parts = (part.to(model.device) for part in images.split(_BLOCK))
+    return torch.cat([model.likelihood.best(model.decoded(model.encoded(part))).cpu() for part in parts]).numpy()
 
 
-def qualities(made: VQVAE, held_out: Tensor) -> dict[str, float]:
-    """`psnr` (dB) and `ssim`, means over held-out images, and `psnr_unquantised`; of the codes of all of them
-    `perplexity`, and `dead`, the number that none chooses. Raises `MissingExtra` without scikit-image."""
-    (again, counts), originals = reconstructed(made, held_out), held_out.numpy()
+def measure_quality(model: VQVAE, held_out: Tensor) -> dict[str, float]:
+    """Return the figures of a model on held-out images.
+
+    Returns:
+        `psnr` (dB), `ssim` and `psnr_unquantised` (dB), means over images; `perplexity` of all codes; `dead`, the
+        number of unused codes.
+
+    Raises:
+        MissingExtra: scikit-image is not installed.
+    """
+    (reconstructions, counts), originals = reconstruct_images(model, held_out), held_out.numpy()
     return {
-        "psnr": float(psnr(originals, again).mean()),
-        "ssim": float(ssim(originals, again).mean()),
-        "psnr_unquantised": float(psnr(originals, unquantised(made, held_out)).mean()),
+        "psnr": float(psnr(originals, reconstructions).mean()),
+        "ssim": float(ssim(originals, reconstructions).mean()),
+        "psnr_unquantised": float(psnr(originals, reconstruct_unquantised(model, held_out)).mean()),
         "perplexity": perplexity(counts),
-        "dead": float(made.codes - used(counts)),
+        "dead": float(model.codes - used(counts)),
     }
 
 
-def mean_image(seen: Images) -> dict[str, float]:
-    """`psnr` and `ssim` where every image is told by the mean training image: what is reached without any code."""
-    mean = seen.train.float().mean(0).round().to(torch.uint8).cpu()
-    originals, told = seen.held_out.numpy(), mean.expand_as(seen.held_out).numpy()
-    return {"psnr": float(psnr(originals, told).mean()), "ssim": float(ssim(originals, told).mean())}
+def measure_mean_image(images: Images) -> dict[str, float]:
+    """Return `psnr` (dB) and `ssim` of the mean training image as the reconstruction of every held-out image."""
+    mean = images.train.float().mean(0).round().to(torch.uint8).cpu()
+    originals, means = images.held_out.numpy(), mean.expand_as(images.held_out).numpy()
+    return {"psnr": float(psnr(originals, means).mean()), "ssim": float(ssim(originals, means).mean())}

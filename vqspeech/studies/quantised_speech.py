@@ -1,4 +1,4 @@
-"""What a quantiser of spectral envelopes does to held-out speech."""
+"""Speech of the study of spectral envelopes, and what a quantiser does to it."""
 
 import hashlib
 from typing import NamedTuple
@@ -19,27 +19,43 @@ _BLOCK = 8192  # frames whose spectra are held at once
 
 
 class Speech(NamedTuple):
-    """Speech to learn from and to be measured on: how envelopes become vectors; training vectors, float32
-    `(vectors, dimension)`; held-out WORLD frames that are no silence `(frames, CHANNELS)`; held-out recordings."""
+    """Training and held-out speech.
 
-    how: Normalisation
+    Attributes:
+        normalisation: Maps WORLD frames to vectors.
+        vectors: Training vectors, float32 `(vectors, dimension)`.
+        held_out: WORLD frames without silence, `(frames, CHANNELS)`.
+        recordings: Held-out recordings.
+    """
+
+    normalisation: Normalisation
     vectors: Tensor
     held_out: np.ndarray
     recordings: list[Resynthesised]
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all of it: figures of other speech are no figures of this."""
-        found = hashlib.sha256(self.vectors.cpu().numpy().tobytes() + self.held_out.tobytes())
+        """Hash of all data, which is part of the settings of a run."""
+        digest = hashlib.sha256(self.vectors.cpu().numpy().tobytes() + self.held_out.tobytes())
         for one in self.recordings:
-            found.update(one.frames.tobytes() + one.recording.tobytes())
-        return found.hexdigest()[:12]
+            digest.update(one.frames.tobytes() + one.recording.tobytes())
+        return digest.hexdigest()[:12]
 
 
-def speech(train: Shards, test: Shards, vectors: int, recordings: int, device: str | torch.device = "cpu") -> Speech:
-    """At most `vectors` training vectors spread evenly over a dump, and all of another one with so many recordings.
+def select_speech(
+    train: Shards, test: Shards, vectors: int, recordings: int, device: str | torch.device = "cpu"
+) -> Speech:
+    """Return at most `vectors` training vectors, spread evenly over a dump, and all of a test dump.
 
-    Raises `ShardError` where a dump has no WORLD frames, or no speech.
+    Args:
+        train: Dump to learn from.
+        test: Dump to measure on.
+        vectors: Training vectors at most.
+        recordings: Test recordings to resynthesise.
+        device: Where the training vectors are kept.
+
+    Raises:
+        ShardError: A dump has no WORLD frames, or no speech.
     """
     frames = sounding_frames(train, vectors)
     how = normalisation(frames)
@@ -52,49 +68,57 @@ def speech(train: Shards, test: Shards, vectors: int, recordings: int, device: s
 
 
 @torch.no_grad()
-def quantised(book: ResidualCodebook, vectors: np.ndarray | Tensor) -> np.ndarray:
-    """The nearest that codes can say to vectors `(vectors, dimension)`: float32, the same shape."""
+def quantise_vectors(book: ResidualCodebook, vectors: np.ndarray | Tensor) -> np.ndarray:
+    """Return the nearest code vectors, float32 `(vectors, dimension)`, of vectors of that shape."""
     given = torch.as_tensor(vectors, device=book.stages[0].weight.device)
     return book.decoded(book.nearest(given)).cpu().numpy()
 
 
-def distances(book: ResidualCodebook, heard: Speech) -> np.ndarray:
-    """Spectral distance (dB) of each held-out frame from its quantised envelope: `(frames,)`."""
+def quantise_frames(book: ResidualCodebook, speech: Speech, frames: np.ndarray) -> np.ndarray:
+    """Return WORLD frames `(frames, CHANNELS)` with quantised envelopes."""
+    return speech.normalisation.frames(frames, quantise_vectors(book, speech.normalisation.vectors(frames)))
+
+
+def measure_distances(book: ResidualCodebook, speech: Speech) -> np.ndarray:
+    """Return the spectral distance (dB) of each held-out frame to its quantised envelope, `(frames,)`."""
     parts = []
-    for start in range(0, len(heard.held_out), _BLOCK):
-        frames = heard.held_out[start : start + _BLOCK]
-        coded = again(book, heard, frames)
+    for start in range(0, len(speech.held_out), _BLOCK):
+        frames = speech.held_out[start : start + _BLOCK]
+        coded = quantise_frames(book, speech, frames)
         parts.append(spectral_distances(world.log_envelope(frames[:, 2:]), world.log_envelope(coded[:, 2:])))
     return np.concatenate(parts)
 
 
-def distortions(book: ResidualCodebook, heard: Speech) -> dict[str, float]:
-    """`sd` (dB), `above2` and `above4` (shares of frames) of held-out speech; of the training vectors `train_mse`, by
-    vector and dimension, `dead`, the number of codes none chooses, and `perplexity`, the product over stages."""
-    codes = book.nearest(heard.vectors)
+def measure_distortion(book: ResidualCodebook, speech: Speech) -> dict[str, float]:
+    """Return the figures of a codebook.
+
+    Returns:
+        Of held-out speech `sd` (dB), `above2` and `above4` (shares of frames above 2 and 4 dB); of the training vectors
+        `train_mse` per vector and dimension, `dead`, the number of unused codes, and `perplexity`, the product over
+        stages.
+    """
+    codes = book.nearest(speech.vectors)
     counts = [one.bincount(minlength=size).cpu().numpy() for one, size in zip(codes.T, book.sizes, strict=True)]
-    found = distortion(distances(book, heard))
+    spectral = distortion(measure_distances(book, speech))
     return {
-        "sd": found.mean,
-        "above2": found.above2,
-        "above4": found.above4,
-        "train_mse": float((heard.vectors - book.decoded(codes)).square().mean()),
+        "sd": spectral.mean,
+        "above2": spectral.above2,
+        "above4": spectral.above4,
+        "train_mse": float((speech.vectors - book.decoded(codes)).square().mean()),
         "dead": float(sum(book.sizes) - sum(map(used, counts))),
         "perplexity": float(np.prod([perplexity(one) for one in counts])),
     }
 
 
-def qualities(heard: Speech, book: ResidualCodebook | None = None) -> dict[str, float]:
-    """PESQ and STOI of the held-out recordings resynthesised with quantised envelopes, all frames of them, against
-    their WORLD copies and against the recordings; without a codebook, of the copies themselves.
+def measure_quality(speech: Speech, book: ResidualCodebook | None = None) -> dict[str, float]:
+    """Return PESQ and STOI of held-out recordings resynthesised with quantised envelopes of all their frames.
 
-    Raises `AudioError` and `MissingExtra`.
+    They are measured against the WORLD copies and against the recordings; without a codebook, for the copies.
+
+    Raises:
+        AudioError: A recording cannot be measured.
+        MissingExtra: A package is not installed.
     """
     if book is None:
-        return dict(quality(heard.recordings)._asdict())
-    return dict(quality(heard.recordings, lambda frames: again(book, heard, frames))._asdict())
-
-
-def again(book: ResidualCodebook, heard: Speech, frames: np.ndarray) -> np.ndarray:
-    """WORLD frames `(frames, CHANNELS)` with quantised envelopes."""
-    return heard.how.frames(frames, quantised(book, heard.how.vectors(frames)))
+        return dict(quality(speech.recordings)._asdict())
+    return dict(quality(speech.recordings, lambda frames: quantise_frames(book, speech, frames))._asdict())

@@ -1,4 +1,4 @@
-"""Every method at several bit rates, dead codes replaced or not: what studies of speech and of images share."""
+"""Every method at several bit rates, with and without replacement of dead codes: the base of two studies."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -10,24 +10,24 @@ from tqdm import tqdm
 from vqspeech.metrics.bootstrap import Estimate
 from vqspeech.studies import toy
 from vqspeech.studies.findings import Finding
-from vqspeech.studies.seeds import Runs, over_seeds
-from vqspeech.studies.toy import AUTHORS, published
+from vqspeech.studies.runs import RunStore, mean_over_seeds
+from vqspeech.studies.toy import AUTHORS, authors_replacement
 
 METHODS: Mapping[str, dict[str, Any]] = {
     name: toy.METHODS[name] for name in ("gradient", "EMA", "NSVQ", "soft EM, τ = 1", "k-means")
 }
-"""Quantisers by what they are called in tables. EMA is hard EM."""
+"""Options of the quantiser by the name of the method in tables. EMA is hard EM."""
 REPLACEMENTS: Mapping[str, dict[str, Any]] = {
     "never": {"revive_below": 0.0},
     "by batches": {"revive_below": 0.05, "revive_by": "batches"},
 }
-"""Policies for dead codes: none, and ours after NSVQ for all."""
+"""Policies for dead codes: no replacement, and ours after NSVQ for every method."""
 POLICY = (
     "EMA is hard EM; by batches: codes with fewer uses than 0.05 of the last 100 batches go beside those that live, as "
     "often as these are used, ours after NSVQ; by its authors' code: codes used in fewer than 0.01 of the last 100 "
     "batches become copies of those that live, not in the last 200 steps"
 )
-"""What the names of methods and policies mean, as a note of a table."""
+"""Note below a table: the names of methods and policies."""
 _NSVQ, _GAIN = "Vali and Bäckström 2022", "said of Vali and Bäckström 2022"
 _OURS = "NSVQ, by batches"
 _RIVALS = ("gradient", "EMA", "k-means")
@@ -65,35 +65,42 @@ FINDINGS = (
         for where, policy in _WHERE
     ),
 )  # fmt: skip
-"""Published directions, on whatever is lost: NSVQ as its paper compares it, replacement confounded with the method,
-then without that."""
+"""Published claims about losses: NSVQ as its paper compares it, with replacement confounded with the method, then
+without the confound."""
 
 Figures = dict[str, float]
 
 
 class RateStudy(ABC):
-    """Fits of `steps` steps on batches of `batch` for `seeds` seeds at `rates`, each the bits of its stages. Runs are
-    kept in `out`."""
+    """Fits of every method at several rates and seeds; figures of runs are kept in a folder.
+
+    Args:
+        out: Folder of the study.
+        rates: The bits of each stage, by rate.
+        seeds: Number of seeds.
+        steps: Steps of a fit.
+        batch: Items per step.
+    """
 
     name: str
-    """What is quantised, in a word."""
+    """What is quantised, in one word."""
     methods: Mapping[str, dict[str, Any]] = METHODS
     columns: Mapping[str, tuple[str, float]]
-    """Columns of the tables, each with its figure and what that is multiplied by."""
+    """Figure and factor by column of the tables."""
 
     def __init__(self, out: Path, rates: Sequence[Sequence[int]], seeds: int, steps: int, batch: int):
         self.out, self.rates, self.seeds, self.steps, self.batch = out, rates, range(seeds), steps, batch
-        self.runs = Runs(out / "runs.jsonl")
-        self.found: dict[str, dict[str, list[Figures]]] = {}
+        self.runs = RunStore(out / "runs.jsonl")
+        self.results: dict[str, dict[str, list[Figures]]] = {}
 
     @abstractmethod
-    def figures(self, bits: Sequence[int], row: str, seed: int) -> Figures:
-        """The figures of one run, which is made where it has not been made."""
+    def load_or_run(self, bits: Sequence[int], row: str, seed: int) -> Figures:
+        """Return the figures of one run, after making it where there are none yet."""
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:
         """Options of the quantiser by row: every method with every policy, and NSVQ with that of its authors."""
-        own = {AUTHORS: self.methods["NSVQ"] | published(self.steps)} if "NSVQ" in self.methods else {}
+        own = {AUTHORS: self.methods["NSVQ"] | authors_replacement(self.steps)} if "NSVQ" in self.methods else {}
         return {
             f"{method}, {replacement}": options | policy
             for method, options in self.methods.items()
@@ -101,46 +108,46 @@ class RateStudy(ABC):
         } | own
 
     def run(self) -> None:
-        """Makes all runs that have not been made, with a progress bar: rate by rate, in their order."""
+        """Make all missing runs, rate by rate, with a progress bar."""
         cells = [(bits, row, seed) for bits in self.rates for seed in self.seeds for row in self.rows]
-        self.found = {called(bits): {row: [] for row in self.rows} for bits in self.rates}
+        self.results = {name_rate(bits): {row: [] for row in self.rows} for bits in self.rates}
         for bits, row, seed in tqdm(cells, desc=self.name, unit="fit", disable=None):
-            self.found[called(bits)][row].append(self.figures(bits, row, seed))
+            self.results[name_rate(bits)][row].append(self.load_or_run(bits, row, seed))
 
     @property
-    def middle(self) -> Sequence[int]:
-        """The rate in the middle of their order."""
+    def middle_rate(self) -> Sequence[int]:
+        """The rate in the middle of the order of `rates`."""
         return self.rates[(len(self.rates) - 1) // 2]
 
-    def table(self, bits: Sequence[int]) -> list[dict[str, Any]]:
-        """The table of a rate for scores.json: a row a method and policy."""
-        found = self.found[called(bits)]
+    def tabulate(self, bits: Sequence[int]) -> list[dict[str, Any]]:
+        """Return the table of a rate for scores.json: a row per method and policy."""
+        results = self.results[name_rate(bits)]
         return [
             {"row": row}
             | {
-                column: over_seeds([one[figure] * factor for one in found[row]])
+                column: mean_over_seeds([one[figure] * factor for one in results[row]])
                 for column, (figure, factor) in self.columns.items()
             }
             for row in self.rows
         ]
 
-    def findings(self, lost: Mapping[str, Callable[[Figures], float]]) -> list[dict[str, Any]]:
-        """The published directions beside ours, for scores.json, on what is `lost`, by name: of each a column a rate.
+    def tabulate_findings(self, losses: Mapping[str, Callable[[Figures], float]]) -> list[dict[str, Any]]:
+        """Return the published claims and our verdicts for scores.json, with a column per rate and loss.
 
-        Figures count to four places: what is beyond is the rounding of single precision, which decides nothing.
+        Figures count to four places; beyond them is the rounding of single precision.
         """
         cases = {
-            f"{rate}: {what}": {row: [round(figure(one), 4) for one in runs] for row, runs in by_row.items()}
-            for what, figure in lost.items()
-            for rate, by_row in self.found.items()
+            f"{rate}: {name}": {row: [round(loss(one), 4) for one in runs] for row, runs in by_row.items()}
+            for name, loss in losses.items()
+            for rate, by_row in self.results.items()
         }
-        return [finding.row(cases) for finding in FINDINGS]
+        return [finding.tabulate(cases) for finding in FINDINGS]
 
-    def estimates(self, figure: str, row: str) -> list[Estimate]:
-        """A figure of a row by rate."""
-        return [over_seeds([one[figure] for one in by_row[row]]) for by_row in self.found.values()]
+    def estimate_figure(self, figure: str, row: str) -> list[Estimate]:
+        """Return the mean of a figure over seeds, for each rate."""
+        return [mean_over_seeds([one[figure] for one in by_row[row]]) for by_row in self.results.values()]
 
 
-def called(bits: Sequence[int]) -> str:
-    """What a rate is called: "8 bits", or of two stages "8+8 bits"."""
+def name_rate(bits: Sequence[int]) -> str:
+    """Return the name of a rate: "8 bits", or of two stages "8+8 bits"."""
     return "+".join(map(str, bits)) + " bits"

@@ -1,6 +1,6 @@
-"""Codebooks of 8 bits fitted to points of the plane by every method, with and without replacement of dead codes."""
+"""Codebooks of 8 bits for points of the plane by every method, with and without replacement of dead codes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from vqspeech.metrics.distortion import distortion
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.replacement import AsPublished
 from vqspeech.studies.findings import Finding
-from vqspeech.studies.seeds import Runs, keep_arrays, kept_arrays, over_seeds
+from vqspeech.studies.runs import RunStore, load_arrays, mean_over_seeds, save_arrays
 from vqspeech.training.fitting import fitted
 
 CODES, POINTS, HELD_OUT = 256, 20_000, 20_000
@@ -26,19 +26,21 @@ METHODS: dict[str, dict[str, Any]] = {
     "soft EM, τ = 0.003": {"name": "soft_em", "temperature": 0.003},
     "k-means": {"name": "kmeans", "decay": 1.0},
 }
-"""Quantisers by what they are called in tables. At a temperature of 1, the paper's, a point of a cloud of deviation 1
-chooses among most codes; 0.003 is about the squared distance between neighbours of 256."""
+"""Options of the quantiser by the name of the method in tables.
+
+At a temperature of 1, the paper's, a point of a cloud of standard deviation 1 chooses among most codes; 0.003 is about
+the squared distance between neighbours of 256."""
 REPLACEMENTS: dict[str, dict[str, Any]] = {
     "never": {"revive_below": 0.0},
     "by vectors": {"revive_below": 0.05, "revive_by": "vectors"},
 }
-"""Policies for dead codes by what they are called in tables; every method takes and leaves them."""
+"""Policies for dead codes by their name in tables; each is combined with each method."""
 AUTHORS = "NSVQ, by its authors' code"
-"""The row of a method with the replacement that its authors run."""
+"""Row of NSVQ with the replacement in its authors' code."""
 
 
-def published(steps: int) -> dict[str, Any]:
-    """Options of the replacement in the code of NSVQ's authors, for a training of so many steps."""
+def authors_replacement(steps: int) -> dict[str, Any]:
+    """Return the options of the replacement in the code of NSVQ's authors, for a training of `steps` steps."""
     until = max(1, steps - 2 * AsPublished.PERIOD)
     return {"revive_below": 0.01, "revive_by": "nsvq", "revive_until": until}
 
@@ -59,89 +61,96 @@ FINDINGS = (
     Finding("soft EM errs less than hard EM", "Roy et al. 2018", "soft EM, τ = 1, never", "EMA, never"),
     Finding("so it does at a lower temperature", "Roy et al. 2018", "soft EM, τ = 0.003, never", "EMA, never"),
 )  # fmt: skip
-"""What the papers say of these methods, on errors: first as they compare them, replacement confounded with the method,
-then without that."""
+"""Published claims about errors: first as the papers compare the methods, with replacement confounded with the method,
+then without the confound."""
 
 
 class ToyStudy:
-    """Fits of `steps` steps on batches of `batch` points, for `seeds` seeds; runs and codebooks are kept in `out`."""
+    """Fits to points of the plane for several seeds; figures and codebooks are kept in a folder.
+
+    Args:
+        out: Folder of the study.
+        seeds: Number of seeds.
+        steps: Steps of a fit.
+        batch: Points per step.
+    """
 
     def __init__(self, out: Path, seeds: int, steps: int, batch: int):
         self.out, self.seeds, self.steps, self.batch = out, range(seeds), steps, batch
-        self.runs = Runs(out / "runs.jsonl")
-        self.found: dict[str, dict[str, list[dict[str, float]]]] = {}
-
-    @property
-    def rows(self) -> dict[str, dict[str, Any]]:
-        """Options of the quantiser by row."""
-        return rows(self.steps)
+        self.rows = make_rows(steps)
+        self.runs = RunStore(out / "runs.jsonl")
+        self.results: dict[str, dict[str, list[dict[str, float]]]] = {}
 
     def run(self) -> None:
-        """Makes all runs that have not been made, with a progress bar."""
+        """Make all missing runs, with a progress bar."""
         cells = [(toy, row, seed) for seed in self.seeds for toy in TOYS for row in self.rows]
-        self.found = {toy: {row: [] for row in self.rows} for toy in TOYS}
+        self.results = {toy: {row: [] for row in self.rows} for toy in TOYS}
         for toy, row, seed in tqdm(cells, desc="toy", unit="fit", disable=None):
             settings = self._settings(toy, row, seed)
-            figures = self.runs.figures(settings, partial(self._figures, toy, row, seed))
-            self.found[toy][row].append(figures)
+            self.results[toy][row].append(self.runs.load_or_run(settings, partial(self._run_one, toy, row, seed)))
 
-    def _figures(self, toy: str, row: str, seed: int) -> Mapping[str, float]:
+    def _run_one(self, toy: str, row: str, seed: int) -> Mapping[str, float]:
         book = quantizer(codes=CODES, dimension=2, **self.rows[row])
-        # As the papers do: all methods set out from the same noise, not from k-means of a batch.
+        # As in the papers: all methods start from the same noise, not from k-means of a batch.
         book.start(torch.randn(CODES, 2, generator=torch.Generator().manual_seed(seed)))
         fitted(book, torch.from_numpy(TOYS[toy](POINTS, seed)), self.steps, self.batch, seed=seed)
         if seed == 0:
-            keep_arrays(self._codebook(toy, row), self._settings(toy, row, seed), [book.weight.detach().numpy()])
+            weights = [book.weight.detach().numpy()]
+            save_arrays(self._codebook_path(toy, row), self._settings(toy, row, seed), weights)
         return distortion(book, torch.from_numpy(TOYS[toy](HELD_OUT, 1_000_000 + seed)))
 
     def _settings(self, toy: str, row: str, seed: int) -> dict[str, Any]:
-        made = {"toy": toy, "seed": seed, "codes": CODES, "steps": self.steps, "batch": self.batch}
-        return made | self.rows[row]
+        common = {"toy": toy, "seed": seed, "codes": CODES, "steps": self.steps, "batch": self.batch}
+        return common | self.rows[row]
 
-    def _codebook(self, toy: str, row: str) -> Path:
+    def _codebook_path(self, toy: str, row: str) -> Path:
         return self.out / "codebooks" / f"{toy}, {row}.npz"
 
-    def codebooks(self) -> dict[tuple[str, str], np.ndarray]:
-        """The final codebooks of seed 0, float32 `(codes, 2)`, by toy and row; those that are not kept, damaged or of
-        other settings are fitted again."""
+    def load_codebooks(self) -> dict[tuple[str, str], np.ndarray]:
+        """Return the codebooks of seed 0, float32 `(codes, 2)`, by data set and row.
 
-        def codebook(toy: str, row: str) -> np.ndarray:
-            found = kept_arrays(self._codebook(toy, row), self._settings(toy, row, 0))
-            if found is None:
-                self._figures(toy, row, 0)
-                found = kept_arrays(self._codebook(toy, row), self._settings(toy, row, 0))
-            assert found is not None
-            return found[0]
+        Those that are missing, damaged or of other settings are fitted again.
+        """
 
-        return {(toy, row): codebook(toy, row) for toy in TOYS for row in self.rows}
+        def load(toy: str, row: str) -> np.ndarray:
+            arrays = load_arrays(self._codebook_path(toy, row), self._settings(toy, row, 0))
+            if arrays is None:
+                self._run_one(toy, row, 0)
+                arrays = load_arrays(self._codebook_path(toy, row), self._settings(toy, row, 0))
+            assert arrays is not None
+            return arrays[0]
 
-    def table(self) -> list[dict[str, Any]]:
-        """A row a method and policy for scores.json: error, dead codes by data."""
+        return {(toy, row): load(toy, row) for toy in TOYS for row in self.rows}
+
+    def tabulate(self) -> list[dict[str, Any]]:
+        """Return the table for scores.json: a row per method and policy, error and dead codes by data set."""
         return [
             {"row": row}
-            | {f"{toy}: MSE · 1000": over_seeds([1000 * one["mse"] for one in self.found[toy][row]]) for toy in TOYS}
-            | {f"{toy}: dead codes": over_seeds([one["dead"] for one in self.found[toy][row]]) for toy in TOYS}
+            | {f"{toy}: MSE · 1000": mean_over_seeds(self.list_errors(toy, row)) for toy in TOYS}
+            | {f"{toy}: dead codes": mean_over_seeds([one["dead"] for one in self.results[toy][row]]) for toy in TOYS}
             for row in self.rows
         ]
 
-    def findings(self) -> list[dict[str, Any]]:
-        """The published directions beside ours, for scores.json."""
-        return [finding.row(self.errors()) for finding in FINDINGS]
+    def tabulate_findings(self) -> list[dict[str, Any]]:
+        """Return the published claims and our verdicts, for scores.json."""
+        errors = {toy: {row: self.list_errors(toy, row) for row in by_row} for toy, by_row in self.results.items()}
+        return [finding.tabulate(errors) for finding in FINDINGS]
 
-    def errors(self) -> dict[str, dict[str, Sequence[float]]]:
-        """Mean squared errors, in thousandths, by toy and row, one a seed."""
-        return {toy: {row: [1000 * one["mse"] for one in runs] for row, runs in by_row.items()}
-                for toy, by_row in self.found.items()}  # fmt: skip
+    def list_errors(self, toy: str, row: str) -> list[float]:
+        """Return the mean squared errors in thousandths, one per seed."""
+        return [1000 * one["mse"] for one in self.results[toy][row]]
 
 
-def rows(steps: int) -> dict[str, dict[str, Any]]:
-    """Options of the quantiser by row: every method with every policy; NSVQ with its authors' too, and with ours after
-    it; `steps` of training."""
+def make_rows(steps: int) -> dict[str, dict[str, Any]]:
+    """Return the options of the quantiser by row, for fits of `steps` steps.
+
+    The rows are every method with every policy, and NSVQ with its authors' replacement and with ours after it.
+    """
     return {
         f"{method}, {replacement}": options | policy
         for method, options in METHODS.items()
         for replacement, policy in REPLACEMENTS.items()
     } | {
-        AUTHORS: METHODS["NSVQ"] | published(steps),
+        AUTHORS: METHODS["NSVQ"] | authors_replacement(steps),
         "NSVQ, by batches": METHODS["NSVQ"] | {"revive_below": 0.05, "revive_by": "batches"},
     }

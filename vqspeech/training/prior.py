@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from vqspeech.conf import priors
+from vqspeech.conf import list_priors
 from vqspeech.data.units import Units
 from vqspeech.errors import ConfigError
 from vqspeech.models.prior import LatentPrior
@@ -51,7 +51,7 @@ class PriorTask(CodesTask):
 
     def __init__(self, config: Mapping[str, Any], train: SpokenUnits, dev: SpokenUnits):
         if "prior" not in config:
-            raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(priors())}")
+            raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(list_priors())}")
         voices, described = sorted(set(train.voices.values())), train.units.described
         super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train.units)
         self.length = self.options["length"]

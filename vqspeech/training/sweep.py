@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from vqspeech.conf import config
+from vqspeech.conf import load_config
 from vqspeech.deprecation import rename_overrides
 from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.extras import module
@@ -44,7 +44,7 @@ def swept(
     settings = [one for one in overrides if not one.startswith("hydra.")]
     combinations, fixed = _combinations(settings)
     for combination in combinations:
-        config(name, combination)  # an unknown key is told of before anything starts
+        load_config(name, combination)  # an unknown key is told of before anything starts
     out, paths = Path(out).resolve(), (str(Path(train).resolve()), str(Path(dev).resolve()))
 
     def job(resolved: Any) -> None:

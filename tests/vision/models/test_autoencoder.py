@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from tests.vision.images import blobs
-from vqspeech.conf.vision import config, experiments
+from vqspeech.conf.vision import list_experiments, load_config
 from vqspeech.errors import CheckpointError, ConfigError, ImageError
 from vqspeech.vision.data.batches import ImageBatch
 from vqspeech.vision.models import MODELS, CodeModel, code_model, image_model, pretrained
@@ -143,7 +143,7 @@ def test_the_papers_sizes():
     """Section 4.1: 8x8x10 latents of 512 for CIFAR-10; 4.2: 32x32x1 for photographs, 21x21x1 for frames."""
     sizes, found = {"cifar10_vqvae": 32, "cifar10_vimco": 32, "imagenet": 128, "frames": 84}, {}
     for name, size in sizes.items():
-        groups = config(name)
+        groups = load_config(name)
         assert groups["network"] == {"channels": 256, "halvings": 2, "blocks": 2}
         assert groups["training"]["lr"] == groups["training"]["lr_end"] == 2e-4
         assert groups["training"]["batch"] * groups["training"]["accumulate"] == 128
@@ -152,9 +152,9 @@ def test_the_papers_sizes():
         found[name] = (*model.places, model.latents, model.codes)
     assert found["cifar10_vqvae"] == found["cifar10_vimco"] == (8, 8, 10, 512)
     assert found["imagenet"] == (32, 32, 1, 512) and found["frames"] == (21, 21, 1, 512)
-    assert config("cifar10_vimco")["model"]["samples"] == 50
+    assert load_config("cifar10_vimco")["model"]["samples"] == 50
     assert pytest.approx(42.67, abs=0.01) == 8 * 3 * 128 * 128 / (32 * 32 * 9)
-    assert {"cifar10_vae", "cifar10_vae_small", "imagenet_small"} <= set(experiments())
+    assert {"cifar10_vae", "cifar10_vae_small", "imagenet_small"} <= set(list_experiments())
 
 
 def test_the_encoder_is_the_papers():

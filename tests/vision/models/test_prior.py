@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.vision.code_maps import SIZE, image_codes
-from vqspeech.conf.vision import config, experiments, priors
+from vqspeech.conf.vision import list_experiments, list_priors, load_config
 from vqspeech.errors import CheckpointError, ConfigError, ImageError, UnitsError
 from vqspeech.models import checkpoint
 from vqspeech.vision.data.code_batches import CodeBatch, grids, maps
@@ -128,10 +128,10 @@ def test_batches_refuse_other_codes_and_classes(tmp_path):
 
 def test_configurations():
     images = {"prior", "small_prior", "frames_small_prior", "imagenet_small_prior"}
-    assert set(priors()) == images | {"top_prior", "top_prior_ema", "small_top_prior"}
-    assert not set(priors()) & set(experiments())
-    for name in priors():
-        resolved, codes = config(name, ["prior.layers=2", "prior.width=8"]), {**CODES, "shape": [1, 21, 21]}
+    assert set(list_priors()) == images | {"top_prior", "top_prior_ema", "small_top_prior"}
+    assert not set(list_priors()) & set(list_experiments())
+    for name in list_priors():
+        resolved, codes = load_config(name, ["prior.layers=2", "prior.width=8"]), {**CODES, "shape": [1, 21, 21]}
         if "top" in resolved:
             top = TopVQVAE(resolved, codes)
             assert (top.encoder.latents, top.size) == (3, 512), "27 bits"

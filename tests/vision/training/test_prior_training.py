@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.vision.code_maps import SIZE, image_codes, moving
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import load_config
 from vqspeech.errors import ConfigError, ImageError, UnitsError
 from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
@@ -27,7 +27,7 @@ TOP = ["top.dimension=4", "top.channels=8", "quantizer.codes=16"]
 
 def trainer(conf, out, train, dev, *overrides):
     task = TopTask if "top" in conf else ImagePriorTask
-    resolved = config(conf, [*TINY, *(TOP if "top" in conf else []), *overrides])
+    resolved = load_config(conf, [*TINY, *(TOP if "top" in conf else []), *overrides])
     return Trainer(task(resolved, train, dev), out)
 
 
@@ -94,6 +94,6 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
     with pytest.raises(ImageError, match="other classes"):
         trainer("small_prior", tmp_path / "exp", codes, strange)
     with pytest.raises(ConfigError, match="codes train one of frames_small_prior, imagenet_small_prior, prior"):
-        ImagePriorTask(config("cifar10_vqvae"), codes, codes)
+        ImagePriorTask(load_config("cifar10_vqvae"), codes, codes)
     with pytest.raises(ConfigError, match="has no group top"):
-        TopTask(config("small_prior"), codes, codes)
+        TopTask(load_config("small_prior"), codes, codes)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.vision.images import image_files
-from vqspeech.conf.vision import config
+from vqspeech.conf.vision import load_config
 from vqspeech.errors import ConfigError, ImageError
 from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
@@ -32,7 +32,7 @@ def sets(tmp_path_factory):
 
 
 def trainer(name, sets, out, *overrides):
-    return Trainer(ImageTask(config(name, [*TINY, *KINDS[name], *overrides]), *sets), out)
+    return Trainer(ImageTask(load_config(name, [*TINY, *KINDS[name], *overrides]), *sets), out)
 
 
 @pytest.mark.parametrize("name", list(KINDS))

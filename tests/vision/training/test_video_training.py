@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.vision.episodes import codes_of
-from vqspeech.conf.vision import config, videos
+from vqspeech.conf.vision import list_video_priors, load_config
 from vqspeech.errors import ConfigError, ImageError, UnitsError
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.models.video import VideoPrior
@@ -32,7 +32,7 @@ def obedient(episodes, seed, frames=12):
 
 
 def task(overrides=(), train=None, dev=None):
-    settings = config("mini_video_prior", [*SMALL, *overrides])
+    settings = load_config("mini_video_prior", [*SMALL, *overrides])
     return VideoTask(settings, train or obedient(40, 0), dev or obedient(8, 1))
 
 
@@ -75,7 +75,7 @@ def test_frames_are_shown(tmp_path):
 
     model = small_model()
     train = shown(8, 0, model)
-    settings = config("mini_video_prior", [*SMALL, "training.steps=2", "training.show_every=2"])
+    settings = load_config("mini_video_prior", [*SMALL, "training.steps=2", "training.show_every=2"])
     made = VideoTask(settings, train, shown(4, 1, model), model)
     Trainer(made, tmp_path).train()
     events = b"".join(path.read_bytes() for path in (tmp_path / "tensorboard").iterdir())
@@ -94,17 +94,17 @@ def test_refusals():
     with pytest.raises(ConfigError, match="training.given=4; it is less than training.length=4"):
         task(["training.given=4"])
     with pytest.raises(ConfigError, match="of no prior over video"):
-        VideoTask(config("frames"), obedient(4, 0), obedient(4, 1))
+        VideoTask(load_config("frames"), obedient(4, 0), obedient(4, 1))
 
 
 def test_configurations():
-    assert set(videos()) == {"video_prior", "mini_video_prior"}
+    assert set(list_video_priors()) == {"video_prior", "mini_video_prior"}
     codes = {"codes": 512, "shape": [1, 21, 21], "model": "m", "sha256": "5" * 64}
     for name in ("video_prior", "mini_video_prior"):
-        settings = config(name)
+        settings = load_config(name)
         with torch.device("meta"):
             made = VideoPrior({"video": settings["video"]}, ["forward"], codes)
         assert settings["training"]["given"] <= made.network.reach <= settings["training"]["length"] + 8
     for network in ("transformer", "transformer_small", "pixelcnn"):
         with torch.device("meta"):
-            VideoPrior({"video": config("mini_video_prior", [f"video={network}"])["video"]}, ["forward"], codes)
+            VideoPrior({"video": load_config("mini_video_prior", [f"video={network}"])["video"]}, ["forward"], codes)

@@ -13,30 +13,30 @@ TASKS = {
 """As `conf.TASKS`."""
 
 
-def names() -> list[str]:
+def list_configurations() -> list[str]:
     """Names of all configurations, sorted."""
-    return conf.names(__name__)
+    return conf.list_configurations(__name__)
 
 
-def experiments() -> list[str]:
+def list_experiments() -> list[str]:
     """Names of the experiments with models of images."""
-    return [name for name in names() if not _is_prior(name)]
+    return [name for name in list_configurations() if not _is_prior(name)]
 
 
-def priors() -> list[str]:
+def list_priors() -> list[str]:
     """Names of those with priors over the codes of such a model."""
-    return [name for name in names() if _is_prior(name) and name not in videos()]
+    return [name for name in list_configurations() if _is_prior(name) and name not in list_video_priors()]
 
 
-def videos() -> list[str]:
+def list_video_priors() -> list[str]:
     """Names of those with priors over the codes of video."""
-    return [name for name in names() if name.endswith("video_prior")]
+    return [name for name in list_configurations() if name.endswith("video_prior")]
 
 
 def _is_prior(name: str) -> bool:
     return name.removesuffix("_ema").endswith("prior")
 
 
-def config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
+def load_config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
     """As `conf.config`."""
-    return conf.config(name, overrides, __name__)
+    return conf.load_config(name, overrides, __name__)

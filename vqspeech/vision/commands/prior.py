@@ -6,7 +6,7 @@ The prior is told the classes of the images, where there are any.
 import argparse
 
 from vqspeech.commands.arguments import output_folder
-from vqspeech.conf.vision import config, priors
+from vqspeech.conf.vision import list_priors, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.training.prior import ImagePriorTask
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiment folder; training goes on where it has one",
     )
     parser.add_argument(
-        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(priors())} (default: %(default)s)"
+        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(list_priors())} (default: %(default)s)"
     )
     parser.add_argument(
         "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    resolved = config(args.conf, args.overrides)
+    resolved = load_config(args.conf, args.overrides)
     kind = TopTask if "top" in resolved else ImagePriorTask
     both = args.codes, args.dev
     return train(lambda: kind(resolved, *map(image_codes, both)), args.out, args.restart).status()

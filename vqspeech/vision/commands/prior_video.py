@@ -7,7 +7,7 @@ imagines.
 import argparse
 
 from vqspeech.commands.arguments import output_folder
-from vqspeech.conf.vision import config, videos
+from vqspeech.conf.vision import list_video_priors, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.models import code_model
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--conf",
         default="video_prior",
         metavar="NAME",
-        help=f"one of {', '.join(videos())} (default: %(default)s)",
+        help=f"one of {', '.join(list_video_priors())} (default: %(default)s)",
     )
     parser.add_argument(
         "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    resolved = config(args.conf, args.overrides)
+    resolved = load_config(args.conf, args.overrides)
 
     def task() -> VideoTask:
         decoder = None if args.model is None else code_model(args.model)

@@ -6,7 +6,7 @@ Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …
 import argparse
 
 from vqspeech.commands.arguments import output_folder
-from vqspeech.conf.vision import config, experiments
+from vqspeech.conf.vision import list_experiments, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.training.reconstruction import ImageTask
@@ -14,7 +14,7 @@ from vqspeech.vision.training.reconstruction import ImageTask
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision train`."""
-    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(experiments())}")
+    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
     parser.add_argument("--train", required=True, metavar="SET", help="images to learn from")
     parser.add_argument("--dev", required=True, metavar="SET", help="images to watch")
     parser.add_argument(
@@ -34,6 +34,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
-    resolved = config(args.conf, args.overrides)
+    resolved = load_config(args.conf, args.overrides)
     sets = args.train, args.dev
     return train(lambda: ImageTask(resolved, *map(image_set, sets)), args.out, args.restart).status()

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from vqspeech.conf.vision import priors
+from vqspeech.conf.vision import list_priors
 from vqspeech.errors import ConfigError
 from vqspeech.training.codes import CodesTask
 from vqspeech.vision.data.codes import ImageCodes
@@ -22,7 +22,7 @@ class ImagePriorTask(CodesTask):
 
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "prior" not in config:
-            raise ConfigError(f"a configuration of a model of images; codes train one of {', '.join(priors())}")
+            raise ConfigError(f"a configuration of a model of images; codes train one of {', '.join(list_priors())}")
         super().__init__(config, lambda groups: ImagePrior(groups, train.classes, described(train)), train)
         self.length = math.prod(self.model.network.shape)
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}

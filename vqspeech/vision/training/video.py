@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 
-from vqspeech.conf.vision import videos
+from vqspeech.conf.vision import list_video_priors
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.schema import Count, Options, Range
 from vqspeech.training.codes import CodesTask
@@ -55,7 +55,9 @@ class VideoTask(CodesTask):
 
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes, decoder: CodeModel | None = None):
         if "video" not in config:
-            raise ConfigError(f"the configuration is of no prior over video; use one of {', '.join(videos())}")
+            raise ConfigError(
+                f"the configuration is of no prior over video; use one of {', '.join(list_video_priors())}"
+            )
         super().__init__(config, lambda groups: VideoPrior(groups, train.actions, described(train)), train)
         frames, self.given = self.options["length"], self.options["given"]
         self.decoder = decoder
@@ -95,8 +97,8 @@ class VideoTask(CodesTask):
         batch = self.held.even(SHOWN)
         imagined = self.model.sample(batch.codes[:, : self.given], batch.actions[:, :-1], progress=False)
         both = [torch.cat([batch.codes[:, : self.given], imagined], 1), batch.codes]
-        videos = [decoded(self.decoder, one) for codes in both for one in codes]
-        log.video(step, "imagined, then reconstructed", animation(videos))
+        list_video_priors = [decoded(self.decoder, one) for codes in both for one in codes]
+        log.video(step, "imagined, then reconstructed", animation(list_video_priors))
         self.model.train()
 
     def _clip_bits(self, clips: Clips, size: int, batches: int, roll: int) -> float:
