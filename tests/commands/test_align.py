@@ -19,7 +19,7 @@ def data(tmp_path):
     pytest.importorskip("espeakng_loader")
     utterances = []
     for name, text in (("anna-1", "A warm bath on a cold night."), ("bruno-1", "Good night, and sleep well.")):
-        wave, phones = mini.recording(name.split("-")[0], text)
+        wave, phones = mini.synthesise_recording(name.split("-")[0], text)
         audio.write(tmp_path / f"{name}.wav", wave, espeak.RATE)
         write_ctm(tmp_path / f"{name}.ctm", name, phones)
         speaker, path = name.split("-")[0], str(tmp_path / f"{name}.wav")

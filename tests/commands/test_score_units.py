@@ -177,7 +177,7 @@ def test_kaldis_phones_are_scored_as_without_their_marks(aligned):
     _, plain = run(aligned)
     for one in DataDir.read(aligned / "data"):
         if one.alignment:
-            marks = zip(alignment.read(one.alignment), "BIES" * 5, strict=True)
+            marks = zip(alignment.read_alignment(one.alignment), "BIES" * 5, strict=True)
             spans = [
                 span._replace(label=span.label if span.label == "sil" else f"{span.label}_{mark}")
                 for span, mark in marks

@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from vqspeech import audio
-from vqspeech.data.aligner import Aligner, _aligned, _Word, doubt
+from vqspeech.data.aligner import Aligner, _aligned, _Word, find_doubt
 from vqspeech.data.alignment import Interval
 from vqspeech.data.corpora import espeak, mini
 from vqspeech.data.phones import PHONES
@@ -27,7 +27,7 @@ def aligner():
 
 @pytest.fixture(scope="module")
 def spoken():
-    wave, phones = mini.recording("anna", TEXT)
+    wave, phones = mini.synthesise_recording("anna", TEXT)
     return soxr.resample(wave, espeak.RATE, audio.RATE), phones
 
 
@@ -36,7 +36,7 @@ def test_words_and_phones_of_a_sentence(aligner, spoken):
     found = aligner.align(wave, TEXT)
     said = "the two of them walked along the river for twelve hours and didn't say a word"
     assert " ".join(word.label for word in found.words) == said
-    assert not found.derived and not found.wide
+    assert not found.oov_words and not found.wide_beams
     assert found.phones[0].start == 0 and found.phones[-1].end == len(wave) / audio.RATE
     assert all(a.end == b.start for a, b in pairwise(found.phones))
     assert {phone.label for phone in found.phones} <= set(PHONES)
@@ -50,16 +50,16 @@ def test_words_and_phones_of_a_sentence(aligner, spoken):
 
 
 def test_words_of_no_dictionary_are_derived_each_time(aligner):
-    wave = soxr.resample(mini.recording("bruno", "Ozma and Glinda's munchkins.")[0], espeak.RATE, audio.RATE)
+    wave = soxr.resample(mini.synthesise_recording("bruno", "Ozma and Glinda's munchkins.")[0], espeak.RATE, audio.RATE)
     first, again = (aligner.align(wave, "Ozma and Glinda's munchkins.") for _ in range(2))
-    assert first == again and first.derived == ["ozma", "glinda's", "munchkins"]
+    assert first == again and first.oov_words == ["ozma", "glinda's", "munchkins"]
     assert [word.label for word in first.words] == ["ozma", "and", "glinda's", "munchkins"]
 
 
 def test_quoted_words_are_in_the_dictionary(aligner, spoken):
     found = aligner.align(spoken[0], TEXT.replace("walked", "'walked'"))
     assert found.phones == aligner.align(spoken[0], TEXT).phones
-    assert not found.derived and found.words[4].label == "'walked'"
+    assert not found.oov_words and found.words[4].label == "'walked'"
 
 
 def test_pauses_that_touch_are_one_and_noise_is_spoken_noise():
@@ -83,7 +83,7 @@ def test_a_search_that_loses_a_word_has_found_nothing(aligner, spoken, monkeypat
             return lambda *_, **__: [] if name == "get_alignment" else True
 
     monkeypatch.setattr(aligner, "_narrow", Losing())
-    assert aligner.align(spoken[0], TEXT).wide
+    assert aligner.align(spoken[0], TEXT).wide_beams
 
 
 def test_without_espeak_a_word_of_no_dictionary_is_an_error(aligner, spoken, monkeypatch):
@@ -97,9 +97,9 @@ def test_without_espeak_a_word_of_no_dictionary_is_an_error(aligner, spoken, mon
 
 
 def test_another_transcript_is_doubtful_or_an_error(aligner, spoken):
-    assert doubt(aligner.align(spoken[0], TEXT).scores) is None
+    assert find_doubt(aligner.align(spoken[0], TEXT).scores) is None
     try:
-        why = doubt(aligner.align(spoken[0], "She had your dark suit in greasy wash water all year.").scores)
+        why = find_doubt(aligner.align(spoken[0], "She had your dark suit in greasy wash water all year.").scores)
     except AlignmentError as error:
         why = str(error)
     assert why
@@ -107,11 +107,11 @@ def test_another_transcript_is_doubtful_or_an_error(aligner, spoken):
 
 def test_doubt():
     good = [Interval(0.0, 1.0, "-1.00"), Interval(1.0, 2.0, "-2.00")]
-    assert doubt(good) is None
-    assert doubt([]) == "no words"
-    assert doubt([*good, Interval(2.0, 2.1, "-8.50")]) == "the word at 2.00 s scores -8.5"
+    assert find_doubt(good) is None
+    assert find_doubt([]) == "no words"
+    assert find_doubt([*good, Interval(2.0, 2.1, "-8.50")]) == "the word at 2.00 s scores -8.5"
     # The mean is over time: a long bad word outweighs short good ones.
-    assert doubt([*good, Interval(2.0, 6.0, "-3.50")]) == "its words score -2.8 on average"
+    assert find_doubt([*good, Interval(2.0, 6.0, "-3.50")]) == "its words score -2.8 on average"
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_what_cannot_be_aligned_is_named_and_harms_nothing(aligner, spoken, seco
 
 def test_a_second_try_with_wide_beams_finds_what_the_first_does_not(aligner):
     text = "Last winter was the coldest anyone here can remember."
-    wave, exact = mini.recording("grace", text)
+    wave, exact = mini.synthesise_recording("grace", text)
     found = aligner.align(soxr.resample(wave, espeak.RATE, audio.RATE), text)
-    assert found.wide and len(found.words) == 9
+    assert found.wide_beams and len(found.words) == 9
     assert np.nanmedian(np.abs(compared(found.phones, exact).errors)) < 0.015
 
 

@@ -36,24 +36,24 @@ def alignments(draw):
 
 @given(alignments(), st.integers(0, 60), st.sampled_from([12.5, 25.0, 49.7, 100.0]))
 def test_frame_phones_is_the_label_at_the_middle(intervals, frames, rate):
-    found = alignment.frame_phones(intervals, frames, rate)
+    found = alignment.label_frames(intervals, frames, rate)
     assert found.dtype == np.int64 and found.tolist() == frame_phones_oracle(intervals, frames, rate)
 
 
 def test_frame_phones_outside_and_in_gaps():
     gap = [HELLO[0], HELLO[3]]
-    names = [PHONES[i] if i >= 0 else None for i in alignment.frame_phones(gap, 8, 20)]
+    names = [PHONES[i] if i >= 0 else None for i in alignment.label_frames(gap, 8, 20)]
     assert names == ["sil", "sil", None, None, "l", "l", None, None]
 
 
 def test_frame_phones_shares_out_labels_of_several_phones():
-    found = alignment.frame_phones([Interval(0, 0.4, "A@")], 4, 10, "espeak")
+    found = alignment.label_frames([Interval(0, 0.4, "A@")], 4, 10, "espeak")
     assert [PHONES[i] for i in found] == ["aa", "aa", "r", "r"]
 
 
 def test_unknown_labels_are_counted():
     intervals = [Interval(0, 1, "zz"), Interval(1, 2, "AA1"), Interval(2, 3, "zz")]
-    assert alignment.unknown(intervals) == {"zz": 2}
+    assert alignment.count_unknown_labels(intervals) == {"zz": 2}
 
 
 @settings(deadline=None)  # it waits for the disk
@@ -63,9 +63,9 @@ def test_ctm_round_trip(tmp_path_factory, intervals):
     alignment.write_ctm(path, "utt", intervals)
     if not intervals:
         with pytest.raises(AlignmentError, match="no intervals"):
-            alignment.read(path)
+            alignment.read_alignment(path)
         return
-    again = alignment.read(path, "utt")
+    again = alignment.read_alignment(path, "utt")
     assert [i.label for i in again] == [i.label for i in intervals]
     assert np.allclose([i[:2] for i in again], [i[:2] for i in intervals], atol=2e-5)
 
@@ -74,7 +74,7 @@ def test_textgrid_round_trip(tmp_path):
     path = tmp_path / "a.TextGrid"
     intervals = [Interval(0.1, 0.15, 'H"H'), Interval(0.25, 0.3, "ɹ")]
     alignment.write_textgrid(path, {"phones": intervals}, seconds=0.5)
-    again = alignment.read(path)
+    again = alignment.read_alignment(path)
     assert [i.label for i in again] == ["", 'H"H', "", "ɹ", ""]
     assert [i[:2] for i in again if i.label] == [i[:2] for i in intervals] and again[-1].end == 0.5
 
@@ -88,27 +88,27 @@ def test_textgrid_takes_the_phone_tier(tmp_path):
         tier.add(0, 0.5, label)
         grid.append(tier)
     grid.write(str(tmp_path / "a.TextGrid"))
-    assert alignment.read(tmp_path / "a.TextGrid")[0] == (0.0, 0.5, "HH")
+    assert alignment.read_alignment(tmp_path / "a.TextGrid")[0] == (0.0, 0.5, "HH")
     grid.pop()
     grid.append(textgrid.IntervalTier("notes", 0, 1))
     grid.write(str(tmp_path / "b.TextGrid"))
     with pytest.raises(AlignmentError, match="named 'phones'.*'speaker - words', 'notes'"):
-        alignment.read(tmp_path / "b.TextGrid")
+        alignment.read_alignment(tmp_path / "b.TextGrid")
 
 
 def test_lab_phn_and_full_context_labels(tmp_path):
     (tmp_path / "a.lab").write_text("         0     850000 pau\n    850000    2850000 x^pau-p+l=iy@1_2/A:0\n")
-    assert alignment.read(tmp_path / "a.lab") == [
+    assert alignment.read_alignment(tmp_path / "a.lab") == [
         (0.0, pytest.approx(0.085), "pau"),
         (0.085, pytest.approx(0.285), "p"),
     ]
     (tmp_path / "a.phn").write_text("0 3050 h#\n3050 4559 sh\n\n4559 4559 ix\n")
-    assert alignment.read(tmp_path / "a.phn") == [(0, 3050 / 16000, "h#"), (3050 / 16000, 4559 / 16000, "sh")]
+    assert alignment.read_alignment(tmp_path / "a.phn") == [(0, 3050 / 16000, "h#"), (3050 / 16000, 4559 / 16000, "sh")]
 
 
 def test_frames_of_an_affricate_are_its_own_from_the_closure_on():
     spoken = [Interval(0, 0.2, "tcl"), Interval(0.2, 0.4, "ch"), Interval(0.4, 0.6, "ih")]
-    assert [PHONES[i] for i in alignment.frame_phones(spoken, 6, 10)] == ["ch"] * 4 + ["ih"] * 2
+    assert [PHONES[i] for i in alignment.label_frames(spoken, 6, 10)] == ["ch"] * 4 + ["ih"] * 2
 
 
 @pytest.mark.parametrize(
@@ -126,26 +126,26 @@ def test_kaldis_marks_of_the_position_are_taken_off(tmp_path, labels, read):
     alignment.write_ctm(tmp_path / "a.ctm", "a", spans)
     alignment.write_textgrid(tmp_path / "a.TextGrid", {"phones": spans})
     for name in ("a.ctm", "a.TextGrid"):
-        assert [i.label for i in alignment.read(tmp_path / name, "a")] == read.split()
+        assert [i.label for i in alignment.read_alignment(tmp_path / name, "a")] == read.split()
 
 
 def test_a_short_utterance_of_a_ctm_is_read_as_the_others(tmp_path):
     """Its own labels do not show that they have marks."""
     (tmp_path / "a.ctm").write_text("a 1 0 1 AA0_S\nb 1 0 1 sil\nb 1 1 1 S\n")
-    assert alignment.read(tmp_path / "a.ctm", "a")[0].label == "AA0_S"
+    assert alignment.read_alignment(tmp_path / "a.ctm", "a")[0].label == "AA0_S"
     (tmp_path / "b.ctm").write_text("a 1 0 1 AA0_S\nb 1 0 1 sil\nb 1 1 1 S_S\n")
-    assert alignment.read(tmp_path / "b.ctm", "a")[0].label == "AA0"
+    assert alignment.read_alignment(tmp_path / "b.ctm", "a")[0].label == "AA0"
 
 
 def test_ctm_of_many_utterances(tmp_path):
     path = tmp_path / "ali.ctm"
     path.write_text("a 1 0.00 0.10 sil 0.9\na 1 0.10 0.05 AH0\nb 1 0.00 0.30 sil\n")
-    assert [i.label for i in alignment.read(path, "a")] == ["sil", "AH0"]
-    assert len(alignment.read(path, "b")) == 1
+    assert [i.label for i in alignment.read_alignment(path, "a")] == ["sil", "AH0"]
+    assert len(alignment.read_alignment(path, "b")) == 1
     with pytest.raises(AlignmentError, match="2 utterances; say which"):
-        alignment.read(path)
+        alignment.read_alignment(path)
     with pytest.raises(AlignmentError, match="no line of utterance c"):
-        alignment.read(path, "c")
+        alignment.read_alignment(path, "c")
 
 
 def test_what_a_ctm_may_have(tmp_path):
@@ -155,8 +155,8 @@ def test_what_a_ctm_may_have(tmp_path):
         b"\xef\xbb\xbfutterance channel start duration phone\r\n;; made by hand\r\n"
         b"a 1 0 0.5 AA 0.9 lex anna\r\n# a note\r\nb A 0.25 0.5 IH\r\n;; more\r\n\r\na 1 0.5 0.5 T\r\n"
     )
-    assert alignment.read(path, "a") == [(0, 0.5, "AA"), (0.5, 1, "T")]
-    assert alignment.read(path, "b") == [(0.25, 0.75, "IH")]
+    assert alignment.read_alignment(path, "a") == [(0, 0.5, "AA"), (0.5, 1, "T")]
+    assert alignment.read_alignment(path, "b") == [(0.25, 0.75, "IH")]
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_a_bad_line_costs_its_utterance_alone(tmp_path, line, message, spoiled):
     for name in ("a", "b", "d", *spoiled):
         if name in spoiled:
             with pytest.raises(AlignmentError, match=message):
-                alignment.read(path, name)
+                alignment.read_alignment(path, name)
         else:
-            assert alignment.read(path, name)
+            assert alignment.read_alignment(path, name)
 
 
 def test_many_ctm_files_are_gone_through_once_each(tmp_path, monkeypatch):
@@ -188,10 +188,10 @@ def test_many_ctm_files_are_gone_through_once_each(tmp_path, monkeypatch):
         path.write_text("".join(f"{path.stem}-{n} 1 0 1 AA\n" for n in range(3)))
     for n in range(3):
         for path in paths:
-            assert alignment.read(path, f"{path.stem}-{n}") == [(0, 1, "AA")]
+            assert alignment.read_alignment(path, f"{path.stem}-{n}") == [(0, 1, "AA")]
     assert len(checked) == 120
     paths[0].write_text("0-0 1 0 2 IH\n")
-    assert alignment.read(paths[0], "0-0") == [(0, 2, "IH")]
+    assert alignment.read_alignment(paths[0], "0-0") == [(0, 2, "IH")]
 
 
 @pytest.mark.parametrize(
@@ -206,18 +206,18 @@ def test_many_ctm_files_are_gone_through_once_each(tmp_path, monkeypatch):
 )
 def test_lab_in_its_kinds(tmp_path, content, spans):
     (tmp_path / "a.lab").write_text(content)
-    read = alignment.read(tmp_path / "a.lab")
+    read = alignment.read_alignment(tmp_path / "a.lab")
     assert [one.label for one in read] == [span[2] for span in spans]
     assert [one[:2] for one in read] == [pytest.approx(span[:2]) for span in spans]
 
 
 def test_phn_in_seconds_and_buckeye(tmp_path):
     (tmp_path / "A.PHN").write_text("0.0 0.5 h#\r\n0.5 0.75 tcl\r\n")
-    assert alignment.read(tmp_path / "A.PHN") == [(0, 0.5, "h#"), (0.5, 0.75, "tcl")]
+    assert alignment.read_alignment(tmp_path / "A.PHN") == [(0, 0.5, "h#"), (0.5, 0.75, "tcl")]
     (tmp_path / "s.phones").write_text(
         "header\n#\n 0.5 122 {B_TRANS}\n 0.75  122 ehn; *\n 0.8 122 tq\n 1 122 <EXCLUDE-name>\n"
     )
-    read = alignment.read(tmp_path / "s.phones")
+    read = alignment.read_alignment(tmp_path / "s.phones")
     assert read == [(0, 0.5, "{B_TRANS}"), (0.5, 0.75, "ehn"), (0.75, 0.8, "tq"), (0.8, 1, "<EXCLUDE-name>")]
     assert [phones.fold(one.label) for one in read] == ["sil", "eh", "t", None]
 
@@ -248,31 +248,31 @@ def test_phn_in_seconds_and_buckeye(tmp_path):
 def test_faults_are_named(tmp_path, name, content, message):
     (tmp_path / name).write_text(content)
     with pytest.raises(AlignmentError, match=message):
-        alignment.read(tmp_path / name)
+        alignment.read_alignment(tmp_path / name)
 
 
 def test_missing_and_binary_files(tmp_path):
     with pytest.raises(AlignmentError, match="no such file"):
-        alignment.read(tmp_path / "nothing.ctm")
+        alignment.read_alignment(tmp_path / "nothing.ctm")
     (tmp_path / "b.ctm").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(AlignmentError, match="not UTF-8"):
-        alignment.read(tmp_path / "b.ctm")
+        alignment.read_alignment(tmp_path / "b.ctm")
 
 
 def test_tiny_overlaps_are_rounding(tmp_path):
     path = tmp_path / "a.ctm"
     path.write_text("a 1 0.0 0.1003 b\na 1 0.1 0.2 k\n")
-    assert alignment.read(path)[0].end == 0.1
+    assert alignment.read_alignment(path)[0].end == 0.1
 
 
 def test_real_labels_of_vctk(corpora):
     labels = sorted((corpora / "VCTK-Corpus" / "lab" / "mono").rglob("*.lab"))
     assert len(labels) == 12
     for path in labels:
-        intervals = alignment.read(path)
-        assert not alignment.unknown(intervals)
+        intervals = alignment.read_alignment(path)
+        assert not alignment.count_unknown_labels(intervals)
         frames = int(intervals[-1].end * 50)
-        assert (alignment.frame_phones(intervals, frames, 50) >= 0).all()
+        assert (alignment.label_frames(intervals, frames, 50) >= 0).all()
 
 
 def textgrid_of(path, **tiers):
@@ -290,7 +290,7 @@ def test_words_and_scores_of_a_textgrid(tmp_path):
     assert alignment.read_words(path) == [(0.0, 0.4, "pause"), (0.4, 0.5, "<unk>")]
     assert alignment.read_scores(path) == [(0.0, 0.4, "-1.5")]
     lone = textgrid_of(tmp_path / "b.TextGrid", anything=[(0.0, 1.0, "AA1")])
-    assert alignment.read(lone)[0].label == "AA1"
+    assert alignment.read_alignment(lone)[0].label == "AA1"
     assert alignment.read_words(lone) == alignment.read_scores(lone) == []
     wrong = textgrid_of(tmp_path / "c.TextGrid", phones=[(0.0, 1.0, "sil")], scores=[(0.0, 1.0, "good")])
     with pytest.raises(AlignmentError, match="tier 'scores'.*good.*align it again"):
@@ -298,8 +298,8 @@ def test_words_and_scores_of_a_textgrid(tmp_path):
 
 
 def test_nothing_but_a_pause_lies_behind_the_end():
-    assert alignment.within(HELLO, 0.25) == [*HELLO[:3], (0.2, 0.25, "L")]
-    assert alignment.within([*HELLO, Interval(0.3, 2.0, "sp")], 0.31)[-1] == (0.3, 0.31, "sp")
-    assert alignment.within([*HELLO, Interval(0.3, 2.0, "")], 0.3) == HELLO
+    assert alignment.clip_intervals(HELLO, 0.25) == [*HELLO[:3], (0.2, 0.25, "L")]
+    assert alignment.clip_intervals([*HELLO, Interval(0.3, 2.0, "sp")], 0.31)[-1] == (0.3, 0.31, "sp")
+    assert alignment.clip_intervals([*HELLO, Interval(0.3, 2.0, "")], 0.3) == HELLO
     with pytest.raises(AlignmentError, match="'L' from 0.200 to 0.300 s lies behind the end .* at 0.150 s"):
-        alignment.within(HELLO, 0.15)
+        alignment.clip_intervals(HELLO, 0.15)

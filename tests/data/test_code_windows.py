@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from vqspeech.data.code_windows import CodeWindows, speakers_of
+from vqspeech.data.code_windows import CodeWindows, find_speakers
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.units import Units
 from vqspeech.errors import SpeakerError, UnitsError
@@ -43,9 +43,9 @@ def test_windows_are_a_function_of_seed_step_and_process():
 
 def test_speakers():
     data = [DataDir([Utterance("a-1", "a", "/w"), Utterance("a-2", "a", "/w")]), DataDir([Utterance("b-1", "b", "/w")])]
-    assert speakers_of(UNITS, data) == VOICES
-    assert speakers_of(UNITS, []) == {}
+    assert find_speakers(UNITS, data) == VOICES
+    assert find_speakers(UNITS, []) == {}
     with pytest.raises(UnitsError, match=r"1 utterances \(b-1\) are in no data directory"):
-        speakers_of(UNITS, data[:1])
+        find_speakers(UNITS, data[:1])
     with pytest.raises(SpeakerError, match="units of speakers b, who are not in the training data"):
         CodeWindows(UNITS, ["a"], 8, VOICES)

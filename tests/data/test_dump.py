@@ -15,7 +15,7 @@ from tests.conftest import ROOT, buzz
 from vqspeech import audio, loudness, world
 from vqspeech.cli import main
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.data.dump import Shards, shards, speaker_names, write_shards
+from vqspeech.data.dump import Shards, list_speakers, read_shards, write_shards
 from vqspeech.errors import FAILED, SOME_SKIPPED, ShardError
 
 
@@ -66,7 +66,7 @@ def damaged(small_shards: Shards, tmp_path: Path) -> Path:
 
 def test_round_trip(small_shards: Shards, small_data: DataDir):
     same(small_shards, small_data)
-    assert len(small_shards) == 8 and speaker_names([small_shards, small_shards]) == ["high", "low"]
+    assert len(small_shards) == 8 and list_speakers([small_shards, small_shards]) == ["high", "low"]
     assert small_shards.seconds == pytest.approx(8.0, abs=0.1)
 
 
@@ -101,12 +101,12 @@ def test_command(mixed: DataDir, tmp_path: Path, capsys: pytest.CaptureFixture):
     assert main(["dump", str(tmp_path / "data"), "--out", str(tmp_path / "dump")]) == SOME_SKIPPED
     said = capsys.readouterr().err
     assert "skipped odd-1" in said and "0 bytes" in said and "10 utterances" in said and "10 done, 3 skipped" in said
-    same(shards(tmp_path / "dump"), good(mixed), with_world=False)
+    same(read_shards(tmp_path / "dump"), good(mixed), with_world=False)
     mixed.subset(utterances=list(BAD)).write(tmp_path / "bad")
     assert main(["dump", str(tmp_path / "bad"), "--out", str(tmp_path / "none")]) == FAILED
     assert "none of 3 recordings" in capsys.readouterr().err
     with pytest.raises(ShardError, match="no complete dump"):
-        shards(tmp_path / "none")
+        read_shards(tmp_path / "none")
 
 
 def test_dumping_again_leaves_nothing_of_the_old(small_data: DataDir, damaged: Path):
@@ -136,7 +136,7 @@ dump.write_shards(DataDir.read(sys.argv[1]), sys.argv[2], shard_samples=1)
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "data"), str(damaged)], cwd=ROOT)
     assert run.returncode == -9
     with pytest.raises(ShardError, match=r"no complete dump.*index\.json is missing.*run `vqspeech dump`"):
-        shards(damaged)
+        read_shards(damaged)
     assert len(write_shards(small_data, damaged)[0]) == 8
     assert len(os.listdir(damaged)) == 3, "what the kill left is gone"
 
@@ -160,13 +160,13 @@ def test_shards_on_another_disk(small_shards: Shards, small_data: DataDir, damag
             shutil.move(damaged / file[kind], other / file[kind])
             file[kind] = str(other / file[kind])
     (damaged / "index.json").write_text(json.dumps(index))
-    same(shards(damaged), small_data)
+    same(read_shards(damaged), small_data)
 
 
 def test_what_is_no_dump(damaged: Path, tmp_path: Path):
     for path in (tmp_path / "nowhere", tmp_path, damaged / "index.json"):
         with pytest.raises(ShardError, match="no complete dump here"):
-            shards(path)
+            read_shards(path)
 
 
 @pytest.mark.parametrize("name", ["index.json", "utterances.tsv", "audio.000.s16", "world.000.f16"])
@@ -178,22 +178,22 @@ def test_every_file_must_be_whole(damaged: Path, name: str, kept: float | None):
     else:
         path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
     with pytest.raises(ShardError, match="run `vqspeech dump`"):
-        shards(damaged)
+        read_shards(damaged)
 
 
 def test_whole_lines_or_frames_that_are_missing(damaged: Path):
     lines = (damaged / "utterances.tsv").read_text().splitlines(keepends=True)
     (damaged / "utterances.tsv").write_text("".join(lines[:-1]))
     with pytest.raises(ShardError, match=r"utterances\.tsv is cut short"):
-        shards(damaged)
+        read_shards(damaged)
     (damaged / "utterances.tsv").write_text("".join(lines)[:-2])
     with pytest.raises(ShardError, match=r"utterances\.tsv is cut short"):
-        shards(damaged)
+        read_shards(damaged)
     (damaged / "utterances.tsv").write_text("".join(lines))
     frames = damaged / "world.000.f16"
     frames.write_bytes(frames.read_bytes()[: -2 * world.CHANNELS])
     with pytest.raises(ShardError, match="WORLD frames"):
-        shards(damaged)
+        read_shards(damaged)
 
 
 @pytest.mark.parametrize(
@@ -202,21 +202,21 @@ def test_whole_lines_or_frames_that_are_missing(damaged: Path):
 def test_another_index(damaged: Path, index: str):
     (damaged / "index.json").write_text(index)
     with pytest.raises(ShardError, match="run `vqspeech dump`"):
-        shards(damaged)
+        read_shards(damaged)
 
 
 def test_a_dump_names_only_shards_that_are_there(damaged: Path):
     text = (damaged / "utterances.tsv").read_text()
     (damaged / "utterances.tsv").write_text(text.replace("\t0\t0\t", "\t7\t0\t", 1))
     with pytest.raises(ShardError, match="no shard has"):
-        shards(damaged)
+        read_shards(damaged)
 
 
 def test_a_dump_of_before_the_counts(damaged: Path, small_data: DataDir):
     index = json.loads((damaged / "index.json").read_text())
     del index["utterances"], index["samples"]
     (damaged / "index.json").write_text(json.dumps(index))
-    same(shards(damaged), small_data)
+    same(read_shards(damaged), small_data)
 
 
 def test_genders(small_data: DataDir, tmp_path: Path):
@@ -225,7 +225,7 @@ def test_genders(small_data: DataDir, tmp_path: Path):
     index = json.loads((tmp_path / "a" / "index.json").read_text())
     del index["genders"]
     (tmp_path / "a" / "index.json").write_text(json.dumps(index))
-    assert shards(tmp_path / "a").genders == {}, "a dump from before they were written"
+    assert read_shards(tmp_path / "a").genders == {}, "a dump from before they were written"
 
 
 @pytest.mark.parametrize(
@@ -239,14 +239,14 @@ def test_whatever_the_index_says(damaged: Path, change):
     index = json.loads((damaged / "index.json").read_text())
     (damaged / "index.json").write_text(json.dumps(index | change))
     with pytest.raises(ShardError, match="the dump is damaged .*index.json.*; run `vqspeech dump` again"):
-        shards(damaged)
+        read_shards(damaged)
 
 
 def test_a_number_that_is_far_too_large(damaged: Path):
     table = damaged / "utterances.tsv"
     table.write_text(table.read_text().replace("\t0\t", "\t" + "9" * 30 + "\t"))
     with pytest.raises(ShardError, match="the dump is damaged"):
-        shards(damaged)
+        read_shards(damaged)
 
 
 def test_what_a_dump_hashes_to(small_data: DataDir, tmp_path: Path):
@@ -259,9 +259,9 @@ def test_what_a_dump_hashes_to(small_data: DataDir, tmp_path: Path):
     found.add(write_shards(renamed, tmp_path / "renamed", with_world=True)[0].fingerprint)
     index = json.loads((tmp_path / "one" / "index.json").read_text())
     (tmp_path / "one" / "index.json").write_text(json.dumps({key: index[key] for key in index if key != "sha256"}))
-    found.add(shards(tmp_path / "one").fingerprint)
+    found.add(read_shards(tmp_path / "one").fingerprint)
     audio = np.memmap(tmp_path / "one" / "audio.000.s16", np.int16, "r+")
     audio[5] += 1
     audio.flush()
-    found.add(shards(tmp_path / "one").fingerprint)
+    found.add(read_shards(tmp_path / "one").fingerprint)
     assert len(found) == 5 and all(len(one) == 64 for one in found)

@@ -74,7 +74,7 @@ def test_all_of_mfas_english_ipa_folds(label):
     ],
 )
 def test_parts(label, source, expected):
-    assert phones.parts(label, source) == expected
+    assert phones.split_label(label, source) == expected
     assert phones.fold(label, source) == (expected[0] if expected and len(expected) == 1 else None)
 
 
@@ -92,12 +92,12 @@ def test_parts(label, source, expected):
     ],
 )
 def test_closures_and_bursts(closure, burst, source, one):
-    assert phones.joined(closure, burst, source) == one
+    assert phones.is_closure_of(closure, burst, source) == one
 
 
 @pytest.mark.parametrize("label", ["xx", "hello", "aa5", "ah00x", "ʘ", "q", "1"])
 def test_unknown_labels(label):
-    assert phones.parts(label) is None and phones.fold(label) is None
+    assert phones.split_label(label) is None and phones.fold(label) is None
 
 
 def test_unknown_source():

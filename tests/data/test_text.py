@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqspeech.data.text import normalised, ordinal, spelled, words
+from vqspeech.data.text import normalise_text, spell_number, spell_ordinal, split_words
 
 
 @pytest.mark.parametrize(
@@ -20,20 +20,26 @@ from vqspeech.data.text import normalised, ordinal, spelled, words
     ],
 )
 def test_normalised(text, expected):
-    assert normalised(text) == expected
+    assert normalise_text(text) == expected
 
 
 @given(st.text(max_size=60))
 def test_normalised_is_letters_and_single_spaces_and_stays(text):
-    once = normalised(text)
+    once = normalise_text(text)
     assert all("a" <= c <= "z" or c == " " for c in once)
     assert "  " not in once and once == once.strip()
-    assert normalised(once) == once
+    assert normalise_text(once) == once
 
 
 def test_numbers():
-    assert [spelled(n) for n in (0, 13, 40, 99, 1000000)] == ["zero", "thirteen", "forty", "ninety nine", "one million"]
-    assert [ordinal(n) for n in (1, 12, 20, 31, 100)] == [
+    assert [spell_number(n) for n in (0, 13, 40, 99, 1000000)] == [
+        "zero",
+        "thirteen",
+        "forty",
+        "ninety nine",
+        "one million",
+    ]
+    assert [spell_ordinal(n) for n in (1, 12, 20, 31, 100)] == [
         "first",
         "twelfth",
         "twentieth",
@@ -43,12 +49,12 @@ def test_numbers():
 
 
 def test_words_keep_their_apostrophes():
-    assert words("Don\u2019t! 'Tis 2 o'clock, Mr. O\u2019Brien\u2019s dogs' \u2018ere'") == [
+    assert split_words("Don\u2019t! 'Tis 2 o'clock, Mr. O\u2019Brien\u2019s dogs' \u2018ere'") == [
         *("don't", "'tis", "two", "o'clock", "mister", "o'brien's", "dogs'", "'ere'")
     ]
-    assert words("-- ' \u2019 ...") == []
+    assert split_words("-- ' \u2019 ...") == []
 
 
 @given(st.text(max_size=60))
 def test_normalised_text_has_the_words_without_apostrophes(text):
-    assert "".join(words(text)).replace("'", "") == normalised(text).replace(" ", "")
+    assert "".join(split_words(text)).replace("'", "") == normalise_text(text).replace(" ", "")

@@ -118,7 +118,7 @@ def test_every_form_of_praat(tmp_path, content):
         ("tones", True),
         ("words", False),
     ]
-    assert alignment.read(path) == PHONES and alignment.read_words(path) == WORDS
+    assert alignment.read_alignment(path) == PHONES and alignment.read_words(path) == WORDS
 
 
 def test_latin_1_of_old_praat(tmp_path):
@@ -142,7 +142,7 @@ def test_a_wrong_count_of_intervals_loses_nothing(tmp_path, count, form):
     short = SHORT.replace('"phones"\n0\n2\n3\n', f'"phones"\n0\n2\n{count}\n')
     long = long_text({"phones": PHONES, "words": WORDS}, {"phones": count})
     path.write_text(short if form == "short" else long, encoding="utf-8")
-    assert alignment.read(path) == PHONES and alignment.read_words(path) == WORDS
+    assert alignment.read_alignment(path) == PHONES and alignment.read_words(path) == WORDS
 
 
 @pytest.mark.parametrize("lost", [1, 20, 60, 150])
@@ -150,7 +150,7 @@ def test_a_tier_that_breaks_off_is_refused(tmp_path, lost):
     path = tmp_path / "a.TextGrid"
     path.write_text(long_text({"words": WORDS, "phones": PHONES})[: -lost - 2], encoding="utf-8")
     with pytest.raises(AlignmentError, match=r"a.TextGrid: tier 'phones': it breaks off behind interval \d of 3"):
-        alignment.read(path)
+        alignment.read_alignment(path)
     assert alignment.read_words(path) == WORDS
 
 
@@ -162,16 +162,16 @@ def test_a_fault_in_another_tier_costs_nothing(tmp_path, was, fault):
     path = tmp_path / "a.TextGrid"
     head, tail = LONG.split("    item [2]")
     path.write_text(head + "    item [2]" + tail.replace(was, fault), encoding="utf-8")
-    assert alignment.read(path) == PHONES
+    assert alignment.read_alignment(path) == PHONES
 
 
 def test_overlaps_up_to_half_a_millisecond_are_rounding(tmp_path):
     path = tmp_path / "a.TextGrid"
     path.write_text(long_text({"phones": [(0, 0.5004, "HH"), (0.5, 2, "AH0")]}))
-    assert alignment.read(path) == [(0, 0.5, "HH"), (0.5, 2, "AH0")]
+    assert alignment.read_alignment(path) == [(0, 0.5, "HH"), (0.5, 2, "AH0")]
     path.write_text(long_text({"phones": [(0, 0.5006, "HH"), (0.5, 2, "AH0")]}))
     with pytest.raises(AlignmentError, match=r"'HH' \(0.0000 to 0.5006 s\) and 'AH0' .* overlap"):
-        alignment.read(path)
+        alignment.read_alignment(path)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ def test_overlaps_up_to_half_a_millisecond_are_rounding(tmp_path):
 def test_what_cannot_be_told_is_named(tmp_path, tiers, message):
     (tmp_path / "a.TextGrid").write_text(long_text(tiers), encoding="utf-8")
     with pytest.raises(AlignmentError, match=message):
-        alignment.read(tmp_path / "a.TextGrid")
+        alignment.read_alignment(tmp_path / "a.TextGrid")
 
 
 def test_of_several_tiers_of_phones_the_one_of_that_name_counts(tmp_path):
     (tmp_path / "a.TextGrid").write_text(long_text({"phones": PHONES, "my phones": WORDS}), encoding="utf-8")
-    assert alignment.read(tmp_path / "a.TextGrid") == PHONES
+    assert alignment.read_alignment(tmp_path / "a.TextGrid") == PHONES
 
 
 @pytest.mark.parametrize("whole", [LONG.encode(), SHORT.encode(), CHRONOLOGICAL.encode(), BINARY])
@@ -204,6 +204,6 @@ def test_damage_is_a_named_error_or_none(tmp_path, whole):
             damaged[draw.randrange(len(damaged))] = draw.randrange(256)
         path.write_bytes(damaged)
         try:
-            alignment.read(path)
+            alignment.read_alignment(path)
         except AlignmentError as error:
             assert str(path) in str(error)

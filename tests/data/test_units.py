@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vqspeech.data.units import Units, read_units, runs, side_file, write_runs, write_units
+from vqspeech.data.units import Units, find_runs, read_units, side_file, write_runs, write_units
 from vqspeech.errors import UnitsError
 
 CODES = {"b-1": np.array([3, 3, 0]), "a-1": np.array([7])}
@@ -185,7 +185,7 @@ def test_nothing_wrong_is_written(tmp_path, codes):
 
 @given(st.lists(st.integers(0, 3), max_size=12))
 def test_runs(codes):
-    found = runs(np.array(codes, dtype=np.int64)).tolist()
+    found = find_runs(np.array(codes, dtype=np.int64)).tolist()
     assert found == [i for i, code in enumerate(codes) if i == 0 or codes[i - 1] != code]
 
 

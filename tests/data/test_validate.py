@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from vqspeech.audio import blocks as read
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.data.tables import out_of_order
-from vqspeech.data.validate import Fault, faults
+from vqspeech.data.tables import find_unsorted
+from vqspeech.data.validate import Fault, find_faults
 from vqspeech.errors import DataDirError
 
 RATE = 8000
@@ -66,7 +66,7 @@ def only(found: list[Fault], file: str, line: int, what: str, fix: str) -> None:
 
 
 def test_no_fault(folder: Path, segmented: Path):
-    assert not faults(folder) and not faults(folder, audio=False) and not faults(segmented)
+    assert not find_faults(folder) and not find_faults(folder, audio=False) and not find_faults(segmented)
 
 
 IN_TABLES = [
@@ -100,7 +100,7 @@ IN_TABLES = [
 @pytest.mark.parametrize(("file", "content", "line", "what", "fix"), IN_TABLES)
 def test_a_fault_in_a_table(folder: Path, file: str, content: str | bytes, line: int, what: str, fix: str):
     (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    only(faults(folder), file, line, what, fix)
+    only(find_faults(folder), file, line, what, fix)
     if what.startswith(("no alignment", "'a-2' lasts", "the utterances of 'a' are not sorted")):
         DataDir.read(folder)  # reading opens and looks for no other file, and finds the speakers in utt2spk
     else:
@@ -111,7 +111,7 @@ def test_a_fault_in_a_table(folder: Path, file: str, content: str | bytes, line:
 @pytest.mark.parametrize("name", ["a\u00a09", "a/9"])
 def test_an_id_that_is_none(folder: Path, name: str):
     (folder / "text").write_text(f"{name} neun\n")
-    only(faults(folder)[:1], "text", 1, f"'{name}' is no id", "without blanks and slashes")
+    only(find_faults(folder)[:1], "text", 1, f"'{name}' is no id", "without blanks and slashes")
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -124,24 +124,24 @@ def edit(path: Path, old: str, new: str) -> None:
 def test_a_pipe(folder: Path):
     edit(folder / "wav.scp", "a-2 ", "a-2 sox ")
     edit(folder / "wav.scp", "a-2.wav", "a-2.wav -t wav - |")
-    only(faults(folder), "wav.scp", 2, "'a-2' is a command, not a file", "run the command once")
+    only(find_faults(folder), "wav.scp", 2, "'a-2' is a command, not a file", "run the command once")
 
 
 def test_a_speaker_that_is_no_prefix(folder: Path):
     edit(folder / "utt2spk", "b-1 b", "b-1 c")
-    found = [fault for fault in faults(folder) if fault.file.endswith("utt2spk")]
+    found = [fault for fault in find_faults(folder) if fault.file.endswith("utt2spk")]
     only(found, "utt2spk", 3, "speaker 'c' is not a prefix of 'b-1'", "'c-b-1'")
 
 
 def test_two_speakers_on_a_line(folder: Path):
     edit(folder / "utt2spk", "b-1 b", "b-1 b c")
-    found = [fault for fault in faults(folder) if fault.file.endswith("utt2spk")]
+    found = [fault for fault in find_faults(folder) if fault.file.endswith("utt2spk")]
     only(found, "utt2spk", 3, "'b c' is no speaker", "one speaker")
 
 
 def test_an_utterance_without_recording_and_one_without_speaker(folder: Path):
     edit(folder / "wav.scp", "b-1 ", "b-2 ")
-    found = faults(folder)
+    found = find_faults(folder)
     only(found[:1], "utt2spk", 3, "'b-1' is not in wav.scp", "add it")
     only(found[1:], "wav.scp", 3, "'b-2' is not in utt2spk", "add it")
 
@@ -149,22 +149,22 @@ def test_an_utterance_without_recording_and_one_without_speaker(folder: Path):
 @pytest.mark.parametrize("file", ["wav.scp", "utt2spk", "spk2utt"])
 def test_a_missing_table(folder: Path, file: str):
     (folder / file).unlink()
-    only(faults(folder), file, 0, "missing", "vqspeech")
+    only(find_faults(folder), file, 0, "missing", "vqspeech")
 
 
 def test_an_empty_table(folder: Path):
     (folder / "utt2spk").write_text("")
-    only(faults(folder), "utt2spk", 0, "no entries", "at least one")
+    only(find_faults(folder), "utt2spk", 0, "no entries", "at least one")
 
 
 def test_an_empty_directory_and_none(tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    found = faults(tmp_path / "empty")
+    found = find_faults(tmp_path / "empty")
     assert [Path(fault.file).name for fault in found] == ["wav.scp", "utt2spk"]
     assert "holds nothing" in found[0].what and "vqspeech prepare" in found[0].fix
-    only(faults(tmp_path / "nowhere"), "nowhere", 0, "no such folder", "vqspeech prepare")
+    only(find_faults(tmp_path / "nowhere"), "nowhere", 0, "no such folder", "vqspeech prepare")
     (tmp_path / "file").touch()
-    only(faults(tmp_path / "file"), "file", 0, "is a file", "data directory")
+    only(find_faults(tmp_path / "file"), "file", 0, "is a file", "data directory")
 
 
 def overwrite(samples: np.ndarray, subtype: str = "PCM_16") -> Callable[[Path], None]:
@@ -191,14 +191,14 @@ RECORDINGS = [
 @pytest.mark.parametrize(("spoil", "what", "fix"), RECORDINGS)
 def test_a_spoilt_recording(folder: Path, tmp_path: Path, spoil: Callable[[Path], None], what: str, fix: str):
     spoil(tmp_path / "wav/a-2.wav")
-    only(faults(folder), "wav.scp", 2, what, fix)
+    only(find_faults(folder), "wav.scp", 2, what, fix)
 
 
 def test_a_truncated_wav(folder: Path, tmp_path: Path):
     cut(tmp_path / "wav/a-2.wav")
     (folder / "utt2dur").unlink()
-    only(faults(folder), "wav.scp", 2, "truncated, the last 0.50 s", "copy it again")
-    assert faults(folder, audio=False) == []
+    only(find_faults(folder), "wav.scp", 2, "truncated, the last 0.50 s", "copy it again")
+    assert find_faults(folder, audio=False) == []
 
 
 def test_a_truncated_flac(tmp_path: Path):
@@ -206,7 +206,7 @@ def test_a_truncated_flac(tmp_path: Path):
     soundfile.write(tmp_path / "a.flac", noise, RATE)
     cut(tmp_path / "a.flac")
     DataDir([Utterance("a-1", "a", str(tmp_path / "a.flac"))]).write(tmp_path / "data")
-    found = faults(tmp_path / "data")
+    found = find_faults(tmp_path / "data")
     assert len(found) == 1 and "copy it again" in found[0].fix
 
 
@@ -216,20 +216,22 @@ def test_a_wav_of_unknown_length_is_not_truncated(folder: Path, tmp_path: Path):
     at = content.index(b"data") + 4
     content[at : at + 4] = content[4:8] = b"\xff\xff\xff\xff"
     path.write_bytes(content)
-    assert faults(folder) == []
+    assert find_faults(folder) == []
 
 
 def test_relative_paths_are_named_with_where_they_begin(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     edit(folder / "wav.scp", f"{tmp_path}/", "")
-    assert len(faults(folder)) == 3
-    assert all("seen from" in fault.what and "absolute paths" in fault.fix for fault in faults(folder, audio=False))
+    assert len(find_faults(folder)) == 3
+    assert all(
+        "seen from" in fault.what and "absolute paths" in fault.fix for fault in find_faults(folder, audio=False)
+    )
     monkeypatch.chdir(tmp_path)
-    assert faults(folder) == []
+    assert find_faults(folder) == []
 
 
 def test_stereo_is_no_fault(folder: Path, tmp_path: Path):
     tone(tmp_path / "wav/a-2.wav", channels=2)
-    assert faults(folder) == []
+    assert find_faults(folder) == []
 
 
 SEGMENTS = [
@@ -247,26 +249,26 @@ SEGMENTS = [
 @pytest.mark.parametrize(("content", "what", "fix"), SEGMENTS)
 def test_a_fault_in_segments(segmented: Path, content: str, what: str, fix: str):
     (segmented / "segments").write_text(content)
-    only(faults(segmented), "segments", 2, what, fix)
+    only(find_faults(segmented), "segments", 2, what, fix)
 
 
 def test_a_silent_segment(segmented: Path, tmp_path: Path):
     wave = np.r_[0.1 * np.ones(RATE), np.zeros(RATE)]
     soundfile.write(tmp_path / "long.wav", wave, RATE)
-    only(faults(segmented), "segments", 2, "'a-2' is silent", "correct the times")
+    only(find_faults(segmented), "segments", 2, "'a-2' is silent", "correct the times")
 
 
 def test_durations_are_those_of_segments(segmented: Path):
     (segmented / "utt2dur").write_text("a-1 1.0\na-2 2.0\n")
-    only(faults(segmented), "utt2dur", 2, "'a-2' lasts 2 s here, 1 s in segments", "write 1")
+    only(find_faults(segmented), "utt2dur", 2, "'a-2' lasts 2 s here, 1 s in segments", "write 1")
 
 
 def test_all_faults_are_found_by_several_processes(folder: Path, tmp_path: Path):
     (tmp_path / "wav/a-1.wav").write_bytes(b"no sound")
     overwrite(np.zeros(RATE))(tmp_path / "wav/b-1.wav")
     (folder / "spk2gender").write_text("b m\na x\n")
-    found = faults(folder, nj=2)
-    assert found == faults(folder, nj=1)
+    found = find_faults(folder, nj=2)
+    assert found == find_faults(folder, nj=1)
     assert [(Path(fault.file).name, fault.line) for fault in found] == [
         ("spk2gender", 2),
         ("spk2gender", 2),
@@ -287,14 +289,14 @@ def test_the_order_is_that_of_kaldis_check(rest):
     by_speaker = subprocess.run(
         ["sort", "-k2"], input=lines, env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, capture_output=True, text=True
     ).stdout
-    assert (by_speaker == lines) == (not out_of_order(speakers))
+    assert (by_speaker == lines) == (not find_unsorted(speakers))
 
 
 def test_utterances_that_are_not_sorted_by_speaker(tmp_path: Path):
     parts = [("a-a", "a"), ("a-b-1", "a-b"), ("a-c", "a")]
     DataDir(Utterance(name, of, str(tone(tmp_path / f"{name}.wav"))) for name, of in parts).write(tmp_path / "data")
     what = "'a-c' of 'a' behind 'a-b-1' of 'a-b': not sorted by speaker"
-    only(faults(tmp_path / "data"), "utt2spk", 3, what, "rename one")
+    only(find_faults(tmp_path / "data"), "utt2spk", 3, what, "rename one")
     assert len(DataDir.read(tmp_path / "data")) == 3
 
 
@@ -310,7 +312,7 @@ def test_utterances_that_are_not_sorted_by_speaker(tmp_path: Path):
 def test_an_alignment_that_does_not_fit(folder: Path, tmp_path: Path, labels: str, what: str):
     (tmp_path / "a-1.lab").write_text(labels)
     for audio in (True, False):
-        only(faults(folder, audio=audio), "utt2ali", 1, what, "")
+        only(find_faults(folder, audio=audio), "utt2ali", 1, what, "")
 
 
 def test_a_recording_that_is_too_large_is_a_fault_of_its_own(folder: Path, monkeypatch: pytest.MonkeyPatch):
@@ -320,6 +322,6 @@ def test_a_recording_that_is_too_large_is_a_fault_of_its_own(folder: Path, monke
         return read(path, **options)
 
     monkeypatch.setattr("vqspeech.audio.blocks", blocks)
-    [fault] = faults(folder)
+    [fault] = find_faults(folder)
     assert (Path(fault.file).name, fault.line) == ("wav.scp", 2)
     assert "a-2.wav: too large for the memory there is" in fault.what and "cut it into shorter parts" in fault.fix

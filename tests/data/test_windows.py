@@ -9,7 +9,7 @@ import torch
 
 from vqspeech import files, world
 from vqspeech.data.dump import Shards
-from vqspeech.data.windows import Windows, pitch_by_speaker, utterance_statistics, world_statistics
+from vqspeech.data.windows import Windows, compute_speaker_pitch, compute_utterance_statistics, compute_world_statistics
 from vqspeech.errors import SpeakerError
 
 NAMES = ["high", "low"]
@@ -116,18 +116,18 @@ def test_statistics_are_kept_beside_the_shards(tmp_path: Path):
         return torch.stack([levels.float().mean()[None], levels.float().std()[None]])
 
     shards = replace(made([3, 4]), path=tmp_path)
-    first = utterance_statistics(shards, "x", statistics)
+    first = compute_utterance_statistics(shards, "x", statistics)
     assert first.shape == (2, 2, 1) and first.dtype == np.float32 and calls == [480, 480, 640]
-    assert np.array_equal(utterance_statistics(shards, "x", statistics), first)
+    assert np.array_equal(compute_utterance_statistics(shards, "x", statistics), first)
     assert calls == [480, 480, 640, 480], "the shortest utterance alone, to see that they are the same still"
-    assert np.array_equal(utterance_statistics(shards, "x", lambda some: statistics(some) + 1), first + 1)
+    assert np.array_equal(compute_utterance_statistics(shards, "x", lambda some: statistics(some) + 1), first + 1)
     more = replace(made([3, 4, 5]), path=tmp_path)
-    assert len(utterance_statistics(more, "x", statistics)) == 3, "those of another dump are made again"
+    assert len(compute_utterance_statistics(more, "x", statistics)) == 3, "those of another dump are made again"
     (kept,) = tmp_path.iterdir()
-    whole, right = kept.read_bytes(), utterance_statistics(more, "x", statistics)
+    whole, right = kept.read_bytes(), compute_utterance_statistics(more, "x", statistics)
     for damaged in (b"", b"text", whole[:-3], whole[:20], whole[:-1] + bytes([whole[-1] ^ 1]), b"\xff" * 400):
         kept.write_bytes(damaged)
-        assert np.array_equal(utterance_statistics(more, "x", statistics), right), "those that are damaged, too"
+        assert np.array_equal(compute_utterance_statistics(more, "x", statistics), right), "those that are damaged, too"
         assert kept.read_bytes() == whole
 
 
@@ -138,18 +138,18 @@ def test_statistics_of_a_dump_that_cannot_be_written_to_are_computed_every_time(
     shards = replace(made([3, 4]), path=tmp_path)
     monkeypatch.setattr(files.os, "replace", forbidden)
     for _ in range(2):
-        found = utterance_statistics(shards, "x", lambda some: torch.zeros(2, 1) + len(some))
+        found = compute_utterance_statistics(shards, "x", lambda some: torch.zeros(2, 1) + len(some))
         assert found[:, 0, 0].tolist() == [480, 640] and not list(tmp_path.glob("*"))
 
 
 def test_world_statistics(small_shards: Shards):
     frames = np.concatenate([small_shards.world(i) for i in range(8)]).astype(np.float64)
-    mean, deviation = world_statistics(small_shards)
+    mean, deviation = compute_world_statistics(small_shards)
     np.testing.assert_allclose(mean, frames.mean(0), atol=1e-5)
     np.testing.assert_allclose(deviation, np.maximum(frames.std(0), 1e-3), rtol=1e-3)
 
 
 def test_pitch_by_speaker(small_shards: Shards):
-    pitch = pitch_by_speaker(small_shards, [*NAMES, "mute"])
+    pitch = compute_speaker_pitch(small_shards, [*NAMES, "mute"])
     assert np.exp(pitch[:2, 0]) == pytest.approx([210, 105], rel=0.05)
     assert np.isnan(pitch[2]).all()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vqspeech.data.alignment import Interval, frame_phones
+from vqspeech.data.alignment import Interval, label_frames
 from vqspeech.data.phones import PHONES
 from vqspeech.metrics.aligned import Aligned, segments
 
@@ -15,7 +15,7 @@ def spoken(
     """An utterance with these codes, and with phones of these durations in seconds, one after the other."""
     edges = np.cumsum([0.0, *(seconds for _, seconds in phones)]).tolist()
     intervals = [Interval(edges[i], edges[i + 1], label) for i, (label, _) in enumerate(phones)]
-    frames = frame_phones(intervals, len(codes), rate)
+    frames = label_frames(intervals, len(codes), rate)
     return Aligned(name, speaker, rate, np.array(codes, dtype=np.int64), frames, segments(intervals))
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vqspeech.data.envelopes import normalisation, sounding_frames
+from vqspeech.data.envelopes import fit_normalisation, read_active_frames
 from vqspeech.metrics.resynthesis import quality, resynthesised
 
 
@@ -26,7 +26,7 @@ def test_envelopes_as_they_are_make_the_copy(recordings):
 
 
 def test_one_envelope_for_all_frames_is_worse(small_shards, recordings):
-    how = normalisation(sounding_frames(small_shards))
-    flat = quality(recordings, lambda frames: how.frames(frames, np.zeros((len(frames), 39), np.float32)))
+    how = fit_normalisation(read_active_frames(small_shards))
+    flat = quality(recordings, lambda frames: how.to_frames(frames, np.zeros((len(frames), 39), np.float32)))
     copies = quality(recordings)
     assert flat.pesq_copy < copies.pesq_copy - 0.1 and flat.stoi_copy < 0.99

@@ -12,7 +12,7 @@ from PIL import Image
 from tests.conftest import buzz
 from tests.metrics.aligned_speech import spoken
 from vqspeech import audio
-from vqspeech.data.alignment import read
+from vqspeech.data.alignment import read_alignment
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.units import Units
 from vqspeech.metrics import unit_report
@@ -55,7 +55,9 @@ def test_textgrids(made, tmp_path):
     tiers = [[(i.minTime, i.maxTime, i.mark) for i in tier] for tier in grid]
     assert tiers[0] == [(0, 0.3, "sil"), (0.3, 0.75, "aa"), (0.75, 0.95, "k")]
     assert tiers[1] == [(0, 0.3, "0"), (0.3, 0.6, "1"), (0.6, 0.8, "2"), (0.8, 0.95, "3")]
-    assert [i.label for i in read(tmp_path / "grids" / "a-1.TextGrid")] == ["sil", "aa", "k"], "it is an alignment too"
+    assert [i.label for i in read_alignment(tmp_path / "grids" / "a-1.TextGrid")] == ["sil", "aa", "k"], (
+        "it is an alignment too"
+    )
 
 
 class Tags(HTMLParser):

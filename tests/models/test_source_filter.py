@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from vqspeech import audio, world
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import DECODER, Lanes
 from vqspeech.models.decoders.source_filter import (
@@ -140,7 +140,7 @@ def test_loss_falls_to_nothing_and_has_gradients_everywhere(small: SourceFilter)
     frames[:, 0] = 5.0
     frames[:, 0, 10:20] = 0
     samples = (torch.randn(2, 64 * HOP) * 1000).short()
-    batch = Batch(samples, torch.tensor([64 * HOP, 40 * HOP]), torch.tensor([0, 1]), None, frames)
+    batch = SpeechBatch(samples, torch.tensor([64 * HOP, 40 * HOP]), torch.tensor([0, 1]), None, frames)
     latents = torch.randn(2, 8, 32, requires_grad=True)
     losses = small.loss(latents, batch.speakers, batch)
     assert list(losses) == ["spectrum", "mel"]
@@ -155,4 +155,4 @@ def test_loss_falls_to_nothing_and_has_gradients_everywhere(small: SourceFilter)
     louder = spectral_losses(wave, 2 * wave)
     assert louder["spectrum"] == pytest.approx(math.log(2) + 0.25, rel=0.01)
     with pytest.raises(ConfigError, match="--world"):
-        small.loss(latents, batch.speakers, Batch(samples, batch.lengths, batch.speakers, None, None))
+        small.loss(latents, batch.speakers, SpeechBatch(samples, batch.lengths, batch.speakers, None, None))

@@ -5,7 +5,7 @@ import torch
 from tests.conftest import buzz
 from vqspeech import VQVAE, audio, loudness, world
 from vqspeech.conf import list_experiments, load_config
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models import checkpoint, coder, pieces
 from vqspeech.models.decoders import WorldDecoder
@@ -30,7 +30,7 @@ def model(name="librispeech_world", overrides=(), speakers=("high", "low"), seed
     wave = buzz(1.0, 150)
     padded = np.pad(loudness.normalise(wave).samples, (0, -len(wave) % made.hop))
     levels = torch.from_numpy(padded)[None]
-    latents, mask = made.latents(Batch(levels, torch.tensor([levels.shape[1]]), torch.zeros(1), None, None))
+    latents, mask = made.latents(SpeechBatch(levels, torch.tensor([levels.shape[1]]), torch.zeros(1), None, None))
     made.quantizer._fit(latents.transpose(1, 2)[mask].detach())  # pyright: ignore
     for part in made.decoder.modules():
         if isinstance(part, WorldDecoder):  # spectra about as loud and as smooth as those of speech
@@ -89,7 +89,7 @@ def test_codes_do_not_depend_on_batch_or_padding(name):
         statistics = torch.stack([made.frontend.statistics(torch.from_numpy(one)) for one in levels])
     lengths = torch.tensor([len(one) for one in levels])
     with torch.no_grad():
-        latents, mask = made.latents(Batch(torch.from_numpy(batch), lengths, torch.zeros(3), statistics, None))
+        latents, mask = made.latents(SpeechBatch(torch.from_numpy(batch), lengths, torch.zeros(3), statistics, None))
         together = made.quantizer(latents, mask).codes
     for row, codes in enumerate(alone):
         assert mask[row].sum() == len(levels[row]) // made.hop

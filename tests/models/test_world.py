@@ -6,7 +6,7 @@ import torch
 
 from tests.models.test_vqvae import model
 from vqspeech import world
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import WorldDecoder
 
@@ -30,7 +30,7 @@ def batch():
     frames = torch.randn(2, world.CHANNELS, 10, generator=generator)
     frames[:, 0] = 5 * (frames[:, 0] > 0)
     lengths = torch.tensor([10, 4]) * world.FRAME
-    return Batch(torch.zeros(2, 10 * world.FRAME, dtype=torch.uint8), lengths, torch.tensor([0, 1]), None, frames)
+    return SpeechBatch(torch.zeros(2, 10 * world.FRAME, dtype=torch.uint8), lengths, torch.tensor([0, 1]), None, frames)
 
 
 def test_loss_is_the_difference_of_spectra_and_of_their_coefficients(decoder, latents, batch):

@@ -8,7 +8,7 @@ from tests.conftest import buzz
 from tests.models.test_vqvae import model
 from vqspeech import audio, world
 from vqspeech.conf import load_config
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.generate import generate, logits
 from vqspeech.models.decoders import Lanes, WorldWaveNet
@@ -109,7 +109,7 @@ def test_losses_are_of_excitation_and_frames():
     frames = torch.zeros(1, world.CHANNELS, 12)  # of the speech, not those that are predicted
     frames[:, 0], frames[:, 2], frames[:, 2, 6:], frames[:, 3:6] = pitch, -10, -12, 1
     spoken = torch.from_numpy((audio.linear(levels.numpy()) * 32768).astype(np.int16))
-    batch = Batch(spoken, samples, speakers, None, frames)
+    batch = SpeechBatch(spoken, samples, speakers, None, frames)
     with torch.no_grad():  # so that the levels matter
         decoder.logits.weight.mul_(20)
     losses = decoder.loss(vectors, speakers, batch)
@@ -125,7 +125,7 @@ def test_losses_are_of_excitation_and_frames():
     expected = -predicted[0].log_softmax(0)[excitation[0].astype(int), torch.arange(levels.shape[1])].mean()
     torch.testing.assert_close(losses["nll"], expected)
     with pytest.raises(ConfigError, match="dump --world"):
-        decoder.loss(vectors, speakers, Batch(spoken, samples, speakers, None, None))
+        decoder.loss(vectors, speakers, SpeechBatch(spoken, samples, speakers, None, None))
 
 
 def test_frames_that_are_kept_are_predicted_without_dropout():
@@ -166,7 +166,7 @@ def test_neither_a_mean_nor_rumble_is_learned():
     for offset in (0, 0.1 + 0.05 * np.sin(2 * np.pi * 25 * time)):
         spoken = torch.from_numpy(((wave + offset) * 32768).astype(np.int16))[None]
         with torch.no_grad():
-            losses.append(decoder.loss(vectors, speakers, Batch(spoken, samples, speakers, None, frames))["nll"])
+            losses.append(decoder.loss(vectors, speakers, SpeechBatch(spoken, samples, speakers, None, frames))["nll"])
     torch.testing.assert_close(*losses, atol=0.05, rtol=0)
 
 

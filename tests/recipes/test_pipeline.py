@@ -29,8 +29,8 @@ def experiment(tmp_path_factory):
 
     data, dump, out = folder / "data", folder / "dump", folder / "exp" / "tiny"
     voices = list(mini.VOICES)[:3]
-    wanted = [one for one in mini.readings() if one.speaker in voices and int(one.utterance[-3:]) <= 24]
-    mini.made(folder / "corpus", wanted, nj=2)[0].write(data / "all")
+    wanted = [one for one in mini.list_readings() if one.speaker in voices and int(one.utterance[-3:]) <= 24]
+    mini.make_corpus(folder / "corpus", wanted, nj=2)[0].write(data / "all")
     vqspeech("split", data / "all", "--out", data, "--unseen", 1, "--share", 0.1)
     vqspeech("validate", data / "all", "--nj", 2)
     for part in ("train", "dev"):

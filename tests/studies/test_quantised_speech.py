@@ -37,7 +37,7 @@ def test_a_code_for_every_frame_is_0_db(speech):
     assert found["above2"] == found["above4"] == found["dead"] == 0
     assert found["train_mse"] == pytest.approx(0, abs=1e-9)
     ours = measure_quality(
-        speech, book_of(torch.from_numpy(speech.normalisation.vectors(speech.recordings[0].frames)).unique(dim=0))
+        speech, book_of(torch.from_numpy(speech.normalisation.to_vectors(speech.recordings[0].frames)).unique(dim=0))
     )
     assert ours == pytest.approx(measure_quality(speech), abs=1e-3)
     assert ours["pesq_copy"] == pytest.approx(4.644, abs=1e-3)
@@ -50,7 +50,7 @@ def test_distances_are_those_of_decoded_envelopes(speech):
     book, found = book_of(*weights), None
     found = measure_distances(book, speech)
     for i in range(0, len(found), 60):
-        vector = speech.normalisation.vectors(speech.held_out[i : i + 1])[0]
+        vector = speech.normalisation.to_vectors(speech.held_out[i : i + 1])[0]
         rest = vector.copy()
         for weight in weights:
             rest -= weight[np.square(rest - weight.numpy()).sum(1).argmin()].numpy()

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vqspeech.data.digits import digits
+from vqspeech.data.toys import load_digits
 from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.metrics.distortion import distortion
 from vqspeech.models.autoencoder import Autoencoder
@@ -54,7 +54,7 @@ def test_bad_vectors_are_refused():
 
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_a_small_vqvae_learns(name):
-    train, held = map(torch.from_numpy, digits())
+    train, held = map(torch.from_numpy, load_digits())
     assert train.shape == (1438, 64) and held.shape == (359, 64) and train.min() >= 0 and train.max() == 1
     torch.manual_seed(0)
     options = {"name": name, "codes": 32} | ({"temperature": 0.1} if name == "soft_em" else {})

@@ -10,7 +10,7 @@ import torch
 
 from tests.training.test_trainer import KINDS, trainer
 from vqspeech.conf import load_config
-from vqspeech.data.dump import shards, write_shards
+from vqspeech.data.dump import read_shards, write_shards
 from vqspeech.errors import CheckpointError, ConfigError, DivergenceError, OutputError
 from vqspeech.models import checkpoint
 from vqspeech.training import trainer as training
@@ -82,18 +82,20 @@ def test_steps_that_were_planned_are_not_steps_that_were_taken(small_shards, tmp
 def test_another_dump_is_told_from_the_same_one_dumped_again(small_data, small_shards, tmp_path):
     write_shards(small_data, tmp_path / "a", with_world=True)
     out = tmp_path / "out"
-    trainer(WORLD, shards(tmp_path / "a"), out, "training.steps=3").train()
+    trainer(WORLD, read_shards(tmp_path / "a"), out, "training.steps=3").train()
     write_shards(small_data, tmp_path / "b", with_world=True, shard_samples=20_000)
-    assert trainer(WORLD, shards(tmp_path / "b"), out, "training.steps=3").step == 3, "in other files, elsewhere"
+    assert trainer(WORLD, read_shards(tmp_path / "b"), out, "training.steps=3").step == 3, "in other files, elsewhere"
     fewer = [one for one in small_data if one.id != "low-3"]
     for other in (small_data.subset(utterances=[one.id for one in fewer]), small_data):
         write_shards(other, tmp_path / "c", with_world=True)
-        dump = shards(tmp_path / "c")
+        dump = read_shards(tmp_path / "c")
         if other is small_data:  # the same utterances, one of them sounds otherwise
             audio = np.memmap(tmp_path / "c" / "audio.000.s16", np.int16, "r+")
             audio[:1000] += 1
             dump = replace(dump, sha256="")
-            trainer(WORLD, replace(shards(tmp_path / "a"), sha256=""), tmp_path / "old", "training.steps=3").train()
+            trainer(
+                WORLD, replace(read_shards(tmp_path / "a"), sha256=""), tmp_path / "old", "training.steps=3"
+            ).train()
         where = tmp_path / "old" if other is small_data else out
         with pytest.raises(ConfigError, match=f"has learned from other data, (train|dev) is not what it was; {FIX}"):
             trainer(WORLD, dump, where, "training.steps=3")

@@ -8,7 +8,7 @@ import torch
 import torch.multiprocessing as mp
 
 from vqspeech.conf import load_config
-from vqspeech.data.dump import shards
+from vqspeech.data.dump import read_shards
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize import QUANTIZERS, quantizer
@@ -255,7 +255,7 @@ def test_two_processes_keep_one_codebook(tmp_path):
 
 
 def _train(rank, data, out):
-    run = trainer("librispeech_world", shards(data), out, "training.accumulate=2")
+    run = trainer("librispeech_world", read_shards(data), out, "training.accumulate=2")
     assert run.accelerator.num_processes == 2
     ended = run.train()
     state = {name: tensor.clone() for name, tensor in run.model.state_dict().items()}

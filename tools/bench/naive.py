@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.models.decoders import WaveNet
 
 
@@ -91,7 +91,7 @@ class NaiveWaveNet(nn.Module):
             total = total + skip
         return self.logits(F.relu(self.hidden(F.relu(total))))
 
-    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}."""
         logits = self(batch.samples, latents, speakers).float()
         nll = F.cross_entropy(logits, batch.samples.long(), reduction="none")

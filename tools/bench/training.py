@@ -9,18 +9,18 @@ from speech import dumped
 
 from vqspeech import audio
 from vqspeech.conf import load_config
-from vqspeech.data.windows import Batch, Windows
+from vqspeech.data.windows import SpeechBatch, Windows
 from vqspeech.models.decoders import WaveNet
 from vqspeech.models.vqvae import VQVAE
 
 SPEAKERS = [f"p{i}" for i in range(109)]  # as many as VCTK has
 
 
-def random_batch(windows: int, samples: int) -> Batch:
+def random_batch(windows: int, samples: int) -> SpeechBatch:
     """Windows of noise: the samples do not change what a step costs."""
     generator = torch.Generator().manual_seed(1)
     noise = torch.randint(-3000, 3000, (windows, samples), generator=generator, dtype=torch.int16)
-    return Batch(noise, torch.full((windows,), samples), torch.arange(windows) % len(SPEAKERS), None, None)
+    return SpeechBatch(noise, torch.full((windows,), samples), torch.arange(windows) % len(SPEAKERS), None, None)
 
 
 def model_of(name: str) -> VQVAE:

@@ -10,7 +10,7 @@ from pathlib import Path
 from vqspeech.commands.arguments import non_negative_int, output_file, positive_int
 from vqspeech.commands.loading import add_model_argument, find_model
 from vqspeech.commands.outputs import check_outputs
-from vqspeech.data.corpora.layout import passed_over, recordings
+from vqspeech.data.corpora.layout import list_recordings, list_unusable
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.files import check_file
 from vqspeech.jobs import Skipped
@@ -70,8 +70,8 @@ def run(args: argparse.Namespace) -> int:
 def _files(given: list[str], skipped: Skipped) -> list[Path]:
     files = []
     for path in map(Path, given):
-        inside = list(recordings(path)) if path.is_dir() else [path]
-        for other, reason in passed_over(path) if path.is_dir() else ():
+        inside = list(list_recordings(path)) if path.is_dir() else [path]
+        for other, reason in list_unusable(path) if path.is_dir() else ():
             skipped.add(str(other), reason)
         if not inside:
             raise AudioError(f"{path}: no sound files in this folder; give the folder of the recordings")

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from vqspeech.commands.arguments import output_data_dir, positive_int
-from vqspeech.data import alignments
+from vqspeech.data import corpus_alignment
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
@@ -37,11 +37,11 @@ def run(args: argparse.Namespace) -> int:
     data, started = DataDir.read(args.data), time.perf_counter()
     folder = Path(f"{Path(args.out)}.align")
     if args.source:
-        aligned, coverage = alignments.found(data, args.source, args.nj)
+        aligned, coverage = corpus_alignment.import_alignments(data, args.source, args.nj)
     else:
-        aligned, coverage = alignments.made(data, folder, args.nj)
-    if coverage.seconds_made:
-        speed = coverage.seconds_made / (time.perf_counter() - started)
+        aligned, coverage = corpus_alignment.align_utterances(data, folder, args.nj)
+    if coverage.new_seconds:
+        speed = coverage.new_seconds / (time.perf_counter() - started)
         print(f"{folder}: {speed:,.0f}x real time, {speed / args.nj:,.0f}x a process", file=sys.stderr)
     print(coverage.summary())
     if not coverage.aligned:

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     data, account = import_corpus(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
     data.write(args.out)
     print(account.summary())
-    return account.status()
+    return account.exit_status()
 
 
 def import_corpus(name: str) -> ModuleType:

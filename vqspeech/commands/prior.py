@@ -7,7 +7,7 @@ import argparse
 
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import list_priors, load_config
-from vqspeech.data.code_windows import speakers_of
+from vqspeech.data.code_windows import find_speakers
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import read_units
 from vqspeech.training.prior import PriorTask, SpokenUnits
@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
 
     def task() -> PriorTask:
         data = [DataDir.read(path) for path in args.data]
-        train, dev = (SpokenUnits(units, speakers_of(units, data)) for units in map(read_units, (args.units, args.dev)))
+        train, dev = (
+            SpokenUnits(units, find_speakers(units, data)) for units in map(read_units, (args.units, args.dev))
+        )
         return PriorTask(resolved, train, dev)
 
     return train(task, args.out, args.restart).status()

@@ -23,7 +23,7 @@ from vqspeech.commands.arguments import (
     sound_folder,
 )
 from vqspeech.commands.loading import add_model_argument, load_model
-from vqspeech.data.units import read_units, require_same, write_units
+from vqspeech.data.units import read_units, require_same_codes, write_units
 from vqspeech.errors import AudioError, ConfigError
 from vqspeech.metrics import pictures
 from vqspeech.metrics.kneser_ney import KneserNey
@@ -102,7 +102,7 @@ def _drawn(
     drawing = {"temperature": args.temperature, "top_p": args.top_p, "seed": args.seed, "prompt": prompt}
     if args.prior:
         prior = LatentPrior.from_pretrained(args.prior)
-        require_same(model.units, prior.units, "the model")
+        require_same_codes(model.units, prior.units, "the model")
         voices = _voices(args, model, prior.speakers)
         known = [voice if voice in prior.speakers else None for voice in voices]
         return prior.sample(steps, known, **drawing), voices
@@ -111,7 +111,7 @@ def _drawn(
         if not args.units:
             raise ConfigError("--ngram: of which units? name a units file by --units")
         units = read_units(args.units)
-        require_same(model.units, units.described, "the model")
+        require_same_codes(model.units, units.description, "the model")
         return KneserNey.of(units, args.ngram).sample(steps, args.n, **drawing), voices
     if model.quantizer.size > 1:
         raise ConfigError("nothing to draw codes from; name a --prior (train one: vqspeech prior), or an --ngram")

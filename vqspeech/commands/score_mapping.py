@@ -12,7 +12,7 @@ from vqspeech import audio
 from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.features import read_features
-from vqspeech.data.units import Units, read_units, require_same
+from vqspeech.data.units import Units, read_units, require_same_codes
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.metrics import abx, mapping, report, scores
 from vqspeech.metrics.aligned import Aligned, collection
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     data = [DataDir.read(path) for _, path in (args.fit, args.score)]
     for folder in map(Path, args.experiments):
         units = [read_units(folder / "units" / f"{part}.txt") for part, _ in (args.fit, args.score)]
-        require_same(units[1].described, units[0].described, str(folder / "units" / f"{args.score[0]}.txt"))
+        require_same_codes(units[1].description, units[0].description, str(folder / "units" / f"{args.score[0]}.txt"))
         fitted, scored = (collection(*pair, args.nj) for pair in zip(units, data, strict=True))
         skipped.reasons |= fitted.skipped.reasons | scored.skipped.reasons
         models[folder.name] = mapping.Parts(fitted.utterances, scored.utterances, units[0].size, units[0].stages)

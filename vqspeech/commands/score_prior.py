@@ -3,9 +3,9 @@
 import argparse
 
 from vqspeech.commands.arguments import scores_file
-from vqspeech.data.code_windows import speakers_of
+from vqspeech.data.code_windows import find_speakers
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import Units, read_units, require_same
+from vqspeech.data.units import Units, read_units, require_same_codes
 from vqspeech.metrics import prior as measures
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import redraw
@@ -38,13 +38,13 @@ def run(args: argparse.Namespace) -> int:
     prior = LatentPrior.from_pretrained(args.prior)
     units = _units(args.units, prior)
     data = [DataDir.read(path) for path in args.data]
-    voices = speakers_of(units, data)
+    voices = find_speakers(units, data)
     ngrams, learned = None, {}
     if args.train:
         train, dev = _units(args.train, prior), _units(args.dev, prior) if args.dev else None
-        ngrams = measures.fit_ngrams(train, speakers_of(train, data), dev, speakers_of(dev, data) if dev else None)
+        ngrams = measures.fit_ngrams(train, find_speakers(train, data), dev, find_speakers(dev, data) if dev else None)
         some = measures.spread(train, len(units.codes))
-        learned = measures.held_out_bits(prior, some, speakers_of(some, data), ngrams)
+        learned = measures.held_out_bits(prior, some, find_speakers(some, data), ngrams)
     held = measures.held_out_bits(prior, units, voices, ngrams)
     drawn = redraw([voices.get(name) for name in units.codes])
     details = [
@@ -68,5 +68,5 @@ def run(args: argparse.Namespace) -> int:
 def _units(path: str, prior: LatentPrior) -> Units:
     """The units of a file. Raises `UnitsError` where they are of other codes than the prior's."""
     units = read_units(path)
-    require_same(units.described, prior.units, path)
+    require_same_codes(units.description, prior.units, path)
     return units

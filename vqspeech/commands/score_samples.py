@@ -7,7 +7,7 @@ from pathlib import Path
 from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.commands.loading import add_model_argument, find_model, load_coder, load_model
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.data.units import read_units, require_same
+from vqspeech.data.units import read_units, require_same_codes
 from vqspeech.errors import ConfigError, CorpusError, MissingExtra
 from vqspeech.jobs import Skipped
 from vqspeech.metrics import aligned, phone, report, sample_report, samples, scores
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     data, recogniser, skipped = DataDir.read(args.data), Moonshine(), Skipped()
     model, train, dev = load_model(args), read_units(args.train), read_units(args.dev)
     for path, units in ((args.train, train), (args.dev, dev)):
-        require_same(units.described, {**model.units, "model": "the one given"}, path)
+        require_same_codes(units.description, {**model.units, "model": "the one given"}, path)
     judge = _judge(args.judge, args.judge_model, model) if args.judge else None
     notes, phone_of, words = [f"ASR: {recogniser.name}"], None, None
     try:
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         notes.append(f"no dictionary: {error}")
     if args.phones:
         spoken = read_units(args.phones[0])
-        require_same(spoken.described, train.described, args.phones[0])
+        require_same_codes(spoken.description, train.description, args.phones[0])
         found = aligned.collection(spoken, DataDir.read(args.phones[1]), args.nj).utterances
         phone_of = phone.phone_map([one.codes for one in found], [one.phones for one in found], train.size)
         notes.append(f"phones: the likeliest one of each code in {len(found)} aligned utterances")
@@ -108,7 +108,7 @@ def _judge(prior: str, coder: str, model: VQVAE) -> sample_report.Judge:
     """The judge. Raises `UnitsError` where the prior is over other units than the coder's, `ConfigError` where these
     are those of the model that made the samples."""
     judge = sample_report.Judge(load_coder(find_model(coder)), LatentPrior.from_pretrained(prior))
-    require_same(judge.prior.units, {**judge.coder.units, "model": coder}, prior)
+    require_same_codes(judge.prior.units, {**judge.coder.units, "model": coder}, prior)
     if judge.coder.fingerprint() == model.fingerprint():
         raise ConfigError(f"--judge-model {coder}: has the codes that are to be judged; name another model")
     return judge

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.arguments import positive_float, positive_int, scores_file
-from vqspeech.data.dump import shards
+from vqspeech.data.dump import read_shards
 from vqspeech.errors import CheckpointError
 from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError(f"{path}: does not say how it was trained; name the folder that `vqspeech train` wrote")
     model = VQVAE.from_pretrained(path)
     batches = -(-args.windows // LANES)
-    figures = held_out(model, model.windows(shards(args.data), args.seconds), LANES, batches)
+    figures = held_out(model, model.windows(read_shards(args.data), args.seconds), LANES, batches)
     row = {
         "row": "best checkpoint",
         "step": about["step"],

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from vqspeech.commands.arguments import STREAM, positive_int
-from vqspeech.data.corpora.layout import passed_over, recordings
+from vqspeech.data.corpora.layout import list_recordings, list_unusable
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import AudioError
 from vqspeech.files import temporary_folder
@@ -71,8 +71,8 @@ def _named(path: str, stack: ExitStack, skipped: Skipped) -> list[tuple[str, str
         return [("stdin", _spool_input(folder / "standard-input"))]
     if not os.path.isdir(path):
         return [(Path(path).stem, path)]
-    inside = [(file.relative_to(path).with_suffix("").as_posix(), str(file)) for file in recordings(Path(path))]
-    for other, reason in passed_over(Path(path)):
+    inside = [(file.relative_to(path).with_suffix("").as_posix(), str(file)) for file in list_recordings(Path(path))]
+    for other, reason in list_unusable(Path(path)):
         skipped.add(str(other), reason)
     if not inside:
         raise AudioError(f"{path}: no sound files in this folder; give the folder of the recordings")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import add_device_argument, positive_int
 from vqspeech.commands.study import StudyTables, add_study_arguments
-from vqspeech.data.dump import shards
+from vqspeech.data.dump import read_shards
 from vqspeech.devices import device
 from vqspeech.metrics.pictures import save
 from vqspeech.metrics.quality import PACKAGES, require_judges
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     """
     require_judges()
     out, rates = Path(args.out), list(dict.fromkeys(args.bits))
-    train, test = shards(args.train), shards(args.test)
+    train, test = read_shards(args.train), read_shards(args.test)
     speech = select_speech(train, test, args.vectors, args.recordings, device(args.device))
     study = SpeechStudy(out, speech, rates, args.seeds, args.steps, args.batch)
     study.run()

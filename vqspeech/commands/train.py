@@ -9,7 +9,7 @@ import sys
 
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import list_experiments, load_config
-from vqspeech.data.dump import shards
+from vqspeech.data.dump import read_shards
 from vqspeech.locks import locked_folder
 from vqspeech.training.clustering import cluster
 from vqspeech.training.masked import train_content
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
     options = load_config(args.conf, args.overrides)
     if "decoder" not in options and "prior" not in options:
-        data = shards(args.train), shards(args.dev)
+        data = read_shards(args.train), read_shards(args.dev)
         with locked_folder(args.out):
             if options["encoder"].get("name") == "content":
                 figures = train_content(options, *data, args.out, _say, args.restart)
@@ -49,7 +49,9 @@ def run(args: argparse.Namespace) -> int:
                 figures = cluster(options, *data, args.out)
         print(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), file=sys.stderr)
         return 0
-    return train(lambda: SpeechTask(options, shards(args.train), shards(args.dev)), args.out, args.restart).status()
+    return train(
+        lambda: SpeechTask(options, read_shards(args.train), read_shards(args.dev)), args.out, args.restart
+    ).status()
 
 
 def _say(line: str) -> None:

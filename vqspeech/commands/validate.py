@@ -18,10 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints all faults, or what the data directory holds; exit status 1 where there are faults."""
     from vqspeech.data.datadir import DataDir
-    from vqspeech.data.validate import faults
+    from vqspeech.data.validate import find_faults
     from vqspeech.errors import FAILED
 
-    found = faults(args.data, audio=not args.no_audio, nj=args.nj)
+    found = find_faults(args.data, audio=not args.no_audio, nj=args.nj)
     for fault in found:
         print(fault)
     if found:

@@ -13,7 +13,7 @@ from vqspeech.commands.arguments import output_file
 from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.commands.outputs import check_outputs
 from vqspeech.commands.targets import warn_of_doubt
-from vqspeech.data.corpora.layout import recordings
+from vqspeech.data.corpora.layout import list_recordings
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.voices import path_of
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     if path.exists() and not args.force:
         raise SpeakerError(f"there is a voice '{args.name}' already ({path}); choose another --name, or give --force")
     files = [
-        file for given in args.src for file in (recordings(Path(given)) if Path(given).is_dir() else [Path(given)])
+        file for given in args.src for file in (list_recordings(Path(given)) if Path(given).is_dir() else [Path(given)])
     ]
     check_outputs({"voice": path}, files, Skipped())
     if not files:

@@ -15,8 +15,8 @@ import numpy as np
 from vqspeech import audio, extras
 from vqspeech.data import text
 from vqspeech.data.alignment import Interval
+from vqspeech.data.corpora.espeak import pronounce
 from vqspeech.data.phones import NOISE, SILENCE
-from vqspeech.data.pronunciation import pronunciation
 from vqspeech.errors import AlignmentError
 
 LOWEST_MEAN = -2.5
@@ -38,7 +38,7 @@ _NATS = 1024 * math.log(1.0001)
 _WIDE = {"beam": 1e-200, "pbeam": 1e-200, "wbeam": 1e-150}
 
 
-class Aligned(NamedTuple):
+class AlignedUtterance(NamedTuple):
     """The alignment of one utterance.
 
     `words`, without pauses, and `phones`, of the inventory and from 0 to the end, in seconds; `scores`: the intervals
@@ -52,8 +52,8 @@ class Aligned(NamedTuple):
     words: list[Interval]
     phones: list[Interval]
     scores: list[Interval]
-    derived: list[str]
-    wide: bool
+    oov_words: list[str]
+    wide_beams: bool
 
 
 class _Word(NamedTuple):
@@ -74,14 +74,14 @@ class Aligner:
         self._narrow = self._decoder()
         self._derived: set[str] = set()
 
-    def align(self, wave: np.ndarray, transcript: str) -> Aligned:
+    def align(self, wave: np.ndarray, transcript: str) -> AlignedUtterance:
         """The alignment of `wave`, float32 `(samples,)` at `audio.RATE`, in which `transcript` is spoken.
 
         Runs some forty times faster than real time. Raises `AlignmentError` where there are no words, or they cannot
         be found in this wave, not even with very wide beams; `MissingExtra` where a word is in no dictionary and
         espeak-ng is not installed.
         """
-        words = text.words(transcript)
+        words = text.split_words(transcript)
         if not words:
             raise AlignmentError("no transcript; complete text, or leave the utterance out")
         sound = (np.clip(wave, -1.0, 1.0) * 32767).astype("<i2").tobytes()
@@ -125,12 +125,12 @@ class Aligner:
         for entry in (word, word.strip("'")):
             if decoder.lookup_word(entry) is not None:
                 return entry
-        decoder.add_word(word, " ".join(pronunciation(word)).upper(), False)
+        decoder.add_word(word, " ".join(pronounce(word)).upper(), False)
         self._derived.add(word)
         return word
 
 
-def doubt(scores: Iterable[Interval]) -> str | None:
+def find_doubt(scores: Iterable[Interval]) -> str | None:
     """Why an alignment whose words have these `scores` (labels) is doubtful; None where it is not."""
     words = [(end - start, float(label), start) for start, end, label in scores]
     if not words:
@@ -152,7 +152,9 @@ def _is_filler(name: str) -> bool:
     return name.startswith(("<", "["))
 
 
-def _aligned(found: list[_Word], words: list[str], seconds: float, derived: list[str], wide: bool) -> Aligned:
+def _aligned(
+    found: list[_Word], words: list[str], seconds: float, oov_words: list[str], wide_beams: bool
+) -> AlignedUtterance:
     last = found[-1].start + found[-1].duration
 
     def time(frame: int) -> float:
@@ -168,10 +170,10 @@ def _aligned(found: list[_Word], words: list[str], seconds: float, derived: list
         if label == SILENCE and phones and phones[-1].label == SILENCE:
             begin = phones.pop().start
         phones.append(Interval(begin, time(start + duration), label))
-    return Aligned(
+    return AlignedUtterance(
         [Interval(*span, word) for span, word in zip(spans, words, strict=True)],
         phones,
         [Interval(*span, score) for span, score in zip(spans, scores, strict=True)],
-        derived,
-        wide,
+        oov_words,
+        wide_beams,
     )

@@ -6,8 +6,8 @@ Formats, told by their ending: `.ctm` (Kaldi), `.lab` (HTK, ESPS), `.phn` (TIMIT
 Policy: intervals that overlap by more than half a millisecond are an error that names both, and so is speech behind the
 end of the utterance; a stretch that no interval covers has no label; Kaldi's marks of the position in the word (`_B _I
 _E _S`) are taken off where all phones of a file have one; a label that no phone set knows is kept when read, has no
-phone, and is counted by `unknown`; a `sil` or an empty label is a pause; a closure and the burst behind it are one
-phone.
+phone, and is counted by `count_unknown_labels`; a `sil` or an empty label is a pause; a closure and the burst behind it
+are one phone.
 """
 
 import os
@@ -19,7 +19,7 @@ import numpy as np
 
 from vqspeech.data.ctm import index_ctm, read_ctm, write_ctm
 from vqspeech.data.labels import RATES, Interval, read_columns
-from vqspeech.data.phones import INDEX, NOISE, SILENCE, fold, joined, parts
+from vqspeech.data.phones import INDEX, NOISE, SILENCE, fold, is_closure_of, split_label
 from vqspeech.data.textgrid import Tier, read_tiers, write_textgrid
 from vqspeech.errors import AlignmentError
 
@@ -29,7 +29,7 @@ ENDINGS: tuple[str, ...] = (".ctm", ".lab", ".phn", ".phones", ".TextGrid")
 """Endings of the files that `read` reads."""
 NO_PHONE = -1
 """Index of a frame without a phone."""
-TOUCHING = 1e-3
+MAX_GAP = 1e-3
 """Seconds between two phones within which one follows on the other."""
 
 _TOLERANCE = 5e-4
@@ -39,7 +39,7 @@ _TIERS = {"phones": r"\bphon(e|eme)s?$|^segments?$", "words": r"\bwords?$|^ort$"
 _NO_WORDS = ("", "<eps>", "<sil>", "sil", "sp")
 
 
-def read(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
+def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
     """The labelled intervals of an alignment file, in order of time, with the labels as written, but for Kaldi's marks
     of the position in the word.
 
@@ -102,15 +102,15 @@ def has_phones(path: str | os.PathLike, utterance: str) -> bool:
             marked = _have_positions(labels)
             counts = Counter({_without_position(k) if marked else k: n for k, n in labels.items()})
         else:
-            counts = Counter(interval.label for interval in read(path, utterance))
+            counts = Counter(interval.label for interval in read_alignment(path, utterance))
     except AlignmentError:
         return False
-    known = sum(n for label, n in counts.items() if _is_speech(label) and parts(label) is not None)
-    strange = sum(n for label, n in counts.items() if parts(label) is None)
+    known = sum(n for label, n in counts.items() if _is_speech(label) and split_label(label) is not None)
+    strange = sum(n for label, n in counts.items() if split_label(label) is None)
     return known > strange
 
 
-def within(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
+def clip_intervals(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
     """The intervals up to the end of the utterance, at `seconds`, which cuts the last one.
 
     Raises `AlignmentError` where anything but a pause lies more than 0.1 s behind the end: such times are not of this
@@ -123,7 +123,7 @@ def within(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
     return [i._replace(end=min(i.end, seconds)) for i in intervals if i.start < seconds]
 
 
-def phone_spans(intervals: Iterable[Interval], source: str | None = None) -> list[tuple[str, float, float]]:
+def merge_phones(intervals: Iterable[Interval], source: str | None = None) -> list[tuple[str, float, float]]:
     """The phones of labelled intervals, in order of time: (phone, start, end), in seconds.
 
     Labels that no phone set knows are left out, those for several phones shared out evenly. A closure and the burst
@@ -133,26 +133,26 @@ def phone_spans(intervals: Iterable[Interval], source: str | None = None) -> lis
     before: Interval | None = None
     for interval in intervals:
         start, end, label = interval
-        touching = before is not None and start - before.end <= TOUCHING
-        if before is not None and touching and joined(before.label, label, source):
+        touching = before is not None and start - before.end <= MAX_GAP
+        if before is not None and touching and is_closure_of(before.label, label, source):
             start = spans.pop()[1]
-        names = parts(label, source) or ()
+        names = split_label(label, source) or ()
         edges = np.linspace(start, end, len(names) + 1).tolist()
         for name, first, last in zip(names, edges[:-1], edges[1:], strict=True):
-            if name == SILENCE and spans and spans[-1][0] == SILENCE and first - spans[-1][2] <= TOUCHING:
+            if name == SILENCE and spans and spans[-1][0] == SILENCE and first - spans[-1][2] <= MAX_GAP:
                 first = spans.pop()[1]
             spans.append((name, first, last))
         before = interval
     return spans
 
 
-def frame_phones(intervals: Iterable[Interval], frames: int, rate: float, source: str | None = None) -> np.ndarray:
+def label_frames(intervals: Iterable[Interval], frames: int, rate: float, source: str | None = None) -> np.ndarray:
     """Index of the phone (`phones.INDEX`) at the middle of each frame: int64, `(frames,)`.
 
     Frame n lasts from n / `rate` to (n + 1) / `rate` seconds. `NO_PHONE` where no interval covers the middle or its
-    label is unknown. Phones as in `phone_spans`.
+    label is unknown. Phones as in `merge_phones`.
     """
-    spans = phone_spans(intervals, source)
+    spans = merge_phones(intervals, source)
     found = np.full(frames, NO_PHONE, dtype=np.int64)
     if spans:
         names, starts, ends = zip(*spans, strict=True)
@@ -163,16 +163,16 @@ def frame_phones(intervals: Iterable[Interval], frames: int, rate: float, source
     return found
 
 
-def unknown(intervals: Iterable[Interval], source: str | None = None) -> Counter[str]:
+def count_unknown_labels(intervals: Iterable[Interval], source: str | None = None) -> Counter[str]:
     """How often each label without a phone occurs."""
-    return Counter(label for _, _, label in intervals if parts(label, source) is None)
+    return Counter(label for _, _, label in intervals if split_label(label, source) is None)
 
 
-def speech_seconds(intervals: Iterable[Interval], source: str | None = None) -> tuple[float, float]:
+def measure_speech(intervals: Iterable[Interval], source: str | None = None) -> tuple[float, float]:
     """How long the intervals last that have a phone of speech, and those whose label no phone set knows (seconds)."""
     known = strange = 0.0
     for start, end, label in intervals:
-        if parts(label, source) is None:
+        if split_label(label, source) is None:
             strange += end - start
         elif _is_speech(label, source):
             known += end - start
@@ -182,7 +182,7 @@ def speech_seconds(intervals: Iterable[Interval], source: str | None = None) -> 
 def require_phones(known: float, strange: float, labels: Counter[str]) -> None:
     """Raises `AlignmentError` where most of what is labelled as speech has no known phone: what is left says nothing.
 
-    `known` and `strange` are sums over `speech_seconds`, `labels` the `unknown` ones.
+    `known` and `strange` are sums over `measure_speech`, `labels` of `count_unknown_labels`.
     """
     if strange <= known:
         return
@@ -198,7 +198,7 @@ def require_phones(known: float, strange: float, labels: Counter[str]) -> None:
 
 
 def _is_speech(label: str, source: str | None = None) -> bool:
-    return bool({*(parts(label, source) or ())} - {SILENCE, NOISE})
+    return bool({*(split_label(label, source) or ())} - {SILENCE, NOISE})
 
 
 def _have_positions(labels: Iterable[str]) -> bool:
@@ -209,7 +209,7 @@ def _have_positions(labels: Iterable[str]) -> bool:
             return False
         if _is_speech(_without_position(label)):
             marked += 1
-        elif parts(_without_position(label)) is None:
+        elif split_label(_without_position(label)) is None:
             strange += 1
     return marked > strange
 

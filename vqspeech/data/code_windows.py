@@ -1,20 +1,20 @@
 """Random windows of units files as batches of tensors, for priors over codes; drawn as those of `windows`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vqspeech.data.batches import Batch, WindowPositions
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units
-from vqspeech.data.windows import Places
 from vqspeech.errors import SpeakerError, UnitsError
 
 
 @dataclass
-class CodeBatch:
+class CodeBatch(Batch):
     """Windows of codes. `codes` int64 `(batch, time)`; `before` the code ahead of each, the number of codes where there
     is none; `lengths` the valid codes of each window; `speakers` indices, 0 where the voice is not known."""
 
@@ -22,14 +22,6 @@ class CodeBatch:
     before: Tensor
     lengths: Tensor
     speakers: Tensor
-
-    def to(self, device: torch.device | str) -> "CodeBatch":
-        """The same batch on a device."""
-        return self.each(lambda tensor: tensor.to(device))
-
-    def each(self, function: Callable[[Tensor], Tensor]) -> "CodeBatch":
-        """The batch of what `function` makes of every tensor."""
-        return CodeBatch(*(function(tensor) for tensor in vars(self).values()))
 
 
 class CodeWindows:
@@ -51,7 +43,7 @@ class CodeWindows:
         self.length, self.size = length, units.size
         self._codes = list(units.codes.values())
         self._speaker = np.array([0 if name is None else index[name] for name in found])
-        self._places = Places(np.array([len(codes) for codes in self._codes]), length)
+        self._places = WindowPositions(np.array([len(codes) for codes in self._codes]), length)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> CodeBatch:
         """`size` windows drawn at random."""
@@ -76,7 +68,7 @@ class CodeWindows:
         return CodeBatch(torch.from_numpy(codes), torch.from_numpy(before), torch.from_numpy(lengths), speakers)
 
 
-def speakers_of(units: Units, data: Sequence[DataDir]) -> dict[str, str]:
+def find_speakers(units: Units, data: Sequence[DataDir]) -> dict[str, str]:
     """The speaker of each utterance of a units file, from the first data directory that has it; none without data.
 
     Raises `UnitsError` where there are data directories and an utterance is in none of them.

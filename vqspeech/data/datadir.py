@@ -151,7 +151,7 @@ class DataDir:
         texts = {name: row.value.strip() for name, row in tables.text.items()}
         utterances = []
         for name, (_, speaker) in tables.utt2spk.items():
-            source = tables.source(name)
+            source = tables.find_source(name)
             if source is None:
                 raise DataDirError(f"{path}: no recording of '{name}'; add it to wav.scp")
             row, part = source

@@ -100,7 +100,7 @@ class _Index:
 _INDEX = Options(_Index, others=True)
 
 
-def shards(path: str | Path) -> Shards:
+def read_shards(path: str | Path) -> Shards:
     """The dump in a folder.
 
     Raises `ShardError` where it is missing, incomplete, damaged, or of another version.
@@ -208,9 +208,9 @@ def write_shards(
     index |= {"utterances": len(rows), "samples": samples, "sha256": digest.hexdigest()}
     index |= {"genders": {name: some[0].gender for name, some in data.by_speaker.items() if some[0].gender}}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
-    return shards(path), skipped
+    return read_shards(path), skipped
 
 
-def speaker_names(dumps: Sequence[Shards]) -> list[str]:
+def list_speakers(dumps: Sequence[Shards]) -> list[str]:
     """All speakers of several dumps, sorted, each once."""
     return sorted({speaker for dump in dumps for speaker in dump.speakers})

@@ -27,18 +27,18 @@ class Normalisation(NamedTuple):
     mean: np.ndarray
     scale: float
 
-    def vectors(self, frames: np.ndarray) -> np.ndarray:
+    def to_vectors(self, frames: np.ndarray) -> np.ndarray:
         """The vectors of WORLD frames `(frames, CHANNELS)`: float32 `(frames, DIMENSION)`."""
         return (frames[:, _SHAPE].astype(np.float32) - self.mean) / self.scale
 
-    def frames(self, frames: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    def to_frames(self, frames: np.ndarray, vectors: np.ndarray) -> np.ndarray:
         """WORLD frames with the envelopes of `vectors`, all else as it is: float32 `(frames, CHANNELS)`."""
         replaced = frames.astype(np.float32)
         replaced[:, _SHAPE] = vectors * self.scale + self.mean
         return replaced
 
 
-def normalisation(frames: np.ndarray) -> Normalisation:
+def fit_normalisation(frames: np.ndarray) -> Normalisation:
     """The normalisation that gives the vectors of `frames` mean zero, and numbers of mean square one.
 
     Raises `ShardError` where the envelopes do not differ.
@@ -50,20 +50,20 @@ def normalisation(frames: np.ndarray) -> Normalisation:
     return Normalisation(shapes.mean(axis=0).astype(np.float32), scale)
 
 
-def sounding(frames: np.ndarray) -> np.ndarray:
+def find_active_frames(frames: np.ndarray) -> np.ndarray:
     """Which WORLD frames `(frames, CHANNELS)` of a recording are no silence: bool `(frames,)`."""
     power = np.exp(world.log_envelope(frames[:, 2:])).mean(axis=1)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     return level > level.max() + FLOOR
 
 
-def sounding_frames(dump: Shards, number: int | None = None) -> np.ndarray:
+def read_active_frames(dump: Shards, number: int | None = None) -> np.ndarray:
     """WORLD frames of a dump that are no silence, at most `number` of them spread evenly: float16 `(frames, CHANNELS)`.
 
     Raises `ShardError` where the dump has no WORLD frames.
     """
     require_world(dump)
-    kept = [frames[sounding(frames)] for frames in map(dump.world, range(len(dump)))]
+    kept = [frames[find_active_frames(frames)] for frames in map(dump.world, range(len(dump)))]
     frames = np.concatenate(kept)
     if number is None or number >= len(frames):
         return frames

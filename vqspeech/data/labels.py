@@ -78,13 +78,13 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     Raises:
         AlignmentError: it is in another encoding.
     """
-    text = decoded(path)
+    text = read_text(path)
     if text is None:
         raise AlignmentError(f"{os.fspath(path)}: not UTF-8 text; convert it")
     return _LINE_ENDS.split(text)
 
 
-def decoded(path: str | os.PathLike) -> str | None:
+def read_text(path: str | os.PathLike) -> str | None:
     """Return a text file in UTF-8, or in UTF-16 with a byte order mark; None where it is neither."""
     raw = Path(path).read_bytes()
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "utf-8")

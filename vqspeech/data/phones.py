@@ -96,7 +96,7 @@ _BURSTS = {
 
 
 @lru_cache(maxsize=4096)
-def parts(label: str, source: str | None = None) -> tuple[str, ...] | None:
+def split_label(label: str, source: str | None = None) -> tuple[str, ...] | None:
     """The phones that `label` of the phone set `source` (of `SOURCES`) stands for, in order; None where it is unknown.
 
     Nearly always one; several for r-coloured vowels and syllabic l; none, `()`, for a mark that prolongs the phone
@@ -104,7 +104,7 @@ def parts(label: str, source: str | None = None) -> tuple[str, ...] | None:
     order. Raises `ValueError` for an unknown source.
     """
     if source is None:
-        return parts(label, "buckeye") or parts(label, "ipa")
+        return split_label(label, "buckeye") or split_label(label, "ipa")
     if source in ("espeak", "espeak-gb"):
         return (_ESPEAK_RHOTIC if source == "espeak" else _ESPEAK_NONRHOTIC).get(label)
     plain = label.strip().lower()
@@ -116,7 +116,7 @@ def parts(label: str, source: str | None = None) -> tuple[str, ...] | None:
     raise ValueError(f"no phone set {source!r}; there are: {' '.join(SOURCES)}")
 
 
-def joined(closure: str, burst: str, source: str | None = None) -> bool:
+def is_closure_of(closure: str, burst: str, source: str | None = None) -> bool:
     """Whether two labels that follow on each other are the closure and the burst of one phone, that of the burst."""
     if source not in (None, "timit", "buckeye"):
         return False
@@ -128,7 +128,7 @@ def fold(label: str, source: str | None = None) -> str | None:
 
     `fold("AH0")`, `fold("ix", "timit")` and `fold("ə", "ipa")` are "ah", "ih" and "ah". See `parts`.
     """
-    phones = parts(label, source)
+    phones = split_label(label, source)
     return phones[0] if phones and len(phones) == 1 else None
 
 

@@ -43,7 +43,7 @@ def split(data: DataDir, unseen_speakers: int | Sequence[str], share: float, see
     }
 
 
-def sentence(text: str) -> str:
+def normalise_sentence(text: str) -> str:
     """What makes two texts the same sentence: the words, without letter case and punctuation."""
     return _BETWEEN_WORDS.sub(" ", text.casefold()).strip() or text
 
@@ -72,7 +72,7 @@ def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generat
     groups: dict[str, _Group] = {}
     left: dict[str, int] = {}  # utterances of a speaker that are still there to learn from
     for utterance in seen:
-        key = "id " + utterance.id if utterance.text is None else "text " + sentence(utterance.text)
+        key = "id " + utterance.id if utterance.text is None else "text " + normalise_sentence(utterance.text)
         groups.setdefault(key, []).append(utterance)
         left[utterance.speaker] = left.get(utterance.speaker, 0) + 1
     shuffled = [groups[key] for key in random.permutation(sorted(groups)).tolist()]

@@ -67,7 +67,7 @@ def is_pipe(path: str) -> bool:
     return path.startswith("|") or path.endswith("|")
 
 
-def out_of_order(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
+def find_unsorted(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
     """Neighbours in the order of ids of utterances that are not in the order of their speakers as well.
 
     Kaldi wants `utt2spk` to be sorted by both (utils/validate_data_dir.sh: `sort -k2`), which it cannot be where the id
@@ -80,7 +80,7 @@ def out_of_order(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairwise(ids) if (speakers[a], a) > (speakers[b], b)]
 
 
-def table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
+def read_table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
     """The rows of a file `id value...` by id; what is wrong with it is added to `faults`.
 
     Looks for: not UTF-8, a byte order mark, CRLF, other carriage returns, empty lines, ids without a value, repeated
@@ -161,7 +161,7 @@ class Tables:
         for name in FILES:
             path = tables.folder / name
             if path.is_file():
-                setattr(tables, "wav" if name == "wav.scp" else name, table(path, tables.faults))
+                setattr(tables, "wav" if name == "wav.scp" else name, read_table(path, tables.faults))
         for name, rows in (("wav.scp", tables.wav), ("utt2spk", tables.utt2spk)):
             if not (tables.folder / name).is_file():
                 there = ", ".join(sorted(entry.name for entry in tables.folder.iterdir())[:8]) or "nothing"
@@ -179,13 +179,13 @@ class Tables:
         self.faults.append(Fault(os.fspath(self.folder / name) if name else os.fspath(self.folder), line, what, fix))
 
     @property
-    def segmented(self) -> bool:
+    def has_segments(self) -> bool:
         """Whether utterances are parts of recordings; then `wav` is by recording, else by utterance."""
         return (self.folder / "segments").is_file()
 
-    def source(self, utterance: str) -> tuple[Row, Segment] | None:
+    def find_source(self, utterance: str) -> tuple[Row, Segment] | None:
         """Row of `wav.scp` and part of the recording that hold an utterance, or None where either is not known."""
-        part = self.parts.get(utterance) if self.segmented else Segment(utterance, 0.0, None)
+        part = self.parts.get(utterance) if self.has_segments else Segment(utterance, 0.0, None)
         return (self.wav[part.recording], part) if part and part.recording in self.wav else None
 
     def _check_recordings(self) -> None:
@@ -211,7 +211,7 @@ class Tables:
                 self._fault("segments", row.line, f"'{name}' goes from {start:g} to {end:g} s", fix)
                 continue
             self.parts[name] = Segment(recording, start, None if end == -1 else end)
-        name, rows = ("segments", self.segments) if self.segmented else ("wav.scp", self.wav)
+        name, rows = ("segments", self.segments) if self.has_segments else ("wav.scp", self.wav)
         for utterance, row in self.utt2spk.items():
             if utterance not in rows:
                 fix = f"add it to {name} or delete the line"

@@ -23,7 +23,7 @@ _WORDS = {
 _NUMBER = re.compile(r"(\d+)(st|nd|rd|th)?\b")
 
 
-def spelled(number: int) -> str:
+def spell_number(number: int) -> str:
     """The number in English words, as read aloud in American English: 342 is "three hundred forty two"."""
     if number < 20:
         return _ONES[number]
@@ -33,13 +33,13 @@ def spelled(number: int) -> str:
     for size, name in ((10**9, "billion"), (10**6, "million"), (1000, "thousand"), (100, "hundred")):
         if number >= size:
             many, rest = divmod(number, size)
-            return f"{spelled(many)} {name}" + (f" {spelled(rest)}" if rest else "")
+            return f"{spell_number(many)} {name}" + (f" {spell_number(rest)}" if rest else "")
     raise AssertionError(number)
 
 
-def ordinal(number: int) -> str:
+def spell_ordinal(number: int) -> str:
     """The ordinal in English words: 23 is "twenty third"."""
-    *before, last = spelled(number).split()
+    *before, last = spell_number(number).split()
     if last in _ORDINALS:
         last = _ORDINALS[last]
     else:
@@ -47,7 +47,7 @@ def ordinal(number: int) -> str:
     return " ".join([*before, last])
 
 
-def words(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
     """The words of `text` as spoken: lower-case letters, with apostrophes where they are written ("don't", "'tis").
 
     Numbers are spelled, four-digit ones as years are read ("1834": eighteen thirty four), titles are in full, all other
@@ -56,7 +56,7 @@ def words(text: str) -> list[str]:
     text = unicodedata.normalize("NFKD", text.lower())
     text = "".join(c for c in text if not unicodedata.combining(c))
     text = re.sub(r"\$\s?(\d[\d,]*)", r"\1 dollars", text)
-    text = re.sub(r"\b\d{1,3}(,\d{3}){1,4}\b", lambda match: f" {spelled(int(match[0].replace(',', '')))} ", text)
+    text = re.sub(r"\b\d{1,3}(,\d{3}){1,4}\b", lambda match: f" {spell_number(int(match[0].replace(',', '')))} ", text)
     text = text.replace("%", " percent ").replace("&", " and ")
     text = _NUMBER.sub(_in_words, text)
     text = re.sub(r"['’‘`]", "'", text)
@@ -64,9 +64,9 @@ def words(text: str) -> list[str]:
     return " ".join(_WORDS.get(word.strip("'"), word) for word in found).split()
 
 
-def normalised(text: str) -> str:
-    """The `words` of `text` without apostrophes, single spaces between: what CER and WER compare."""
-    bare = (word.replace("'", "") for word in words(text))
+def normalise_text(text: str) -> str:
+    """The `split_words` of `text` without apostrophes, single spaces between: what CER and WER compare."""
+    bare = (word.replace("'", "") for word in split_words(text))
     return " ".join(_WORDS.get(word, word) for word in bare)
 
 
@@ -76,10 +76,10 @@ def _in_words(match: re.Match) -> str:
         return " " + " ".join(_ONES[int(digit)] for digit in digits) + " "
     number = int(digits)
     if suffix:
-        words = ordinal(number)
+        spoken = spell_ordinal(number)
     elif 1100 <= number < 2000 and number % 100:
         first, last = divmod(number, 100)
-        words = f"{spelled(first)} {'oh ' if last < 10 else ''}{spelled(last)}"
+        spoken = f"{spell_number(first)} {'oh ' if last < 10 else ''}{spell_number(last)}"
     else:
-        words = spelled(number)
-    return f" {words} "
+        spoken = spell_number(number)
+    return f" {spoken} "

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vqspeech.data.labels import Interval, decoded
+from vqspeech.data.labels import Interval, read_text
 from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
 
@@ -49,7 +49,7 @@ def read_tiers(path: str | os.PathLike) -> list[Tier]:
     try:
         if raw.startswith(_BINARY):
             return _binary(raw)
-        text = decoded(path)
+        text = read_text(path)
         text = raw.decode("latin-1") if text is None else text
         if "\0" in text or not ('"TextGrid"' in text or _CHRONOLOGICAL in text):
             raise ValueError("it does not begin as one")

@@ -37,12 +37,12 @@ class Units:
     stages: tuple[int, ...] = ()
 
     @property
-    def described(self) -> dict[str, Any]:
+    def description(self) -> dict[str, Any]:
         """What the side file says of the codes: {"rate_hz", "codes", "model", "sha256"}."""
         return {"rate_hz": self.rate, "codes": self.size, "model": self.model, "sha256": self.sha256}
 
 
-def require_same(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str) -> None:
+def require_same_codes(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str) -> None:
     """Raises `UnitsError` where `what` has other codes than were `learned`, both described as in a side file: by
     number, rate or hash."""
     for key in ("codes", "rate_hz", "sha256"):
@@ -53,7 +53,7 @@ def require_same(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str
             )
 
 
-def require_common(units: Units, data: DataDir) -> None:
+def require_common_utterances(units: Units, data: DataDir) -> None:
     """Raises `UnitsError`, with examples of both, where no utterance of `units` is in the data directory."""
     if not any(name in data for name in units.codes):
         ours, theirs = (", ".join(list(some)[:3]) for some in (units.codes, data.utterances))
@@ -135,7 +135,7 @@ def read_units(path: str | os.PathLike) -> Units:
     return Units(codes, float(described["rate_hz"]), size, model, sha256, tuple(described.get("stages", ())))
 
 
-def runs(codes: np.ndarray) -> np.ndarray:
+def find_runs(codes: np.ndarray) -> np.ndarray:
     """Where each run of one code begins in codes `(frames,)`: int64 `(runs,)`."""
     return np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), bool), np.diff(codes) != 0]))
 
@@ -143,7 +143,7 @@ def runs(codes: np.ndarray) -> np.ndarray:
 def write_runs(path: str | os.PathLike, units: Units) -> None:
     """Writes the codes with every run of one code as one, a line an utterance, as unit language models read them
     (Lakhotia et al. 2021, arXiv 2102.01192). How long they last is lost, so the file has no side file."""
-    write_text(path, "".join(_lines({name: codes[runs(codes)] for name, codes in units.codes.items()})))
+    write_text(path, "".join(_lines({name: codes[find_runs(codes)] for name, codes in units.codes.items()})))
 
 
 def _lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:

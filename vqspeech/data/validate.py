@@ -8,11 +8,11 @@ import numpy as np
 
 from vqspeech import audio
 from vqspeech.data import alignment
-from vqspeech.data.tables import SLACK, Fault, Segment, Tables, is_pipe, out_of_order
+from vqspeech.data.tables import SLACK, Fault, Segment, Tables, find_unsorted, is_pipe
 from vqspeech.errors import AlignmentError, AudioError
 from vqspeech.jobs import outcomes
 
-__all__ = ["Fault", "faults"]
+__all__ = ["Fault", "find_faults"]
 
 _OVERSHOOT = 0.01
 """Seconds by which a segment may end behind its recording: times are often rounded to this."""
@@ -34,7 +34,7 @@ class _Finding(NamedTuple):
     fix: str
 
 
-def faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fault]:
+def find_faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fault]:
     """Every fault of the data directory `path`: in its tables, between them, and of the files they name.
 
     Alignments are read. With `audio`, all recordings are read from end to end, by `nj` processes; without, only missing
@@ -79,7 +79,7 @@ def _out_of_order(tables: Tables) -> list[Fault]:
             fix = f"delete spk2utt; vqspeech subset {tables.folder} --out NEW writes it anew"
             what = f"the utterances of '{speaker}' are not sorted as bytes"
             found.append(Fault(os.fspath(tables.folder / "spk2utt"), line, what, fix))
-    pairs = out_of_order({name: row.value for name, row in tables.utt2spk.items()})
+    pairs = find_unsorted({name: row.value for name, row in tables.utt2spk.items()})
     if not pairs:
         return found
     (line, speaker), before = tables.utt2spk[pairs[0][1]], tables.utt2spk[pairs[0][0]].value
@@ -107,9 +107,9 @@ def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
 
 def _fitting(item: tuple[str, str, float | None]) -> None:
     utterance, path, seconds = item
-    intervals = alignment.read(path, utterance)
+    intervals = alignment.read_alignment(path, utterance)
     try:
-        alignment.within(intervals, math.inf if seconds is None else seconds)
+        alignment.clip_intervals(intervals, math.inf if seconds is None else seconds)
     except AlignmentError as error:
         raise AlignmentError(f"{path}: {error}") from None
 
@@ -122,7 +122,7 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
             tasks.setdefault(row.value, _Task(row.value, []))
             lines.setdefault(row.value, row.line)
     for utterance in tables.utt2spk:
-        source = tables.source(utterance)
+        source = tables.find_source(utterance)
         if source and source[0].value in tasks:
             claimed = tables.seconds.get(utterance)
             tasks[source[0].value].parts.append((utterance, source[1], claimed))

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +17,7 @@ from safetensors.numpy import save_file
 from torch import Tensor
 
 from vqspeech import world
+from vqspeech.data.batches import Batch, WindowPositions
 from vqspeech.data.dump import Shards
 from vqspeech.errors import SpeakerError
 from vqspeech.files import replaced
@@ -25,7 +25,7 @@ from vqspeech.pitch import pitch_statistics
 
 
 @dataclass
-class Batch:
+class SpeechBatch(Batch):
     """Windows of speech. `samples` int16 `(batch, time)`; `lengths` the valid samples of each, a multiple of 10 ms, the
     rest is silence; `speakers` indices; `statistics` `(batch, 2, channels)` mean and deviation of the front end's
     channels over each whole utterance, or None; `world` float32 `(batch, channels, frames)`, or None."""
@@ -35,42 +35,6 @@ class Batch:
     speakers: Tensor
     statistics: Tensor | None
     world: Tensor | None
-
-    def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on a device."""
-        return self.each(lambda tensor: tensor.to(device))
-
-    def each(self, function: Callable[[Tensor], Tensor]) -> "Batch":
-        """The batch of what `function` makes of every tensor."""
-        made: dict[str, Any] = {name: None if value is None else function(value) for name, value in vars(self).items()}
-        return Batch(**made)
-
-
-class Places:
-    """Where windows of `size` lie in utterances of so many `lengths` int `(utterances,)`, in the same measure.
-
-    An utterance is drawn in proportion to how many windows it takes to cover it, and the window's place in it evenly,
-    so that what short utterances hold is as likely as that of long ones.
-    """
-
-    def __init__(self, lengths: np.ndarray, size: int):
-        self.lengths, self.size = lengths, size
-        self._ends = np.cumsum(np.maximum(lengths, size))
-
-    def random(self, count: int, seed: int, step: int, process: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Utterances and starts of `count` windows drawn at random: int64 `(count,)` each."""
-        generator = np.random.default_rng([seed, step, process])
-        return self._at(generator.integers(self._ends[-1], size=count))
-
-    def even(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `random`, spread evenly over all utterances: the same ones at every call, for evaluation."""
-        return self._at(np.linspace(0, self._ends[-1] - 1, count).astype(np.int64))
-
-    def _at(self, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        utterances = np.searchsorted(self._ends, picks, side="right")
-        weights = np.diff(self._ends, prepend=0)[utterances]
-        places = np.maximum(1, self.lengths[utterances] - self.size + 1)
-        return utterances, (picks - self._ends[utterances] + weights) * places // weights
 
 
 class Windows:
@@ -91,17 +55,17 @@ class Windows:
         self.statistics = statistics
         index = {name: i for i, name in enumerate(speakers)}
         self._speaker = np.array([index[name] for name in shards.speakers])
-        self._places = Places(shards.length // world.FRAME, samples // world.FRAME)
+        self._places = WindowPositions(shards.length // world.FRAME, samples // world.FRAME)
 
-    def random(self, size: int, seed: int, step: int, process: int = 0) -> Batch:
+    def random(self, size: int, seed: int, step: int, process: int = 0) -> SpeechBatch:
         """`size` windows drawn at random."""
         return self._batch(*self._places.random(size, seed, step, process))
 
-    def even(self, size: int) -> Batch:
+    def even(self, size: int) -> SpeechBatch:
         """`size` windows spread evenly over the dump: the same ones at every call, for evaluation."""
         return self._batch(*self._places.even(size))
 
-    def _batch(self, utterances: np.ndarray, frames: np.ndarray) -> Batch:
+    def _batch(self, utterances: np.ndarray, frames: np.ndarray) -> SpeechBatch:
         shards, size = self.shards, self.samples
         samples = np.zeros((len(utterances), size), dtype=np.int16)
         lengths = np.empty(len(utterances), dtype=np.int64)
@@ -115,7 +79,7 @@ class Windows:
             if targets is not None:
                 part = shards.world(i, frame, frame + size // world.FRAME)
                 targets[row, : len(part)] = part
-        return Batch(
+        return SpeechBatch(
             torch.from_numpy(samples),
             torch.from_numpy(lengths),
             torch.from_numpy(self._speaker[utterances]),
@@ -124,7 +88,7 @@ class Windows:
         )
 
 
-def utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:
+def compute_utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:
     """Return mean and deviation of a front end's channels over each utterance: float32 `(utterances, 2, channels)`.
 
     They are computed once by `statistics` (int16 samples `(time,)` → `(2, channels)`) and kept beside the shards under
@@ -159,7 +123,7 @@ def _statistics_sha256(found: np.ndarray, shards: Shards) -> str:
     return hashlib.sha256(shards.fingerprint.encode() + np.ascontiguousarray(found).tobytes()).hexdigest()
 
 
-def world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
+def compute_world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
     """Mean and deviation of each WORLD channel over a dump: float32 `(channels,)` each; every utterance counts."""
     total, square, count = np.zeros(world.CHANNELS), np.zeros(world.CHANNELS), 0
     for i in range(len(shards)):
@@ -169,7 +133,7 @@ def world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
     return mean.astype(np.float32), np.sqrt(np.maximum(square / count - mean**2, 1e-6)).astype(np.float32)
 
 
-def pitch_by_speaker(shards: Shards, speakers: list[str]) -> np.ndarray:
+def compute_speaker_pitch(shards: Shards, speakers: list[str]) -> np.ndarray:
     """Median and deviation of log F0 of each speaker: float32 `(speakers, 2)`; NaN for one never voiced."""
     logs: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in speakers}
     for i, name in enumerate(shards.speakers):

@@ -19,7 +19,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vqspeech import audio, loudness
-from vqspeech.data.alignment import TOUCHING
+from vqspeech.data.alignment import MAX_GAP
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.phones import INDEX, NOISE, PHONES, SILENCE
 from vqspeech.data.units import Units
@@ -45,7 +45,7 @@ def triphones(utterances: Sequence[Aligned]) -> Tokens:
     spans: list[tuple[int, float, float, int, int]] = []
     for index, one in enumerate(utterances):
         starts, ends, phones = one.segments
-        follows = starts[1:] - ends[:-1] <= TOUCHING
+        follows = starts[1:] - ends[:-1] <= MAX_GAP
         speech = _speech(phones)
         for i in np.flatnonzero(follows[:-1] & follows[1:] & speech[:-2] & speech[1:-1] & speech[2:]).tolist():
             context = int(phones[i]) * len(PHONES) + int(phones[i + 2])

@@ -12,7 +12,7 @@ from vqspeech.data import alignment
 from vqspeech.data.alignment import Interval
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.phones import INDEX
-from vqspeech.data.units import Units, require_common
+from vqspeech.data.units import Units, require_common_utterances
 from vqspeech.errors import AlignmentError, UnitsError
 from vqspeech.jobs import Skipped, outcomes
 
@@ -57,7 +57,7 @@ def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
     recording. Raises `UnitsError` where the latter is so for every utterance, or none of `units` is in `data`, and
     `AlignmentError` where most of what the alignments call speech has no known phone.
     """
-    require_common(units, data)
+    require_common_utterances(units, data)
     named = [data[name] for name in units.codes if name in data and data[name].alignment]
     items = [(u.id, u.speaker, u.alignment, u.seconds, units.codes[u.id]) for u in named]
     found, misfits, known, strange = Collection(), [], 0.0, 0.0
@@ -82,7 +82,7 @@ def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
 
 def segments(intervals: Iterable[Interval]) -> Segments:
     """The phones of labelled intervals, as in `alignment.phone_spans`."""
-    spans = alignment.phone_spans(intervals)
+    spans = alignment.merge_phones(intervals)
     phones, starts, ends = zip(*spans, strict=True) if spans else ((), (), ())
     return Segments(
         np.array(starts, dtype=float),
@@ -102,11 +102,11 @@ def _aligned(
             f"{name}: its codes last {lasts:.2f} s at {rate:g} Hz, its recording {seconds:.2f} s; encode this data "
             "directory again, or correct rate_hz in the side file of the units"
         )
-    intervals = alignment.read(path, name)
+    intervals = alignment.read_alignment(path, name)
     try:
-        inside = alignment.within(intervals, lasts)
+        inside = alignment.clip_intervals(intervals, lasts)
     except AlignmentError as error:
         raise AlignmentError(f"{path}: {error}") from None
-    phones = alignment.frame_phones(inside, len(codes), rate)
+    phones = alignment.label_frames(inside, len(codes), rate)
     one = Aligned(name, speaker, rate, codes, phones, segments(inside))
-    return one, alignment.unknown(intervals), alignment.speech_seconds(inside)
+    return one, alignment.count_unknown_labels(intervals), alignment.measure_speech(inside)

@@ -50,7 +50,7 @@ def compared(found: Sequence[Interval], reference: Sequence[Interval], source: s
             errors.append(np.nan)
         pause.append(theirs[i - 1][0] in _PAUSES or theirs[i][0] in _PAUSES)
     frames = round(reference[-1].end * RATE) if reference else 0
-    phones = [alignment.frame_phones(intervals, frames, RATE, source) for intervals in (reference, found)]
+    phones = [alignment.label_frames(intervals, frames, RATE, source) for intervals in (reference, found)]
     return Comparison(np.array(errors, dtype=np.float64), np.array(pause, dtype=bool), np.stack(phones))
 
 
@@ -119,8 +119,8 @@ def scored(
         comparisons.append(one)
         kept.append((speakers or {}).get(name))
         for side, intervals in enumerate(both):
-            speech[side] += alignment.speech_seconds(intervals)
-            labels[side].update(alignment.unknown(intervals))
+            speech[side] += alignment.measure_speech(intervals)
+            labels[side].update(alignment.count_unknown_labels(intervals))
     for (known, strange), strangers in zip(speech.tolist(), labels, strict=True):
         alignment.require_phones(known, strange, strangers)
     return rows(comparisons, redraw(kept).groups), len(comparisons), skipped
@@ -129,13 +129,13 @@ def scored(
 def _of_files(item: tuple[str, str, str]) -> tuple[Comparison, tuple[list[Interval], list[Interval]]]:
     """The comparison, and what was compared."""
     name, found, reference = item
-    both = alignment.read(found, name), alignment.read(reference, name)
+    both = alignment.read_alignment(found, name), alignment.read_alignment(reference, name)
     return compared(*both), both
 
 
 def _phones(intervals: Iterable[Interval], source: str | None) -> list[tuple[int, float, float]]:
     """(phone, start, end), as in `alignment.phone_spans`."""
-    return [(INDEX[name], start, end) for name, start, end in alignment.phone_spans(intervals, source)]
+    return [(INDEX[name], start, end) for name, start, end in alignment.merge_phones(intervals, source)]
 
 
 def _border(before: tuple[int, float, float], after: tuple[int, float, float]) -> float:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vqspeech.data.alignment import TOUCHING
+from vqspeech.data.alignment import MAX_GAP
 from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.bootstrap import Estimate, ratio, statistic
 
@@ -31,7 +31,7 @@ def boundaries(utterance: Aligned) -> Boundaries:
     """
     starts, ends, _ = utterance.segments
     lasts = len(utterance.codes) / utterance.rate
-    follows = np.concatenate([[False], starts[1:] - ends[:-1] <= TOUCHING])[: len(starts)]
+    follows = np.concatenate([[False], starts[1:] - ends[:-1] <= MAX_GAP])[: len(starts)]
     phones = starts[follows & (starts < lasts)]
     changes = (np.flatnonzero(np.diff(utterance.codes)) + 1) / utterance.rate
     found, even = [], []

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from vqspeech import extras
-from vqspeech.data.text import normalised
+from vqspeech.data.text import normalise_text
 from vqspeech.metrics.bootstrap import Estimate, Group, ratio
 
 
@@ -76,9 +76,9 @@ def _rate(
     errors, lengths, kept = [], [], []
     names: Sequence[Group] = groups if groups is not None else [str(i) for i in range(len(references))]
     for hypothesis, reference, group in zip(hypotheses, references, names, strict=True):
-        reference = normalised(reference)
+        reference = normalise_text(reference)
         if reference:
-            found = count(reference, normalised(hypothesis))
+            found = count(reference, normalise_text(hypothesis))
             errors.append(found.substitutions + found.deletions + found.insertions)
             lengths.append(found.hits + found.substitutions + found.deletions)
             kept.append(group)

@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from vqspeech import audio
 from vqspeech.data.datadir import Utterance
-from vqspeech.data.text import normalised
+from vqspeech.data.text import normalise_text
 from vqspeech.data.units import Units
 from vqspeech.errors import VqspeechError
 from vqspeech.jobs import Skipped
@@ -89,7 +89,7 @@ def heard(
             continue
         codes.append(model.encode(wave))
         seconds.append(len(wave) / audio.RATE)
-        words.append(normalised(recogniser.transcribe(wave)).split())
+        words.append(normalise_text(recogniser.transcribe(wave)).split())
         sure.append(samples.sure_words(wave, words[-1], recogniser))
         speakers.append(clip.speaker)
         if judge is not None:

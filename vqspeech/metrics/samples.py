@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech import extras
-from vqspeech.data.text import normalised
-from vqspeech.data.units import runs
+from vqspeech.data.text import normalise_text
+from vqspeech.data.units import find_runs
 from vqspeech.metrics.bootstrap import Estimate, Group, ratio, statistic
 from vqspeech.metrics.intelligibility import Recogniser
 
@@ -24,7 +24,7 @@ def dictionary() -> frozenset[str]:
     path = extras.module("pocketsphinx", "align").get_model_path("en-us/cmudict-en-us.dict")
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     # Further pronunciations of a word are "word(2)".
-    return frozenset(normalised(line.split(maxsplit=1)[0].split("(")[0]) for line in lines if line[:1].isalpha())
+    return frozenset(normalise_text(line.split(maxsplit=1)[0].split("(")[0]) for line in lines if line[:1].isalpha())
 
 
 def words_a_second(heard: Sequence[Sequence[str]], seconds: Sequence[float], groups: Groups = None) -> Estimate:
@@ -44,7 +44,7 @@ def sure_words(wave: np.ndarray, words: Sequence[str], recogniser: Recogniser) -
 
     sure = set(words)
     for ours, theirs in ((16, 17), (17, 16)):
-        sure &= set(normalised(recogniser.transcribe(soxr.resample(wave, ours, theirs))).split())
+        sure &= set(normalise_text(recogniser.transcribe(soxr.resample(wave, ours, theirs))).split())
     return frozenset(sure)
 
 
@@ -61,7 +61,7 @@ def repetition(codes: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
     comes twice within an utterance (rep-4 of Welleck et al. 2020, arXiv 1908.04319)."""
     repeated, all_of_them = [], []
     for one in codes:
-        ran = one[runs(one)]
+        ran = one[find_runs(one)]
         grams = np.lib.stride_tricks.sliding_window_view(ran, REPEATED) if len(ran) >= REPEATED else ran[:0, None]
         repeated.append(len(grams) - len(np.unique(grams, axis=0)))
         all_of_them.append(len(grams))
@@ -115,5 +115,5 @@ def cut(codes: Sequence[np.ndarray], total: int) -> list[np.ndarray]:
 
 def _pairs(sequence: np.ndarray) -> np.ndarray:
     """A number for each pair of neighbours, runs taken as one."""
-    ran = sequence[runs(sequence)].astype(np.int64)
+    ran = sequence[find_runs(sequence)].astype(np.int64)
     return (ran[:-1] << 32) | ran[1:]

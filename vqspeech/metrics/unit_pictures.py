@@ -4,7 +4,7 @@ import numpy as np
 
 from vqspeech import audio
 from vqspeech.data.phones import PHONES
-from vqspeech.data.units import runs
+from vqspeech.data.units import find_runs
 from vqspeech.metrics import phone
 from vqspeech.metrics.aligned import Aligned
 
@@ -70,7 +70,7 @@ def utterance(one: Aligned, wave: np.ndarray, text: str | None = None):
     starts, ends, phones = one.segments
     _spans(panels[2], starts, ends, [PHONES[p] for p in phones], phones, lasts, 0)
     panels[2].set(ylabel="phones")
-    first = runs(one.codes)
+    first = find_runs(one.codes)
     edges = np.append(first, len(one.codes)) / one.rate
     codes = one.codes[first]
     _spans(panels[3], edges[:-1], edges[1:], [str(c) for c in codes], codes, lasts, 90)

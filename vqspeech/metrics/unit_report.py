@@ -12,7 +12,7 @@ from vqspeech import audio
 from vqspeech.data.alignment import Interval, write_textgrid
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.phones import PHONES
-from vqspeech.data.units import Units, runs
+from vqspeech.data.units import Units, find_runs
 from vqspeech.errors import AudioError
 from vqspeech.files import write_text
 from vqspeech.metrics import pictures, report, unit_pictures
@@ -108,7 +108,7 @@ def write_textgrids(folder: str | os.PathLike, data: DataDir, aligned: Sequence[
     """Writes `folder`/UTTERANCE.TextGrid with the tiers `phones` and `codes`, a run of one code as one interval."""
     for one in aligned:
         lasts = data[one.name].seconds or len(one.codes) / one.rate
-        first = runs(one.codes)
+        first = find_runs(one.codes)
         edges = np.append(first, len(one.codes)) / one.rate
         phones = _intervals(*one.segments[:2], [PHONES[phone] for phone in one.segments.phones], lasts)
         codes = _intervals(edges[:-1], edges[1:], [str(code) for code in one.codes[first]], lasts)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import Units, runs
+from vqspeech.data.units import Units, find_runs
 from vqspeech.jobs import Skipped, outcomes
 from vqspeech.metrics import abx, boundary, codebook, leak, ngrams, phone
 from vqspeech.metrics.abx import Compared
@@ -75,7 +75,7 @@ def code_rows(units: Units) -> list[dict]:
     all_codes = list(units.codes.values())
     n, nothing = len(all_codes), float("nan")
     lengths = np.array([len(one) for one in all_codes], dtype=float)
-    frames, run_starts = table(all_codes), table([one[runs(one)] for one in all_codes])
+    frames, run_starts = table(all_codes), table([one[find_runs(one)] for one in all_codes])
 
     def run_rate(weights: np.ndarray) -> float:
         return units.rate * float((weights @ run_starts).sum() / (weights @ lengths))

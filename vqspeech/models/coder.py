@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech import audio, loudness, pretrained
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.content import STRIDE, ContentEncoder
@@ -88,13 +88,13 @@ class Coder(nn.Module):
     def device(self) -> torch.device:
         return self.quantizer.counts.device
 
-    def features(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def features(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
         """What the encoder sees, `(batch, channels, frames)`, and the mask of frames within it `(batch, frames)`."""
         lengths = -(-batch.lengths // self.hop) * self.hop
         mask = torch.arange(batch.samples.shape[1], device=lengths.device) < lengths[:, None]
         return self.frontend(batch.samples, mask, batch.statistics), mask[:, :: self.frontend.hop]
 
-    def latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def latents(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
         """Encoder output `(batch, latents, codes)` and the mask of codes within each window `(batch, codes)`."""
         features, mask = self.features(batch)
         return self.encoder(features, mask), mask[:, :: self.encoder.hop]
@@ -186,7 +186,9 @@ class Coder(nn.Module):
         for start in range(0, len(samples), step):
             first = max(0, start - margin)
             piece = torch.from_numpy(samples[None, first : start + step + margin].copy()).to(self.device)
-            batch = Batch(piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None)
+            batch = SpeechBatch(
+                piece, torch.tensor([piece.shape[1]], device=self.device), piece[:, 0], statistics, None
+            )
             begin, end = (start - first) // self.hop, (start - first + step) // self.hop
             if isinstance(self.encoder, ContentEncoder):
                 ratio = self.encoder.hop // STRIDE

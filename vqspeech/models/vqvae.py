@@ -13,7 +13,13 @@ from torch import Tensor
 
 from vqspeech import audio, loudness, world
 from vqspeech.data.dump import Shards
-from vqspeech.data.windows import Batch, Windows, pitch_by_speaker, utterance_statistics, world_statistics
+from vqspeech.data.windows import (
+    SpeechBatch,
+    Windows,
+    compute_speaker_pitch,
+    compute_utterance_statistics,
+    compute_world_statistics,
+)
 from vqspeech.errors import AudioError, ConfigError, SpeakerError
 from vqspeech.loudness import Normalised
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
@@ -86,12 +92,12 @@ class VQVAE(Coder):
         Raises `ConfigError` where the decoder needs WORLD frames and the dump has none.
         """
         if shards.world_maps:
-            self.pitch.copy_(torch.from_numpy(pitch_by_speaker(shards, self.speakers)))
+            self.pitch.copy_(torch.from_numpy(compute_speaker_pitch(shards, self.speakers)))
         for part in self.decoder.modules():
             if isinstance(part, WorldDecoder):
                 if not shards.world_maps:
                     raise ConfigError(f"{shards.path}: no WORLD frames for this decoder; run `vqspeech dump --world`")
-                mean, deviation = world_statistics(shards)
+                mean, deviation = compute_world_statistics(shards)
                 part.mean.copy_(torch.from_numpy(mean))
                 part.deviation.copy_(torch.from_numpy(deviation))
 
@@ -103,7 +109,7 @@ class VQVAE(Coder):
         unit = math.lcm(self.hop, world.FRAME)
         statistics = None
         if isinstance(self.frontend, LogMel):
-            statistics = utterance_statistics(shards, self.frontend.name, self.frontend.statistics)
+            statistics = compute_utterance_statistics(shards, self.frontend.name, self.frontend.statistics)
         return Windows(shards, self.speakers, math.ceil(seconds * audio.RATE / unit) * unit, statistics)
 
     def freeze_encoder(self) -> None:
@@ -115,7 +121,7 @@ class VQVAE(Coder):
         if isinstance(self.decoder, WorldWaveNet):
             self.decoder.frames.requires_grad_(False)
 
-    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
+    def forward(self, batch: SpeechBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """Losses by name, whose sum is minimised (eq. 3); the codes `(batch, codes)`; the mask of those that count."""
         latents, mask = self.latents(batch)
         quantised = self.quantizer(latents, mask)
@@ -123,7 +129,7 @@ class VQVAE(Coder):
         return losses, quantised.codes, mask
 
     @torch.no_grad()
-    def decoder_loss(self, codes: Tensor, mask: Tensor, batch: Batch) -> Tensor:
+    def decoder_loss(self, codes: Tensor, mask: Tensor, batch: SpeechBatch) -> Tensor:
         """The decoder's loss on a batch given any codes `(batch, codes)`: what shuffled codes cost is told by it."""
         latents = self.quantizer.lookup(codes) * mask[:, None]
         return torch.stack([*self.decoder.loss(latents, batch.speakers, batch).values()]).sum()

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
-from vqspeech.data.digits import digits
+from vqspeech.data.toys import load_digits
 from vqspeech.metrics.bootstrap import Estimate
 from vqspeech.metrics.codebook import perplexity
 from vqspeech.models.autoencoder import Autoencoder
@@ -56,7 +56,7 @@ class BetaStudy:
         """Make all missing runs, with a progress bar."""
         cells = [(method, beta, seed) for seed in self.seeds for method in METHODS for beta in BETAS]
         self.results = {(method, beta): [] for method in METHODS for beta in BETAS}
-        train, held_out = map(torch.from_numpy, digits())
+        train, held_out = map(torch.from_numpy, load_digits())
         for method, beta, seed in tqdm(cells, desc="beta", unit="model", disable=None):
             options = METHODS[method] | {"codes": CODES, "beta": beta}
             settings = options | SIZES | {"seed": seed, "lr": LR, "steps": self.steps, "batch": self.batch}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vqspeech import world
 from vqspeech.data.dump import Shards
-from vqspeech.data.envelopes import Normalisation, normalisation, sounding_frames
+from vqspeech.data.envelopes import Normalisation, fit_normalisation, read_active_frames
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.resynthesis import Resynthesised, quality, resynthesised
 from vqspeech.metrics.spectral import distortion, spectral_distances
@@ -57,12 +57,12 @@ def select_speech(
     Raises:
         ShardError: A dump has no WORLD frames, or no speech.
     """
-    frames = sounding_frames(train, vectors)
-    how = normalisation(frames)
+    frames = read_active_frames(train, vectors)
+    how = fit_normalisation(frames)
     return Speech(
         how,
-        torch.from_numpy(how.vectors(frames)).to(device),
-        sounding_frames(test),
+        torch.from_numpy(how.to_vectors(frames)).to(device),
+        read_active_frames(test),
         resynthesised(test, recordings),
     )
 

@@ -21,7 +21,7 @@ from vqspeech import audio, loudness
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.dump import Shards, write_shards
 from vqspeech.data.tables import is_id
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import AudioError, SpeakerError, VqspeechError
 from vqspeech.files import temporary_folder
 from vqspeech.jobs import Skipped
@@ -185,7 +185,7 @@ class _Adaptation:
         return float(self._loss(*self.held, -1))
 
     @torch.no_grad()
-    def _coded(self, batch: Batch, warped: bool = False) -> tuple[Tensor, Batch]:
+    def _coded(self, batch: SpeechBatch, warped: bool = False) -> tuple[Tensor, SpeechBatch]:
         """The code vectors `(batch, dimension, codes)` of a batch, and the batch, on the model's device.
 
         `warped`: as of other vocal tracts, where the front end has learned with such. The codes of others are what the
@@ -202,6 +202,6 @@ class _Adaptation:
         vectors = condition(self.model.quantizer, rows, decoder.conditioning, decoder.temperature)
         return vectors.view(len(latents), -1, vectors.shape[1]).transpose(1, 2) * mask[:, None], batch
 
-    def _loss(self, vectors: Tensor, batch: Batch, voice: int) -> Tensor:
+    def _loss(self, vectors: Tensor, batch: SpeechBatch, voice: int) -> Tensor:
         speakers = torch.full_like(batch.speakers, voice % len(self.model.speakers))
         return torch.stack([*self.model.decoder.loss(vectors, speakers, batch).values()]).sum()

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from vqspeech import audio
 from vqspeech.data.dump import Shards
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
@@ -102,7 +102,9 @@ def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
         padded, inside = model.with_silence(shards.samples(i))
         samples = torch.from_numpy(padded)
         statistics = frontend.statistics(samples)[None]
-        batch = Batch(samples[None], torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.long), statistics, None)
+        batch = SpeechBatch(
+            samples[None], torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.long), statistics, None
+        )
         frames = encoder.windows(model.features(batch)[0])[0, inside]  # (codes, channels, window)
         # What the front end did not see, away from speech, is zero: no deviation below the mean.
         loud = (frames[:, 0].mean(1) > floor) & (frames != 0).any(1).all(1)

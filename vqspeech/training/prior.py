@@ -52,7 +52,7 @@ class PriorTask(CodesTask):
     def __init__(self, config: Mapping[str, Any], train: SpokenUnits, dev: SpokenUnits):
         if "prior" not in config:
             raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(list_priors())}")
-        voices, described = sorted(set(train.voices.values())), train.units.described
+        voices, described = sorted(set(train.voices.values())), train.units.description
         super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train.units)
         self.length = self.options["length"]
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vqspeech import audio, loudness, pretrained
-from vqspeech.data.dump import Shards, speaker_names
+from vqspeech.data.dump import Shards, list_speakers
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import WorldWaveNet
 from vqspeech.models.vqvae import VQVAE
@@ -45,7 +45,7 @@ class SpeechTask:
         self.options, self.train, self.dev = config["training"], train, dev
         groups = {name: group for name, group in config.items() if name != "training"}
         torch.manual_seed(self.options["seed"])
-        self.model = VQVAE(groups, speaker_names([train]), train.genders)
+        self.model = VQVAE(groups, list_speakers([train]), train.genders)
         self.batches, self.held = (self.model.windows(shards, self.options["seconds"]) for shards in (train, dev))
         self.length = self.batches.samples
         if self.options["encoder"]:

@@ -51,13 +51,13 @@ def swept(
         from hydra.core.hydra_config import HydraConfig
         from omegaconf import OmegaConf
 
-        from vqspeech.data.dump import shards
+        from vqspeech.data.dump import read_shards
         from vqspeech.training import trainer
         from vqspeech.training.speech import SpeechTask
 
         options = cast(dict[str, Any], OmegaConf.to_container(resolved, resolve=True))
         folder = HydraConfig.get().runtime.output_dir
-        trainer.train(lambda: SpeechTask(options, *map(shards, paths)), folder, restart)
+        trainer.train(lambda: SpeechTask(options, *map(read_shards, paths)), folder, restart)
 
     given = sys.argv
     sys.argv = [

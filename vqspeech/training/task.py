@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Protocol
 
 import torch
 
+from vqspeech.data.batches import Batch
 from vqspeech.schema import Count, Marker, NotNegative, Options, Positive, Range
 from vqspeech.training.log import Log
 
@@ -35,14 +36,6 @@ class TrainingOptions:
     compile: Annotated[bool, CHANGEABLE]
     evaluate_every: Annotated[Count, CHANGEABLE]
     evaluate_batches: Count
-
-
-class Batch(Protocol):
-    """What the model's forward takes."""
-
-    def to(self, device: torch.device | str, /) -> "Batch":
-        """The same batch on a device."""
-        ...
 
 
 class Batches(Protocol):

@@ -2,12 +2,12 @@
 
 import pytest
 
-from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.corpora.account import Account, measure_utterances
 from vqspeech.errors import CorpusError
 
 
 def test_examples_are_few():
-    account = Account("corpus", found=9)
+    account = Account("corpus", recordings=9)
     for i in range(9):
         account.drop(f"file{i}", "too loud")
     assert account.summary() == (
@@ -16,8 +16,8 @@ def test_examples_are_few():
 
 
 def test_nothing_left_says_why():
-    account = Account("corpus", found=2)
+    account = Account("corpus", recordings=2)
     account.drop("a", "too loud")
     account.drop("b", "too loud")
     with pytest.raises(CorpusError, match=r"none of 2 recordings of corpus can be used \(2 too loud\)"):
-        measured([], account)
+        measure_utterances([], account)

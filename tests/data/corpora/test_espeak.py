@@ -6,14 +6,15 @@ import pytest
 pytest.importorskip("espeakng_loader")
 
 from vqspeech.data.corpora import espeak
-from vqspeech.errors import CorpusError, MissingExtra
+from vqspeech.data.phones import PHONES
+from vqspeech.errors import AlignmentError, CorpusError, MissingExtra
 
 WATCH = "She bought a pocket watch, but all the small bottles fell."
 
 
 def phones(text=WATCH, voice="en-us+m1", source="espeak"):
     wave, phonemes = espeak.synthesise(text, voice)
-    return wave, espeak.phone_times(wave, phonemes, source)
+    return wave, espeak.time_phones(wave, phonemes, source)
 
 
 def test_the_same_samples_whatever_was_spoken_before():
@@ -84,7 +85,32 @@ def test_errors(monkeypatch):
         espeak.synthesise(" ")
     wave, _ = espeak.synthesise("Hello.")
     with pytest.raises(CorpusError, match="has no phone"):
-        espeak.phone_times(wave, [espeak.Phoneme(10, "&&")])
+        espeak.time_phones(wave, [espeak.Phoneme(10, "&&")])
     monkeypatch.setitem(__import__("sys").modules, "espeakng_loader", None)
     with pytest.raises(MissingExtra, match=r"vqspeech\[mini\]"):
         espeak.synthesise("Hello.")
+
+
+@pytest.mark.parametrize(
+    ("word", "phones"),
+    [
+        ("link'd", "l ih ng k d"),
+        ("faultless", "f ao l t l ah s"),
+        ("'tis", "t ih z"),
+        ("glinda's", "g l ih n d ah z"),
+    ],
+)
+def test_pronunciation(word, phones):
+    assert " ".join(espeak.pronounce(word)) == phones
+
+
+def test_pronunciations_are_phones_of_the_inventory_without_pauses():
+    spoken = {
+        phone for word in ("pythagorean", "giaour", "mijx", "chautauqua", "hour") for phone in espeak.pronounce(word)
+    }
+    assert spoken <= set(PHONES[2:])
+
+
+def test_a_word_that_cannot_be_spoken():
+    with pytest.raises(AlignmentError, match="no pronunciation of '--'.*spell it as it is spoken"):
+        espeak.pronounce("--")

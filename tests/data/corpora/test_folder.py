@@ -11,7 +11,7 @@ from tests import trees
 from vqspeech import audio
 from vqspeech.data.corpora.folder import prepare
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.validate import faults
+from vqspeech.data.validate import find_faults
 from vqspeech.errors import SOME_SKIPPED, CorpusError
 from vqspeech.soundfiles import ffmpeg
 
@@ -32,9 +32,9 @@ def test_folders_of_speakers(tmp_path: Path):
         "anna-day_2-b": ("anna", None),
         "anna_b-c": ("anna_b", None),
     }
-    assert account.found == 4 and not account.dropped
+    assert account.recordings == 4 and not account.dropped
     data.write(tmp_path / "data")
-    assert faults(tmp_path / "data") == [] and DataDir.read(tmp_path / "data") == data
+    assert find_faults(tmp_path / "data") == [] and DataDir.read(tmp_path / "data") == data
 
 
 def test_what_is_dropped(tmp_path: Path):
@@ -45,7 +45,7 @@ def test_what_is_dropped(tmp_path: Path):
     trees.text(tmp_path / "a/bad.wav")
     data, account = prepare(tmp_path)
     assert list(data.utterances) == ["a-x-y"]
-    assert account.found == 5 and account.status() == SOME_SKIPPED
+    assert account.recordings == 5 and account.exit_status() == SOME_SKIPPED
     assert account.dropped == {
         "a path with line ends or odd bytes; rename it": ["'line\\nend.wav'"],
         "another file has the same utterance id": ["a/x/y.wav"],
@@ -85,7 +85,7 @@ def test_a_recording_that_is_there_twice_is_taken_once(tmp_path: Path):
     assert {one.id: Path(one.path).name for one in data} == {
         "s-a": "a.WAV", "s-a.1": "a.1.wav", "s-b": "b.flac", "s-d1-c": "c.wav", "s-d2-c": "c.wav", "s-e": "e.flac",
     }  # fmt: skip
-    assert data["s-a"].text == "hello" and account.found == 10 and not account.broken.reasons
+    assert data["s-a"].text == "hello" and account.recordings == 10 and not account.unreadable.reasons
     assert account.dropped == {"a copy of a recording that is there": ["s/a.WAV.wav", "s/b.mp3", "s/b.wav", "s/e.wav"]}
 
 
@@ -93,7 +93,7 @@ def test_ids_that_differ_in_letter_case_alone_are_noted(tmp_path: Path):
     for name in ("s/A.wav", "s/a.wav", "s/b.wav"):
         trees.tone(tmp_path / name)
     data, account = prepare(tmp_path)
-    assert len(data) == 3 and any("letter case" in what and names == ["s-a"] for what, names in account.noted.items())
+    assert len(data) == 3 and any("letter case" in what and names == ["s-a"] for what, names in account.notes.items())
 
 
 def test_one_microphone_is_kept(tmp_path: Path):
@@ -116,7 +116,7 @@ def test_speakers_whose_ids_kaldi_cannot_sort_are_noted(tmp_path: Path):
     for name in ("a/b-1", "a/d", "a-b/c"):
         trees.tone(tmp_path / f"{name}.wav")
     account = prepare(tmp_path)[1]
-    assert any("not sorted by speaker" in what and names == ["a-d"] for what, names in account.noted.items())
+    assert any("not sorted by speaker" in what and names == ["a-d"] for what, names in account.notes.items())
 
 
 @pytest.mark.parametrize("part", ["wav48_silence_trimmed", "wav48"])
@@ -170,7 +170,7 @@ def test_recordings_passed_over_because_of_their_ending(tmp_path: Path, monkeypa
         "samples without a header; convert each": ["a/d.pcm"],
         "a sound file by its first bytes, not by its ending; rename it": ["a/e.wav1", "a/f.bak", "a/recording"],
     }
-    assert account.found == 8 and "dropped 3: of a kind that only ffmpeg reads" in account.summary()
+    assert account.recordings == 8 and "dropped 3: of a kind that only ffmpeg reads" in account.summary()
 
 
 def test_with_ffmpeg_other_endings_are_recordings(tmp_path: Path):
@@ -191,7 +191,7 @@ def test_folders_named_like_recordings(tmp_path: Path):
     for name in ("a/x2.wav", "a/deep/x3.flac", "b.mp3"):
         (tmp_path / name).mkdir(parents=True)
     data, account = prepare(tmp_path)
-    assert list(data.utterances) == ["a-full.wav-y", "a-x"] and account.found == 2
+    assert list(data.utterances) == ["a-full.wav-y", "a-x"] and account.recordings == 2
     reason = "a folder without recordings, named like one; move or delete it"
     assert sorted(account.dropped[reason]) == ["a/deep/x3.flac", "a/x2.wav", "b.mp3"]
 
@@ -209,6 +209,8 @@ def test_a_recording_whose_header_lies_has_its_right_length(tmp_path: Path):
     cut.write_bytes(cut.read_bytes()[:16_044])
     found, account = prepare(tmp_path)
     assert {one.id: one.seconds for one in found} == {"a-x": 2.0, "a-y": 2.0, "a-z": 0.497250}
-    assert "truncated, the last 1.00 s" in account.broken.reasons[str(cut)] and account.status() == SOME_SKIPPED
+    assert (
+        "truncated, the last 1.00 s" in account.unreadable.reasons[str(cut)] and account.exit_status() == SOME_SKIPPED
+    )
     found.write(tmp_path / "data")
-    assert faults(tmp_path / "data") == []
+    assert find_faults(tmp_path / "data") == []

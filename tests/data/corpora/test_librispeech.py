@@ -6,7 +6,7 @@ import pytest
 
 from tests import trees
 from vqspeech.data.corpora.librispeech import prepare
-from vqspeech.data.validate import faults
+from vqspeech.data.validate import find_faults
 from vqspeech.errors import SOME_SKIPPED, CorpusError
 
 
@@ -20,7 +20,7 @@ def test_all_subsets(tmp_path: Path):
         "LibriSpeech dev-clean test-clean: found 6 recordings\nkept 6 utterances of 2 speakers, 0.1 min"
     )
     data.write(tmp_path / "data")
-    assert faults(tmp_path / "data") == []
+    assert find_faults(tmp_path / "data") == []
 
 
 def test_one_subset_by_name_or_folder(tmp_path: Path):
@@ -53,10 +53,10 @@ def test_gaps_are_counted(tmp_path: Path):
         "not a sound file by its ending": ["notes.md"],
         "transcript without a recording": ["1089-134686-0000"],
     }
-    assert list(account.broken.reasons) == [str(folder / "1089-134686-0001.flac")]
-    assert account.status() == SOME_SKIPPED
+    assert list(account.unreadable.reasons) == [str(folder / "1089-134686-0001.flac")]
+    assert account.exit_status() == SOME_SKIPPED
     assert data["1089-134686-0002"].text is None and len(data) == 5
-    assert account.noted["speakers without known gender"] == ["1089", "121"]
+    assert account.notes["speakers without known gender"] == ["1089", "121"]
 
 
 def test_an_utterance_in_two_subsets(tmp_path: Path):
@@ -83,7 +83,7 @@ def test_the_wrong_folder_is_named_with_the_right_one(tmp_path: Path):
 
 def test_the_real_one(corpora: Path):
     data, account = prepare(corpora / "LibriSpeech")
-    assert len(data) == account.found == 1037 and len(data.speakers) == 14
+    assert len(data) == account.recordings == 1037 and len(data.speakers) == 14
     assert all(one.text and one.seconds for one in data)
     assert sorted(some[0].gender or "" for some in data.by_speaker.values()) == ["f"] * 7 + ["m"] * 7
 
@@ -98,4 +98,4 @@ def test_copies_and_a_byte_order_mark(tmp_path: Path):
     data, account = prepare(root)
     assert len(data) == 6 and all(one.text == "HE HOPED" and Path(one.path).suffix == ".flac" for one in data)
     copies = ["121-121726-0000.flac.wav", "121-121726-0000.mp3"]
-    assert account.found == 8 and account.dropped == {"a copy of a recording that is there": copies}
+    assert account.recordings == 8 and account.dropped == {"a copy of a recording that is there": copies}

@@ -10,7 +10,7 @@ from tests import trees
 from vqspeech.data.corpora.timit import prepare
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units
-from vqspeech.data.validate import faults
+from vqspeech.data.validate import find_faults
 from vqspeech.errors import CorpusError
 from vqspeech.metrics.aligned import collection
 from vqspeech.metrics.boundary import boundaries
@@ -29,10 +29,10 @@ def test_every_copy_is_the_same(tmp_path: Path, lower: bool, copies: bool, above
     assert {one.text for one in data} == {"She had your dark suit."}
     assert {Path(one.alignment or "").suffix.upper() for one in data} == {".PHN"}
     assert {Path(one.path).name.upper() for one in data} == {"SA1.WAV", "SX37.WAV", "SI1188.WAV"}
-    assert account.found == (8 if copies else 4) and not account.noted
+    assert account.recordings == (8 if copies else 4) and not account.notes
     assert [len(names) for names in account.dropped.values()] == ([4] if copies else [])
     data.write(tmp_path / "data_dir")
-    assert not faults(tmp_path / "data_dir") and DataDir.read(tmp_path / "data_dir") == data
+    assert not find_faults(tmp_path / "data_dir") and DataDir.read(tmp_path / "data_dir") == data
 
 
 def test_the_copy_is_taken_where_the_recording_cannot_be_read(tmp_path: Path):
@@ -40,7 +40,7 @@ def test_the_copy_is_taken_where_the_recording_cannot_be_read(tmp_path: Path):
     root = trees.timit(tmp_path, copies=True)
     (root / "TRAIN/DR1/FCJF0/SA1.WAV").write_bytes(b"NIST_1A\n   1024\nrubbish")
     data, account = prepare(root)
-    assert Path(data["FCJF0_SA1"].path).name == "SA1.WAV.wav" and not account.broken.reasons
+    assert Path(data["FCJF0_SA1"].path).name == "SA1.WAV.wav" and not account.unreadable.reasons
     assert "FCJF0/SA1.WAV" in account.dropped["a copy of a recording that is there"]
 
 
@@ -80,7 +80,7 @@ def test_what_is_not_timits(tmp_path: Path):
         "no sentence of TIMIT by its name": ["FCJF0/hello.wav"],
         "not in the folder of a speaker of TIMIT": ["notes/SA1.wav"],
     }
-    assert [one.id for one in data if one.alignment] == ["FCJF0_SA1"] and len(account.noted) == 3
+    assert [one.id for one in data if one.alignment] == ["FCJF0_SA1"] and len(account.notes) == 3
     with pytest.raises(CorpusError, match="no TIMIT here: looked for TRAIN/DR1"):
         prepare(trees.tone(tmp_path / "other/a/x.wav").parents[1])
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests import trees
 from vqspeech.data.corpora.vctk import prepare
-from vqspeech.data.validate import faults
+from vqspeech.data.validate import find_faults
 from vqspeech.errors import SOME_SKIPPED, CorpusError
 
 
@@ -25,13 +25,13 @@ def test_080(tmp_path: Path):
         "note 2: utterances without text, kept without transcript (p315_001, p315_002)",
         "note 1: speakers without known gender (p315)",
     ]
-    assert account.status() == 0 and not account.dropped
+    assert account.exit_status() == 0 and not account.dropped
 
 
 def test_what_is_prepared_is_valid(tmp_path: Path):
     data, _ = prepare(trees.vctk_080(tmp_path / "VCTK-Corpus"), nj=2)
     data.write(tmp_path / "data")
-    assert faults(tmp_path / "data") == []
+    assert find_faults(tmp_path / "data") == []
 
 
 def test_092_first_microphone(tmp_path: Path):
@@ -45,8 +45,8 @@ def test_092_first_microphone(tmp_path: Path):
         "p362": "f",
         "s5": "f",
     }
-    assert account.found == 10 and account.dropped == {"text without a recording": ["p362_001"]}
-    assert account.noted == {"utterances without text, kept without transcript": ["p315_001"]}
+    assert account.recordings == 10 and account.dropped == {"text without a recording": ["p362_001"]}
+    assert account.notes == {"utterances without text, kept without transcript": ["p315_001"]}
 
 
 def test_092_second_microphone(tmp_path: Path):
@@ -71,7 +71,7 @@ def test_strange_files_are_dropped_and_counted(tmp_path: Path):
     trees.tone(root / "wav48/p226/p226_002.flac")
     trees.text(root / "wav48/p226/._p226_001.wav", "left by macOS")
     _, account = prepare(root)
-    assert account.found == 8 and len(account.kept) == 6
+    assert account.recordings == 8 and len(account.data) == 6
     assert account.dropped == {
         "not named after its speaker (p226_...)": ["p226/p225_009.wav"],
         "a copy of a recording that is there": ["p226/p226_002.wav"],
@@ -85,7 +85,7 @@ def test_broken_recordings_are_named_and_dropped(tmp_path: Path, capsys: pytest.
     bad.write_bytes(b"")
     data, account = prepare(root)
     assert "p225_001" not in data and len(data) == 5
-    assert account.status() == SOME_SKIPPED and f"dropped 1: cannot be read ({bad})" in account.summary()
+    assert account.exit_status() == SOME_SKIPPED and f"dropped 1: cannot be read ({bad})" in account.summary()
     assert f"skipped {bad}" in capsys.readouterr().err
 
 
@@ -103,8 +103,8 @@ def test_texts_may_be_empty_or_in_latin_1(tmp_path: Path):
     (root / "txt/p225/p225_002.txt").write_bytes(b"\xef\xbb\xbf \n")
     data, account = prepare(root)
     assert data["p225_001"].text == "Café noir" and data["p225_002"].text is None
-    assert account.noted["text not in UTF-8 (read as Latin-1)"] == ["p225_001"]
-    assert account.noted["the text file is empty"] == ["p225_002"]
+    assert account.notes["text not in UTF-8 (read as Latin-1)"] == ["p225_001"]
+    assert account.notes["the text file is empty"] == ["p225_002"]
 
 
 def test_labels_of_another_version_are_left_out(tmp_path: Path):
@@ -112,7 +112,7 @@ def test_labels_of_another_version_are_left_out(tmp_path: Path):
     trees.text(root / "lab/mono/p226/p226_001.lab", "0 9000000 pau\n")
     data, account = prepare(root)
     assert data["p226_001"].alignment is None and data["p225_001"].alignment
-    assert account.kept == data and [len(names) for what, names in account.noted.items() if "labels" in what] == [1]
+    assert account.data == data and [len(names) for what, names in account.notes.items() if "labels" in what] == [1]
 
 
 def test_the_wrong_folder_is_named_with_the_right_one(tmp_path: Path):
@@ -147,7 +147,7 @@ def test_no_recordings_in_the_right_layout(tmp_path: Path):
 
 def test_the_real_one(corpora: Path):
     data, account = prepare(corpora / "VCTK-Corpus")
-    assert len(data) == account.found == 49 and data.speakers == ["p225", "p226", "p227", "p228"]
+    assert len(data) == account.recordings == 49 and data.speakers == ["p225", "p226", "p227", "p228"]
     assert sum(one.text is not None for one in data) == sum(one.alignment is not None for one in data) == 12
     assert [some[0].gender for some in data.by_speaker.values()][:3] == ["f", "m", "m"]
 

@@ -8,19 +8,18 @@ import os
 import re
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, each_once, measured
+from vqspeech.data.corpora.account import Account, drop_copies, measure_utterances, read_transcript
 from vqspeech.data.corpora.layout import (
-    existing,
-    folder_id,
-    folders,
+    detect_other_corpus,
     is_recording,
-    nothing,
-    other_corpus,
-    passed_over,
-    recording_name,
-    recordings,
+    list_folders,
+    list_recordings,
+    list_unusable,
+    make_id,
+    missing_corpus,
+    require_folder,
+    strip_endings,
 )
-from vqspeech.data.corpora.transcript import transcript
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -34,8 +33,8 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     blanks made `_`. Raises `CorpusError` where no folder of a speaker holds a recording, none can be read, or two
     folders name the same speaker.
     """
-    root = existing(corpus)
-    other = other_corpus(root, "folder")
+    root = require_folder(corpus)
+    other = detect_other_corpus(root, "folder")
     if other:
         kind, whole = other
         fix = f"prepare it as that: vqspeech prepare {kind} --corpus {whole}"
@@ -43,43 +42,41 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     account = Account(f"folder {root.name}")
     utterances: dict[str, Utterance] = {}
     speakers: dict[str, str] = {}
-    for folder in folders(root):
-        speaker = folder_id(folder.name)
+    for folder in list_folders(root):
+        speaker = make_id(folder.name)
         if speaker in speakers:
             both = f"'{speakers[speaker]}' and '{folder.name}'"
             raise CorpusError(f"{root}: the folders {both} are both speaker '{speaker}'; rename one")
         speakers[speaker] = folder.name
         for path in _once(folder, root, account):
-            name = (
-                f"{speaker}-{folder_id('-'.join((*path.parent.relative_to(folder).parts, recording_name(path.name))))}"
-            )
+            name = f"{speaker}-{make_id('-'.join((*path.parent.relative_to(folder).parts, strip_endings(path.name))))}"
             if name in utterances:
                 account.drop(str(path.relative_to(root)), "another file has the same utterance id")
             else:
                 utterances[name] = Utterance(name, speaker, str(path), text=_text(path, name, account))
-    for path, reason in passed_over(root):
-        account.found += path.is_file()
+    for path, reason in list_unusable(root):
+        account.recordings += path.is_file()
         name = str(path.relative_to(root))
         account.drop(name if name.isprintable() else ascii(name), reason)
-    if not account.found:
-        raise nothing(root, "folder", "SPEAKER/**/*.wav, .flac, .ogg, .mp3 or the like, one folder a speaker")
+    if not account.recordings:
+        raise missing_corpus(root, "folder", "SPEAKER/**/*.wav, .flac, .ogg, .mp3 or the like, one folder a speaker")
     for path in sorted(root.iterdir()):
         if path.is_file() and is_recording(path) and not path.name.startswith("."):
-            account.found += 1
+            account.recordings += 1
             account.drop(path.name, "in no speaker's folder")
-    return measured(list(utterances.values()), account, nj), account
+    return measure_utterances(list(utterances.values()), account, nj), account
 
 
 def _once(folder: Path, root: Path, account: Account) -> list[Path]:
     """The recordings of a speaker, each once, of the microphones of VCTK (`a_mic1`, `a_mic2`) the first."""
     fitting = []
-    for path in recordings(folder):
-        account.found += 1
+    for path in list_recordings(folder):
+        account.recordings += 1
         if _fits_a_table(str(path)):
             fitting.append(path)
         else:
             account.drop(ascii(path.name), "a path with line ends or odd bytes; rename it")
-    chosen = {path.parent / recording_name(path.name): path for path in each_once(fitting, account, root)}
+    chosen = {path.parent / strip_endings(path.name): path for path in drop_copies(fitting, account, root)}
     for recording, path in list(chosen.items()):
         microphone = _MICROPHONE.fullmatch(recording.name)
         if microphone and recording.with_name(f"{microphone[1]}_mic1") in chosen:
@@ -91,10 +88,10 @@ def _once(folder: Path, root: Path, account: Account) -> list[Path]:
 def _text(path: Path, name: str, account: Account) -> str | None:
     """The transcript beside a recording, whatever the case of its ending; without the numbers of samples before it,
     where labels of TIMIT's kind lie there too."""
-    beside = {ending: path.with_name(recording_name(path.name) + ending) for ending in (".txt", ".TXT", ".phn", ".PHN")}
+    beside = {ending: path.with_name(strip_endings(path.name) + ending) for ending in (".txt", ".TXT", ".phn", ".PHN")}
     there = [file for ending, file in beside.items() if ending.lower() == ".txt" and file.is_file()]
     numbered = any(file.is_file() for ending, file in beside.items() if ending.lower() == ".phn")
-    return transcript(there[0], name, account, numbered) if there else None
+    return read_transcript(there[0], name, account, numbered) if there else None
 
 
 def _fits_a_table(path: str) -> bool:

@@ -30,7 +30,7 @@ _TIMIT_REGION, _TIMIT_SPEAKER = re.compile(r"DR[1-8]", re.IGNORECASE), re.compil
 _TIMIT_DEPTH = 4
 
 
-def existing(corpus: str | os.PathLike) -> Path:
+def require_folder(corpus: str | os.PathLike) -> Path:
     """The corpus folder as an absolute path.
 
     Raises `CorpusError` where it is not there, or is an archive or another file.
@@ -44,12 +44,12 @@ def existing(corpus: str | os.PathLike) -> Path:
     return path
 
 
-def folders(path: Path) -> list[Path]:
+def list_folders(path: Path) -> list[Path]:
     """The folders in `path`, sorted, without hidden ones."""
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
-def files(path: Path) -> Iterator[Path]:
+def walk_files(path: Path) -> Iterator[Path]:
     """All files below `path`, through links, in order; hidden ones (`._a.wav` of macOS, too) and loops left out."""
     visited: set[str] = set()
     for folder, names, here in os.walk(path, followlinks=True):
@@ -65,15 +65,15 @@ def is_recording(path: Path) -> bool:
     return is_read(path.suffix)
 
 
-def recordings(path: Path) -> Iterator[Path]:
+def list_recordings(path: Path) -> Iterator[Path]:
     """All sound files below `path`, told by their endings, in order."""
-    return filter(is_recording, files(path))
+    return filter(is_recording, walk_files(path))
 
 
-def passed_over(path: Path) -> Iterator[tuple[Path, str]]:
+def list_unusable(path: Path) -> Iterator[tuple[Path, str]]:
     """What looks like a recording below `path` and is none of `recordings`, each with the reason and the fix."""
     taken: set[Path] = set()
-    for file in files(path):
+    for file in walk_files(path):
         if is_recording(file):
             taken.update(file.parents)
         elif file.suffix.lower() in ffmpeg.ENDINGS:
@@ -97,7 +97,7 @@ def _begins_sound(path: Path) -> bool:
         return False
 
 
-def recording_name(name: str) -> str:
+def strip_endings(name: str) -> str:
     """The name of a file without its endings of sound files: `SA1.WAV.wav`, a well-known copy, is `SA1` as well."""
     path = Path(name)
     while path.suffix.lower() in (*ENDINGS, *ffmpeg.ENDINGS):
@@ -105,7 +105,7 @@ def recording_name(name: str) -> str:
     return path.stem if path.name == name else path.name
 
 
-def readable(copies: Sequence[Path]) -> Path:
+def choose_copy(copies: Sequence[Path]) -> Path:
     """Of files that hold the same recording, the one to take: of those that can be read, one without loss before
     others, then the one with the fewest endings."""
     copies = sorted(copies, key=lambda path: (path.suffix.lower() in _LOSSY, len(path.suffixes), path.name))
@@ -120,12 +120,12 @@ def _opens(path: Path) -> bool:
     return True
 
 
-def folder_id(name: str) -> str:
+def make_id(name: str) -> str:
     """The name of a folder as the id of a speaker: without blanks."""
     return "_".join(name.split())
 
 
-def timit_regions(path: Path) -> list[Path]:
+def find_timit_regions(path: Path) -> list[Path]:
     """The folders of TIMIT's dialect regions, `DR1` to `DR8`, below `path` (or itself), with their speakers in them."""
     level = [path]
     for _ in range(_TIMIT_DEPTH + 1):
@@ -133,23 +133,23 @@ def timit_regions(path: Path) -> list[Path]:
         if regions:
             return regions
         # Only where few folders are is it worth to look further down: speakers of other corpora are many.
-        level = [inner for folder in level for inner in folders(folder)] if len(level) <= 16 else []
+        level = [inner for folder in level for inner in list_folders(folder)] if len(level) <= 16 else []
     return []
 
 
 def _timit_speakers(path: Path) -> list[Path]:
-    return [folder for folder in folders(path) if _TIMIT_SPEAKER.fullmatch(folder.name)]
+    return [folder for folder in list_folders(path) if _TIMIT_SPEAKER.fullmatch(folder.name)]
 
 
-def other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
+def detect_other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
     """Which corpus, by the name of its command, the folder is or is a part of, if not `name`; and the folder of it."""
-    if path.name in _VCTK and any(_VCTK_SPEAKER.fullmatch(folder.name) for folder in folders(path)):
+    if path.name in _VCTK and any(_VCTK_SPEAKER.fullmatch(folder.name) for folder in list_folders(path)):
         return "vctk", path.parent
     kind = _kind(path)
     return (kind, path) if kind and kind != name else None
 
 
-def nothing(corpus: Path, name: str, wanted: str) -> CorpusError:
+def missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
     """The error that a folder is not the corpus `name`: what was looked for, what is there instead, and the fix."""
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in corpus.iterdir() if not entry.name.startswith("."))
     there = ", ".join(entries[:8]) + (f", ... ({len(entries)} in all)" if len(entries) > 8 else "") or "nothing"
@@ -161,7 +161,7 @@ def nothing(corpus: Path, name: str, wanted: str) -> CorpusError:
 def _kind(path: Path) -> str | None:
     """Which corpus the folder itself is, as the command line names it."""
     try:
-        names = [folder.name for folder in folders(path)]
+        names = [folder.name for folder in list_folders(path)]
     except OSError:
         return None
     if any(name in _VCTK for name in names):
@@ -170,14 +170,14 @@ def _kind(path: Path) -> str | None:
     for subset in (".", *subsets):
         if any(True for _ in (path / subset).glob("[0-9]*/[0-9]*/*.trans.txt")):
             return "librispeech"
-    return "timit" if timit_regions(path) else None
+    return "timit" if find_timit_regions(path) else None
 
 
 def _advice(path: Path, name: str) -> str:
     kind = _kind(path)
     if kind and kind != name:
         return f"this is {_TITLES[kind]}: vqspeech prepare {kind} --corpus {path}"
-    for where, nearby in (("further down", folders(path)), ("above", path.parents[:3])):
+    for where, nearby in (("further down", list_folders(path)), ("above", path.parents[:3])):
         kinds = {folder: kind for folder in nearby if (kind := _kind(folder))}
         for folder, kind in sorted(kinds.items(), key=lambda item: item[1] != name):
             command = "give" if kind == name else f"vqspeech prepare {kind}"
@@ -185,7 +185,7 @@ def _advice(path: Path, name: str) -> str:
     archives = sorted(entry.name for entry in path.iterdir() if entry.suffix.lower() in _ARCHIVES)
     if archives:
         return f"unpack {archives[0]} first"
-    first = next(recordings(path), None)
+    first = next(list_recordings(path), None)
     if first is None:
         return "there is no sound file below it at all; check the path, or download the corpus again"
     if _kind(path) == name:

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, each_once, measured
-from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing, recording_name
+from vqspeech.data.corpora.account import Account, drop_copies, measure_utterances
+from vqspeech.data.corpora.layout import is_recording, list_folders, missing_corpus, require_folder, strip_endings
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -21,7 +21,7 @@ def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1)
     `corpus` is the folder of SPEAKERS.TXT and the subsets, of which `subsets` chooses some (all by default), or one
     subset itself. Raises `CorpusError` where it is neither, or nothing in it can be used.
     """
-    root = existing(corpus)
+    root = require_folder(corpus)
     wanted = "train-clean-100/103/1240/*.flac or other such subsets, or 103/1240/*.flac of one"
     if _is_subset(root):
         chosen, top = [root], root.parent
@@ -29,9 +29,9 @@ def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1)
             raise CorpusError(f"{root}: is one subset, {root.name}; leave the choice of subsets out")
     else:
         top = root
-        there = {folder.name: folder for folder in folders(root) if _is_subset(folder)}
+        there = {folder.name: folder for folder in list_folders(root) if _is_subset(folder)}
         if not there:
-            raise nothing(root, "librispeech", wanted)
+            raise missing_corpus(root, "librispeech", wanted)
         unknown = [name for name in subsets if name not in there]
         if unknown:
             raise CorpusError(f"{root}: no subset {', '.join(unknown)}; there are {', '.join(there)}")
@@ -40,20 +40,20 @@ def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1)
     genders = _genders(top / _SPEAKERS)
     found: dict[str, Utterance] = {}
     for subset in chosen:
-        for chapter in (chapter for speaker in folders(subset) for chapter in folders(speaker)):
+        for chapter in (chapter for speaker in list_folders(subset) for chapter in list_folders(speaker)):
             for utterance in _chapter(chapter, genders, account):
                 if utterance.id in found:
                     account.drop(utterance.path, "the utterance is in another subset too")
                 else:
                     found[utterance.id] = utterance
-    if not account.found:
-        raise nothing(root, "librispeech", wanted)
-    return measured(list(found.values()), account, nj), account
+    if not account.recordings:
+        raise missing_corpus(root, "librispeech", wanted)
+    return measure_utterances(list(found.values()), account, nj), account
 
 
 def _is_subset(path: Path) -> bool:
-    speakers = (folder for folder in folders(path) if folder.name.isdigit())
-    return any(chapter.name.isdigit() for speaker in speakers for chapter in folders(speaker))
+    speakers = (folder for folder in list_folders(path) if folder.name.isdigit())
+    return any(chapter.name.isdigit() for speaker in speakers for chapter in list_folders(speaker))
 
 
 def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Utterance]:
@@ -66,10 +66,10 @@ def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Ut
         if not is_recording(path):
             account.drop(path.name, "not a sound file by its ending")
             continue
-        account.found += 1
+        account.recordings += 1
         recordings.append(path)
-    for path in each_once(recordings, account, folder):
-        name = recording_name(path.name)
+    for path in drop_copies(recordings, account, folder):
+        name = strip_endings(path.name)
         if not name.startswith(f"{speaker}-{folder.name}-"):
             account.drop(path.name, "not named SPEAKER-CHAPTER-NUMBER after its folders")
             continue

@@ -18,7 +18,7 @@ import numpy as np
 from vqspeech import audio
 from vqspeech.data.alignment import Interval, write_ctm
 from vqspeech.data.corpora import espeak
-from vqspeech.data.corpora.account import Account, measured
+from vqspeech.data.corpora.account import Account, measure_utterances
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import SILENCE
 from vqspeech.errors import CorpusError
@@ -48,9 +48,9 @@ VOICES: dict[str, Voice] = {
     "jonas": Voice("en+m8", 155, 50, "m"),
 }
 """The speakers: mean F0 from 87 Hz (jonas) to 293 Hz (iris), seven American and three British ones."""
-COMMON = 20
+COMMON_SENTENCES = 20
 """The number of sentences that all voices read."""
-OWN = 92
+OWN_SENTENCES = 92
 """The number of sentences that each voice reads alone."""
 
 _LEVEL = 0.06
@@ -72,33 +72,36 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     Every utterance has text, gender and alignment. Takes half a minute, divided by `nj` processes. Raises
     `MissingExtra` without espeak-ng where something has to be made.
     """
-    return made(corpus, readings(), nj)
+    return make_corpus(corpus, list_readings(), nj)
 
 
-def sentences() -> list[str]:
+def read_sentences() -> list[str]:
     """The sentences, in order of their numbers (from 1)."""
     return (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 
 
-def readings() -> list[_Reading]:
+def list_readings() -> list[_Reading]:
     """What there is to read: of each voice the common sentences, then its own."""
-    texts = sentences()
+    texts = read_sentences()
     return [
         _Reading(speaker, f"{speaker}-{number + 1:03d}", texts[number])
         for turn, speaker in enumerate(VOICES)
-        for number in [*range(COMMON), *range(COMMON + turn * OWN, COMMON + (turn + 1) * OWN)]
+        for number in [
+            *range(COMMON_SENTENCES),
+            *range(COMMON_SENTENCES + turn * OWN_SENTENCES, COMMON_SENTENCES + (turn + 1) * OWN_SENTENCES),
+        ]
     ]
 
 
-def made(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) -> tuple[DataDir, Account]:
+def make_corpus(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) -> tuple[DataDir, Account]:
     """As `prepare`, of the readings `wanted` only."""
     root = Path(os.path.abspath(corpus))
     if root.exists() and not root.is_dir():
         raise CorpusError(f"{root}: is a file; choose a folder to make the corpus in")
-    account = Account("mini", found=len(wanted))
+    account = Account("mini", recordings=len(wanted))
     missing = [reading for reading in wanted if not _is_there(root, reading)]
     if missing:
-        espeak.paths()
+        espeak.locate_library()
     for reading, _, error in outcomes(partial(_make, root), missing, nj, "utterances"):
         if error is not None:
             raise CorpusError(f"{reading.utterance}: {error}")
@@ -113,10 +116,10 @@ def made(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) -> tupl
         )
         for reading in wanted
     ]
-    return measured(utterances, account), account
+    return measure_utterances(utterances, account), account
 
 
-def recording(speaker: str, text: str, seed: int = 0) -> tuple[np.ndarray, list[Interval]]:
+def synthesise_recording(speaker: str, text: str, seed: int = 0) -> tuple[np.ndarray, list[Interval]]:
     """`text` as read by `speaker`: float32 samples `(n,)` at `espeak.RATE`, and its phones from 0 to the end.
 
     Voices are made equally loud; 0.2 s of pause surround the sentence, and a little noise, from `seed`, lies under all
@@ -125,7 +128,7 @@ def recording(speaker: str, text: str, seed: int = 0) -> tuple[np.ndarray, list[
     voice = VOICES[speaker]
     spoken, phonemes = espeak.synthesise(text, voice.name, voice.speed, voice.pitch)
     source = "espeak" if voice.name.startswith("en-us") else "espeak-gb"
-    phones = espeak.phone_times(spoken, phonemes, source)
+    phones = espeak.time_phones(spoken, phonemes, source)
     wave = spoken.astype(np.float64)
     wave *= _LEVEL / np.sqrt(np.mean(wave**2))
     wave *= min(1.0, 0.95 / np.abs(wave).max())
@@ -147,7 +150,7 @@ def recording(speaker: str, text: str, seed: int = 0) -> tuple[np.ndarray, list[
 
 
 def _make(root: Path, reading: _Reading) -> None:
-    wave, phones = recording(reading.speaker, reading.text, zlib.crc32(reading.utterance.encode()))
+    wave, phones = synthesise_recording(reading.speaker, reading.text, zlib.crc32(reading.utterance.encode()))
     write_ctm(_path(root, "ctm", reading), reading.utterance, phones)
     audio.write(_path(root, "wav", reading), wave, espeak.RATE)
     # Last, as its being there says that the others are.

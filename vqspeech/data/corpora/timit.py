@@ -11,16 +11,15 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, each_once, measured, without_foreign_labels
+from vqspeech.data.corpora.account import Account, drop_copies, drop_foreign_labels, measure_utterances, read_transcript
 from vqspeech.data.corpora.layout import (
-    existing,
-    folders,
+    find_timit_regions,
     is_recording,
-    nothing,
-    recording_name,
-    timit_regions,
+    list_folders,
+    missing_corpus,
+    require_folder,
+    strip_endings,
 )
-from vqspeech.data.corpora.transcript import transcript
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -45,12 +44,12 @@ def prepare(
     Raises:
         CorpusError: the folder is not TIMIT, or nothing in it can be used.
     """
-    root = existing(corpus)
+    root = require_folder(corpus)
     regions: dict[str, list[Path]] = {}
-    for region in timit_regions(root):
+    for region in find_timit_regions(root):
         regions.setdefault(region.parent.name.lower(), []).append(region)
     if not regions:
-        raise nothing(root, "timit", "TRAIN/DR1/FCJF0/SA1.WAV or the like, in upper or lower case")
+        raise missing_corpus(root, "timit", "TRAIN/DR1/FCJF0/SA1.WAV or the like, in upper or lower case")
     unknown = [name for name in subsets if name.lower() not in regions]
     if unknown:
         raise CorpusError(f"{root}: no part {', '.join(unknown)}; there are {', '.join(sorted(regions))}")
@@ -61,15 +60,15 @@ def prepare(
     found: dict[str, Utterance] = {}
     parts: dict[str, str] = {}
     for part in order:
-        for speaker in (folder for region in regions[part] for folder in folders(region)):
+        for speaker in (folder for region in regions[part] for folder in list_folders(region)):
             for utterance in _utterances(speaker, sa, account if part in wanted else Account("")):
                 owner = parts.setdefault(utterance.id, part)
                 if part in wanted and (utterance.id in found or owner != part):
                     account.drop(utterance.path, f"the utterance is in {owner} already")
                 elif part in wanted:
                     found[utterance.id] = utterance
-    data = measured(list(found.values()), account, nj)
-    return without_foreign_labels(data, account), account
+    data = measure_utterances(list(found.values()), account, nj)
+    return drop_foreign_labels(data, account), account
 
 
 def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
@@ -80,13 +79,13 @@ def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
         if path.name.startswith(".") or not path.is_file():
             continue
         if is_recording(path):
-            account.found += 1
+            account.recordings += 1
             recordings.append(path)
         else:
             beside.setdefault(path.name.upper(), path)
     utterances = []
-    for path in each_once(recordings, account, folder.parent):
-        name, sentence = f"{folder.name}/{path.name}", recording_name(path.name).upper()
+    for path in drop_copies(recordings, account, folder.parent):
+        name, sentence = f"{folder.name}/{path.name}", strip_endings(path.name).upper()
         if not _SPEAKER.fullmatch(speaker):
             account.drop(name, "not in the folder of a speaker of TIMIT")
             continue
@@ -105,7 +104,7 @@ def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
                 utterance,
                 speaker,
                 str(path),
-                text=transcript(text, utterance, account, numbered=True) if text else None,
+                text=read_transcript(text, utterance, account, numbered=True) if text else None,
                 gender=speaker[0].lower(),
                 alignment=str(phones) if phones else None,
             )

@@ -10,9 +10,8 @@ import os
 import re
 from pathlib import Path
 
-from vqspeech.data.corpora.account import Account, each_once, measured, without_foreign_labels
-from vqspeech.data.corpora.layout import existing, folders, is_recording, nothing, recording_name
-from vqspeech.data.corpora.transcript import transcript
+from vqspeech.data.corpora.account import Account, drop_copies, drop_foreign_labels, measure_utterances, read_transcript
+from vqspeech.data.corpora.layout import is_recording, list_folders, missing_corpus, require_folder, strip_endings
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -27,13 +26,13 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     `mic` is the microphone, of 0.92 only: mic1 (the default) or mic2. Raises `CorpusError` where the folder is not
     VCTK or nothing in it can be used.
     """
-    root = existing(corpus)
+    root = require_folder(corpus)
     if mic is not None and mic not in MICROPHONES:
         raise CorpusError(f"no microphone '{mic}' in VCTK; choose {' or '.join(MICROPHONES)}")
     trimmed = (root / _TRIMMED).is_dir()
     wanted = f"{_TRIMMED}/*/*_mic1.flac (0.92) or {_PLAIN}/*/*.wav (0.80)"
     if not trimmed and not (root / _PLAIN).is_dir():
-        raise nothing(root, "vctk", wanted)
+        raise missing_corpus(root, "vctk", wanted)
     if mic and not trimmed:
         raise CorpusError(f"{root}: VCTK 0.80 has one microphone, {mic} is of 0.92; leave --mic out")
     mic = (mic or MICROPHONES[0]) if trimmed else None
@@ -41,8 +40,8 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     if trimmed and (root / _PLAIN).is_dir():
         account.drop(_PLAIN, f"not looked at, {_TRIMMED} is there")
     found = _recordings(root / (_TRIMMED if trimmed else _PLAIN), mic, account)
-    if not account.found:
-        raise nothing(root, "vctk", wanted)
+    if not account.recordings:
+        raise missing_corpus(root, "vctk", wanted)
     genders = _genders(root / "speaker-info.txt")
     texts = _by_speaker(root / "txt", ".txt", account)
     for name in sorted(set(texts) - set(found)):
@@ -53,20 +52,20 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
             name,
             speaker,
             str(path),
-            text=transcript(texts[name], name, account) if name in texts else None,
+            text=read_transcript(texts[name], name, account) if name in texts else None,
             gender=genders.get(speaker),
             alignment=str(labels[name]) if name in labels else None,
         )
         for name, (speaker, path) in found.items()
     ]
-    data = measured(utterances, account, nj)
-    return without_foreign_labels(data, account), account
+    data = measure_utterances(utterances, account, nj)
+    return drop_foreign_labels(data, account), account
 
 
 def _by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
     """The files by utterance, each from the folder of its speaker; those in the folder of another one are dropped."""
     found: dict[str, Path] = {}
-    for folder in folders(top) if top.is_dir() else []:
+    for folder in list_folders(top) if top.is_dir() else []:
         for path in sorted(folder.glob(f"*{ending}")):
             if path.name.startswith("."):
                 continue
@@ -81,7 +80,7 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
     """Speaker and file by utterance, of one microphone where the corpus has two."""
     found: dict[str, tuple[str, Path]] = {}
     other: dict[str, str] = {}  # utterances that another microphone recorded
-    for speaker in folders(folder):
+    for speaker in list_folders(folder):
         recordings = []
         for path in sorted(speaker.iterdir()):
             if path.name.startswith("."):
@@ -89,10 +88,10 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
             if not is_recording(path):
                 account.drop(f"{speaker.name}/{path.name}", "not a sound file by its ending")
                 continue
-            account.found += 1
+            account.recordings += 1
             recordings.append(path)
-        for path in each_once(recordings, account, folder):
-            stem = recording_name(path.name)
+        for path in drop_copies(recordings, account, folder):
+            stem = strip_endings(path.name)
             match = _STEM.fullmatch(stem)
             name, microphone = (match["id"], match["mic"]) if match else (stem, None)
             if not name.startswith(f"{speaker.name}_"):

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio, world
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.models.convnext import ConvNeXt, Dilations, run_blocks, state_size
 from vqspeech.models.decoders.lanes import Lanes
@@ -209,7 +209,7 @@ class SourceFilter(nn.Module):
         with torch.autocast(latents.device.type, enabled=False):
             return self.sound(pulses, noise, pitch.float(), starts, formant)
 
-    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """Return the losses of `spectral_losses`, of the stored vectors of the speakers `(batch,)`.
 
         Raises `ConfigError` where the batch has no WORLD frames, whose first channel is the pitch."""

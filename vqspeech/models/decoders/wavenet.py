@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.samples import SampleDecoder
 from vqspeech.models.frontend import levels, waveforms
@@ -59,7 +59,7 @@ class WaveNet(SampleDecoder):
     def _features(self, latents: Tensor, speakers: Tensor) -> Tensor:
         return F.relu(self.smooth(latents) + self.speaker(speakers)[:, :, None])
 
-    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}, over the valid samples of the batch."""
         return {"nll": self.nll(levels(waveforms(batch.samples)), batch.lengths, self.conditioning(latents, speakers))}
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import world
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.schema import Depth, Dropout, Range, Width
@@ -102,7 +102,7 @@ class WorldDecoder(nn.Module):
             x = block(x * mask, voice)
         return self.output(F.silu(x))
 
-    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """Mean absolute errors, {"spectrum"} of the log power spectrum, in nats times `_SPECTRUM`; {"envelope"} of its
         coefficients, in deviations times `_COEFFICIENTS`; {"aperiodicity"} in deviations; and {"voicing"},
         cross-entropy in nats a frame.

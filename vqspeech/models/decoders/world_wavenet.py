@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio, world
-from vqspeech.data.windows import Batch
+from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.prediction import Prediction
@@ -105,7 +105,7 @@ class WorldWaveNet(SampleDecoder):
         # No rectifiers: at the rates that a WaveNet is trained with, all but a few of them die, and it hears nothing.
         return self.mix(F.silu(told + self.voice(self.speaker(speakers))[:, :, None]))
 
-    def loss(self, latents: Tensor, speakers: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample of the excitation}, and the losses of the frames, as of
         `WorldDecoder`."""
         if batch.world is None:

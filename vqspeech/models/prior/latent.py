@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from vqspeech.data.code_windows import CodeBatch, CodeWindows
-from vqspeech.data.units import Units, require_same
+from vqspeech.data.units import Units, require_same_codes
 from vqspeech.errors import CheckpointError, SpeakerError
 from vqspeech.models import checkpoint
 from vqspeech.models.prior.transformer import TransformerPrior
@@ -68,7 +68,7 @@ class LatentPrior(nn.Module):
 
         Raises `UnitsError` for units of other codes, `SpeakerError` for a voice that is none of the prior's.
         """
-        require_same(units.described, self.units, "the units file")
+        require_same_codes(units.description, self.units, "the units file")
         return CodeWindows(units, self.speakers, length, voices)
 
     def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:

@@ -1,29 +1,21 @@
 """Random images of a set as batches of tensors: a function of (seed, step, process) alone, so that runs resume."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vqspeech.data.batches import Batch
 from vqspeech.vision.data.images import ImageSet
 
 
 @dataclass
-class ImageBatch:
+class ImageBatch(Batch):
     """`images` uint8 `(batch, channels, height, width)`; `labels` int64 `(batch,)`, -1 where there is no class."""
 
     images: Tensor
     labels: Tensor
-
-    def to(self, device: torch.device | str) -> "ImageBatch":
-        """The same batch on a device."""
-        return self.each(lambda tensor: tensor.to(device))
-
-    def each(self, function: Callable[[Tensor], Tensor]) -> "ImageBatch":
-        """The batch of what `function` makes of every tensor."""
-        return ImageBatch(function(self.images), function(self.labels))
 
 
 class ImageBatches:

@@ -1,33 +1,25 @@
 """Clips, runs of frames of one episode, of the codes of frames, with what was done at each: for priors over video."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech.data.windows import Places
+from vqspeech.data.batches import Batch, WindowPositions
 from vqspeech.errors import ImageError
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.data.table import ImageTable
 
 
 @dataclass
-class ClipBatch:
+class ClipBatch(Batch):
     """`codes` int64 `(batch, time, height, width)`; `actions` int64 `(batch, time)`, what was done at each frame and
     leads to the next: 1 + its number, 0 where it is not known."""
 
     codes: Tensor
     actions: Tensor
-
-    def to(self, device: torch.device | str) -> "ClipBatch":
-        """The same batch on a device."""
-        return self.each(lambda tensor: tensor.to(device))
-
-    def each(self, function: Callable[[Tensor], Tensor]) -> "ClipBatch":
-        """The batch of what `function` makes of every tensor."""
-        return ClipBatch(function(self.codes), function(self.actions))
 
 
 @dataclass(frozen=True)
@@ -85,7 +77,7 @@ class Clips:
         self.codes, self.length = codes, length
         self.actions = told(codes.table, codes.actions, known, codes.path)
         self.episodes = episodes(codes.table, codes.path).of_length(length, codes.path)
-        self._places = Places(self.episodes.lengths, length)
+        self._places = WindowPositions(self.episodes.lengths, length)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> ClipBatch:
         """`size` clips drawn at random."""

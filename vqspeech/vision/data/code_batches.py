@@ -1,31 +1,24 @@
 """Random maps of codes as batches of tensors, for priors over codes; drawn as images are."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vqspeech.data.batches import Batch
 from vqspeech.errors import ImageError
 from vqspeech.vision.data.codes import ImageCodes
 
 
 @dataclass
-class CodeBatch:
+class CodeBatch(Batch):
     """Maps of codes int64 `(batch, latents, height, width)`, the latents of a place in the order they stand in its row;
     `classes` int64 `(batch,)`: 1 + the class, 0 where it is not known."""
 
     codes: Tensor
     classes: Tensor
-
-    def to(self, device: torch.device | str) -> "CodeBatch":
-        """The same batch on a device."""
-        return self.each(lambda tensor: tensor.to(device))
-
-    def each(self, function: Callable[[Tensor], Tensor]) -> "CodeBatch":
-        """The batch of what `function` makes of every tensor."""
-        return CodeBatch(function(self.codes), function(self.classes))
 
 
 class CodeBatches:

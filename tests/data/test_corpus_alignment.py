@@ -9,7 +9,7 @@ import pytest
 
 from tests import trees
 from vqspeech import audio
-from vqspeech.data import alignment, alignments
+from vqspeech.data import alignment, corpus_alignment
 from vqspeech.data.alignment import Interval, write_ctm, write_textgrid
 from vqspeech.data.corpora import espeak, librispeech, mini
 from vqspeech.data.datadir import DataDir, Utterance
@@ -26,7 +26,7 @@ def spoken(tmp_path_factory) -> DataDir:
     folder, utterances = tmp_path_factory.mktemp("spoken"), []
     for name, text in TEXTS.items():
         path = folder / f"{name}.wav"
-        audio.write(path, mini.recording(name.split("-")[0], text)[0], espeak.RATE)
+        audio.write(path, mini.synthesise_recording(name.split("-")[0], text)[0], espeak.RATE)
         utterances.append(Utterance(name, name.split("-")[0], str(path), text=text))
     audio.write(folder / "bruno-2.wav", np.zeros(8000))
     return DataDir(
@@ -42,7 +42,7 @@ def spoken(tmp_path_factory) -> DataDir:
 @pytest.fixture(scope="module")
 def aligned(spoken, tmp_path_factory):
     folder = tmp_path_factory.mktemp("aligned")
-    return folder, *alignments.made(spoken, folder)
+    return folder, *corpus_alignment.align_utterances(spoken, folder)
 
 
 def test_alignments_are_made_and_what_has_none_is_counted(spoken, aligned):
@@ -53,8 +53,8 @@ def test_alignments_are_made_and_what_has_none_is_counted(spoken, aligned):
     assert [one.id for one in data if one.alignment is None] == ["bruno-2", "bruno-3"]
     assert data["anna-2"].alignment == str(folder / "anna" / "anna-2.TextGrid")
     assert [w.label for w in alignment.read_words(data["anna-2"].alignment)] == ["she", "fed", "ozma", "fresh", "fish"]
-    assert coverage.derived == {"ozma": 1} and not coverage.unknown and not coverage.other_words
-    assert coverage.labelled == pytest.approx(coverage.seconds, abs=1e-3) and coverage.seconds_made == coverage.seconds
+    assert coverage.oov_words == {"ozma": 1} and not coverage.unknown and not coverage.other_words
+    assert coverage.labelled == pytest.approx(coverage.seconds, abs=1e-3) and coverage.new_seconds == coverage.seconds
     text = coverage.summary()
     assert "aligned 4 of 6 utterances" in text and "skipped 2 (bruno-2, bruno-3)" in text and "ozma 1" in text
 
@@ -67,8 +67,8 @@ def test_times_count_from_the_start_of_the_segment(aligned):
 def test_it_resumes(spoken, aligned, tmp_path):
     folder, data, coverage = aligned
     before = {path: path.read_bytes() for path in folder.rglob("*.TextGrid")}
-    again, kept = alignments.made(spoken, folder)
-    assert again == data and kept.aligned == coverage.aligned and kept.seconds_made == 0 and not kept.derived
+    again, kept = corpus_alignment.align_utterances(spoken, folder)
+    assert again == data and kept.aligned == coverage.aligned and kept.new_seconds == 0 and not kept.oov_words
     assert {path: path.read_bytes() for path in folder.rglob("*.TextGrid")} == before
     first = folder / "anna" / "anna-1.TextGrid"
     for spoil in (
@@ -78,12 +78,12 @@ def test_it_resumes(spoken, aligned, tmp_path):
         lambda: write_textgrid(first, {"words": alignment.read_words(first), "phones": [Interval(0, 9, "sil")]}),
     ):
         spoil()
-        mended = alignments.made(spoken, folder)[1]
-        assert first.read_bytes() == before[first] and 0 < mended.seconds_made < 5
+        mended = corpus_alignment.align_utterances(spoken, folder)[1]
+        assert first.read_bytes() == before[first] and 0 < mended.new_seconds < 5
 
 
 def test_processes_change_nothing(spoken, aligned, tmp_path):
-    data, coverage = alignments.made(spoken, tmp_path, nj=2)
+    data, coverage = corpus_alignment.align_utterances(spoken, tmp_path, nj=2)
     assert coverage.aligned == aligned[2].aligned
     for one in data:
         other = aligned[1][one.id].alignment
@@ -115,7 +115,7 @@ def test_mfas_release_is_found(libri, tmp_path):
         speaker, chapter, _ = one.id.split("-")
         mfa(root / "some-clean" / speaker / chapter / f"{one.id}.TextGrid")
     (root / "unaligned.txt").write_text("nothing\n")
-    data, coverage = alignments.found(libri, root)
+    data, coverage = corpus_alignment.import_alignments(libri, root)
     assert coverage.aligned == list(libri.utterances) and not coverage.skipped.reasons
     assert data["121-121726-0000"].alignment == str(root / "some-clean/121/121726/121-121726-0000.TextGrid")
     assert not coverage.other_words and not coverage.unknown and not coverage.doubtful
@@ -130,7 +130,7 @@ def test_what_is_wrong_with_found_alignments_is_counted(libri, tmp_path):
     mfa(tmp_path / "mfa" / f"{names[2]}.TextGrid", words=("<unk>", "hoped"), phones=("spn", "QQ", "QQ"))
     mfa(tmp_path / "mfa" / f"{names[3]}.TextGrid", words=("she", "hoped"))
     (tmp_path / "mfa" / f"{names[4]}.TextGrid").write_text("rubbish")
-    data, coverage = alignments.found(libri, tmp_path / "mfa")
+    data, coverage = corpus_alignment.import_alignments(libri, tmp_path / "mfa")
     assert [one.id for one in data if one.alignment] == coverage.aligned == [names[2], names[3], names[5]]
     reasons = coverage.skipped.reasons
     assert "no alignment file" in reasons[names[0]] and "behind the end" in reasons[names[1]]
@@ -144,9 +144,11 @@ def test_files_are_told_apart_by_folder_and_format(tmp_path):
     data = DataDir([Utterance(f"{path.parent.name}-a", path.parent.name, str(path), text="He") for path in paths])
     grids = [mfa(tmp_path / "grids" / path.parent.name / "a.TextGrid", words=("he",)) for path in paths]
     (tmp_path / "grids" / "me" / "a.lab").write_text("he\n")  # MFA's transcripts have this ending too
-    assert [one.alignment for one in alignments.found(data, tmp_path / "grids")[0]] == [str(path) for path in grids]
+    assert [one.alignment for one in corpus_alignment.import_alignments(data, tmp_path / "grids")[0]] == [
+        str(path) for path in grids
+    ]
     mfa(tmp_path / "grids" / "you" / "more" / "a.TextGrid")
-    coverage = alignments.found(data, tmp_path / "grids")[1]
+    coverage = corpus_alignment.import_alignments(data, tmp_path / "grids")[1]
     assert coverage.aligned == ["me-a"] and "several alignments" in coverage.skipped.reasons["you-a"]
 
 
@@ -197,18 +199,18 @@ def test_no_file_is_taken_for_that_of_another(tmp_path, recordings, files, whose
         phn(tmp_path / "ali" / f"{name}.phn")
     expected = {name: str(tmp_path / "ali" / f"{path}.phn") for name, path in whose.items()}
     if whose:
-        aligned, coverage = alignments.found(data, tmp_path / "ali")
+        aligned, coverage = corpus_alignment.import_alignments(data, tmp_path / "ali")
         assert {one.id: one.alignment for one in aligned if one.alignment} == expected
         assert set(coverage.skipped.reasons) == {one.id for one in data} - set(whose)
     else:
         with pytest.raises(AlignmentError, match="no alignment of any of"):
-            alignments.found(data, tmp_path / "ali")
+            corpus_alignment.import_alignments(data, tmp_path / "ali")
 
 
 def test_the_folder_that_is_looked_through_may_be_that_of_a_speaker(tmp_path, capsys):
     data = spoken_by(tmp_path, "anna/1", "bruno/1")
     path = phn(tmp_path / "bruno" / "1.phn")
-    aligned, coverage = alignments.found(data, tmp_path / "bruno")
+    aligned, coverage = corpus_alignment.import_alignments(data, tmp_path / "bruno")
     assert {one.id: one.alignment for one in aligned} == {"anna-1": None, "bruno-1": str(path)}
     assert "1.phn is in the folder of speaker bruno; name its own" in coverage.skipped.reasons["anna-1"]
     assert "skipped anna-1: no alignment of its own" in capsys.readouterr().err
@@ -217,12 +219,14 @@ def test_the_folder_that_is_looked_through_may_be_that_of_a_speaker(tmp_path, ca
 def test_a_recording_outside_of_its_speakers_folder(tmp_path):
     path = trees.tone(tmp_path / "wavs" / "7.wav")
     data = DataDir([Utterance("anna-7", "anna", str(path), seconds=0.5)])
-    assert alignments.found(data, phn(tmp_path / "ali" / "phones" / "7.phn").parents[1])[1].aligned == ["anna-7"]
+    assert corpus_alignment.import_alignments(data, phn(tmp_path / "ali" / "phones" / "7.phn").parents[1])[
+        1
+    ].aligned == ["anna-7"]
 
 
 def test_a_copy_of_a_recording_has_the_alignment_of_its_name(tmp_path):
     data = DataDir([Utterance("s-SA1", "s", str(trees.tone(tmp_path / "s" / "SA1.WAV.wav")), seconds=0.5)])
-    assert alignments.found(data, phn(tmp_path / "s" / "SA1.PHN").parent)[0]["s-SA1"].alignment
+    assert corpus_alignment.import_alignments(data, phn(tmp_path / "s" / "SA1.PHN").parent)[0]["s-SA1"].alignment
 
 
 @pytest.mark.parametrize("kind", ["ctm", "TextGrid"])
@@ -241,7 +245,7 @@ def test_of_several_files_the_one_with_phones_is_taken(libri, tmp_path, kind):
     (tmp_path / "a").mkdir(exist_ok=True)
     for path in (tmp_path / "a.ctm", *(tmp_path / "a").iterdir()):
         path.unlink(missing_ok=True)
-    data, coverage = alignments.found(libri, tmp_path)
+    data, coverage = corpus_alignment.import_alignments(libri, tmp_path)
     assert len(coverage.aligned) == 6 and all("phones" in (one.alignment or "") for one in data)
 
 
@@ -249,27 +253,27 @@ def test_phones_of_a_grid_whose_words_and_scores_are_damaged(libri, tmp_path):
     for name in libri.utterances:
         path = mfa(tmp_path / f"{name}.TextGrid")
         tiers = {
-            "phones": alignment.read(path),
+            "phones": alignment.read_alignment(path),
             "words": alignment.read_words(path),
             "scores": [Interval(0, 1, "good")],
         }
         write_textgrid(path, tiers, 0.5)
         path.write_text(path.read_text().replace('"hoped"', '"hoped'))
-    coverage = alignments.found(libri, tmp_path)[1]
+    coverage = corpus_alignment.import_alignments(libri, tmp_path)[1]
     assert len(coverage.aligned) == 6 and not coverage.skipped.reasons
 
 
 def test_times_of_another_unit_are_doubted(libri, tmp_path):
     for name in libri.utterances:
         mfa(tmp_path / f"{name}.TextGrid", end=0.2)
-    coverage = alignments.found(libri, tmp_path)[1]
+    coverage = corpus_alignment.import_alignments(libri, tmp_path)[1]
     assert set(coverage.doubtful.values()) == {"its labels end at 0.20 s, it lasts 0.50 s"}
 
 
 def test_speech_without_known_phones_is_said(libri, tmp_path):
     for name in libri.utterances:
         mfa(tmp_path / f"{name}.TextGrid", phones=("he", "hoped", "AA1"))
-    coverage = alignments.found(libri, tmp_path)[1]
+    coverage = corpus_alignment.import_alignments(libri, tmp_path)[1]
     assert "67% of what is labelled as speech has no known phone" in coverage.summary()
 
 
@@ -278,12 +282,12 @@ def test_a_ctm_of_many_utterances(libri, tmp_path):
         write_ctm(tmp_path / "one.ctm", name, [Interval(0, 0.25, "sil"), Interval(0.25, 0.5, "AA1")])
         with open(tmp_path / "all.ctm", "a") as file:
             file.write((tmp_path / "one.ctm").read_text())
-    data, coverage = alignments.found(libri, tmp_path / "all.ctm")
+    data, coverage = corpus_alignment.import_alignments(libri, tmp_path / "all.ctm")
     assert len(coverage.aligned) == 2 and data[coverage.aligned[1]].alignment == str(tmp_path / "all.ctm")
 
 
 def test_nothing_found(libri, tmp_path):
     with pytest.raises(AlignmentError, match=r"below it; .* such as 1089-134686-0000.TextGrid"):
-        alignments.found(libri, tmp_path)
+        corpus_alignment.import_alignments(libri, tmp_path)
     with pytest.raises(AlignmentError, match="no such folder; give the folder of the alignments"):
-        alignments.found(libri, tmp_path / "nowhere")
+        corpus_alignment.import_alignments(libri, tmp_path / "nowhere")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vqspeech.data.alignment import ENDINGS, has_phones
-from vqspeech.data.corpora.layout import files, folder_id, recording_name
+from vqspeech.data.corpora.layout import make_id, strip_endings, walk_files
 from vqspeech.data.ctm import index_ctm
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import AlignmentError
@@ -29,7 +29,7 @@ class _File:
     depth: int
 
 
-class AlignmentFiles:
+class AlignmentFinder:
     """The alignment files in a folder, or one file.
 
     Args:
@@ -54,17 +54,17 @@ class AlignmentFiles:
         self._named: dict[str, list[_File]] = {}
         known = {ending.lower() for ending in ENDINGS}
         root = source.parent if source.is_dir() else source.parent.parent
-        for path in [source] if source.is_file() else files(source):
+        for path in [source] if source.is_file() else walk_files(source):
             if path.suffix.lower() == ".ctm":
                 index = index_ctm(path)
                 for name in {**index.spans, **index.faults}:
                     self._ctm.setdefault(name, []).append(path)
             elif path.suffix.lower() in known:
-                folders = tuple(folder_id(part) for part in path.parent.relative_to(root).parts)
-                file = _File(path, recording_name(path.stem), folders, len(folders) - 1)
+                folders = tuple(make_id(part) for part in path.parent.relative_to(root).parts)
+                file = _File(path, strip_endings(path.stem), folders, len(folders) - 1)
                 self._named.setdefault(file.name.casefold(), []).append(file)
 
-    def path_of(self, utterance: Utterance) -> str | None:
+    def find(self, utterance: Utterance) -> str | None:
         """Return the file of an utterance; of several, one that holds phones, and of these the better format.
 
         None, where no file has its name.
@@ -130,11 +130,11 @@ def _is_whole(utterance: Utterance) -> bool:
 
 
 def _name(utterance: Utterance) -> str:
-    return recording_name(Path(utterance.path).name)
+    return strip_endings(Path(utterance.path).name)
 
 
 def _folders(utterance: Utterance) -> list[str]:
-    return [folder_id(part) for part in Path(utterance.path).parent.parts]
+    return [make_id(part) for part in Path(utterance.path).parent.parts]
 
 
 def _claim(file: _File, utterance: Utterance) -> tuple[bool, int]:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from vqspeech import audio
 from vqspeech.data import alignment, text
-from vqspeech.data.aligner import Aligner, doubt
+from vqspeech.data.aligner import Aligner, find_doubt
 from vqspeech.data.alignment import Interval
-from vqspeech.data.alignment_files import AlignmentFiles
+from vqspeech.data.alignment_finder import AlignmentFinder
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.data.phones import parts
+from vqspeech.data.phones import split_label
 from vqspeech.errors import AlignmentError
 from vqspeech.jobs import Skipped, outcomes
 
@@ -31,7 +31,7 @@ class Coverage:
     `aligned`: ids; `skipped`: why the others are not; `seconds` of the aligned ones, of which `labelled` have a phone;
     `unknown`: how often each label has no phone; `speech` and `strange`, how many seconds of what is labelled as speech
     have a phone and have none; `doubtful`: reasons by id; `other_words`: ids of alignments that have other words than
-    the transcript. Of those made now, `seconds_made` long: `derived`, how often each word was in no
+    the transcript. Of those made now, `new_seconds` long: `derived`, how often each word was in no
     dictionary, and `wide`, ids that took very wide beams.
     """
 
@@ -42,12 +42,12 @@ class Coverage:
     labelled: float = 0.0
     unknown: Counter[str] = field(default_factory=Counter)
     speech: float = 0.0
-    strange: float = 0.0
+    unknown_speech: float = 0.0
     doubtful: dict[str, str] = field(default_factory=dict)
     other_words: list[str] = field(default_factory=list)
-    seconds_made: float = 0.0
-    derived: Counter[str] = field(default_factory=Counter)
-    wide: list[str] = field(default_factory=list)
+    new_seconds: float = 0.0
+    oov_words: Counter[str] = field(default_factory=Counter)
+    wide_beams: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
         """The account in lines."""
@@ -66,18 +66,18 @@ class Coverage:
         if self.unknown:
             labels = [f"{label!r} {count}" for label, count in self.unknown.most_common()]
             lines.append(f"labels without a phone: {self.unknown.total()} ({_some(labels)})")
-        if self.strange > self.speech:
-            share = self.strange / (self.speech + self.strange)
+        if self.unknown_speech > self.speech:
+            share = self.unknown_speech / (self.speech + self.unknown_speech)
             lines.append(f"{share:.0%} of what is labelled as speech has no known phone: nothing can be scored by this")
-        if self.derived:
-            words = [f"{word} {count}" for word, count in self.derived.most_common()]
+        if self.oov_words:
+            words = [f"{word} {count}" for word, count in self.oov_words.most_common()]
             lines.append(f"words in no dictionary, pronounced by rule: {len(words)} ({_some(words)})")
-        if self.wide:
-            lines.append(f"found with very wide beams only: {len(self.wide)} ({_some(self.wide)})")
+        if self.wide_beams:
+            lines.append(f"found with very wide beams only: {len(self.wide_beams)} ({_some(self.wide_beams)})")
         return "\n".join(lines)
 
 
-def made(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
+def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
     """The data directory with alignments made from recordings and transcripts, and the account of them.
 
     `folder` gets a TextGrid with words, phones and scores of every utterance, `SPEAKER/ID.TextGrid`; one that is there,
@@ -94,25 +94,25 @@ def made(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir
             continue
         paths[utterance.id] = str(_path(folder, utterance))
         _count(coverage, utterance.id, result.facts)
-        if result.made:
-            coverage.seconds_made += result.facts.seconds
-            coverage.derived.update(result.derived)
-            coverage.wide += [utterance.id] if result.wide else []
+        if result.aligned_now:
+            coverage.new_seconds += result.facts.seconds
+            coverage.oov_words.update(result.oov_words)
+            coverage.wide_beams += [utterance.id] if result.wide_beams else []
     return _with_alignments(data, paths), coverage
 
 
-def found(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
+def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
     """The data directory with the alignment files below the folder `source`, and the account of them.
 
     Which file is that of an utterance, `alignment_files` says: never one of another speaker. A `.ctm` may hold many
     utterances, and `source` may be one. Files that cannot be read, those with speech behind the end of the utterance,
     and those that are not surely its own, are counted. Raises `AlignmentError` where there is none at all.
     """
-    files = AlignmentFiles(Path(os.path.abspath(source)), data)
+    finder = AlignmentFinder(Path(os.path.abspath(source)), data)
     coverage, paths, there = Coverage(len(data)), {}, []
     for utterance in data:
         try:
-            path = files.path_of(utterance)
+            path = finder.find(utterance)
         except AlignmentError as error:
             coverage.skipped.add(utterance.id, error)
             continue
@@ -141,7 +141,7 @@ class _Facts(NamedTuple):
     labelled: float
     unknown: Counter[str]
     speech: float
-    strange: float
+    unknown_speech: float
     doubt: str | None
     other_words: bool
 
@@ -150,9 +150,9 @@ class _Result(NamedTuple):
     """What became of one utterance; `derived` and `wide` of one that was `made` now, as in `aligner.Aligned`."""
 
     facts: _Facts
-    made: bool
-    derived: list[str]
-    wide: bool
+    aligned_now: bool
+    oov_words: list[str]
+    wide_beams: bool
 
 
 @lru_cache(1)
@@ -171,7 +171,7 @@ def _make(folder: Path, utterance: Utterance) -> _Result:
     one = _aligner().align(wave, utterance.text)
     tiers = {"words": one.words, "phones": one.phones, "scores": one.scores}
     alignment.write_textgrid(path, tiers, len(wave) / audio.RATE)
-    return _Result(_facts(there), True, one.derived, one.wide)
+    return _Result(_facts(there), True, one.oov_words, one.wide_beams)
 
 
 def _is_current(utterance: Utterance) -> bool:
@@ -179,17 +179,17 @@ def _is_current(utterance: Utterance) -> bool:
     try:
         if os.path.getmtime(path) < os.path.getmtime(utterance.path):
             return False
-        grid, words, _ = alignment.read(path), alignment.read_words(path), alignment.read_scores(path)
+        grid, words, _ = alignment.read_alignment(path), alignment.read_words(path), alignment.read_scores(path)
     except (OSError, AlignmentError):
         return False
     same_length = abs(grid[-1].end - _seconds(utterance)) < _SAME_LENGTH
-    return same_length and [word.label for word in words] == text.words(utterance.text or "")
+    return same_length and [word.label for word in words] == text.split_words(utterance.text or "")
 
 
 def _facts(utterance: Utterance) -> _Facts:
     path, seconds = str(utterance.alignment), _seconds(utterance)
-    intervals = alignment.within(alignment.read(path, utterance.id), seconds)
-    known = [i for i in intervals if parts(i.label) is not None]
+    intervals = alignment.clip_intervals(alignment.read_alignment(path, utterance.id), seconds)
+    known = [i for i in intervals if split_label(i.label) is not None]
     of_words: list[Interval] = []
     scores: list[Interval] = []
     if path.lower().endswith(".textgrid"):
@@ -198,13 +198,13 @@ def _facts(utterance: Utterance) -> _Facts:
             of_words = alignment.read_words(path)
         with suppress(AlignmentError):
             scores = alignment.read_scores(path)
-    heard, said = [word.label for word in of_words], text.words(utterance.text or "")
+    heard, said = [word.label for word in of_words], text.split_words(utterance.text or "")
     return _Facts(
         seconds,
         sum(i.end - i.start for i in known),
-        alignment.unknown(intervals),
-        *alignment.speech_seconds(intervals),
-        doubt(scores) if scores else _early(intervals, seconds),
+        alignment.count_unknown_labels(intervals),
+        *alignment.measure_speech(intervals),
+        find_doubt(scores) if scores else _early(intervals, seconds),
         bool(heard and said) and not _same_words(heard, said),
     )
 
@@ -217,7 +217,7 @@ def _early(intervals: Sequence[Interval], seconds: float) -> str | None:
 
 def _same_words(labels: Iterable[str], said: list[str]) -> bool:
     """Whether labels are these words, those that the aligner had no pronunciation of aside."""
-    heard = [word for label in labels for word in ([label] if label in _UNKNOWN_WORD else text.words(label))]
+    heard = [word for label in labels for word in ([label] if label in _UNKNOWN_WORD else text.split_words(label))]
     if len(heard) != len(said):
         return False
     return all(a in _UNKNOWN_WORD or a.strip("'") == b.strip("'") for a, b in zip(heard, said, strict=True))
@@ -236,7 +236,7 @@ def _count(coverage: Coverage, name: str, facts: _Facts) -> None:
     coverage.labelled += facts.labelled
     coverage.unknown.update(facts.unknown)
     coverage.speech += facts.speech
-    coverage.strange += facts.strange
+    coverage.unknown_speech += facts.unknown_speech
     if facts.doubt:
         coverage.doubtful[name] = facts.doubt
     if facts.other_words:
