@@ -76,7 +76,7 @@ def quantise_vectors(book: ResidualCodebook, vectors: np.ndarray | Tensor) -> np
 
 def quantise_frames(book: ResidualCodebook, speech: Speech, frames: np.ndarray) -> np.ndarray:
     """Return WORLD frames `(frames, CHANNELS)` with quantised envelopes."""
-    return speech.normalisation.frames(frames, quantise_vectors(book, speech.normalisation.vectors(frames)))
+    return speech.normalisation.to_frames(frames, quantise_vectors(book, speech.normalisation.to_vectors(frames)))
 
 
 def measure_distances(book: ResidualCodebook, speech: Speech) -> np.ndarray:
