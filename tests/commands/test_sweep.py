@@ -4,7 +4,7 @@ import pytest
 
 from vqspeech.cli import main
 from vqspeech.errors import ConfigError
-from vqspeech.training.sweep import swept
+from vqspeech.training.sweep import run_sweep
 
 TINY = [
     "encoder.channels=12", "encoder.latents=6", "training.batch=2", "training.seconds=0.16", "training.steps=2",
@@ -42,9 +42,9 @@ def test_two_tiny_jobs(small_shards, tmp_path, capsys):
 )
 def test_wrong_settings_are_told_of_before_anything_starts(overrides, words, tmp_path):
     with pytest.raises(ConfigError, match=words):
-        swept("librispeech_world", overrides, tmp_path, tmp_path, tmp_path / "out")
+        run_sweep("librispeech_world", overrides, tmp_path, tmp_path, tmp_path / "out")
     with pytest.raises(ConfigError, match="joblib, submitit_local, submitit_slurm"):
-        swept("librispeech_world", ["quantizer.codes=8,16"], tmp_path, tmp_path, tmp_path / "out", "nowhere")
+        run_sweep("librispeech_world", ["quantizer.codes=8,16"], tmp_path, tmp_path, tmp_path / "out", "nowhere")
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from vqspeech.errors import ConfigError
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook, ResidualKmeans
-from vqspeech.training.fitting import fitted, fitted_stages
+from vqspeech.training.fitting import fit_quantizer, fit_stages
 
 
 def stage(weight, name="gradient"):
@@ -34,8 +34,8 @@ def test_one_stage_is_the_plain_codebook():
     assert torch.equal(whole.vectors, plain.vectors) and torch.equal(whole.codes[:, :, 0], plain.codes)
     assert whole.losses == plain.losses and torch.equal(whole.usage, plain.usage)
     vectors = torch.randn(20, 3)
-    one = fitted(stage(torch.ones(5, 3).cumsum(0)), vectors, 4, 8)
-    assert torch.equal(fitted_stages([stage(torch.ones(5, 3).cumsum(0))], vectors, 4, 8).stages[0].weight, one.weight)
+    one = fit_quantizer(stage(torch.ones(5, 3).cumsum(0)), vectors, 4, 8)
+    assert torch.equal(fit_stages([stage(torch.ones(5, 3).cumsum(0))], vectors, 4, 8).stages[0].weight, one.weight)
 
 
 def test_each_stage_takes_the_nearest_to_what_is_left():
@@ -89,7 +89,7 @@ def test_stages_are_fitted_in_turn_to_what_is_left():
     torch.manual_seed(0)
     vectors, shown = torch.randn(200, 2), []
     stages = [stage(torch.randn(4, 2), "ema") for _ in range(2)]
-    book = fitted_stages(stages, vectors, 20, 64, begin=lambda _, rest: shown.append(rest))
+    book = fit_stages(stages, vectors, 20, 64, begin=lambda _, rest: shown.append(rest))
     assert torch.equal(shown[0], vectors)
     torch.testing.assert_close(shown[1], ResidualCodebook(stages[:1]).residuals(vectors))
     assert book.residuals(vectors).square().mean() < 0.7 * shown[1].square().mean()
@@ -127,7 +127,7 @@ def test_stages_are_fitted_to_what_is_left_and_train_nothing():
     vectors = torch.randn(3000, 4)
     left = {}
     for name, options in (("kmeans", {}), ("residual", {"stages": 2})):
-        book = fitted(quantizer(name, 16, 4, decay=1.0, **options), vectors, 40, 1000)
+        book = fit_quantizer(quantizer(name, 16, 4, decay=1.0, **options), vectors, 40, 1000)
         left[name] = (vectors - book.lookup(book.nearest(vectors)[None])[0].T).square().mean().item()
     assert left["residual"] < 0.6 * left["kmeans"]
     book = quantizer("residual", 4, 3).train()

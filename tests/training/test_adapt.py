@@ -14,7 +14,7 @@ from vqspeech.jobs import Skipped
 from vqspeech.models import checkpoint
 from vqspeech.models.decoders import WorldDecoder
 from vqspeech.training import adapt
-from vqspeech.training.adapt import adapted, recordings_of
+from vqspeech.training.adapt import adapt_voice, cut_recordings
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def test_a_voice_of_recordings_is_learned_on_from_there(kind, tmp_path, monkeypa
     model = voice_model(f"decoder.conditioning={kind}")
     source = vowels(110, 1.0)
     before = model.convert(source, "low")
-    found = adapted(model, recordings_of("me", sorted(folder.iterdir()), Skipped()), steps=16)
-    assert found.like == "its recordings" and found.losses[2] < found.losses[0]
+    found = adapt_voice(model, cut_recordings("me", sorted(folder.iterdir()), Skipped()), steps=16)
+    assert found.start_voice == "its recordings" and found.losses[2] < found.losses[0]
     assert found.model.speakers == ["high", "low", "me"] and found.model.voice_hash() == model.voice_hash()
     np.testing.assert_allclose(found.model.convert(source, "low"), before, atol=1e-4)
     assert np.isfinite(found.model.convert(source, "me")).all()
@@ -59,11 +59,11 @@ def test_a_new_voice_is_learned_and_nothing_else_changes(name, own, monkeypatch)
     monkeypatch.setattr(adapt, "EVERY", 10)
     model = trained(name)
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    found = adapted(model, recordings_of("me", sorted(own.rglob("*.wav")), Skipped()), steps=40)
+    found = adapt_voice(model, cut_recordings("me", sorted(own.rglob("*.wav")), Skipped()), steps=40)
     first, vector, biases = found.losses
     assert biases < vector < first, "each stage hears what it learns from"
-    assert found.steps <= 40 and found.learned + found.held_out == pytest.approx(13, abs=0.2)
-    assert found.held_out > 1.5 and found.like in model.speakers
+    assert found.steps <= 40 and found.train_seconds + found.dev_seconds == pytest.approx(13, abs=0.2)
+    assert found.dev_seconds > 1.5 and found.start_voice in model.speakers
     made = found.model
     assert made.speakers == ["high", "low", "me"] and made.fingerprint() == model.fingerprint()
     assert made.pitch[2, 0].exp() == pytest.approx(160, rel=0.05)
@@ -87,8 +87,8 @@ def test_the_best_of_each_stage_is_kept(own, monkeypatch):
         seen.append([tensor.clone() for tensor in learned])
         return next(losses)
 
-    monkeypatch.setattr(adapt._Adaptation, "held_out", look)
-    found = adapted(trained("librispeech_world"), recordings_of("me", sorted(own.rglob("*.wav")), Skipped()))
+    monkeypatch.setattr(adapt._Adaptation, "held_out_loss", look)
+    found = adapt_voice(trained("librispeech_world"), cut_recordings("me", sorted(own.rglob("*.wav")), Skipped()))
     assert found.losses == [5, 4, 3] and found.steps == 2 * 3 + 2 * 4, "stopped early"
     for ended, best, last in ((5, 2, 4), (11, 8, 10)):
         assert all(torch.equal(*pair) for pair in zip(seen[ended], seen[best], strict=True))
@@ -96,31 +96,31 @@ def test_the_best_of_each_stage_is_kept(own, monkeypatch):
 
 
 def test_same_seed_same_voice(own):
-    data = recordings_of("me", sorted(own.rglob("*.wav")), Skipped())
-    runs = [adapted(trained("librispeech_world"), data, steps=8, seed=seed).model for seed in (1, 1, 2)]
+    data = cut_recordings("me", sorted(own.rglob("*.wav")), Skipped())
+    runs = [adapt_voice(trained("librispeech_world"), data, steps=8, seed=seed).model for seed in (1, 1, 2)]
     one, same, other = (run.decoder.speaker.weight[-1] for run in runs)
     assert torch.equal(one, same) and not torch.equal(one, other)
 
 
 def test_a_front_end_that_warps_does_so_here_too(own):
-    data = recordings_of("me", sorted(own.rglob("*.wav")), Skipped())
+    data = cut_recordings("me", sorted(own.rglob("*.wav")), Skipped())
     models = [small_model(overrides=[f"frontend.warp={warp}"]) for warp in (0.0, 0.3)]
-    still, warped = (adapted(model, data, steps=4) for model in models)
+    still, warped = (adapt_voice(model, data, steps=4) for model in models)
     assert still.losses[0] == warped.losses[0], "what is held out is not warped"
     assert not torch.equal(still.model.decoder.speaker.weight[-1], warped.model.decoder.speaker.weight[-1])
     assert not any(module.training for module in warped.model.modules())
 
 
 def test_parts(own):
-    data = recordings_of("me", sorted(own.rglob("*.wav")), Skipped())
+    data = cut_recordings("me", sorted(own.rglob("*.wav")), Skipped())
     spans = [(one.path.rsplit("/", 1)[1], one.start, one.end) for one in data]
     assert spans[0] == ("a b.wav", 0, 1.5) and spans[1] == ("a b.wav", 1.5, None)
     assert all((one.end or 99) - one.start <= 13 / 6 + 0.01 or one.end is None for one in data)
     assert [one.id for one in data] == sorted(one.id for one in data)
     with pytest.raises(AudioError, match="1 recordings of 8.0 s in all are too short.*at least 10 s"):
-        recordings_of("me", [own / "one.wav"], Skipped())
+        cut_recordings("me", [own / "one.wav"], Skipped())
     with pytest.raises(SpeakerError, match="without blanks"):
-        recordings_of("it is me", [own / "one.wav"], Skipped())
+        cut_recordings("it is me", [own / "one.wav"], Skipped())
 
 
 def test_command(own, tmp_path, monkeypatch, capsys):

@@ -10,7 +10,7 @@ from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.encoder import Projection
 from vqspeech.training import clustering
-from vqspeech.training.clustering import cluster, discriminant, stacked
+from vqspeech.training.clustering import cluster, fit_discriminant, stack_windows
 
 SMALL = ["quantizer.codes=8", "training.steps=10"]
 LDA = [*SMALL, "encoder.latents=5", "training.clusters=6", "training.rounds=2"]
@@ -32,7 +32,7 @@ def test_discriminants_span_those_of_scikit_learn(monkeypatch):
 
     monkeypatch.setattr(clustering, "_SHRINKAGE", 0.0)
     x, y = classes()
-    matrix, mean = discriminant(x, y, 3)
+    matrix, mean = fit_discriminant(x, y, 3)
     ours = ((x - mean) @ matrix).numpy()
     theirs = LinearDiscriminantAnalysis(solver="eigen").fit(x.numpy(), y.numpy()).transform(x.numpy())
     for i in range(3):
@@ -42,12 +42,12 @@ def test_discriminants_span_those_of_scikit_learn(monkeypatch):
 def test_the_spread_within_classes_is_one(monkeypatch):
     monkeypatch.setattr(clustering, "_SHRINKAGE", 0.0)
     x, y = classes()
-    matrix, mean = discriminant(x, y, 6)
+    matrix, mean = fit_discriminant(x, y, 6)
     z = (x - mean) @ matrix
     assert z.mean(0).abs().max() < 1e-3
     within = sum((y == k).double().mean() * torch.cov(z[y == k].T.double(), correction=0) for k in range(4))
     torch.testing.assert_close(within, torch.eye(6).double(), atol=5e-3, rtol=0)
-    assert discriminant(x, y, 8)[0][:, 6:].abs().max() == 0, "no more directions than inputs"
+    assert fit_discriminant(x, y, 8)[0][:, 6:].abs().max() == 0, "no more directions than inputs"
 
 
 def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
@@ -56,10 +56,10 @@ def test_clusters_are_fitted_written_and_read(small_shards, tmp_path):
     assert figures["samples_seen"] == small_shards.length.sum()
     model = Coder.from_pretrained(tmp_path)
     assert checkpoint.read(tmp_path / "best.safetensors", "none.")[1]["step"] == 2
-    windows = stacked(model, small_shards, 10**6, -np.inf)
+    windows = stack_windows(model, small_shards, 10**6, -np.inf)
     assert len(windows) == sum(-(-int(length) // model.hop) for length in small_shards.length)
     assert isinstance(model.encoder, Projection)
-    z = clustering.projected(model.encoder, windows)
+    z = clustering.project_windows(model.encoder, windows)
     codes = np.concatenate([model.encode_normalised(small_shards.samples(i)) for i in range(8)])
     assert (model.quantizer.nearest(z).numpy() == codes).mean() > 0.98  # sums in another order
 
@@ -76,12 +76,12 @@ def test_the_same_seed_gives_the_same_codebook(small_shards, tmp_path):
 
 def test_quiet_and_too_many_windows_are_left_out(small_shards):
     model = Coder({k: v for k, v in load_config("units_lda", LDA).items() if k != "training"})
-    every = stacked(model, small_shards, 10**6, -np.inf)
-    loud = stacked(model, small_shards, 10**6, 0.0)
+    every = stack_windows(model, small_shards, 10**6, -np.inf)
+    loud = stack_windows(model, small_shards, 10**6, 0.0)
     assert 0 < len(loud) < len(every)
     energies = every.view(len(every), 13, 16)[:, 0].mean(1)
     assert len(loud) == (energies > 0).sum()
-    assert len(stacked(model, small_shards, len(every) // 2, -np.inf)) == pytest.approx(len(every) / 2, rel=0.15)
+    assert len(stack_windows(model, small_shards, len(every) // 2, -np.inf)) == pytest.approx(len(every) / 2, rel=0.15)
 
 
 def test_what_cannot_be_clustered_is_an_error(small_shards, tmp_path):

@@ -6,7 +6,7 @@ from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.metrics.distortion import distortion
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import QUANTIZERS, quantizer
-from vqspeech.training.fitting import fitted, trained
+from vqspeech.training.fitting import fit_autoencoder, fit_quantizer
 
 SOFT = {"soft_em": {"temperature": 0.01}}
 
@@ -19,7 +19,7 @@ def clusters(seed):
 
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_every_method_finds_clusters(name):
-    book = fitted(quantizer(name, 4, 2, **SOFT.get(name, {})), clusters(0), 60, 64)
+    book = fit_quantizer(quantizer(name, 4, 2, **SOFT.get(name, {})), clusters(0), 60, 64)
     found = distortion(book, clusters(1))
     assert not book.training
     assert found["mse"] == pytest.approx(0.01, rel=0.2) and found["dead"] == 0
@@ -30,14 +30,14 @@ def test_without_encoder_and_decoder_noise_substitution_is_the_codebook_loss():
     books = [quantizer(name, 16, 2, revive_below=0.0) for name in ("gradient", "nsvq")]
     for book in books:
         book.start(torch.randn(16, 2, generator=torch.Generator().manual_seed(5)))
-        fitted(book, clusters(0), 40, 32)
+        fit_quantizer(book, clusters(0), 40, 32)
     torch.testing.assert_close(books[0].weight, books[1].weight, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("name", ["nsvq", "soft_em"])
 def test_a_seed_says_it_all(name):
     one, two, other = (
-        fitted(quantizer(name, 6, 2), clusters(0), 10, 16, seed=seed).weight.detach() for seed in (1, 1, 2)
+        fit_quantizer(quantizer(name, 6, 2), clusters(0), 10, 16, seed=seed).weight.detach() for seed in (1, 1, 2)
     )
     assert torch.equal(one, two) and not torch.equal(one, other)
 
@@ -45,11 +45,11 @@ def test_a_seed_says_it_all(name):
 def test_bad_vectors_are_refused():
     book = quantizer("ema", 4, 2)
     with pytest.raises(ConfigError, match=r"\(vectors, dimension\)"):
-        fitted(book, torch.zeros(5, 3), 1, 1)
+        fit_quantizer(book, torch.zeros(5, 3), 1, 1)
     with pytest.raises(ConfigError):
-        fitted(book, torch.zeros(0, 2), 1, 1)
+        fit_quantizer(book, torch.zeros(0, 2), 1, 1)
     with pytest.raises(VqspeechError, match="not finite"):
-        fitted(book, torch.tensor([[0.0, float("nan")]]), 1, 1)
+        fit_quantizer(book, torch.tensor([[0.0, float("nan")]]), 1, 1)
 
 
 @pytest.mark.parametrize("name", list(QUANTIZERS))
@@ -61,7 +61,7 @@ def test_a_small_vqvae_learns(name):
     model = Autoencoder(64, float(train.var(0).mean()), options, 32, 4, 4)
     with torch.no_grad():
         before = float(model.eval()(held)[0]["reconstruction"])
-    trained(model, train, 300, 64, 1e-2)
+    fit_autoencoder(model, train, 300, 64, 1e-2)
     with torch.no_grad():
         losses, found = model(held)
     assert losses["reconstruction"] < 0.75 < before

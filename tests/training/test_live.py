@@ -14,16 +14,16 @@ from vqspeech.models.live.frontend import FRAMES, MELS, LiveFrontend
 from vqspeech.training.live import (
     EncoderTraining,
     LiveOptions,
-    causal_start,
+    compute_pack_features,
+    copy_non_causal_weights,
+    encode_pack_live,
     fit_clusters,
     join_live,
-    pack_features,
-    pack_live_latents,
 )
-from vqspeech.training.tracker import TrackerTraining, pitch_errors
+from vqspeech.training.tracker import TrackerTraining, measure_pitch_errors
 from vqspeech.training.voices import VoiceOptions, VoiceTraining
 
-OPTIONS = LiveOptions(batch=4, seconds=0.64, rate=1e-2, say_every=0.0, save_every=0.0)
+OPTIONS = LiveOptions(batch=4, seconds=0.64, rate=1e-2, log_every=0.0, save_every=0.0)
 ENCODER = {"latents": 6, "channels": 12, "dilations": [1]}
 TRACKER = {"channels": 12, "dilations": [1]}
 
@@ -48,7 +48,7 @@ def encoder_training(pack, options: LiveOptions = OPTIONS) -> EncoderTraining:
 
 def test_features_of_a_pack_are_those_of_streams(pack):
     frontend = LiveFrontend()
-    found = pack_features(frontend, pack)
+    found = compute_pack_features(frontend, pack)
     state = torch.zeros(1, sum(frontend.sizes))
     i = 3
     blocks = np.pad(pack.wave(i), (0, -int(pack.lengths[i]) % BLOCK)).reshape(-1, 1, BLOCK)
@@ -78,14 +78,14 @@ def test_targets_lie_where_the_latents_are(pack):
     """An encoder is asked for the latent of the block `delay` before; those of other voices have half the say."""
     training = encoder_training(pack)
     first = int(pack.starts[2]) // BLOCK
-    found = training.target(2, 3, 8).numpy()
+    found = training.read_target(2, 3, 8).numpy()
     assert found == pytest.approx(training.latents[:, first + 3 : first + 8].astype(np.float32).mean(0), abs=2e-3)
 
 
 def test_latents_of_a_pack_are_moved_to_their_place(pack):
     encoder = LiveEncoder(**ENCODER).eval()
     features = torch.randn(len(pack.samples) // BLOCK, FRAMES * MELS).half()
-    found = pack_live_latents(encoder, pack, features)[0]
+    found = encode_pack_live(encoder, pack, features)[0]
     first, count = int(pack.starts[1]) // BLOCK, int(pack.lengths[1]) // BLOCK
     with torch.inference_mode():
         whole = encoder(features[first : first + count].float().T[None])[0][0].T
@@ -107,7 +107,7 @@ def test_the_tracker_learns_the_pitch(pack, tmp_path: Path):
     torch.manual_seed(0)
     losses = []
     for _ in range(20):
-        loss = training.losses().sum()
+        loss = training.compute_losses().sum()
         training.optimizer.zero_grad()
         loss.backward()
         training.optimizer.step()
@@ -119,7 +119,7 @@ def test_the_tracker_learns_the_pitch(pack, tmp_path: Path):
 def test_pitch_errors():
     wanted = np.log([100.0, 100.0, 100.0, 200.0]) * [1, 1, 0, 1]
     found = np.log([101.0, 200.0, 100.0, 100.0]) * [1, 1, 1, 0]
-    errors = pitch_errors(found, wanted)
+    errors = measure_pitch_errors(found, wanted)
     assert errors["voicing error"] == 0.5 and errors["gross error"] == 0.5
     assert errors["cents"] == pytest.approx(1200 * math.log2(1.01))
 
@@ -141,7 +141,7 @@ def test_a_causal_decoder_begins_as_one_that_is_not():
             block.expand.weight[16:] = 0
             block.expand.bias[16:] = 0
     own = SourceFilter(4, 320, 1, **{**options, "frame_dilations": (1, 2, 1)}, expansion=2, causal=True)
-    causal_start(own, other.state_dict(), (0, 1, 2))
+    copy_non_causal_weights(own, other.state_dict(), (0, 1, 2))
     latents, pitch, voice = torch.randn(1, 4, 40), torch.full((1, 80), 5.0), torch.randn(1, 6)
     with torch.inference_mode():
         found, wanted = own.envelopes(latents, pitch, voice), other.envelopes(latents, pitch, voice)

@@ -30,7 +30,7 @@ def test_a_torn_last_line_is_left_out_with_a_word(path, capsys):
     path.write_text(WHOLE[:-20])
     assert steps(path) == [2, 4] and "its last line is cut short and left out" in capsys.readouterr().err
     log = Log(path.parent)
-    log.figures(8, {"bits": 1.0})
+    log.add_scalars(8, {"bits": 1.0})
     assert path.read_text() == "".join(WHOLE.splitlines(True)[:2]) + '{"step": 8, "bits": 1.0}\n'
     path.write_text(WHOLE[:-1])
     assert steps(path) == [2, 4, 6], "a line that lacks its end alone is whole"
@@ -47,7 +47,7 @@ def test_damaged_lines_are_left_out_and_counted(path, line, capsys):
     for draw in (curves, image_curves.curves):
         draw(path)
     log = Log(path.parent)
-    log.figures(8, {"bits": 1.0, "gap": 0.5})
+    log.add_scalars(8, {"bits": 1.0, "gap": 0.5})
     assert steps(path) == [2, 6, 8]
 
 
@@ -60,14 +60,14 @@ def test_where_nothing_is_whole(path, content, capsys):
     for read in (read_curves, curves, image_curves.curves, bits_by_step):
         with pytest.raises(ConfigError, match="holds no evaluation|no curves of a training"):
             read(path)
-    Log(path.parent).figures(2, {"bits": 1.0})
+    Log(path.parent).add_scalars(2, {"bits": 1.0})
     assert steps(path) == [2], "a training goes on"
 
 
 def test_going_on_at_an_earlier_step_drops_the_later_ones(path):
     log = Log(path.parent)
-    log.figures(4, {"bits": 1.0})
-    log.figures(5, {"bits": 2.0})
+    log.add_scalars(4, {"bits": 1.0})
+    log.add_scalars(5, {"bits": 2.0})
     assert [(line["step"], line["bits"]) for line in read_curves(path)] == [(2, 4.5), (4, 1.0), (5, 2.0)]
 
 
@@ -78,5 +78,5 @@ def test_a_kill_while_it_is_written_leaves_the_old_file(path, monkeypatch):
     log = Log(path.parent)
     monkeypatch.setattr(files.os, "replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        log.figures(8, {"bits": 1.0})
+        log.add_scalars(8, {"bits": 1.0})
     assert path.read_text() == WHOLE and "curves.jsonl" in os.listdir(path.parent)

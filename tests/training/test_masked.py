@@ -42,13 +42,13 @@ def utterances(count: int = 10) -> list[np.ndarray]:
 
 def training(*overrides: str, count: int = 10) -> MaskedTraining:
     return MaskedTraining(
-        load_config("content_small", [*TINY, *overrides]), Speech.joined(iter(utterances(count))), say=print
+        load_config("content_small", [*TINY, *overrides]), Speech.join(iter(utterances(count))), say=print
     )
 
 
 def test_utterances_are_joined_on_the_grid():
     parts = utterances(4)
-    speech = Speech.joined(iter(parts))
+    speech = Speech.join(iter(parts))
     assert len(speech) == 4 and (speech.starts % 320 == 0).all()
     ends = [*speech.starts[1:], len(speech.samples)]
     for part, start, length, end in zip(parts, speech.starts, speech.lengths, ends, strict=True):
@@ -69,7 +69,7 @@ def test_statistics_are_the_front_ends():
 def test_targets_are_clusters_of_speech_alone(round_):
     made = training()
     made.round = round_
-    targets = made.targets()
+    targets = made.compute_targets()
     assert targets.shape == (len(made.samples) // 320, 2)
     assert set(targets[:, 0].tolist()) <= {-1, *range(8)} and set(targets[:, 1].tolist()) <= {-1, *range(12)}
     assert len(targets[:, 0].unique()) > 5
@@ -82,7 +82,7 @@ def test_targets_are_clusters_of_speech_alone(round_):
 def test_clusters_are_about_as_good_as_scikit_learns():
     made = training()
     vectors = torch.randn(2000, 3) * torch.tensor([3.0, 2.0, 1.0])
-    centres = made.clusters(vectors, 8)
+    centres = made.fit_clusters(vectors, 8)
     ours = torch.cdist(vectors, centres).min(1).values.square().sum()
     theirs = float(KMeans(8, n_init=10, random_state=0).fit(vectors.numpy()).inertia_ or 0)  # pyright: ignore
     assert ours < 1.1 * theirs
@@ -99,13 +99,13 @@ def test_the_layer_is_chosen_the_same_again_and_by_what_survives_warping(monkeyp
     assert made.choose_layer() == made.choose_layer()
     width = made.encoder.latents
 
-    def features(layers, groups, warp=False):
+    def compute_features(layers, groups, warp=False):
         torch.manual_seed(0)
         kept = torch.randn(400, width)
         torch.manual_seed(1 + warp)
         return [(kept if layer == 2 else torch.randn(400, width)).half() for layer in layers]
 
-    monkeypatch.setattr(made, "features", features)
+    monkeypatch.setattr(made, "compute_features", compute_features)
     assert made.choose_layer() == 2
 
 
@@ -113,7 +113,7 @@ def test_perturbed_frames_leave_silence_alone():
     made = training()
     frames = torch.randn(3, 80, 50)
     frames[:, :, 20:30] = 0
-    changed = made.perturbed(frames)
+    changed = made.perturb(frames)
     assert not changed[:, :, 20:30].any() and (changed - frames).abs().mean() > 0.01
 
 
@@ -128,15 +128,15 @@ def test_losses_are_cross_entropies_of_hidden_steps():
     inside = torch.ones(1, 16000, dtype=torch.bool)
     wanted = torch.zeros(1, 50, 2, dtype=torch.long)
     made.encoder.train()
-    losses = made.losses(samples, inside, made.statistics[:1], wanted)
+    losses = made.compute_losses(samples, inside, made.statistics[:1], wanted)
     chance = pytest.approx([math.log(8), math.log(12)], rel=1e-4)
     assert losses[0].tolist() == chance and losses[1].tolist() == chance
     heads[0].bias.data[0] = 5.0
-    assert made.losses(samples, inside, made.statistics[:1], wanted)[:, 0].max() < 0.1
-    nothing = made.losses(samples, inside, made.statistics[:1], torch.full_like(wanted, -1))
+    assert made.compute_losses(samples, inside, made.statistics[:1], wanted)[:, 0].max() < 0.1
+    nothing = made.compute_losses(samples, inside, made.statistics[:1], torch.full_like(wanted, -1))
     assert nothing.tolist() == [[0, 0], [0, 0]], "steps without a cluster do not count"
     made.options = replace(made.options, share=0.999)
-    assert made.losses(samples, inside, made.statistics[:1], wanted)[1].tolist() == [0, 0], "all are hidden"
+    assert made.compute_losses(samples, inside, made.statistics[:1], wanted)[1].tolist() == [0, 0], "all are hidden"
 
 
 def test_it_learns_and_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -194,12 +194,12 @@ def test_what_cannot_be_gone_on_from_is_refused(tmp_path, small_shards, small_da
 def test_utterances_of_nothing_cost_no_training():
     some = [*utterances(4), np.zeros(16000, np.int16), np.zeros(1, np.int16), utterances(1)[0][4000:4100]]
     made = MaskedTraining(
-        load_config("content_small", [*TINY, "training.rounds=1"]), Speech.joined(iter(some)), say=lambda _: None
+        load_config("content_small", [*TINY, "training.rounds=1"]), Speech.join(iter(some)), say=lambda _: None
     )
     assert torch.isfinite(made.statistics).all()
     made.run()
     assert all(torch.isfinite(one).all() for one in made.model.state_dict().values())
-    assert made.coder().encode_normalised(some[0]).shape == (-(-len(some[0]) // 320),)
+    assert made.export_coder().encode_normalised(some[0]).shape == (-(-len(some[0]) // 320),)
 
 
 def test_rounds_without_time_say_so(capsys):
@@ -217,7 +217,7 @@ def test_visible_steps_count_where_they_are_asked_for(monkeypatch):
         monkeypatch.setattr(masked.time, "perf_counter", lambda clock=clock: next(clock) * 0.3)
         monkeypatch.setattr(
             one,
-            "losses",
+            "compute_losses",
             lambda *_, one=one: torch.stack([one.heads[0].bias[:2] * 0, one.heads[0].bias[:2]]),  # pyright: ignore
         )
         one.run()
@@ -239,12 +239,12 @@ def test_a_coder_comes_out(small_shards, tmp_path, capsys):
 def test_more_codebooks_for_the_same_features(tmp_path):
     made = training()
     made.finish()
-    before = made.coder().latents_of(made.speech.samples[:32000])
+    before = made.export_coder().latents_of(made.speech.samples[:32000])
     made.save_codebooks(tmp_path / "books.safetensors", {"units": (4, [6]), "two": (2, [5, 7])})
     tensors, about = checkpoint.read(tmp_path / "books.safetensors")
     assert tensors["units.0"].shape == (6, 32) and tensors["two.1"].shape == (7, 32)
     assert about["books"] == {"units": [4, [6]], "two": [2, [5, 7]]}
-    torch.testing.assert_close(made.coder().latents_of(made.speech.samples[:32000]), before)
+    torch.testing.assert_close(made.export_coder().latents_of(made.speech.samples[:32000]), before)
 
 
 def test_the_command_trains_it(small_shards, tmp_path):

@@ -9,14 +9,19 @@ from vqspeech.conf import load_config, vision
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.fitting import fitted
-from vqspeech.training.optimizer import forget_moved_codes, load_optimizer_state, optimizer_state, parameter_groups
+from vqspeech.training.fitting import fit_quantizer
+from vqspeech.training.optimizer import (
+    export_optimizer_state,
+    group_parameters,
+    load_optimizer_state,
+    reset_moved_codes,
+)
 from vqspeech.vision.models.video import VideoPrior
 
 
 def kept_of(model):
     """Names of the parameters that do not decay, after looking that each is in one group."""
-    groups = parameter_groups(model, 0.3)
+    groups = group_parameters(model, 0.3)
     assert [group["weight_decay"] for group in groups] == [0.3, 0.0]
     names = {id(one): name for name, one in model.named_parameters() if one.requires_grad}
     decayed, kept = ([names[id(one)] for one in group["params"]] for group in groups)
@@ -71,7 +76,7 @@ def test_the_state_is_kept_by_the_name_of_its_parameter(tmp_path):
     def learned(steps, state=None):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2), nn.LayerNorm(2))
-        optimizer = torch.optim.AdamW(parameter_groups(model, 0.1), lr=0.1)
+        optimizer = torch.optim.AdamW(group_parameters(model, 0.1), lr=0.1)
         if state:
             load_optimizer_state(model, optimizer, state[1])
             model.load_state_dict(state[0])
@@ -79,7 +84,7 @@ def test_the_state_is_kept_by_the_name_of_its_parameter(tmp_path):
             optimizer.zero_grad()
             model(torch.arange(5)).square().sum().backward()
             optimizer.step()
-        return model.state_dict(), optimizer_state(model, optimizer)
+        return model.state_dict(), export_optimizer_state(model, optimizer)
 
     whole, half = learned(4), learned(2)
     assert "training.1.weight.exp_avg" in half[1] and "training.0.weight.step" in half[1]
@@ -99,7 +104,7 @@ def test_moments_of_revived_codes_are_forgotten(name):
         found = book(z, mask)
         (found.vectors.square().mean() + sum(found.losses.values())).backward()
         if forget:
-            forget_moved_codes(book, optimizer)
+            reset_moved_codes(book, optimizer)
         optimizer.step()
 
     for _ in range(5):
@@ -117,9 +122,9 @@ def test_moments_of_revived_codes_are_forgotten(name):
 
 def test_codebooks_that_are_fitted_alone_forget_too(monkeypatch):
     asked = []
-    forget = forget_moved_codes
-    monkeypatch.setattr("vqspeech.training.fitting.forget_moved_codes", lambda *some: (asked.append(1), forget(*some)))
-    fitted(quantizer("gradient", 4, 2), torch.randn(200, 2), 7, 50)
+    forget = reset_moved_codes
+    monkeypatch.setattr("vqspeech.training.fitting.reset_moved_codes", lambda *some: (asked.append(1), forget(*some)))
+    fit_quantizer(quantizer("gradient", 4, 2), torch.randn(200, 2), 7, 50)
     assert len(asked) == 7
 
 

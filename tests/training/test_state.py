@@ -17,7 +17,7 @@ from vqspeech.training import trainer as training
 from vqspeech.training.log import read_curves
 from vqspeech.training.speech import SpeechTask
 from vqspeech.training.state import list_changes, read_state
-from vqspeech.training.trainer import Trainer, precision, train
+from vqspeech.training.trainer import Trainer, resolve_precision, train
 
 WORLD = "librispeech_world"
 FIX = "--restart trains from the start; or choose another --out"
@@ -248,12 +248,12 @@ def test_auto_is_bf16_only_where_a_gpu_has_it(monkeypatch, available, native, ex
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: available)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", supported)
-    found = precision("auto")
+    found = resolve_precision("auto")
     if expected is None:
         assert not asked and found == ("bf16" if torch.cpu._is_avx512_bf16_supported() else "no")
     else:
         assert found == expected and asked == [False]
-    assert precision("bf16") == "bf16" and precision("fp32") == "no"
+    assert resolve_precision("bf16") == "bf16" and resolve_precision("fp32") == "no"
 
 
 @pytest.mark.parametrize("error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("broken")])

@@ -9,9 +9,9 @@ from vqspeech import audio
 from vqspeech.data.pack import STEP, Pack
 from vqspeech.errors import CheckpointError, ConfigError, ShardError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, _Places, join_voice, pack_latents, perturbed_latents
+from vqspeech.training.voices import VoiceOptions, VoiceTraining, _Places, encode_pack, encode_perturbed, join_voice
 
-OPTIONS = VoiceOptions(batch=4, seconds=0.32, reference_seconds=0.4, say_every=0.0, save_every=0.0)
+OPTIONS = VoiceOptions(batch=4, seconds=0.32, reference_seconds=0.4, log_every=0.0, save_every=0.0)
 DECODER = {"channels": 16, "bands": 12, "voice": 8}
 
 
@@ -71,7 +71,7 @@ def test_a_reference_in_the_same_recording_lies_clear_of_the_window():
 def test_what_a_step_reads_belongs_together():
     pack = some_pack()
     one = training(pack)
-    one.draw()
+    one.draw_windows()
     assert one.target.shape == (4, 5120) and one.contour.shape == (4, 32) and one.vectors.shape == (4, 6, 16)
     whole = torch.from_numpy(pack.samples).float() / 32768
     for row in range(4):
@@ -84,7 +84,7 @@ def test_what_a_step_reads_belongs_together():
 
 def test_conversions_teach_the_decoder_alone(monkeypatch):
     one = training(some_pack(), replace(OPTIONS, conversion_weight=1.0, conversion_share=0.75))
-    one.draw()
+    one.draw_windows()
     given = []
     forward = one.decoder.forward
     monkeypatch.setattr(one.decoder, "forward", lambda *args: given.append(args) or forward(*args))
@@ -103,7 +103,7 @@ def test_conversions_teach_the_decoder_alone(monkeypatch):
 
 def test_conversions_come_to_be_told_as_their_targets():
     one = training(some_pack(), replace(OPTIONS, batch=8))
-    one.draw()
+    one.draw_windows()
     voices = one.decoder.reference(one.heard).detach()
     optimizer = torch.optim.Adam(one.decoder.parameters(), 1e-2)
     losses = []
@@ -123,8 +123,8 @@ def test_it_learns_and_goes_on(tmp_path):
     assert list(before) == ["dev spectrum", "dev mel", "dev nearer to target"] and before == first.evaluate()
     first.adam.set_rate(3e-3)
     for _ in range(12):
-        first.draw()
-        first.one_step()
+        first.draw_windows()
+        first.take_step()
     assert first.evaluate()["dev spectrum"] < before["dev spectrum"]
     first.run(0.001, tmp_path / "voice.safetensors", said.append)
     assert "dev spectrum" in said[-1]
@@ -160,7 +160,7 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
     """The whole way: latents of a pack, a short training, a whole model, the voice of a recording, speech in it."""
     pack, coder = some_pack(), small_model()
     coder.save_pretrained(tmp_path / "content.safetensors")
-    latents, temperature = pack_latents(coder, pack, kind, variants=2)
+    latents, temperature = encode_pack(coder, pack, kind, variants=2)
     assert latents.shape == (2, len(pack.samples) // coder.hop, coder.config["encoder"]["latents"])
     i = 3
     rows = latents[0, pack.starts[i] // coder.hop :][: -(-int(pack.lengths[i]) // coder.hop)].float()
@@ -195,7 +195,7 @@ def test_latents_of_a_larger_speaker_keep_their_time():
     wave[:16000] = np.random.default_rng(0).normal(0, 3000, 16000)
     plain = coder.latents_of(wave).T
     for factor in (0.85, 1.15):
-        moved = perturbed_latents(coder, wave, factor)
+        moved = encode_perturbed(coder, wave, factor)
         assert moved.shape == plain.shape and not torch.allclose(moved, plain, atol=1e-2)
         silence = plain[-20:].mean(0)
         ends = [

@@ -73,7 +73,7 @@ def main() -> int:
 def speech_of(pack: Pack, most: int | None) -> Speech:
     """The training set of a pack, or some utterances of it."""
     chosen = pack.select("train")[:: 1 if most is None else max(1, len(pack) // most)]
-    return Speech.joined(pack.samples[pack.starts[i] :][: pack.lengths[i]] for i in chosen)
+    return Speech.join(pack.samples[pack.starts[i] :][: pack.lengths[i]] for i in chosen)
 
 
 def split(file: Path, size: int) -> None:

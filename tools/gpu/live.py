@@ -27,13 +27,13 @@ from vqspeech.models.live.frontend import LiveFrontend
 from vqspeech.training.live import (
     EncoderTraining,
     LiveOptions,
-    causal_start,
+    copy_non_causal_weights,
+    encode_pack_live,
     fit_clusters,
     join_live,
-    pack_live_latents,
 )
 from vqspeech.training.tracker import TrackerTraining
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, pack_latents
+from vqspeech.training.voices import VoiceOptions, VoiceTraining, encode_pack
 
 DECODER = {"bands": 64, "conditioning": "continuous", "causal": True, "frame_dilations": [1, 2, 4, 1], "expansion": 2}
 """Options of the decoder."""
@@ -68,17 +68,17 @@ def main() -> int:
     coder = Coder.from_pretrained(args.content, device)
     if coder.hop != BLOCK:
         parser.error(f"--content {args.content}: gives latents every {coder.hop} samples; one of {BLOCK} is needed")
-    latents = pack_latents(coder, pack, "continuous", args.variants)[0].cpu()
+    latents = encode_pack(coder, pack, "continuous", args.variants)[0].cpu()
     rows = latents.numpy()
     say(f"latents: {args.variants} of {latents.shape[2]} dimensions")
     encoder = EncoderTraining(pack, rows, fit_clusters(rows), LiveFrontend(), None, options, device)
     encoder.run(minutes / 3, parts["encoder"], say)
     TrackerTraining(pack, None, options, device).run(minutes / 6, parts["tracker"], say)
-    own = pack_live_latents(encoder.student.encoder.cpu().eval(), pack, encoder.features)
+    own = encode_pack_live(encoder.student.encoder.cpu().eval(), pack, encoder.features)
     heard = torch.cat([own, own, latents[1:]])  # the decoder hears the live encoder most
     decoder = VoiceTraining(pack, heard, BLOCK, {"content": coder.fingerprint()}, DECODER, voice_options, device)
     if args.start and not parts["decoder"].is_file():
-        causal_start(decoder.decoder, checkpoint.read(args.start, "decoder.", device)[0], BLOCKS)
+        copy_non_causal_weights(decoder.decoder, checkpoint.read(args.start, "decoder.", device)[0], BLOCKS)
     decoder.run(minutes / 2, parts["decoder"], say)
     join_live(*parts.values()).save_pretrained(args.out)
     say(f"saved to {args.out}; `vqspeech export --int8` makes it small")

@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import KINDS
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, pack_latents
+from vqspeech.training.voices import VoiceOptions, VoiceTraining, encode_pack
 
 SAVING = 10.0
 """Seconds that are kept for the end."""
@@ -52,7 +52,7 @@ def main() -> int:
     )
     minutes = args.minutes
     if args.rehearse:
-        minutes, options = 1.0, replace(options, batch=8, say_every=10.0, save_every=20.0)
+        minutes, options = 1.0, replace(options, batch=8, log_every=10.0, save_every=20.0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pack = read_pack(args.pack, args.nj)
@@ -62,7 +62,7 @@ def main() -> int:
         say(f"of these {len(pack)} utterances, {pack.seconds:.0f} s")
         start = time.perf_counter()  # what is left out costs nothing
     coder = Coder.from_pretrained(args.content, device)
-    latents, temperature = pack_latents(coder, pack, args.latents, args.variants)
+    latents, temperature = encode_pack(coder, pack, args.latents, args.variants)
     say(f"latents: {args.latents}, {latents.shape[2]} dimensions at {coder.rate:g} Hz")
     hop, about = coder.hop, {"content": coder.config, "fingerprint": coder.fingerprint()}
     decoder = {"channels": args.channels, "conditioning": args.latents, "temperature": temperature}

@@ -17,7 +17,7 @@ from vqspeech.jobs import Skipped
 from vqspeech.locks import locked_file
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.adapt import adapted, check_name, recordings_of
+from vqspeech.training.adapt import adapt_voice, check_voice_name, cut_recordings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the model; exit status 3 where recordings were skipped."""
     path, skipped = find_model(args.model), Skipped()
-    check_name(args.name)
+    check_voice_name(args.name)
     model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
     if args.name in model.speakers:
         raise SpeakerError(f"the model has a voice '{args.name}' already; choose another --name")
@@ -48,19 +48,24 @@ def run(args: argparse.Namespace) -> int:
     files = _files(args.src, skipped)
     check_outputs({"model": Path(args.out)}, files, skipped)
     with locked_file(args.out):
-        data = recordings_of(args.name, files, skipped)
-        found = adapted(model, data, args.steps, args.seed)
+        data = cut_recordings(args.name, files, skipped)
+        found = adapt_voice(model, data, args.steps, args.seed)
         if args.gender:
             found.model.genders[args.name] = args.gender
         kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
-        told = {"name": args.name, "like": found.like, "seconds": found.learned, "losses": list(found.losses)}
+        told = {
+            "name": args.name,
+            "like": found.start_voice,
+            "seconds": found.train_seconds,
+            "losses": list(found.losses),
+        }
         kept["adapted"] = [*kept.get("adapted", []), told | {"steps": found.steps, "seed": args.seed}]
         found.model.save_pretrained(args.out, **kept)
     first, vector, biases = found.losses
     print(
-        f"{args.name}: learned from {found.learned:.0f} s, {found.held_out:.0f} s held out; {found.steps} steps, "
-        f"{found.speed:.0f}x real time\nheld-out loss: {first:.3f} as {found.like}, {vector:.3f} with a vector of its "
-        f"own, {biases:.3f} with biases of its own",
+        f"{args.name}: learned from {found.train_seconds:.0f} s, {found.dev_seconds:.0f} s held out; {found.steps} "
+        f"steps, {found.speed:.0f}x real time\nheld-out loss: {first:.3f} as {found.start_voice}, {vector:.3f} with a "
+        f"vector of its own, {biases:.3f} with biases of its own",
         file=sys.stderr,
     )
     print(args.out)

@@ -54,4 +54,4 @@ def run(args: argparse.Namespace) -> int:
         )
         return PriorTask(resolved, train, dev)
 
-    return train(task, args.out, args.restart).status()
+    return train(task, args.out, args.restart).exit_status()

@@ -9,7 +9,7 @@ from vqspeech.errors import CheckpointError
 from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.evaluation import held_out
+from vqspeech.training.evaluation import evaluate_vqvae
 
 LANES = 16
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         raise CheckpointError(f"{path}: does not say how it was trained; name the folder that `vqspeech train` wrote")
     model = VQVAE.from_pretrained(path)
     batches = -(-args.windows // LANES)
-    figures = held_out(model, model.windows(read_shards(args.data), args.seconds), LANES, batches)
+    figures = evaluate_vqvae(model, model.windows(read_shards(args.data), args.seconds), LANES, batches)
     row = {
         "row": "best checkpoint",
         "step": about["step"],

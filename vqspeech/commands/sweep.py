@@ -12,7 +12,7 @@ from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import list_experiments
 from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
-from vqspeech.training.sweep import LAUNCHERS, swept
+from vqspeech.training.sweep import LAUNCHERS, run_sweep
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, then writes the section "sweep" and prints it."""
     rows = []
-    for folder in swept(args.conf, args.overrides, args.train, args.dev, args.out, args.launcher, args.restart):
+    for folder in run_sweep(args.conf, args.overrides, args.train, args.dev, args.out, args.launcher, args.restart):
         about = checkpoint.read(folder / f"best{checkpoint.SUFFIX}", "none.")[1]
         figures, quantizer = about["figures"], about["config"]["quantizer"]
         rows.append(

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     return train(
         lambda: SpeechTask(options, read_shards(args.train), read_shards(args.dev)), args.out, args.restart
-    ).status()
+    ).exit_status()
 
 
 def _say(line: str) -> None:

@@ -14,7 +14,7 @@ from vqspeech.metrics.codebook import perplexity
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, mean_over_seeds
-from vqspeech.training.fitting import trained
+from vqspeech.training.fitting import fit_autoencoder
 
 BETAS = (0.1, 0.25, 0.5, 1.0, 2.0)
 METHODS: Mapping[str, dict[str, Any]] = {
@@ -68,7 +68,7 @@ class BetaStudy:
     ) -> dict[str, float]:
         torch.manual_seed(seed)
         model = Autoencoder(train.shape[1], float(train.var(0).mean()), options, **SIZES)
-        trained(model, train, self.steps, self.batch, LR, seed)
+        fit_autoencoder(model, train, self.steps, self.batch, LR, seed)
         with torch.no_grad():
             losses, quantised = model(held_out)
         usage = quantised.usage.numpy()

@@ -19,7 +19,7 @@ from vqspeech.studies.quantised_images import (
 )
 from vqspeech.studies.rates import METHODS, RateStudy, name_rate
 from vqspeech.studies.runs import mean_over_seeds
-from vqspeech.training.trainer import precision
+from vqspeech.training.trainer import resolve_precision
 from vqspeech.vision.metrics.quality import psnr
 
 LR = 4e-3
@@ -51,7 +51,7 @@ class ImageStudy(RateStudy):
 
     def __init__(self, out: Path, images: Images, rates: Sequence[Sequence[int]], seeds: int, steps: int, batch: int):
         super().__init__(out, rates, seeds, steps, batch)
-        self.images, self.fingerprint, self.precision = images, images.fingerprint, precision()
+        self.images, self.fingerprint, self.precision = images, images.fingerprint, resolve_precision()
 
     @property
     def points(self) -> list[int]:

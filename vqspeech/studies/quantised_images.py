@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from vqspeech.metrics.codebook import perplexity, used
-from vqspeech.training.fitting import minimised
+from vqspeech.training.fitting import minimise
 from vqspeech.vision.data.batches import ImageBatch, ImageBatches
 from vqspeech.vision.data.images import ImageSet
 from vqspeech.vision.metrics.quality import psnr, ssim
@@ -76,7 +76,7 @@ def train_model(
             losses, _, _ = model(ImageBatch(rows, torch.full((len(rows),), -1)))
         return torch.stack([*losses.values()]).sum()
 
-    minimised(model, loss, images.train, steps, batch, lr, seed, watch=watch)
+    minimise(model, loss, images.train, steps, batch, lr, seed, watch=watch)
     return model.eval()
 
 

@@ -17,7 +17,7 @@ from vqspeech.models.quantize.residual import ResidualCodebook
 from vqspeech.studies.quantised_speech import Speech, measure_distortion, measure_quality, quantise_frames
 from vqspeech.studies.rates import RateStudy, name_rate
 from vqspeech.studies.runs import load_arrays, save_arrays
-from vqspeech.training.fitting import fitted_stages
+from vqspeech.training.fitting import fit_stages
 
 LR = 0.1
 """Learning rate of Adam for gradient and NSVQ.
@@ -70,7 +70,7 @@ class SpeechStudy(RateStudy):
             noise = torch.randn(stage.weight.shape, generator=generator) * vectors.square().mean().sqrt().cpu()
             stage.to(device).start(noise.to(device))
 
-        book = fitted_stages(stages, self.speech.vectors, steps or self.steps, self.batch, LR, seed, begin)
+        book = fit_stages(stages, self.speech.vectors, steps or self.steps, self.batch, LR, seed, begin)
         seconds = time.perf_counter() - started
         if steps is not None:
             return measure_distortion(book, self.speech) | {"seconds": seconds}

@@ -15,7 +15,7 @@ from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.replacement import AsPublished
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, load_arrays, mean_over_seeds, save_arrays
-from vqspeech.training.fitting import fitted
+from vqspeech.training.fitting import fit_quantizer
 
 CODES, POINTS, HELD_OUT = 256, 20_000, 20_000
 METHODS: dict[str, dict[str, Any]] = {
@@ -93,7 +93,7 @@ class ToyStudy:
         book = quantizer(codes=CODES, dimension=2, **self.rows[row])
         # As in the papers: all methods start from the same noise, not from k-means of a batch.
         book.start(torch.randn(CODES, 2, generator=torch.Generator().manual_seed(seed)))
-        fitted(book, torch.from_numpy(TOYS[toy](POINTS, seed)), self.steps, self.batch, seed=seed)
+        fit_quantizer(book, torch.from_numpy(TOYS[toy](POINTS, seed)), self.steps, self.batch, seed=seed)
         if seed == 0:
             weights = [book.weight.detach().numpy()]
             save_arrays(self._codebook_path(toy, row), self._settings(toy, row, seed), weights)

@@ -46,22 +46,29 @@ RATES = (5e-2, 2e-2)
 
 
 @dataclass(frozen=True)
-class Adapted:
-    """A model with the new voice. `like` is the voice it set out from, a known one or
-    that of its recordings; `losses` are those of the decoder on
-    `held_out` seconds: of that voice, of the new vector, and with the new biases; `learned` seconds were learned from,
-    in `steps` steps, `speed` times faster than real time."""
+class AdaptedVoice:
+    """A model with the new voice.
+
+    Attributes:
+        model: The model, with the new voice as its last.
+        start_voice: The voice that the new one is initialised from: a known one, or that of its recordings.
+        losses: Held-out losses of the decoder: of the initial voice, of the new vector, and with the new biases.
+        train_seconds: Speech to learn from (s).
+        dev_seconds: Held-out speech (s).
+        steps: Steps taken.
+        speed: Seconds of speech per second of training.
+    """
 
     model: VQVAE
-    like: str
+    start_voice: str
     losses: Sequence[float]
-    learned: float
-    held_out: float
+    train_seconds: float
+    dev_seconds: float
     steps: int
     speed: float
 
 
-def check_name(name: str) -> None:
+def check_voice_name(name: str) -> None:
     """Raise `SpeakerError` where a voice cannot be called `name`."""
     if not is_id(name):
         raise SpeakerError(f"{name!r} is no name of a voice; use one without blanks and slashes")
@@ -69,12 +76,12 @@ def check_name(name: str) -> None:
         raise SpeakerError(f"the name of a voice becomes part of file names; use at most {LONGEST_NAME} bytes")
 
 
-def recordings_of(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir:
+def cut_recordings(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir:
     """The recordings of a voice as utterances of at most `PART` seconds; bad files go to `skipped`.
 
     Raises `AudioError` where there are fewer than `SHORTEST` seconds, `SpeakerError` where `name` can be no id.
     """
-    check_name(name)
+    check_voice_name(name)
     lengths: dict[Path, float] = {}
     for path in paths:
         try:
@@ -97,7 +104,7 @@ def recordings_of(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir
     return DataDir(utterances)
 
 
-def adapted(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) -> Adapted:
+def adapt_voice(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) -> AdaptedVoice:
     """The model with the one speaker of `data` as a new voice, its pitch set, after at most `steps` steps.
 
     Of the parts, one in `HELD_OUT` is held out; a stage keeps what had the least loss there. Raises `SpeakerError`
@@ -128,28 +135,28 @@ class _Adaptation:
         self.held = self._coded(held.even(min(64, math.ceil(test.seconds / self.seconds))))
         if recorded:
             voice = model.voice_of([loudness.waveform(train.samples(i)) for i in range(len(train))], name)
-            self.like = "its recordings"
+            self.start_voice = "its recordings"
             self.model.requires_grad_(False)
             self.model.decoder.speaker.weight[-1, : len(voice.vector)] = torch.from_numpy(voice.vector)
         else:
             some = self._coded(self.windows.even(self.size))
             with torch.no_grad():
-                self.like = min(model.speakers, key=lambda known: float(self._loss(*some, model.speaker(known))))
-            self.model = with_voice(model, name, self.like).requires_grad_(False)
+                self.start_voice = min(model.speakers, key=lambda known: float(self._loss(*some, model.speaker(known))))
+            self.model = with_voice(model, name, self.start_voice).requires_grad_(False)
         logs = [dump.world(i)[:, 0].astype(np.float32) for dump in (train, test) for i in range(len(dump))]
         self.model.pitch[-1] = torch.tensor(pitch_statistics(np.concatenate(logs)))
 
-    def result(self, steps: int) -> Adapted:
+    def result(self, steps: int) -> AdaptedVoice:
         """Learns, in two stages of half of the steps at most."""
         torch.manual_seed(self.seed)  # of the warping
         vectors, weights = self.model.decoder.speaker.weight, self.model.decoder.voice_weights
-        losses, done, started = [self.held_out()], 0, time.perf_counter()
+        losses, done, started = [self.held_out_loss()], 0, time.perf_counter()
         with tqdm(total=steps, desc="adapt", unit="step", disable=None, leave=False) as bar:
             for learned in ([vectors], [vectors, *weights]):
                 done += self._stage(learned, steps // 2, done, bar)
-                losses.append(self.held_out())
+                losses.append(self.held_out_loss())
         speed = done * self.size * self.seconds / (time.perf_counter() - started)
-        return Adapted(self.model, self.like, losses, self.train.seconds, self.test.seconds, done, speed)
+        return AdaptedVoice(self.model, self.start_voice, losses, self.train.seconds, self.test.seconds, done, speed)
 
     def _stage(self, learned: Sequence[Tensor], steps: int, first: int, bar: tqdm) -> int:
         """Learns the new voice's part of its vector and of the weights `learned`; the number of steps it took."""
@@ -159,7 +166,7 @@ class _Adaptation:
             mask[:, -1] = 1  # what the mark is multiplied by
         rates = zip(learned, [RATES[0]] + [RATES[1]] * (len(learned) - 1), strict=True)
         optimizer = torch.optim.Adam([{"params": [tensor.requires_grad_()], "lr": rate} for tensor, rate in rates])
-        best, kept, worse, step = self.held_out(), [tensor.detach().clone() for tensor in learned], 0, 0
+        best, kept, worse, step = self.held_out_loss(), [tensor.detach().clone() for tensor in learned], 0, 0
         while step < steps and worse < PATIENCE:
             loss = self._loss(*self._coded(self.windows.random(self.size, self.seed, first + step), warped=True), -1)
             gradients = torch.autograd.grad(loss, learned)
@@ -169,7 +176,7 @@ class _Adaptation:
             step += 1
             bar.update()
             if step % EVERY == 0 or step == steps:
-                found = self.held_out()
+                found = self.held_out_loss()
                 bar.set_postfix_str(f"loss {float(loss.detach()):.3f}, held out {found:.3f}", False)
                 if found < best:
                     best, kept, worse = found, [tensor.detach().clone() for tensor in learned], 0
@@ -180,7 +187,7 @@ class _Adaptation:
         return step
 
     @torch.no_grad()
-    def held_out(self) -> float:
+    def held_out_loss(self) -> float:
         """The decoder's loss on held-out windows in the new voice."""
         return float(self._loss(*self.held, -1))
 

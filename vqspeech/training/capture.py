@@ -69,7 +69,7 @@ class Adam:
         self.optimizer.step()
 
 
-def rate_at(
+def schedule_rate(
     done: float, step: int, highest: float, warm_up: int = 200, constant: float = 0.4, least: float = 0.0
 ) -> float:
     """Return the learning rate when a share `done` of the time is over: a linear rise over `warm_up` steps, or faster

@@ -27,7 +27,7 @@ from vqspeech.models.encoder import Projection
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize import quantizer
 from vqspeech.schema import Codes, Count, Options, Range, check_groups
-from vqspeech.training.fitting import fitted
+from vqspeech.training.fitting import fit_quantizer
 from vqspeech.training.task import Seed
 
 _BATCH = 1 << 14
@@ -70,7 +70,7 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
             "without a decoder the encoder is a projection of log-mel or MFCC frames; name a decoder, too"
         )
     torch.manual_seed(options["seed"])
-    windows = stacked(model, train, options["windows"], options["floor"])
+    windows = stack_windows(model, train, options["windows"], options["floor"])
     if len(windows) < max(options["clusters"], *model.quantizer.sizes):
         raise ConfigError(
             f"{train.path}: {len(windows)} windows of speech are too few for {options['clusters']} clusters; give more "
@@ -78,12 +78,14 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
         )
     with torch.no_grad():
         for _ in range(options["rounds"]):
-            z = projected(model.encoder, windows)
+            z = project_windows(model.encoder, windows)
             book = quantizer("kmeans", options["clusters"], z.shape[1], decay=1.0)
-            clusters = fitted(book, z, options["steps"], _BATCH, seed=options["seed"]).nearest(z)
-            set_projection(model.encoder, *discriminant(windows, clusters, model.encoder.latents))
-        fitted(model.quantizer, projected(model.encoder, windows), options["steps"], _BATCH, seed=options["seed"])
-    figures = measured(model, stacked(model, dev, options["windows"], options["floor"]))
+            clusters = fit_quantizer(book, z, options["steps"], _BATCH, seed=options["seed"]).nearest(z)
+            set_projection(model.encoder, *fit_discriminant(windows, clusters, model.encoder.latents))
+        fit_quantizer(
+            model.quantizer, project_windows(model.encoder, windows), options["steps"], _BATCH, seed=options["seed"]
+        )
+    figures = measure_codebook(model, stack_windows(model, dev, options["windows"], options["floor"]))
     figures["samples_seen"] = float(train.seconds * audio.RATE)
     about = {"step": options["rounds"], "figures": figures, "training": options, "command": this_command()}
     model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about)
@@ -91,7 +93,7 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
 
 
 @torch.no_grad()
-def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
+def stack_windows(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
     """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
     many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations,
     and those that reach away from speech."""
@@ -113,7 +115,7 @@ def stacked(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
     return torch.cat(kept)
 
 
-def projected(encoder: Projection, windows: Tensor) -> Tensor:
+def project_windows(encoder: Projection, windows: Tensor) -> Tensor:
     """What the encoder makes of `stacked` windows: `(codes, latents)`."""
     return torch.addmm(encoder.convolution.get_parameter("bias"), windows, encoder.convolution.weight.flatten(1).T)
 
@@ -124,7 +126,7 @@ def set_projection(encoder: Projection, matrix: Tensor, mean: Tensor) -> None:
     encoder.convolution.get_parameter("bias").copy_(-mean @ matrix)
 
 
-def discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
+def fit_discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
     """Linear discriminant analysis of vectors `(vectors, inputs)` in classes int `(vectors,)`: the matrix `(inputs,
     dimensions)` after the mean `(inputs,)` is subtracted.
 
@@ -145,9 +147,9 @@ def discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tensor, T
 
 
 @torch.no_grad()
-def measured(model: Coder, windows: Tensor) -> dict[str, float]:
+def measure_codebook(model: Coder, windows: Tensor) -> dict[str, float]:
     """How the codebook fits held-out windows."""
-    z = projected(cast(Projection, model.encoder), windows)
+    z = project_windows(cast(Projection, model.encoder), windows)
     codes = model.quantizer.nearest(z)
     error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
     counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()

@@ -50,21 +50,21 @@ class CodesTask:
         """The part that takes the time."""
         return self.model.network
 
-    def begin(self) -> None:
+    def initialize(self) -> None:
         """Sets what is known before the first step."""
         self.model.fit(self.train)
 
-    def held_out(self, size: int, batches: int) -> dict[str, float]:
+    def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """`bits` a code of at most `batches` times `size` held-out items, `train_bits` of as many that are learned
         from, in the same way (without dropout), and the `gap` between: what is known by heart."""
-        bits, train_bits = (self._bits(some.even(size * batches), size) for some in (self.held, self.batches))
+        bits, train_bits = (self._bits(some.even(size * batches), size) for some in (self.dev_batches, self.batches))
         return {"bits": bits, "train_bits": train_bits, "gap": bits - train_bits}
 
-    def summary(self, figures: Mapping[str, float]) -> str:
+    def describe_figures(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
         return f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data"
 
-    def show(self, log: Log, step: int) -> None:
+    def log_examples(self, log: Log, step: int) -> None:
         """Codes make no sound, and are no picture."""
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from vqspeech.models.vqvae import VQVAE
 
 
 @torch.no_grad()
-def held_out(model: VQVAE, windows: Windows, size: int, batches: int) -> dict[str, float]:
+def evaluate_vqvae(model: VQVAE, windows: Windows, size: int, batches: int) -> dict[str, float]:
     """Each loss, the `decoder` loss in all, and the collapse numbers on `batches` times `size` held-out windows:
     `perplexity` and `used` of the codes, and `shuffle_gap`, what the decoder loses when it is given the codes of other
     moments. A decoder that ignores its codes has a healthy perplexity and a gap of 0."""

@@ -14,7 +14,7 @@ from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import Codebook
 from vqspeech.models.quantize.residual import ResidualCodebook
-from vqspeech.training.optimizer import forget_moved_codes
+from vqspeech.training.optimizer import reset_moved_codes
 
 Book = TypeVar("Book", bound=Codebook | ResidualCodebook)
 
@@ -22,7 +22,7 @@ LR_END = 0.01
 """The learning rate falls linearly to this share of itself, for the codebooks that have one."""
 
 
-def fitted(
+def fit_quantizer(
     quantizer: Book, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
 ) -> Book:
     """The quantiser after `steps` steps on `batch` vectors each, drawn from float32 `(vectors, dimension)`, and ready
@@ -33,7 +33,7 @@ def fitted(
     `VqspeechError` where a vector is not finite, `ConfigError` where there are none or they have another dimension.
     """
     if isinstance(quantizer, ResidualCodebook):
-        fitted_stages(quantizer.stages, vectors, steps, batch, lr, seed)
+        fit_stages(quantizer.stages, vectors, steps, batch, lr, seed)
         return quantizer.eval()
     if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != quantizer.weight.shape[1]:
         raise ConfigError(
@@ -49,11 +49,11 @@ def fitted(
         found = quantizer(z, mask)
         return nn.functional.mse_loss(found.vectors, z) + sum(found.losses.values())
 
-    minimised(quantizer, loss, vectors, steps, batch, lr, seed, progress)
+    minimise(quantizer, loss, vectors, steps, batch, lr, seed, progress)
     return quantizer.eval()
 
 
-def fitted_stages(
+def fit_stages(
     stages: Sequence[Codebook],
     vectors: Tensor,
     steps: int,
@@ -71,12 +71,12 @@ def fitted_stages(
     for number, stage in enumerate(stages):
         if begin:
             begin(stage, rest)
-        fitted(stage, rest, steps, batch, lr, seed + number)
+        fit_quantizer(stage, rest, steps, batch, lr, seed + number)
         rest = rest - stage.weight.detach()[stage.nearest(rest)]
     return whole.eval()
 
 
-def trained(
+def fit_autoencoder(
     model: Autoencoder, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
 ) -> Autoencoder:
     """A small VQ-VAE after `steps` steps on `batch` vectors each, likewise."""
@@ -84,11 +84,11 @@ def trained(
     def loss(rows: Tensor) -> Tensor:
         return torch.stack([*model(rows)[0].values()]).sum()
 
-    minimised(model, loss, vectors, steps, batch, lr, seed, progress)
+    minimise(model, loss, vectors, steps, batch, lr, seed, progress)
     return model.eval()
 
 
-def minimised(
+def minimise(
     module: nn.Module,
     loss: Callable[[Tensor], Tensor],
     items: Tensor,
@@ -114,7 +114,7 @@ def minimised(
                 group["lr"] = lr * (1 - (1 - LR_END) * step / max(1, steps - 1))
             optimizer.zero_grad()
             value.backward()
-            forget_moved_codes(module, optimizer)
+            reset_moved_codes(module, optimizer)
             optimizer.step()
         if watch:
             watch(step + 1)

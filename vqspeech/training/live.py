@@ -1,7 +1,7 @@
 """Training the live encoder: what the content encoder says, said earlier and with less.
 
 The encoder learns the latents of a content encoder, by their distance and by the cluster they lie in. Those of the
-same speech in other voices (`voices.perturbed_latents`) count beside those of the speech itself, so that what is
+same speech in other voices (`voices.encode_perturbed`) count beside those of the speech itself, so that what is
 learned says less of the speaker.
 """
 
@@ -28,7 +28,7 @@ from vqspeech.models.live.encoder import LiveEncoder
 from vqspeech.models.live.frontend import FRAMES, MELS, LiveFrontend
 from vqspeech.models.live.model import Live
 from vqspeech.training import voices
-from vqspeech.training.capture import rate_at
+from vqspeech.training.capture import schedule_rate
 
 KIND = "live"
 """What the saved file says it is."""
@@ -41,17 +41,17 @@ _WARM_UP = 100  # steps
 @dataclass(frozen=True)
 class LiveOptions:
     """How the live encoder and the tracker are trained: `batch` windows of `seconds`; `rate`, the highest learning
-    rate; `say_every` seconds a line is printed, and `save_every` seconds the model saved."""
+    rate; `log_every` seconds a line is printed, and `save_every` seconds the model saved."""
 
     batch: int = 8
     seconds: float = 5.12
     rate: float = 2e-3
     seed: int = 0
-    say_every: float = 30.0
+    log_every: float = 30.0
     save_every: float = 60.0
 
 
-class Training(ABC):
+class LiveTraining(ABC):
     """A network that learns for a given time from windows of a pack, and is saved now and then."""
 
     name: str
@@ -71,14 +71,14 @@ class Training(ABC):
         self.weights = pack.lengths[self.train] / pack.lengths[self.train].sum()
 
     @abstractmethod
-    def losses(self) -> Tensor:
+    def compute_losses(self) -> Tensor:
         """Return the losses of a batch of windows, which are summed."""
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
         """Return what is measured of the dev set."""
 
-    def windows(self) -> list[tuple[int, int]]:
+    def draw_windows(self) -> list[tuple[int, int]]:
         """Draw windows: the utterance of each and its first block."""
         chosen = self.generator.choice(self.train, self.options.batch, p=self.weights)
         blocks = -(-self.pack.lengths[chosen] // BLOCK)
@@ -97,17 +97,17 @@ class Training(ABC):
         while (share := (time.perf_counter() - begin) / (60 * minutes)) < 1:
             self.done = began_with + (1 - began_with) * share
             for group in self.optimizer.param_groups:
-                group["lr"] = rate_at(self.done, self.step - warm, self.options.rate, _WARM_UP)
+                group["lr"] = schedule_rate(self.done, self.step - warm, self.options.rate, _WARM_UP)
             self.network.train()
             with torch.autocast(self.device.type, torch.bfloat16):
-                losses = self.losses()
+                losses = self.compute_losses()
             self.optimizer.zero_grad(set_to_none=True)
             losses.sum().backward()
             nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
             self.optimizer.step()
             self.step += 1
             now = time.perf_counter()
-            if now - said > self.options.say_every:
+            if now - said > self.options.log_every:
                 said = now
                 say(self._line(losses, (self.step - warm) / (now - begin)))
             if now - saved > self.options.save_every:
@@ -141,12 +141,12 @@ class Training(ABC):
         self.step, self.done = about["step"], about["done"]
 
 
-class EncoderTraining(Training):
+class EncoderTraining(LiveTraining):
     """Learns a `LiveEncoder` from the latents of a pack.
 
     Args:
         pack: The speech.
-        latents: As `voices.pack_latents` gives them, kind "continuous": `(variants, samples / BLOCK, dimension)`.
+        latents: As `voices.encode_pack` gives them, kind "continuous": `(variants, samples / BLOCK, dimension)`.
         codebook: Means of clusters of the latents `(codes, dimension)`, as `fit_clusters` gives them.
         frontend: The front end; its mean and deviation are set to those of the pack's speech.
         encoder: Options of the encoder.
@@ -173,29 +173,29 @@ class EncoderTraining(Training):
         super().__init__(pack, options, network, device)
         self.latents, self.student = latents, network
         fit_frontend(frontend, pack)
-        self.features = pack_features(frontend, pack)
+        self.features = compute_pack_features(frontend, pack)
 
     @property
     def kind(self) -> dict[str, Any]:
         return {**super().kind, "encoder": self.encoder_options}
 
-    def target(self, utterance: int, start: int, stop: int) -> Tensor:
+    def read_target(self, utterance: int, start: int, stop: int) -> Tensor:
         """Return the latents `(stop - start, dimension)` that are to be learned of blocks of an utterance."""
         first = int(self.pack.starts[utterance]) // BLOCK
         parts = [torch.from_numpy(np.array(one[first + start : first + stop])).float() for one in self.latents]
         others = torch.stack(parts[1:]).mean(0) if len(parts) > 1 else parts[0]
         return _OWN * parts[0] + (1 - _OWN) * others
 
-    def losses(self) -> Tensor:
+    def compute_losses(self) -> Tensor:
         features = torch.zeros(self.options.batch, self.blocks, FRAMES * MELS)
         targets = torch.zeros(self.options.batch, self.blocks, self.student.codebook.shape[1])
         counted = torch.zeros(self.options.batch, self.blocks, dtype=torch.bool)
         delay = self.student.encoder.delay
-        for row, (i, start) in enumerate(self.windows()):
+        for row, (i, start) in enumerate(self.draw_windows()):
             stop = min(start + self.blocks, -(-int(self.pack.lengths[i]) // BLOCK))
             first, count = int(self.pack.starts[i]) // BLOCK + start, stop - start
             features[row, :count] = self.features[first : first + count].float()
-            targets[row, delay:count] = self.target(i, start, stop - delay)
+            targets[row, delay:count] = self.read_target(i, start, stop - delay)
             counted[row, delay:count] = True
         return self.student(features.to(self.device), targets.to(self.device), counted.to(self.device))
 
@@ -292,7 +292,7 @@ def fit_frontend(frontend: LiveFrontend, pack: Pack, utterances: int = 256) -> N
 
 
 @torch.no_grad()
-def pack_features(frontend: LiveFrontend, pack: Pack) -> Tensor:
+def compute_pack_features(frontend: LiveFrontend, pack: Pack) -> Tensor:
     """Return the features of all utterances of a pack, end to end: float16 `(samples / BLOCK, FRAMES * MELS)`."""
     features = torch.zeros(len(pack.samples) // BLOCK, FRAMES * MELS, dtype=torch.float16)
     for batch in _streams(pack):
@@ -309,8 +309,8 @@ def pack_features(frontend: LiveFrontend, pack: Pack) -> Tensor:
 
 
 @torch.no_grad()
-def pack_live_latents(encoder: LiveEncoder, pack: Pack, features: Tensor) -> Tensor:
-    """Return what a live encoder says of all utterances of a pack, as `voices.pack_latents` does: float16 `(1, samples
+def encode_pack_live(encoder: LiveEncoder, pack: Pack, features: Tensor) -> Tensor:
+    """Return what a live encoder says of all utterances of a pack, as `voices.encode_pack` does: float16 `(1, samples
     / BLOCK, dimension)`, each latent where its speech is."""
     latents = torch.zeros(1, len(features), encoder.latents, dtype=torch.float16)
     for i in range(len(pack)):
@@ -321,7 +321,7 @@ def pack_live_latents(encoder: LiveEncoder, pack: Pack, features: Tensor) -> Ten
 
 
 @torch.no_grad()
-def causal_start(decoder: SourceFilter, weights: Mapping[str, Tensor], blocks: Sequence[int]) -> None:
+def copy_non_causal_weights(decoder: SourceFilter, weights: Mapping[str, Tensor], blocks: Sequence[int]) -> None:
     """Let a causal decoder begin as a larger one that is not causal.
 
     Each of its blocks begins as one of the other's: what that saw of the frame and those before it, it sees, too; what

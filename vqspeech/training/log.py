@@ -55,7 +55,7 @@ class Log:
         self.evaluations = self._kept()
         self.board = SummaryWriter(str(out / "tensorboard"))
 
-    def figures(self, step: int, figures: dict[str, float]) -> None:
+    def add_scalars(self, step: int, figures: dict[str, float]) -> None:
         """Adds one evaluation. Where training was resumed at an earlier step, the later ones are dropped."""
         self.evaluations = [one for one in self.evaluations if one["step"] < step] + [{"step": step, **figures}]
         write_text(self.curves, "".join(json.dumps(one) + "\n" for one in self.evaluations))
@@ -63,23 +63,23 @@ class Log:
             self.board.add_scalar(name, value, step)
         self.board.flush()
 
-    def sounds(self, step: int, sounds: Mapping[str, np.ndarray], rate: int) -> None:
+    def add_sounds(self, step: int, sounds: Mapping[str, np.ndarray], rate: int) -> None:
         """Adds waveforms `(samples,)` by name, of so many samples a second."""
         for name, sound in sounds.items():
             self.board.add_audio(name, np.clip(sound, -1, 1)[None], step, rate)
         self.board.flush()
 
-    def figure(self, step: int, name: str, figure: Any) -> None:
+    def add_plot(self, step: int, name: str, figure: Any) -> None:
         """Adds a figure of matplotlib."""
         self.board.add_figure(name, figure, step)
         self.board.flush()
 
-    def picture(self, step: int, name: str, picture: np.ndarray) -> None:
+    def add_image(self, step: int, name: str, picture: np.ndarray) -> None:
         """Adds a picture, uint8 `(height, width, 3)`."""
         self.board.add_image(name, picture, step, dataformats="HWC")
         self.board.flush()
 
-    def video(self, step: int, name: str, gif: bytes) -> None:
+    def add_video(self, step: int, name: str, gif: bytes) -> None:
         """Adds a moving picture, the bytes of a GIF: TensorBoard shows it moving, among the pictures."""
         from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 

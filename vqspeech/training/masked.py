@@ -31,9 +31,9 @@ from vqspeech.models.frontend import MARGIN, LogMel, frontend, moments, speech_f
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.search import nearest
 from vqspeech.schema import Codes, Count, NotNegative, Options, Positive, Range, check_groups
-from vqspeech.training.capture import Adam, capture_step, rate_at
-from vqspeech.training.clustering import discriminant
-from vqspeech.training.fitting import fitted
+from vqspeech.training.capture import Adam, capture_step, schedule_rate
+from vqspeech.training.clustering import fit_discriminant
+from vqspeech.training.fitting import fit_quantizer
 
 STEP = 320
 """Samples of a step (20 ms)."""
@@ -99,7 +99,7 @@ class Speech:
         return len(self.starts)
 
     @classmethod
-    def joined(cls, utterances: Iterator[np.ndarray]) -> "Speech":
+    def join(cls, utterances: Iterator[np.ndarray]) -> "Speech":
         """Return normalised utterances `(time,)` end to end."""
         whole = [np.pad(one, MARGIN * loudness.FRAME) for one in utterances]
         lengths = np.array([len(one) for one in whole], dtype=np.int64)
@@ -206,7 +206,7 @@ class MaskedTraining:
         return (first[:, None] + torch.arange(speech.shape[1], device=self.device))[speech]
 
     @torch.no_grad()
-    def features(self, layers: Sequence[int], groups: Sequence[np.ndarray], warp: bool = False) -> list[Tensor]:
+    def compute_features(self, layers: Sequence[int], groups: Sequence[np.ndarray], warp: bool = False) -> list[Tensor]:
         """Return standardised features of the speech in groups of utterances, for each layer float16 `(steps, width)`.
 
         `warp` stretches the frequency axis of each utterance at random, by the same factors at every call."""
@@ -228,7 +228,7 @@ class MaskedTraining:
         return [torch.cat(part) for part in found]
 
     @torch.no_grad()
-    def speech_steps(self, groups: Sequence[np.ndarray]) -> Tensor:
+    def find_speech_steps(self, groups: Sequence[np.ndarray]) -> Tensor:
         """Return the places of the steps of `features`, int64 `(steps,)`."""
         places = []
         for group in groups:
@@ -239,18 +239,18 @@ class MaskedTraining:
 
     # Targets
 
-    def clusters(self, vectors: Tensor, count: int) -> Tensor:
+    def fit_clusters(self, vectors: Tensor, count: int) -> Tensor:
         """Return the centres of `count` clusters of vectors `(vectors, dimension)`, by k-means."""
         some = self._sample(vectors)
         book = quantizer("kmeans", count, vectors.shape[1], decay=1.0).to(self.device)
-        return fitted(book, some, _FITS, min(_BATCH, len(some)), seed=self.options.seed).weight.detach()
+        return fit_quantizer(book, some, _FITS, min(_BATCH, len(some)), seed=self.options.seed).weight.detach()
 
     def _sample(self, vectors: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(self.options.seed)
         rows = torch.randperm(len(vectors), generator=generator)[:_VECTORS]
         return vectors[rows.to(vectors.device)].float()
 
-    def targets(self) -> Tensor:
+    def compute_targets(self) -> Tensor:
         """Return the two clusters of each step that this round predicts, int64 `(steps, 2)`; -1 without speech."""
         sizes = self.options.coarse[self.round], self.options.fine[self.round]
         if self.round == 0:
@@ -258,15 +258,18 @@ class MaskedTraining:
             some = self._sample(windows)
             projected = some.unflatten(1, (-1, _STACK))[:, :, _STACK // 2]
             for _ in range(_TURNS):
-                classes = nearest(projected, self.clusters(projected, sizes[0]))
-                matrix, mean = discriminant(some, classes, _DIRECTIONS)
+                classes = nearest(projected, self.fit_clusters(projected, sizes[0]))
+                matrix, mean = fit_discriminant(some, classes, _DIRECTIONS)
                 projected = (some - mean) @ matrix
             vectors = (windows - mean) @ matrix
         else:
-            [vectors], places = self.features([self.encoder.layer], self.groups), self.speech_steps(self.groups)
+            [vectors], places = (
+                self.compute_features([self.encoder.layer], self.groups),
+                self.find_speech_steps(self.groups),
+            )
         found = torch.full((len(self.samples) // STEP, 2), -1, dtype=torch.long, device=self.device)
         for head, size in enumerate(sizes):
-            found[places, head] = nearest(vectors, self.clusters(vectors, size))
+            found[places, head] = nearest(vectors, self.fit_clusters(vectors, size))
         return found
 
     def choose_layer(self) -> int:
@@ -278,10 +281,10 @@ class MaskedTraining:
         """
         layers = list(range(-(-len(self.encoder.blocks) // 3), len(self.encoder.blocks) + 1))
         groups = self._some_groups(_JUDGES / len(self.speech))
-        plain, warped = (self.features(layers, groups, warp) for warp in (False, True))
+        plain, warped = (self.compute_features(layers, groups, warp) for warp in (False, True))
         found = {}
         for layer, one, other in zip(layers, plain, warped, strict=True):
-            centres = self.clusters(one, _CLUSTERS)
+            centres = self.fit_clusters(one, _CLUSTERS)
             found[layer] = mutual_information(nearest(one, centres), nearest(other, centres), _CLUSTERS)
         best = max(found, key=lambda layer: found[layer])
         self.say("nats across vocal tracts: " + ", ".join(f"layer {k} {v:.3f}" for k, v in found.items()) + f": {best}")
@@ -299,7 +302,7 @@ class MaskedTraining:
         seconds, fitting = 60 * self.options.minutes / self.options.rounds, 0.0
         while self.round < self.options.rounds:
             began = time.perf_counter()
-            targets = self.targets()
+            targets = self.compute_targets()
             self.say(f"round {self.round + 1}: targets after {time.perf_counter() - began:.0f} s")
             self._learn(targets, seconds - (time.perf_counter() - began) - fitting)
             self.round += 1
@@ -344,7 +347,7 @@ class MaskedTraining:
 
         def one_step() -> None:
             adam.optimizer.zero_grad(set_to_none=True)
-            hidden, visible = self.losses(samples, inside, statistics, wanted)
+            hidden, visible = self.compute_losses(samples, inside, statistics, wanted)
             (hidden + options.visible * visible).sum().backward()
             adam.step()
             shown.copy_(hidden.detach())
@@ -356,7 +359,7 @@ class MaskedTraining:
         taken = 0
         while (now := time.perf_counter()) - begin < seconds:
             done = (now - begin) / seconds
-            adam.set_rate(rate_at(done, taken, options.lr, 300, 0.5, least=done / _WARM_UP))
+            adam.set_rate(schedule_rate(done, taken, options.lr, 300, 0.5, least=done / _WARM_UP))
             draw()
             step()
             taken += 1
@@ -380,7 +383,7 @@ class MaskedTraining:
                 f"round {self.round + 1}: its targets took all its time, nothing is learned; raise training.minutes"
             )
 
-    def losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
+    def compute_losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
         """Return the mean cross-entropy of each head over the hidden steps that hold speech, and over those that are
         not hidden (nats): `(2, heads)`.
 
@@ -392,7 +395,7 @@ class MaskedTraining:
         """
         options = self.options
         with torch.no_grad():
-            frames = self.perturbed(self.frontend(samples, inside, statistics))
+            frames = self.perturb(self.frontend(samples, inside, statistics))
             begins = torch.rand(wanted.shape[:2], device=wanted.device) < options.share
             hidden = F.max_pool1d(F.pad(begins.float(), (options.span - 1, 0))[:, None], options.span, 1)[:, 0] > 0
         with self._autocast():
@@ -409,7 +412,7 @@ class MaskedTraining:
                 losses.append((nats * counts).sum(1) / counts.sum(1).clamp(min=1))
         return torch.stack(losses, 1)
 
-    def perturbed(self, frames: Tensor) -> Tensor:
+    def perturb(self, frames: Tensor) -> Tensor:
         """Return frames `(batch, channels, time)` behind random channels and under noise; silence stays what it is."""
         batch, channels, _ = frames.shape
         bands = (torch.arange(channels, device=frames.device) + 0.5) / channels
@@ -436,12 +439,12 @@ class MaskedTraining:
     def fit_codebook(self) -> None:
         """Fit the codebook to the features of the layer that is chosen, at the rate of the codes."""
         self._set_moments()
-        z = self._sample(self.coded_features(self.encoder))
+        z = self._sample(self.compute_code_features(self.encoder))
         torch.manual_seed(self.options.seed)
-        fitted(self.model.quantizer, z, 2 * _FITS, min(_BATCH, len(z)), seed=self.options.seed)
+        fit_quantizer(self.model.quantizer, z, 2 * _FITS, min(_BATCH, len(z)), seed=self.options.seed)
         self.model.eval()
 
-    def coder(self) -> Coder:
+    def export_coder(self) -> Coder:
         """Return the finished coder on the CPU, without the layers above the one whose output it gives."""
         config = dict(self.model.config)
         config["encoder"] = {**config["encoder"], "depth": self.encoder.layer, "layer": self.encoder.layer}
@@ -464,9 +467,9 @@ class MaskedTraining:
             self.encoder.hop = frames
             self._set_moments()
             tensors |= {f"{name}.mean": self.encoder.mean.clone(), f"{name}.deviation": self.encoder.deviation.clone()}
-            rest = self._sample(self.coded_features(self.encoder))
+            rest = self._sample(self.compute_code_features(self.encoder))
             for stage, size in enumerate(sizes):
-                centres = self.clusters(rest, size)
+                centres = self.fit_clusters(rest, size)
                 rest = rest - centres[nearest(rest, centres)]
                 tensors[f"{name}.{stage}"] = centres
         self.encoder.hop = hop
@@ -476,12 +479,12 @@ class MaskedTraining:
     def _set_moments(self) -> None:
         """Set what the features of short utterances are standardised by."""
         self.encoder.eval()
-        raw = self.coded_features(self.encoder.features)
+        raw = self.compute_code_features(self.encoder.features)
         self.encoder.mean.copy_(raw.mean(0))
         self.encoder.deviation.copy_(raw.std(0))
 
     @torch.no_grad()
-    def coded_features(self, encode: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    def compute_code_features(self, encode: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
         """Return what `encode` makes of the speech of utterances, as many as codebooks are fitted to, at the rate of
         the codes: `(codes, latents)`."""
         parts = []
@@ -547,7 +550,7 @@ def train_content(
         What is measured on `dev`: share of the features' variance that the codes leave over, perplexity, codes used.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    training = MaskedTraining(config, Speech.joined(train.samples(i) for i in range(len(train))), device, say)
+    training = MaskedTraining(config, Speech.join(train.samples(i) for i in range(len(train))), device, say)
     training.sources = {"train": train.fingerprint}
     last = Path(out) / f"last{checkpoint.SUFFIX}"
     if last.is_file() and not restart:
@@ -560,7 +563,7 @@ def train_content(
     elif training.options.start:
         training.load(training.options.start)
     training.run(last)
-    model = training.coder()
+    model = training.export_coder()
     z = torch.cat([model.latents_of(dev.samples(i)).T for i in range(len(dev))])
     z = z[(z != 0).any(1)]
     codes = model.quantizer.nearest(z)

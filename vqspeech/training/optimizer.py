@@ -12,7 +12,7 @@ from vqspeech.models.quantize import Codebook
 _PREFIX = "training."
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def group_parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
     """Return the parameters to learn as two groups of an optimiser: those that decay, and those that do not.
 
     The weights of linear maps and convolutions decay; biases, norms, embeddings, codebooks and what is learned of
@@ -31,7 +31,7 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, An
     return [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
 
 
-def optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+def export_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return the state of an optimiser as checkpoints have it, `training.PARAMETER.FIELD`."""
     names = _names(model, optimizer)
     return {
@@ -63,7 +63,7 @@ def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, ten
 
 
 @torch.no_grad()
-def forget_moved_codes(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+def reset_moved_codes(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
     """Set gradient and moments to 0 of code vectors that were put elsewhere since the last step: they are of the places
     where the codes were, and would drag them off again. To be called before a step."""
     for book in model.modules():

@@ -56,8 +56,10 @@ class PriorTask(CodesTask):
         super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train.units)
         self.length = self.options["length"]
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
-        self.batches, self.held = (self.model.windows(one.units, self.length, one.voices) for one in (train, dev))
+        self.batches, self.dev_batches = (
+            self.model.windows(one.units, self.length, one.voices) for one in (train, dev)
+        )
 
-    def speed(self, rate: float) -> str:
+    def describe_speed(self, rate: float) -> str:
         """Codes a second, and how much faster than speech that is."""
         return f"{rate:,.0f} codes/s, {rate / self.model.rate:.0f}x real time"

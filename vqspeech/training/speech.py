@@ -13,7 +13,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.models.decoders import WorldWaveNet
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.schema import Count, Options, Range, check_groups
-from vqspeech.training.evaluation import held_out
+from vqspeech.training.evaluation import evaluate_vqvae
 from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
 
@@ -46,7 +46,9 @@ class SpeechTask:
         groups = {name: group for name, group in config.items() if name != "training"}
         torch.manual_seed(self.options["seed"])
         self.model = VQVAE(groups, list_speakers([train]), train.genders)
-        self.batches, self.held = (self.model.windows(shards, self.options["seconds"]) for shards in (train, dev))
+        self.batches, self.dev_batches = (
+            self.model.windows(shards, self.options["seconds"]) for shards in (train, dev)
+        )
         self.length = self.batches.samples
         if self.options["encoder"]:
             self.model.freeze_encoder()
@@ -75,28 +77,28 @@ class SpeechTask:
         """The part that takes the time."""
         return self.model.decoder
 
-    def begin(self) -> None:
+    def initialize(self) -> None:
         """Sets what is known before the first step."""
         self.model.fit(self.train)
         if self.options["encoder"]:
             _take_encoder(self.model, self.options["encoder"])
 
-    def held_out(self, size: int, batches: int) -> dict[str, float]:
-        """As `evaluation.held_out`."""
-        return held_out(self.model, self.held, size, batches)
+    def evaluate_vqvae(self, size: int, batches: int) -> dict[str, float]:
+        """As `evaluation.evaluate_vqvae`."""
+        return evaluate_vqvae(self.model, self.dev_batches, size, batches)
 
-    def summary(self, figures: Mapping[str, float]) -> str:
+    def describe_figures(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
         return (
             f"held-out loss {figures['decoder']:.3f}, {figures['shuffle_gap']:+.3f} with shuffled codes, "
             f"perplexity {figures['perplexity']:.0f}, {figures['used']:.0f} of {self.codes} codes used"
         )
 
-    def speed(self, rate: float) -> str:
+    def describe_speed(self, rate: float) -> str:
         """Samples a second, and how much faster than real time that is."""
         return f"{rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time"
 
-    def show(self, log: Log, step: int) -> None:
+    def log_examples(self, log: Log, step: int) -> None:
         """Lets the log have, every now and then, a held-out utterance, its free-running reconstruction, and its
         conversion to another voice."""
         if step % self.options["listen_every"]:
@@ -110,8 +112,8 @@ class SpeechTask:
         sounds = {"recording": wave, f"reconstruction {own}": self.model.reconstruct(wave, own)}
         sounds[f"conversion {other}"] = self.model.convert(wave, other)
         self.model.train()
-        log.sounds(step, sounds, audio.RATE)
-        log.figure(step, "spectrograms", spectrograms(sounds))
+        log.add_sounds(step, sounds, audio.RATE)
+        log.add_plot(step, "spectrograms", spectrograms(sounds))
 
 
 def _take_encoder(model: VQVAE, path: str) -> None:

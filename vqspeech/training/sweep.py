@@ -18,7 +18,7 @@ LAUNCHERS = {
 """Plugins of Hydra by launcher: processes of this machine, and jobs of a SLURM cluster (or one that is played here)."""
 
 
-def swept(
+def run_sweep(
     name: str,
     overrides: Sequence[str],
     train: str | Path,

@@ -96,22 +96,22 @@ class Task(Protocol):
         """The part that takes the time: what `training.compile` compiles."""
         ...
 
-    def begin(self) -> None:
+    def initialize(self) -> None:
         """Sets what is known before the first step."""
         ...
 
-    def held_out(self, size: int, batches: int, /) -> dict[str, float]:
+    def evaluate(self, size: int, batches: int, /) -> dict[str, float]:
         """Figures of `batches` times `size` held-out items."""
         ...
 
-    def summary(self, figures: Mapping[str, float], /) -> str:
+    def describe_figures(self, figures: Mapping[str, float], /) -> str:
         """The figures of an evaluation in words."""
         ...
 
-    def speed(self, rate: float, /) -> str:
+    def describe_speed(self, rate: float, /) -> str:
         """A rate of items a second in words."""
         ...
 
-    def show(self, log: Log, step: int, /) -> None:
+    def log_examples(self, log: Log, step: int, /) -> None:
         """Lets the log have sounds or pictures, every now and then."""
         ...

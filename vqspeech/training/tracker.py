@@ -13,7 +13,7 @@ from vqspeech.data.pack import Pack
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.frontend import FRAMES
 from vqspeech.models.live.tracker import CENTS, TONES, WAIT, WINDOW, PitchTracker
-from vqspeech.training.live import LiveOptions, Training
+from vqspeech.training.live import LiveOptions, LiveTraining
 
 _SPREAD = 1.0  # tones about the right one that are right, too (deviation)
 _VOICING = 3.0  # what the loss of telling voicing counts
@@ -21,7 +21,7 @@ _SOFTEST, _LOUDEST = 5.0, 40.0  # dB that speech is above the noise it is put in
 _NOISY = 0.5  # share of the windows in noise
 
 
-class TrackerTraining(Training):
+class TrackerTraining(LiveTraining):
     """Learns a `PitchTracker` from the F0 of a pack."""
 
     name = "tracker"
@@ -43,12 +43,12 @@ class TrackerTraining(Training):
     def kind(self) -> dict[str, Any]:
         return {**super().kind, "tracker": self.tracker_options}
 
-    def losses(self) -> Tensor:
+    def compute_losses(self) -> Tensor:
         frames = self.blocks * FRAMES
         sound = np.zeros((self.options.batch, frames * world.FRAME + WINDOW), dtype=np.float32)
         logs = np.zeros((self.options.batch, frames), dtype=np.float32)
         counted = np.zeros((self.options.batch, frames), dtype=bool)
-        for row, (i, start) in enumerate(self.windows()):
+        for row, (i, start) in enumerate(self.draw_windows()):
             wave = np.pad(self.pack.wave(i), WINDOW // 2)[start * BLOCK :][: sound.shape[1]]
             f0 = self.pack.pitch(i)[start * FRAMES :][:frames]
             sound[row, : len(wave)] = wave
@@ -74,7 +74,7 @@ class TrackerTraining(Training):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Return what `pitch_errors` says of the dev set."""
+        """Return what `measure_pitch_errors` says of the dev set."""
         found, wanted = [], []
         for i in self.dev.tolist():
             wave = np.pad(self.pack.wave(i), WINDOW // 2 + WAIT * world.FRAME)[WAIT * world.FRAME :]
@@ -83,7 +83,7 @@ class TrackerTraining(Training):
             f0 = self.pack.pitch(i)[: len(logs)]
             found.append(logs[: len(f0)].numpy())
             wanted.append(np.where(f0 > 0, np.log(np.maximum(f0, 1.0)), 0.0))
-        return pitch_errors(np.concatenate(found), np.concatenate(wanted)) if found else {}
+        return measure_pitch_errors(np.concatenate(found), np.concatenate(wanted)) if found else {}
 
 
 def _pitch_losses(scores: Tensor, logs: Tensor) -> Tensor:
@@ -95,7 +95,7 @@ def _pitch_losses(scores: Tensor, logs: Tensor) -> Tensor:
     return torch.stack([tones, _VOICING * F.binary_cross_entropy_with_logits(scores[:, -1], voiced.float())])
 
 
-def pitch_errors(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
+def measure_pitch_errors(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
     """Return how far log F0 `(frames,)`, 0 where unvoiced, is from what is wanted.
 
     Returns:

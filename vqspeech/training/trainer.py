@@ -32,32 +32,37 @@ from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import agreed, summed
 from vqspeech.training.log import CURVES, Log
-from vqspeech.training.optimizer import forget_moved_codes, load_optimizer_state, optimizer_state, parameter_groups
+from vqspeech.training.optimizer import (
+    export_optimizer_state,
+    group_parameters,
+    load_optimizer_state,
+    reset_moved_codes,
+)
 from vqspeech.training.state import describe_run, list_changes, read_state
 from vqspeech.training.task import Task
 
-KEPT = "kept"
+KEPT_FOLDER = "kept"
 """Folder of the models that `training.keep_from` keeps, each in a folder of its own, as an experiment has it."""
 INTERRUPTED = 130
 """Exit status of a training that was stopped by a signal, after it saved."""
 
 
 @dataclass
-class Ended:
+class TrainingResult:
     """How training ended: the step reached, whether by a signal, and the loss of every step made in this run."""
 
     step: int
     interrupted: bool
     losses: list[float]
 
-    def status(self) -> int:
+    def exit_status(self) -> int:
         """Exit status: 0, or 130 where a signal stopped it, which is said."""
         if self.interrupted:
             print(f"stopped at step {self.step}, saved; the same command goes on from there", file=sys.stderr)
         return INTERRUPTED if self.interrupted else 0
 
 
-def train(make: Callable[[], Task], out: str | Path, restart: bool = False) -> Ended:
+def train(make: Callable[[], Task], out: str | Path, restart: bool = False) -> TrainingResult:
     """Train the task that `make` makes, as `Trainer`, while no other process does in the same folder.
 
     Raises `OutputError` where one does, or the folder cannot be written to; before the task is made.
@@ -79,7 +84,7 @@ class Trainer:
         AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
-            mixed_precision=precision(self.options["precision"]),
+            mixed_precision=resolve_precision(self.options["precision"]),
             kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         self.main, model = self.accelerator.is_main_process, task.model
@@ -97,9 +102,9 @@ class Trainer:
             self.seen = saved.about.get("seen", float(self._items_a_step * self.step))
             self.seconds = saved.about.get("seconds", 0.0)
         else:
-            task.begin()
+            task.initialize()
         optimizer = torch.optim.AdamW(
-            parameter_groups(model, self.options["weight_decay"]), betas=(0.9, 0.99), fused=True
+            group_parameters(model, self.options["weight_decay"]), betas=(0.9, 0.99), fused=True
         )
         if saved:
             load_optimizer_state(model, optimizer, saved.tensors)
@@ -116,7 +121,7 @@ class Trainer:
         """What is computed in: fp32 or bf16."""
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
 
-    def train(self) -> Ended:
+    def train(self) -> TrainingResult:
         """Trains to the last step, or until SIGINT, SIGTERM or SIGHUP, which save first.
 
         Raises `DivergenceError` where losses or weights are not finite any more: what was saved before stays.
@@ -164,7 +169,7 @@ class Trainer:
                     losses.append(loss)
                     bar.update()
                     rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                    bar.set_postfix_str(f"loss {loss:.3f}, {self.task.speed(rate)}", False)
+                    bar.set_postfix_str(f"loss {loss:.3f}, {self.task.describe_speed(rate)}", False)
                     finished = self._finished()
                     if self.step % options["evaluate_every"] == 0 or finished:
                         self._evaluate(log, loss, summed(counts), rate)
@@ -172,14 +177,14 @@ class Trainer:
                     if self.main and self._is_kept(finished):
                         self._keep()
                     if log:
-                        self.task.show(log, self.step)
+                        self.task.log_examples(log, self.step)
             if self._stop and self.main:
                 self._save()
         finally:
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         self.accelerator.wait_for_everyone()
-        return Ended(self.step, self._stop, losses)
+        return TrainingResult(self.step, self._stop, losses)
 
     def _one_step(self, counts: Tensor) -> float:
         options, process = self.options, self.accelerator.process_index
@@ -201,7 +206,7 @@ class Trainer:
                 self.accelerator.backward(loss / options["accumulate"])
             counts += codes[mask].bincount(minlength=len(counts))
             total += float(loss.detach()) / options["accumulate"]
-        forget_moved_codes(self.model, self.optimizer)
+        reset_moved_codes(self.model, self.optimizer)
         norm = self.accelerator.clip_grad_norm_(self.model.parameters(), options["clip"])
         # The gradient is the same in all processes, so that all of them end here; a loss is not.
         if not math.isfinite(total) or (norm is not None and not math.isfinite(float(norm))):
@@ -218,7 +223,7 @@ class Trainer:
             return
         try:
             with self.accelerator.autocast():
-                figures = self.task.held_out(self.options["batch"], self.options["evaluate_batches"])
+                figures = self.task.evaluate(self.options["batch"], self.options["evaluate_batches"])
         except DivergenceError as error:
             raise self._diverged(str(error)) from None
         if not math.isfinite(figures[self.task.criterion]):
@@ -233,8 +238,8 @@ class Trainer:
             f"{self.task.items}_per_second": rate,
             f"{self.task.items}_seen": self.seen,
         }
-        log.figures(self.step, figures)
-        tqdm.write(f"step {self.step}: {self.task.summary(figures)}, {rate:,.0f} {self.task.items}/s")
+        log.add_scalars(self.step, figures)
+        tqdm.write(f"step {self.step}: {self.task.describe_figures(figures)}, {rate:,.0f} {self.task.items}/s")
         if figures[self.task.criterion] < self.best:
             self.best = figures[self.task.criterion]
             self.model.save_pretrained(
@@ -267,7 +272,7 @@ class Trainer:
         return finished or (not rest and times.bit_count() == 1)
 
     def _keep(self) -> None:
-        path = self.out / KEPT / f"{self.step:08d}" / f"best{checkpoint.SUFFIX}"
+        path = self.out / KEPT_FOLDER / f"{self.step:08d}" / f"best{checkpoint.SUFFIX}"
         seen = {f"{self.task.items}_seen": self.seen}
         about = {"step": self.step, "figures": seen, "training": self.options, "command": this_command()}
         self.model.save_pretrained(path, **about)
@@ -279,7 +284,7 @@ class Trainer:
 
     def _tensors(self) -> dict[str, Tensor]:
         """All that a training goes on from. Raises `DivergenceError` where something of it is not finite."""
-        tensors = checkpoint.weights(self.model) | optimizer_state(self.model, self.optimizer)
+        tensors = checkpoint.weights(self.model) | export_optimizer_state(self.model, self.optimizer)
         wrong = checkpoint.not_finite(tensors)
         if wrong:
             raise self._diverged(f"{checkpoint.said(wrong)} not finite")
@@ -299,7 +304,7 @@ class Trainer:
         if self.main:
             for path in (self.last, self.best_path, self.out / CURVES):
                 path.unlink(missing_ok=True)
-            for folder in (self.out / KEPT, self.out / "tensorboard"):
+            for folder in (self.out / KEPT_FOLDER, self.out / "tensorboard"):
                 shutil.rmtree(folder, ignore_errors=True)
         self.accelerator.wait_for_everyone()
 
@@ -340,7 +345,7 @@ def learning_rate(step: int, options: Mapping[str, Any], seconds: float = 0.0) -
     return options["lr_end"] + (options["lr"] - options["lr_end"]) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
 
-def precision(name: str = "auto") -> str:
+def resolve_precision(name: str = "auto") -> str:
     """What `training.precision` asks for, bf16 or "no" for float32: "auto" is bf16 where the processor multiplies it
     fast. Raises `ConfigError` for another name."""
     if name == "auto":

@@ -25,7 +25,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import condition, soft_temperature
 from vqspeech.models.decoders.source_filter import SourceFilter, spectral_losses, waveforms_of
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.capture import Adam, capture_step, rate_at
+from vqspeech.training.capture import Adam, capture_step, schedule_rate
 
 KIND = "voices"
 """What the saved file says it is."""
@@ -41,7 +41,7 @@ class VoiceOptions:
     """How voices are trained. `seconds` of a window, `reference_seconds` of a reference at most; `rate` the highest
     learning rate; `speaker_weight` what the loss of telling speakers apart counts; `conversion_weight` what the loss of
     telling the target of a conversion counts, which a share `conversion_share` of each batch is converted for; `noise`
-    the deviation of what is added to latents, which hides what is fine in them; `say_every` seconds a line is printed,
+    the deviation of what is added to latents, which hides what is fine in them; `log_every` seconds a line is printed,
     and `save_every` seconds the model saved."""
 
     batch: int = 64
@@ -53,7 +53,7 @@ class VoiceOptions:
     conversion_share: float = 0.5
     noise: float = 0.0
     seed: int = 0
-    say_every: float = 15.0
+    log_every: float = 15.0
     save_every: float = 60.0
 
 
@@ -117,7 +117,7 @@ class VoiceTraining:
         self.starts = torch.zeros(size, dtype=torch.long, device=device)
         self.losses = torch.zeros(4, device=device)
 
-    def draw(self) -> None:
+    def draw_windows(self) -> None:
         """Draw the windows of the next step into the tensors that it reads."""
         utterance, start, other, heard_from = self.train.draw(self.options.batch, self.reference)
         length = self.reference * (_SHORTEST + (1 - _SHORTEST) * torch.rand(len(utterance), device=self.device))
@@ -150,7 +150,7 @@ class VoiceTraining:
         self.heard.copy_(heard * (torch.arange(self.reference, device=self.device) < length[:, None]))
         self.starts.copy_((torch.rand(len(utterance), device=self.device) * 1e5).long())
 
-    def one_step(self) -> None:
+    def take_step(self) -> None:
         """Learn from the windows that were drawn."""
         self.adam.optimizer.zero_grad(set_to_none=True)
         with self._autocast():
@@ -202,9 +202,9 @@ class VoiceTraining:
             say(f"going on from step {self.step} of {out}")
         began_with, warm = self.done, self.step
         self.decoder.train()
-        self.draw()
+        self.draw_windows()
         self.adam.set_rate(0.0)
-        step = capture_step(self.one_step, self.device)
+        step = capture_step(self.take_step, self.device)
         begin = said = saved = time.perf_counter()
         while True:
             now = time.perf_counter()
@@ -212,15 +212,15 @@ class VoiceTraining:
             if share >= 1:
                 break
             self.done = began_with + (1 - began_with) * share
-            self.adam.set_rate(rate_at(self.done, self.step - warm, self.options.rate))
-            self.draw()
+            self.adam.set_rate(schedule_rate(self.done, self.step - warm, self.options.rate))
+            self.draw_windows()
             step()
             self.step += 1
             if self.device.type == "cuda":
                 if self.step % 25:
                     continue
                 torch.cuda.synchronize()
-            if now - said > self.options.say_every:
+            if now - said > self.options.log_every:
                 said = now
                 say(self._line((self.step - warm) / (now - begin)))
             if now - saved > self.options.save_every:
@@ -327,7 +327,7 @@ def join_voice(content: str | Path, path: str | Path) -> VQVAE:
 
 
 @torch.inference_mode()
-def pack_latents(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: int = 0) -> tuple[Tensor, float]:
+def encode_pack(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: int = 0) -> tuple[Tensor, float]:
     """Return the latents of all utterances of a pack, as a decoder is conditioned on them.
 
     Args:
@@ -335,7 +335,7 @@ def pack_latents(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: i
         pack: The speech.
         kind: One of `conditioning.KINDS`.
         variants: How many latents each utterance of the training set has: those of its speech as it is, and those of
-            its speech in other voices (`perturbed_latents`).
+            its speech in other voices (`encode_perturbed`).
         seed: Of the other voices.
 
     Returns:
@@ -350,7 +350,7 @@ def pack_latents(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: i
         for side in range(1, variants):
             # Smaller and larger speakers in turn.
             factor = 1 + (-1) ** side * generator.uniform(*PERTURBATION)
-            found.append(perturbed_latents(coder, samples, factor) if pack.sets[i] == "train" else found[0])
+            found.append(encode_perturbed(coder, samples, factor) if pack.sets[i] == "train" else found[0])
         if rows is None:
             size = len(pack.samples) // coder.hop
             rows = torch.zeros(variants, size, found[0].shape[1], dtype=torch.float16, device=found[0].device)
@@ -369,7 +369,7 @@ PERTURBATION = (0.06, 0.18)
 """How much smaller or larger, from least to most, the speakers are whose voices stand for others'."""
 
 
-def perturbed_latents(coder: Coder, samples: np.ndarray, factor: float) -> Tensor:
+def encode_perturbed(coder: Coder, samples: np.ndarray, factor: float) -> Tensor:
     """Return the latents of an utterance as if its speaker were `factor` times as large: `(codes, dimension)`.
 
     The speech is played slower or faster, which lowers or raises pitch and formants alike, and its latents are moved

@@ -80,7 +80,7 @@ def test_latents_tell_the_decoder_what_it_cannot_see(tmp_path):
     made = trainer("small_top_prior", tmp_path / "exp", train, dev, *longer, "prior.layers=1")
     made.train()
     assert isinstance(made.task, TopTask)
-    bits, counts = bits_given(made.task.model, made.task.held.even(60), 20)
+    bits, counts = bits_given(made.task.model, made.task.dev_batches.even(60), 20)
     means = {name: float(one.mean()) for name, one in bits.items()}
     assert means[OWN] < means[NONE] - 2 and means[OWN] < means[OTHERS] - 4 and (counts > 0).sum() > 2, means
 

@@ -22,7 +22,7 @@ class ResidualCodebook(nn.Module):
     """Stages of quantisers, e = Σ e_i, where e_i is the nearest code of stage i to z − e_1 − … − e_(i−1).
 
     Codes are of one more axis, the stage. The stages learn from residuals as they stand, so several that learn at once
-    chase each other; `training.fitting.fitted_stages` fits them one after the other.
+    chase each other; `training.fitting.fit_stages` fits them one after the other.
     """
 
     def __init__(self, stages: Sequence[Codebook]):

@@ -38,4 +38,4 @@ def run(args: argparse.Namespace) -> int:
     resolved = load_config(args.conf, args.overrides)
     kind = TopTask if "top" in resolved else ImagePriorTask
     both = args.codes, args.dev
-    return train(lambda: kind(resolved, *map(image_codes, both)), args.out, args.restart).status()
+    return train(lambda: kind(resolved, *map(image_codes, both)), args.out, args.restart).exit_status()

@@ -48,4 +48,4 @@ def run(args: argparse.Namespace) -> int:
         decoder = None if args.model is None else code_model(args.model)
         return VideoTask(resolved, image_codes(args.codes), image_codes(args.dev), decoder)
 
-    return train(task, args.out, args.restart).status()
+    return train(task, args.out, args.restart).exit_status()

@@ -36,4 +36,4 @@ def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
     resolved = load_config(args.conf, args.overrides)
     sets = args.train, args.dev
-    return train(lambda: ImageTask(resolved, *map(image_set, sets)), args.out, args.restart).status()
+    return train(lambda: ImageTask(resolved, *map(image_set, sets)), args.out, args.restart).exit_status()

@@ -26,8 +26,8 @@ class ImagePriorTask(CodesTask):
         super().__init__(config, lambda groups: ImagePrior(groups, train.classes, described(train)), train)
         self.length = math.prod(self.model.network.shape)
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
-        self.batches, self.held = self.model.batches(train), self.model.batches(dev)
+        self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 
-    def speed(self, rate: float) -> str:
+    def describe_speed(self, rate: float) -> str:
         """Images and codes a second."""
         return f"{rate / self.length:,.1f} images/s, {rate:,.0f} codes/s"

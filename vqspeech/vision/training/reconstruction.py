@@ -47,7 +47,7 @@ class ImageTask:
         torch.manual_seed(self.options["seed"])
         self.model = image_model({name: group for name, group in config.items() if name != "training"}, train.shape)
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
-        self.batches, self.held = ImageBatches(train, self.options["flip"]), ImageBatches(dev)
+        self.batches, self.dev_batches = ImageBatches(train, self.options["flip"]), ImageBatches(dev)
 
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
@@ -64,14 +64,14 @@ class ImageTask:
         """The part that takes the time."""
         return self.model.decoder
 
-    def begin(self) -> None:
+    def initialize(self) -> None:
         """Nothing is known before the first step."""
 
-    def held_out(self, size: int, batches: int) -> dict[str, float]:
+    def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """As `held_out`."""
-        return held_out(self.model, self.held, size, batches)
+        return held_out(self.model, self.dev_batches, size, batches)
 
-    def summary(self, figures: Mapping[str, float]) -> str:
+    def describe_figures(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
         text = f"held out at most {figures['bits']:.3f} bits a dimension"
         if self.codes:
@@ -81,16 +81,16 @@ class ImageTask:
             )
         return text
 
-    def speed(self, rate: float) -> str:
+    def describe_speed(self, rate: float) -> str:
         """Images a second."""
         return f"{rate:,.1f} images/s"
 
-    def show(self, log: Log, step: int) -> None:
+    def log_examples(self, log: Log, step: int) -> None:
         """Lets the log have held-out images beside their reconstructions, every now and then."""
         if step % self.options["show_every"] == 0:
             self.model.eval()
-            images = self.held.even(SHOWN).images
-            log.picture(step, "reconstructions", pairs(images, self.model.reconstruct(images).cpu()))
+            images = self.dev_batches.even(SHOWN).images
+            log.add_image(step, "reconstructions", pairs(images, self.model.reconstruct(images).cpu()))
             self.model.train()
 
 

@@ -26,13 +26,13 @@ class TopTask(CodesTask):
             raise ConfigError("the configuration is of no VQ-VAE over codes; it has no group top")
         super().__init__(config, lambda groups: TopVQVAE(groups, described(train)), train)
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
-        self.batches, self.held = self.model.batches(train), self.model.batches(dev)
+        self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 
-    def held_out(self, size: int, batches: int) -> dict[str, float]:
+    def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`),
         and what is spared beside none (`spared`); `perplexity` and `used` of the codes of each latent, `perplexity_1`
         and so on, and their means over the latents."""
-        bits, counts = bits_given(self.model, self.held.even(size * batches), size)
+        bits, counts = bits_given(self.model, self.dev_batches.even(size * batches), size)
         means = {name: float(one.mean()) for name, one in bits.items()}
         figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}
         by_latent = {
@@ -44,7 +44,7 @@ class TopTask(CodesTask):
             figures |= {f"{name}_{i}": value for i, value in enumerate(values, 1)}
         return figures
 
-    def summary(self, figures: Mapping[str, float]) -> str:
+    def describe_figures(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
         latents = self.model.encoder.latents
         price = latents * math.log2(self.codes)
@@ -57,6 +57,6 @@ class TopTask(CodesTask):
             f"{perplexities}, {numbers} of {self.codes} codes used"
         )
 
-    def speed(self, rate: float) -> str:
+    def describe_speed(self, rate: float) -> str:
         """Maps a second."""
         return f"{rate:,.1f} images/s"

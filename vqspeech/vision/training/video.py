@@ -64,41 +64,41 @@ class VideoTask(CodesTask):
         if decoder is not None and decoder.fingerprint() != train.sha256:
             raise UnitsError(f"{train.path}: the codes are not those of the model to show them by; encode again")
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
-        self.batches, self.held = (self.model.clips(codes, frames) for codes in (train, dev))
+        self.batches, self.dev_batches = (self.model.clips(codes, frames) for codes in (train, dev))
         self.length = frames * math.prod(self.model.shape)
 
-    def held_out(self, size: int, batches: int) -> dict[str, float]:
+    def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """`bits` a code of the frames after those `given`, of `batches` times `size` held-out clips; `train_bits` of as
         many clips that are learned from, in the same way (without dropout), and the `gap` between: what is known by
         heart; `action_gap`, what is lost when it is told what was done in other clips. A prior that ignores what is
         done loses nothing."""
         bits, train_bits, misled = (
             self._clip_bits(clips, size, batches, roll)
-            for clips, roll in ((self.held, 0), (self.batches, 0), (self.held, 1))
+            for clips, roll in ((self.dev_batches, 0), (self.batches, 0), (self.dev_batches, 1))
         )
         return {"bits": bits, "train_bits": train_bits, "gap": bits - train_bits, "action_gap": misled - bits}
 
-    def summary(self, figures: Mapping[str, float]) -> str:
+    def describe_figures(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
         return (
             f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data, "
             f"{figures['action_gap']:+.3f} when told other actions"
         )
 
-    def speed(self, rate: float) -> str:
+    def describe_speed(self, rate: float) -> str:
         """Frames a second."""
         return f"{rate / math.prod(self.model.shape):,.1f} frames/s"
 
-    def show(self, log: Log, step: int) -> None:
+    def log_examples(self, log: Log, step: int) -> None:
         """Lets the log have what is imagined beside what came, every now and then."""
         if self.decoder is None or step % self.options["show_every"]:
             return
         self.model.eval()
-        batch = self.held.even(SHOWN)
+        batch = self.dev_batches.even(SHOWN)
         imagined = self.model.sample(batch.codes[:, : self.given], batch.actions[:, :-1], progress=False)
         both = [torch.cat([batch.codes[:, : self.given], imagined], 1), batch.codes]
-        list_video_priors = [decoded(self.decoder, one) for codes in both for one in codes]
-        log.video(step, "imagined, then reconstructed", animation(list_video_priors))
+        videos = [decoded(self.decoder, one) for codes in both for one in codes]
+        log.add_video(step, "imagined, then reconstructed", animation(videos))
         self.model.train()
 
     def _clip_bits(self, clips: Clips, size: int, batches: int, roll: int) -> float:
