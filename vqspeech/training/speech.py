@@ -83,7 +83,7 @@ class SpeechTask:
         if self.options["encoder"]:
             _take_encoder(self.model, self.options["encoder"])
 
-    def evaluate_vqvae(self, size: int, batches: int) -> dict[str, float]:
+    def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """As `evaluation.evaluate_vqvae`."""
         return evaluate_vqvae(self.model, self.dev_batches, size, batches)
 
