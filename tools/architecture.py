@@ -1,0 +1,193 @@
+"""Draw the floors of the library into docs/architecture.md from the imports in its source.
+
+Usage: python tools/architecture.py [--check]
+
+A room is a package, or a group of modules on the ground floor. Rooms stand in one order; a module may import only from its
+own room and from rooms below it. `--check` writes nothing, and fails where an import runs up, where modules import
+each other in a circle, or where the page is not the drawing of the imports. An import within a function counts like any other;
+one for types alone (`if TYPE_CHECKING`) does not.
+"""
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs" / "architecture.md"
+BEGIN, END = "<!-- drawn by tools/architecture.py -->", "<!-- end of the drawing -->"
+
+ROOMS = {
+    "cli": "the command line: finds the verb and calls it",
+    "vision.commands": "one module a verb of `vqspeech vision`",
+    "commands": "one module a verb: options, calls, one line of result",
+    "stream": "live conversion, and the sound devices for it",
+    "studies": "the papers' comparisons of quantisers",
+    "vision.training": "trainings of images, video and priors over them",
+    "vision.metrics": "bounds, samples and videos, scored and drawn",
+    "vision.models": "VAE, VQ-VAE, VIMCO, PixelCNN, priors over video",
+    "vision.data": "sets of images, episodes, codes of images",
+    "training": "the trainer, and a task for each kind of model",
+    "metrics.reports": "tables, pictures, pages, model cards",
+    "metrics.evaluations": "what is scored: models and folders of speech in, rows of figures out",
+    "metrics": "judges: speech recogniser, speaker model, naturalness",
+    "metrics.measures": "measures: pure functions of arrays",
+    "models": "front ends, encoders, `quantize/`, decoders, priors; checkpoints, voices, shipped models",
+    "generate": "autoregressive sampling: one interface, several engines",
+    "data": "data directories, `corpora/`, alignments, phones, dumps, units",
+    "sound": "sound files, normalisation, pitch, WORLD frames",
+    "ground": "errors, files, locks, processes, configurations, devices",
+}
+"""From top to bottom. A package is in the room of its longest prefix, a single module in `MODULES`' room or on the ground."""
+
+MODULES = {
+    "cli": "cli", "stream": "stream", "microphone": "stream",
+    "voices": "models", "pretrained": "models", "__init__": "cli",
+    "audio": "sound", "soundfiles": "sound", "loudness": "sound", "pitch": "sound", "world": "sound",
+    "torchaudio_functional": "sound",
+}  # fmt: skip
+"""Rooms of modules directly below `vqspeech` (`__init__` hands on `VQVAE`, as the command line does)."""
+
+
+def name_module(path: Path, root: Path = ROOT) -> str:
+    """Return the dotted name of a source file, a package's own being that of its folder."""
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
+
+
+def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
+    """Return the modules of `vqspeech` that each of them imports, by name."""
+    paths = {name_module(path, root): path for path in sorted((root / "vqspeech").rglob("*.py"))}
+    found: dict[str, set[str]] = {}
+    for module, path in paths.items():
+        found[module] = set()
+        for name in _imported(ast.parse(path.read_text(encoding="utf-8"))):
+            while name and name not in paths:  # a function or class: the module that holds it
+                name = name.rpartition(".")[0]  # noqa: PLW2901
+            if name and name != module:
+                found[module].add(name)
+    return found
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vqspeech":
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "vqspeech")
+        yield from _imported(node)
+
+
+def find_room(module: str) -> str:
+    """Return the room of a module."""
+    inner = module.removeprefix("vqspeech.")
+    first = inner.split(".")[0]
+    if first in MODULES:
+        return MODULES[first]
+    fitting = [room for room in ROOMS if inner == room or inner.startswith(f"{room}.")]
+    return max(fitting, key=len, default="ground")
+
+
+def find_rising(imports: dict[str, set[str]]) -> list[tuple[str, str]]:
+    """Return the imports (importer, imported) that run up to a higher room."""
+    order = {room: place for place, room in enumerate(ROOMS)}
+    return [
+        (module, other)
+        for module, others in sorted(imports.items())
+        for other in sorted(others)
+        if order[find_room(other)] < order[find_room(module)]
+    ]
+
+
+def find_circle(imports: dict[str, set[str]]) -> list[str]:
+    """Return the modules of one circle of imports in order, or none.
+
+    A package that imports its own modules, and they it, is no circle here: Python enters the package first.
+    """
+    done: set[str] = set()
+
+    def follow(module: str, path: list[str]) -> list[str]:
+        if module in path:
+            return path[path.index(module) :]
+        if module in done:
+            return []
+        for other in sorted(imports[module]):
+            if module.startswith(f"{other}."):
+                continue
+            circle = follow(other, [*path, module])
+            if circle:
+                return circle
+        done.add(module)
+        return []
+
+    return next(filter(None, (follow(module, []) for module in sorted(imports))), [])
+
+
+def draw(imports: dict[str, set[str]]) -> str:
+    """Return the drawing in Mermaid, with an arrow from each room to those it builds on.
+
+    An arrow that follows from others (commands → training → models) is left out.
+    """
+    arrows = {(find_room(module), find_room(other)) for module, others in imports.items() for other in others}
+    below = {room: {end for start, end in arrows if start == room and end != room} for room in ROOMS}
+    lines = ["```mermaid", "flowchart TD"]
+    for room, what in ROOMS.items():
+        if below[room] or any(room in ends for ends in below.values()):
+            lines.append(f'    {_identify(room)}["<b>{room.replace(".", "/")}</b><br/>{what.replace("`", "")}"]')
+    for room in ROOMS:
+        indirect = {deep for direct in below[room] for deep in _reach(direct, below)}
+        lines += [f"    {_identify(room)} --> {_identify(end)}" for end in ROOMS if end in below[room] - indirect]
+    return "\n".join([*lines, "```"])
+
+
+def _identify(room: str) -> str:
+    return room.replace(".", "_")
+
+
+def _reach(room: str, below: dict[str, set[str]], seen: Iterable[str] = ()) -> set[str]:
+    found: set[str] = set()
+    for end in below[room] - set(seen):
+        found |= {end} | _reach(end, below, {*seen, room})
+    return found
+
+
+def tabulate(imports: dict[str, set[str]]) -> str:
+    """Return a table of the rooms with their sizes, top to bottom."""
+    lines = ["| room | modules | what is in it |", "|---|---:|---|"]
+    for room, what in ROOMS.items():
+        count = sum(find_room(module) == room for module in imports)
+        if count:
+            lines.append(f"| `{room.replace('.', '/')}` | {count} | {what} |")
+    return "\n".join(lines)
+
+
+def fill_page(text: str, imports: dict[str, set[str]]) -> str:
+    """Return the page with its drawing and its table made anew."""
+    head, _, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not end:
+        sys.exit(f"{PAGE}: lacks the lines {BEGIN} and {END}")
+    return f"{head}{BEGIN}\n\n{draw(imports)}\n\n{tabulate(imports)}\n\n{END}{tail}"
+
+
+def main() -> int:
+    """Write or check the page; return the exit status."""
+    imports = read_imports()
+    faults = [f"{module} imports {other}, which is above it" for module, other in find_rising(imports)]
+    circle = find_circle(imports)
+    if circle:
+        faults.append("a circle of imports: " + " → ".join([*circle, circle[0]]))
+    text = PAGE.read_text(encoding="utf-8")
+    page = fill_page(text, imports)
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(page, encoding="utf-8")
+    elif page != text:
+        faults.append("docs/architecture.md is out of date: python tools/architecture.py")
+    print(*faults, sep="\n", end="\n" if faults else "", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
