@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2034,SC2154 # what recipes and pipelines set and use
-# What the pipelines from a corpus to RESULTS.md have in common: configurations, the corpus, the command that trains. To be
-# sourced by a pipeline, which egs/*/run.sh has sourced with its arguments, after `stages` and `usage_more` are set.
+# What the pipelines share: configurations, the corpus, the command that trains. Sourced by a pipeline, which egs/*/run.sh
+# sources with its arguments, after `stages` and `usage_more` are set.
 #
-# Of the recipe it wants `confs`, `extras` and the function `download`, as the pipelines say.
+# The recipe provides `confs`, `extras` and the function `download`; see the pipelines.
 set -euo pipefail
 
 recipes=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
@@ -22,7 +22,7 @@ bash "$root/tools/install.sh" "${extras[@]}"
 export PATH="$root/.venv/bin:$PATH"
 cd -- "$recipe"
 
-# Calls a function with each configuration and its experiment folder.
+# Call a function with each configuration and its experiment folder.
 each_experiment() {
   local one
   for one in "${confs[@]}"; do
@@ -30,7 +30,7 @@ each_experiment() {
   done
 }
 
-# The experiment whose codes priors are for. These lie within it: they are no models to encode or to convert with.
+# The experiment whose codes the priors model. Priors are saved within it, since they neither encode nor convert.
 first_experiment() { echo "exp/${tag:-${confs[0]}}"; }
 
 stage_download() {
@@ -42,7 +42,7 @@ stage_download() {
   fi
 }
 
-# The command that trains, on the GPUs that were asked for.
+# The command that trains, on the requested GPUs.
 trainer=(vqspeech)
 if [ "$ngpu" -gt 1 ]; then
   trainer=(torchrun --standalone --nproc_per_node "$ngpu" -m vqspeech.cli)

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what the recipe sets
-# Codes of images, a prior over them, and samples, from a corpus to RESULTS.md. To be sourced by egs/*/run.sh with its
-# arguments, after it has set what is special about its corpus:
-#   confs            configurations to train, in turn, where none is named by --conf; codes are those of the first
+# Codes of images, a prior over them, and samples: from a corpus to RESULTS.md. Sourced by egs/*/run.sh with its
+# arguments, after it has set what is specific to its corpus:
+#   confs            configurations to train, in order, unless --conf names one; codes are those of the first
 #   extras           extras to install (see pyproject.toml)
-#   prepare          the command that makes data/, without --out; {corpus} in it is the folder of the corpus
+#   prepare          command that writes data/, without --out; {corpus} stands for the folder of the corpus
 #   prior            configuration of the prior over the codes of the first model; empty: none
-#   classes          what is drawn: "any", "all" classes, or names of some
+#   classes          classes to sample: "any", "all", or names
 #   each             samples of each class; by default 8
 #   scale            width of a pixel in pictures
-#   tiny             configuration of a model so small that its bound can be checked by counting; empty: none
-#   download         function that puts the corpus into the folder $corpus
-# and may define more_prior, more_sample and more_score, functions for what only its corpus has.
+#   tiny             configuration of a model so small that all its codes can be enumerated; empty: none
+#   download         function that downloads the corpus into the folder $corpus
+# It may define the functions more_prior, more_sample and more_score, for steps that only its corpus has.
 set -euo pipefail
 
 stages=("-1 download" "0 prepare" "1 validate" "3 train" "4 reconstruct" "6 encode" "7 prior" "8 sample" "9 score")

@@ -1,23 +1,23 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what the recipe sets
-# The stage runner: options, log lines, commands that may skip items, outputs that are made once. To be sourced.
+# The stage runner: options, log lines, commands that may skip items, outputs that are made only once. Source it.
 #
-# A recipe sets `stages` ("NUMBER NAME" each), may set defaults of the options below and `usage_more`, defines a function
-# stage_NAME for each stage ("-" becomes "_"), and calls `parse_options "$@"` and then `run_stages`.
+# A recipe sets `stages` ("NUMBER NAME" each) and, if it likes, defaults of the options below and `usage_more`; it defines a
+# function stage_NAME for each stage ("-" becomes "_"), and calls `parse_options "$@"`, then `run_stages`.
 
 repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 stage=${stage:-}           # first stage to run: number or name; empty: the first
 stop_stage=${stop_stage:-} # last stage to run; empty: the last
-nj=${nj:-}                 # processes for work on single files; empty: one a core
+nj=${nj:-}                 # processes for work on single files; empty: one per core
 ngpu=${ngpu:-}             # GPUs to train on; empty: all there are; 0: CPU
 conf=${conf:-}             # configuration to train; empty: those of the recipe
 tag=${tag:-}               # name of the experiment folder; empty: that of the configuration
 corpus=${corpus:-}         # folder of the corpus; empty: downloads/
-unseen=${unseen:-0}        # speakers held out as a whole
+unseen=${unseen:-0}        # speakers to hold out
 limit=${limit:-12}         # source utterances to reconstruct and to convert
-overrides=()               # KEY=VALUE words: further settings of the configuration
+overrides=()               # KEY=VALUE arguments: settings of the configuration
 # shellcheck disable=SC2034 # recipes add it to commands that train
-restart=()                 # (--restart): trainings begin from the start where they are not done
+restart=()                 # (--restart): start unfinished trainings from scratch
 skipped_somewhere=0
 
 log() { printf '%s %s\n' "$(date '+%Y-%m-%d %H:%M:%S')" "$*" >&2; }
@@ -34,12 +34,12 @@ Usage: bash $0 [OPTION VALUE]... [KEY=VALUE]...
   --corpus DIR         folder of the corpus (default: downloads/ beside run.sh)
   --conf NAME          configuration to train
   --tag NAME           experiment folder exp/NAME (default: as the configuration)
-  --nj N               processes (default: one a core)
-  --ngpu N             GPUs to train on (default: all there are; 0: CPU)
-  --unseen N           speakers to hold out as a whole (default: $unseen)
+  --nj N               processes (default: one per core)
+  --ngpu N             GPUs to train on (default: all; 0: CPU)
+  --unseen N           speakers to hold out (default: $unseen)
   --limit N            source utterances to reconstruct and to convert (default: $limit)
-  --restart            train from the start what is not done, not on from what is there
-  --help               this text
+  --restart            start unfinished trainings from scratch, do not resume
+  --help               show this text
   KEY=VALUE            settings of the configuration, for example training.steps=500
 Stages: $(printf '%s, ' "${stages[@]}" | sed 's/, $//')
 ${usage_more:-}
@@ -94,7 +94,7 @@ parse_options() {
   first_stage=$(stage_position "${stage:-${stages[0]%% *}}")
   last_stage=$(stage_position "${stop_stage:-${stages[${#stages[@]} - 1]%% *}}")
   [ "$first_stage" -le "$last_stage" ] || die "--stage $stage comes after --stop-stage $stop_stage"
-  if [ -n "$corpus" ]; then # as the caller means it, who may be in another folder than the recipe
+  if [ -n "$corpus" ]; then # relative to the caller's folder, not to the recipe's
     corpus=$(cd -- "$corpus" 2>/dev/null && pwd) || die "--corpus: no such folder; check the path, or leave it out to use downloads/"
   fi
 }
@@ -106,7 +106,7 @@ is_option() {
   esac
 }
 
-# The place in `stages` of a stage given by number or name.
+# Print the index in `stages` of a stage given by number or name.
 stage_position() {
   local i
   for i in "${!stages[@]}"; do
@@ -115,7 +115,7 @@ stage_position() {
       return 0
     fi
   done
-  die "no stage '$1'; there are: $(printf '%s, ' "${stages[@]}" | sed 's/, $//')"
+  die "no stage '$1'; choose one of: $(printf '%s, ' "${stages[@]}" | sed 's/, $//')"
 }
 
 run_stages() {
@@ -132,7 +132,7 @@ run_stages() {
   fi
 }
 
-# Runs a command. Status 3 means that some items were named and skipped: a warning. Any other failure is fatal.
+# Run a command. Status 3 means that some items were skipped, which is a warning. Any other failure is fatal.
 run() {
   local status=0
   log "\$ $*"
@@ -150,19 +150,19 @@ run() {
   esac
 }
 
-# write_results EXPERIMENT...: RESULTS.md of the recipe, and the page that sets those of all recipes beside the papers.
-# DRAFT=1: with scores of code that is in no commit, too.
+# write_results EXPERIMENT...: write RESULTS.md of the recipe, and the page that compares all recipes with the papers.
+# DRAFT=1: include scores of uncommitted code.
 write_results() {
   run vqspeech results ${DRAFT:+--draft} "$@" --out RESULTS.md
   run vqspeech results --claims "$repository/egs" --out "$repository/RESULTS.md"
 }
 
-# once OUTPUT INPUT... -- COMMAND...: runs COMMAND, which makes OUTPUT, unless the same command has made it before and no
-# INPUT is newer. OUTPUT may be FILE#PART where several commands add to one file. A stamp in exp/.done holds the command;
-# it is written only when the command has ended well, and is gone as soon as another one begins: what is there is then no
-# longer the first one's, however the second one ends. A file that something else has written since is not the command's.
+# once OUTPUT INPUT... -- COMMAND...: run COMMAND, which makes OUTPUT, unless the same command has made it before and no
+# INPUT is newer. OUTPUT may be FILE#PART where several commands add to one file. A stamp in exp/.done holds the command.
+# It is written when the command has succeeded, and removed before another command starts, so that an interrupted command
+# never leaves a valid stamp. A file that was written after its stamp is made again.
 once() {
-  local output=$1 input done_before=yes said stamp
+  local output=$1 input done_before=yes command stamp
   local inputs=()
   shift
   while [ "$1" != -- ]; do
@@ -171,29 +171,29 @@ once() {
   done
   shift
   stamp=$(stamp_of "$output")
-  said=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ --restart / /; s/ $//') # these change no result
-  if [ -e "${output%%#*}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$said" ]; then
+  command=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ --restart / /; s/ $//') # these change no result
+  if [ -e "${output%%#*}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$command" ]; then
     for input in ${inputs[@]+"${inputs[@]}"}; do
       if [ "$input" -nt "$stamp" ]; then
-        log "$input is newer than $output, which is made anew"
+        log "$input is newer than $output, which is made again"
         done_before=""
       fi
     done
     if [[ $output != *#* && $output != *scores.json ]] && [ -f "$output" ] && [ "$output" -nt "$stamp" ]; then
-      log "$output has been written since by something else, and is made anew"
+      log "$output was changed after it was made, and is made again"
       done_before=""
     fi
     if [ -n "$done_before" ]; then
-      log "done before: $said"
+      log "done before: $command"
       return 0
     fi
   fi
   rm -f -- "$stamp"
   run "$@"
-  [ -e "${output%%#*}" ] || die "$output was not made by: $said"
+  [ -e "${output%%#*}" ] || die "$output was not made by: $command"
   mkdir -p exp/.done
-  printf '%s\n' "$said" >"$stamp"
+  printf '%s\n' "$command" >"$stamp"
 }
 
-# The stamp of an output: an INPUT for what depends on a whole folder.
+# Print the stamp file of an output, which is an INPUT for what depends on a whole folder.
 stamp_of() { printf 'exp/.done/%s' "${1//\//:}"; }

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # what the recipe sets
-# Discrete units and voice conversion, from a corpus to RESULTS.md. To be sourced by egs/*/run.sh with its arguments, after
-# it has set what is special about its corpus:
-#   corpus_name      corpus, as `vqspeech prepare` knows it
-#   confs            configurations to train, in turn, where none is named by --conf
+# Discrete units and voice conversion: from a corpus to RESULTS.md. Sourced by egs/*/run.sh with its arguments, after
+# it has set what is specific to its corpus:
+#   corpus_name      corpus, by its name for `vqspeech prepare`
+#   confs            configurations to train, in order, unless --conf names one
 #   extras           extras to install (see pyproject.toml)
 #   prepare_options  further options of `vqspeech prepare`
-#   unseen           number of speakers held out as a whole
+#   unseen           number of speakers to hold out
 #   targets          number of voices to convert to
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   babble           configuration of a WaveNet without codes to compare samples with; empty: none
-#   judge            model whose units the judge of samples knows, another one than what is judged; empty: no judge
-#   download         function that puts the corpus into the folder $corpus
+#   judge            model whose units the language model that judges samples is trained on; not the judged model; empty: none
+#   download         function that downloads the corpus into the folder $corpus
 set -euo pipefail
 
 stages=("-1 download" "0 prepare" "1 validate" "2 dump" "3 train" "4 reconstruct" "5 convert" "6 units" "7 prior" "8 sample" "9 score")
@@ -20,10 +20,10 @@ Parts to align, by default only test and unseen: ALIGN=\"train dev test unseen\"
 # shellcheck source=experiments.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/experiments.sh"
 
-# Utterances to convert: of speakers the model has never heard, where the recipe holds some out.
+# Print the data directory of utterances to convert: of unseen speakers, if the recipe holds some out.
 sources() { if [ "$unseen" -gt 0 ]; then echo data/unseen; else echo data/test; fi; }
 
-# Voices to convert to: training speakers, spread evenly over the list, women before men where genders are known.
+# Print the voices to convert to: training speakers, spread evenly over the list, women before men if genders are known.
 target_voices() {
   if [ -f data/train/spk2gender ]; then
     LC_ALL=C sort -k2,2 -k1,1 data/train/spk2gender | spread "$targets"
@@ -32,22 +32,22 @@ target_voices() {
   fi
 }
 
-# The first words of as many lines of its input as its argument says, spread evenly.
+# spread N: print the first words of N lines of the input, evenly spaced.
 spread() { awk -v n="$1" '{ line[NR] = $1 } END { if (n > NR) n = NR; for (i = 0; i < n; i++) print line[int(i * NR / n) + 1] }'; }
 
-# fetch URL FILE: a download that goes on where it broke off and has its name only when it is complete.
+# fetch URL FILE: download, resuming a partial download; FILE gets its name when it is complete.
 fetch() {
   [ ! -f "$2" ] || return 0
-  command -v curl >/dev/null || die "curl is not installed; install it, or get $1 by hand and name its folder by --corpus"
-  log "getting $1"
+  command -v curl >/dev/null || die "curl is not installed; install it, or download $1 yourself and pass its folder as --corpus"
+  log "downloading $1"
   curl --fail --location --continue-at - --retry 3 --connect-timeout 20 --output "$2.part" "$1" ||
-    die "could not get $1 (is there a network?); get it by hand, unpack it, and name its folder by --corpus DIR"
+    die "could not download $1 (is there a network?); download and unpack it yourself, and pass its folder as --corpus DIR"
   mv -- "$2.part" "$2"
 }
 
 stage_prepare() {
   if [ ! -d "$corpus" ] && [ "$corpus_name" != mini ]; then
-    die "no corpus in $recipe/$corpus; name its folder by --corpus DIR, or get it by --stage download"
+    die "no corpus in $recipe/$corpus; pass its folder as --corpus DIR, or download it with --stage download"
   fi
   once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
   once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
@@ -58,12 +58,11 @@ stage_validate() {
   align
 }
 
-# Phone times by the aligner, of parts that have none, and of the test part of a corpus that has: these are what the
-# aligner is measured against.
+# Align parts that have no phone times; also the test part of a corpus that has them, to score the aligner against them.
 align() {
   local part
   if ! python -c "import pocketsphinx" 2>/dev/null; then
-    log "no aligner (pocketsphinx): get it with: bash tools/install.sh align"
+    log "no aligner (pocketsphinx); install it with: bash tools/install.sh align"
     return
   fi
   for part in ${ALIGN:-test unseen}; do
@@ -79,7 +78,7 @@ align() {
   done
 }
 
-# The data directory of a part with phone times: its own ones, or the aligner's where it lacks some.
+# Print the data directory of a part with phone times: its own, or the aligner's if some are missing.
 with_phones() {
   local own
   own=$({ cat "data/$1/utt2ali" 2>/dev/null || true; } | wc -l)
@@ -127,11 +126,11 @@ units() { # conf exp
       vqspeech score units --units "$2/units/test.txt" --data "$part" --model "$2/best.safetensors" --abx --report "$2" \
       --out "$2/scores.json"
   else
-    log "data/test has no phone alignments (utt2ali): no phone report"
+    log "data/test has no phone alignments (utt2ali): the phone report is skipped"
   fi
 }
 
-# The prior, and the WaveNet that samples are compared with, lie within the first experiment.
+# The prior, and the WaveNet that samples are compared with, are saved within the first experiment.
 stage_prior() {
   if [ -z "$prior" ]; then
     log "this recipe trains no prior"
@@ -151,7 +150,7 @@ stage_prior() {
   fi
 }
 
-# A language model that tells speech from babble: of another family than priors and n-grams, over units of another encoder.
+# Train a language model that distinguishes speech from babble: of another kind than priors and n-grams, on units of another encoder.
 train_judge() { # folder
   local part
   for part in train dev; do

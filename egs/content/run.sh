@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Units by masked prediction, from any corpora, without a transcript: a content encoder, codebooks of its features, and
-# how well they tell phones of speakers whom nothing has heard; RESULTS.md.
+# Units by masked prediction, from any corpora, without transcripts: a content encoder, codebooks of its features, and
+# how well the codes identify the phones of unseen speakers; RESULTS.md.
 # shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
 conf=content_small
 rounds=${ROUNDS:-3}
-usage_more="Corpora, as KIND:DIR words, KIND as vqspeech prepare knows it (--corpus DIR: one folder of recordings, folder:DIR):
+usage_more="Corpora, as KIND:DIR, where KIND is a corpus of vqspeech prepare (--corpus DIR: one folder of recordings, folder:DIR):
   TRAIN=\"librispeech:/data/LibriSpeech folder:/data/voices\" TEST=librispeech:/data/LibriSpeech bash $0
-TEST: readers of it in splits/dev tell the maps, those in splits/test are scored; without it nothing is scored.
-None of them, nor of splits/voices_held_out, is trained on. ROUNDS=3, BASELINES=\"units_kmeans units_lda\",
-PER_SPEAKER=20: utterances of each scored reader, of those that tell the maps twice as many
-Configurations: content_small (two cores), content (a GPU); settings KEY=VALUE go to it, such as training.minutes=60"
+TEST: the maps from codes to phones are fitted on its readers in splits/dev, and those in splits/test are scored; without
+TEST nothing is scored. Nothing is trained on these readers, nor on splits/voices_held_out.
+ROUNDS=3, BASELINES=\"units_kmeans units_lda\", PER_SPEAKER=20: utterances of each scored reader; twice as many for the maps
+Configurations: content_small (two cores), content (a GPU); settings KEY=VALUE change it, such as training.minutes=60"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 parse_options "$@"
@@ -20,7 +20,7 @@ read -ra train <<<"${TRAIN:-${corpus:+folder:$corpus}}"
 read -ra test <<<"${TEST:-}"
 read -ra baselines <<<"${BASELINES:-units_kmeans units_lda}"
 per_speaker=${PER_SPEAKER:-20}
-[ ${#train[@]} -gt 0 ] || die "no corpus; name a folder of recordings by --corpus DIR, or several by TRAIN; --help tells"
+[ ${#train[@]} -gt 0 ] || die "no corpus; pass a folder of recordings as --corpus DIR, or several as TRAIN; see --help"
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS needs a number, not '$rounds'"
 exp=exp/${tag:-$conf}
 [ "$ngpu" != 0 ] || export CUDA_VISIBLE_DEVICES=""
@@ -28,8 +28,8 @@ bash "$root/tools/install.sh" align
 export PATH="$root/.venv/bin:$PATH"
 cd -- "$root/egs/content"
 
-# prepared NAME KIND:DIR ...: data/NAME, of all these corpora.
-prepared() {
+# prepare_corpora NAME KIND:DIR ...: make data/NAME of all these corpora.
+prepare_corpora() {
   local name=$1 word parts=()
   shift
   for word in "$@"; do
@@ -40,7 +40,7 @@ prepared() {
   once "data/$name/wav.scp" "${parts[@]/%//wav.scp}" -- vqspeech combine "${parts[@]}" --out "data/$name"
 }
 
-# Those speakers of the files named that data/NAME has: speakers_in NAME FILE ...
+# speakers_in NAME FILE ...: print the speakers listed in the files that data/NAME has.
 speakers_in() {
   local name=$1
   shift
@@ -49,12 +49,12 @@ speakers_in() {
 
 stage_prepare() {
   local held part count
-  prepared all "${train[@]}"
+  prepare_corpora all "${train[@]}"
   mapfile -t held < <(speakers_in all splits/dev splits/test splits/voices_held_out)
   if [ ${#held[@]} -gt 0 ]; then held=(--unseen-speakers "${held[@]}"); else held=(--unseen "$unseen"); fi
   once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --share 0.01 "${held[@]}"
   [ ${#test[@]} -gt 0 ] || return 0
-  prepared readers "${test[@]}"
+  prepare_corpora readers "${test[@]}"
   for part in dev test; do
     mapfile -t held < <(speakers_in readers "splits/$part")
     [ ${#held[@]} -gt 0 ] || die "TEST has no reader of splits/$part"
@@ -67,7 +67,7 @@ stage_prepare() {
 stage_align() {
   local part
   if [ ${#test[@]} = 0 ]; then
-    log "no TEST: nothing to align"
+    log "TEST is not set: nothing to align"
     return
   fi
   for part in dev test; do
@@ -83,30 +83,30 @@ stage_dump() {
   done
 }
 
-# trained EXP INPUT -- OPTION ...: an experiment on the dump.
-trained() {
+# train_experiment EXP INPUT -- OPTION ...: train on the dump.
+train_experiment() {
   local out=$1 input=$2
   shift 3
   once "$out/best.safetensors" dump/train/index.json "$input" -- \
     vqspeech train --train dump/train --dev dump/dev --out "$out" ${restart[@]+"${restart[@]}"} "$@"
 }
 
-# The encoder with 500 codes at 50 Hz; then, of the same features, 128 at 25 Hz after each round, and two codes a frame.
+# Train the encoder with 500 codes at 50 Hz; then, on the same features, 128 at 25 Hz after each round, and two codes per frame.
 stage_train() {
   local one round settings=(--conf "$conf" ${overrides[@]+"${overrides[@]}"})
   for one in "${baselines[@]}"; do
-    trained "exp/$one" dump/dev/index.json -- --conf "$one"
+    train_experiment "exp/$one" dump/dev/index.json -- --conf "$one"
   done
-  trained "$exp" dump/dev/index.json -- "${settings[@]}" "training.rounds=$rounds"
+  train_experiment "$exp" dump/dev/index.json -- "${settings[@]}" "training.rounds=$rounds"
   for ((round = 1; round <= rounds; round++)); do
-    trained "${exp}_round$round" "$exp/round-$round.safetensors" -- "${settings[@]}" \
+    train_experiment "${exp}_round$round" "$exp/round-$round.safetensors" -- "${settings[@]}" \
       "training.start=$exp/round-$round.safetensors" "training.rounds=$round" encoder.hop=4 quantizer.codes=128
   done
-  trained "${exp}_two" "$exp/last.safetensors" -- "${settings[@]}" \
+  train_experiment "${exp}_two" "$exp/last.safetensors" -- "${settings[@]}" \
     "training.start=$exp/last.safetensors" "training.rounds=$rounds" quantizer=residual quantizer.codes=512
 }
 
-# All experiments, in the order of the table; the shipped units have a folder here, too, and no model in it.
+# Print all experiments, in the order of the table; the shipped units have a folder too, without a model.
 experiments() {
   local one round
   for one in "${baselines[@]}"; do echo "exp/$one"; done
@@ -133,7 +133,7 @@ stage_units() {
 stage_score() {
   local folders
   if [ ${#test[@]} = 0 ]; then
-    log "no TEST: nothing to score"
+    log "TEST is not set: nothing to score"
     return
   fi
   mapfile -t folders < <(experiments)

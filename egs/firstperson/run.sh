@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# First-person frames of 84x84: recorded on the spot in ViZDoom (or DeepMind Lab, where it can be imported), 21x21 codes, a
-# prior over them, a second VQ-VAE that has three latents for a frame, and a prior over video, told what is done.
-# About an hour of one core, most of it for the prior over video.
+# First-person frames of 84x84, recorded in ViZDoom (or DeepMind Lab, where it can be imported): 21x21 codes, a prior over
+# them, a second VQ-VAE with three latents per frame, and a prior over video, conditioned on actions.
+# About an hour on one core, most of it for the prior over video.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 confs=(frames_small)
@@ -24,7 +24,7 @@ extras=(vision video vizdoom)
 prepare=(record --world "${WORLD:-vizdoom}" --episodes "$episodes" --frames "$frames")
 if [ -n "${FRAMES:-}" ]; then prepare=(prepare npz --data "$FRAMES"); fi # FRAMES=my.npz: images, episodes, actions
 classes=${CLASSES:-any} # CLASSES=all: of each map
-read -ra actions <<<"${ACTIONS:-forward right}" # two that should part ways
+read -ra actions <<<"${ACTIONS:-forward right}" # two whose videos should differ
 scale=2
 limit=16
 tiny=
@@ -42,7 +42,7 @@ more_prior() { # exp
     --codes "$1/codes/train" --dev "$1/codes/dev" --model "$1" --out "$1/video" ${restart[@]+"${restart[@]}"}
 }
 
-# What comes when one thing is done over and over: soon, and far away.
+# Videos of one action repeated: ten frames and a hundred.
 more_sample() { # exp
   local frames
   for frames in 10 100; do

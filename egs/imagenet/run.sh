@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Photographs in folders, ImageNet or any others, as squares of 128: 32x32 codes. --corpus is needed: ImageNet wants a login.
+# Photographs in folders, ImageNet or any others, as squares of 128: 32x32 codes. --corpus is required: ImageNet needs a login.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 confs=(imagenet_small)
@@ -14,7 +14,7 @@ limit=6
 each=4 # pictures of 128x128 are large
 tiny=
 
-download() { die "ImageNet cannot be had without a login; name a folder of photographs by --corpus DIR (DIR/CLASS/*.jpg or DIR/*.jpg)"; }
+download() { die "ImageNet cannot be downloaded without a login; pass a folder of photographs as --corpus DIR (DIR/CLASS/*.jpg or DIR/*.jpg)"; }
 
 # shellcheck source=../../recipes/images.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/../../recipes/images.sh"

@@ -9,8 +9,8 @@ prepare_options=()
 unseen=4
 targets=6
 prior=${PRIOR:-prior} # PRIOR=mini_prior: a smaller one, for a few hours of speech
-babble=${BABBLE:-} # BABBLE=babble: the WaveNet without codes too, which takes as long as the model itself
-judge=${JUDGE-units} # JUDGE=: samples are judged by words alone, and minutes are saved
+babble=${BABBLE:-} # BABBLE=babble: also a WaveNet without codes, which takes as long as the model itself
+judge=${JUDGE-units} # JUDGE=: judge samples by words alone, which saves minutes
 
 download() {
   local subset

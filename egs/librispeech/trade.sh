@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# What a bit rate costs and buys: the fast decoder's recipe at 25, 50 and 100 codes a second with 128 and 512 codes, each
-# trained as briefly, and one table of them: RESULTS.md, `trade`. Usage: bash egs/librispeech/trade.sh [OPTION OF run.sh]...
+# The trade-off of bit rate and quality: the fast decoder at 25, 50 and 100 codes a second with 128 and 512 codes, each
+# trained as briefly, in one table: RESULTS.md, `trade`. Usage: bash egs/librispeech/trade.sh [OPTION OF run.sh]...
 set -euo pipefail
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
-steps=${STEPS:-1200} # of each model; the table is of the difference between rates, not of the best model
+steps=${STEPS:-1200} # of each model; the table shows the difference between rates, not the best model
 experiments=()
 for rate in 25 50 100; do
   for codes in 128 512; do

@@ -1,21 +1,21 @@
 #!/usr/bin/env bash
-# Codes against phones at 25 Hz with 128 codes: models beside each other, on speakers none of them has heard; RESULTS.md.
+# Codes against phones at 25 Hz with 128 codes: models compared on unseen speakers; RESULTS.md.
 # shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
 unseen=2
-# the first is what the others are compared with
+# the others are compared with the first
 read -ra confs <<<"${CONFS:-units_kmeans units_kmeans_static units_lda}"
-best=units_lda                 # gets a report of its own
-per_speaker=${PER_SPEAKER:-20} # utterances of each speaker that the maps are told by
+best=units_lda                 # gets its own report
+per_speaker=${PER_SPEAKER:-20} # utterances of each speaker to fit the maps on
 usage_more="Configurations: ${confs[*]}; others by CONFS=\"NAME ...\" bash $0
-The paper's, units25 or units25_ema, wants a GPU for hours: CONFS=\"${confs[*]} units25\"; settings KEY=VALUE go to it.
-PER_SPEAKER=20: utterances a speaker that tell what phone a code is"
+The paper's, units25 or units25_ema, needs a GPU for hours: CONFS=\"${confs[*]} units25\"; settings KEY=VALUE change it.
+PER_SPEAKER=20: utterances per speaker to fit the map from codes to phones on"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 parse_options "$@"
-[ -z "$tag" ] || die "--tag: the experiments are called as their configurations"
+[ -z "$tag" ] || die "--tag: the experiments are named after their configurations; leave it out"
 [ -z "$conf" ] || best=$conf confs=("${confs[0]}" "$conf")
 [ "$ngpu" != 0 ] || export CUDA_VISIBLE_DEVICES=""
 bash "$root/tools/install.sh" align
@@ -23,7 +23,7 @@ export PATH="$root/.venv/bin:$PATH"
 cd -- "$root/egs/librispeech"
 
 stage_prepare() {
-  [ -d "${corpus:=downloads}" ] || die "no corpus here; name its folder by --corpus DIR, or: bash run.sh --stage download --stop-stage download"
+  [ -d "${corpus:=downloads}" ] || die "no corpus here; pass its folder as --corpus DIR, or: bash run.sh --stage download --stop-stage download"
   once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all --nj "$nj"
   once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
   once data/map/wav.scp data/train/wav.scp -- vqspeech subset data/train --per-speaker "$per_speaker" --out data/map
@@ -37,7 +37,7 @@ stage_align() {
   done
 }
 
-# Levels alone: none of these models needs WORLD frames.
+# Speech only: none of these models needs WORLD frames.
 stage_dump() {
   local part
   for part in train dev; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A WaveNet for the codes of the fast decoder, and what training buys it: the scores of the models kept on the way, one
+# A WaveNet for the codes of the fast decoder, and its learning curve: scores of the models saved during training, one
 # row each, beside the recordings and the fast decoder on the same sentences: RESULTS.md, `curve`.
 # shellcheck disable=SC2034,SC2154 # the variables are for the stage runner, and its own
 set -euo pipefail
@@ -7,12 +7,12 @@ root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 stages=("3 train" "5 convert" "9 score")
 unseen=4
 limit=16
-first=librispeech_world # whose codes and frames it is for
+first=librispeech_world # whose codes and frames it decodes
 conf=librispeech_wavenet
-windows=${WINDOWS:-32}  # of held-out speech that the loss is measured on
-cooler=${COOLER:-0.8}   # the last model is drawn from at this temperature, too
-usage_more="Sentences of 3 to 6 s of the unseen speakers (--limit) are said by a woman and a man of the training speakers.
-Settings KEY=VALUE go to the WaveNet, for example training.steps=50000; the model of $first is made by run.sh"
+windows=${WINDOWS:-32}  # of held-out speech to measure the loss on
+cooler=${COOLER:-0.8}   # the last model is sampled at this temperature, too
+usage_more="Sentences of 3 to 6 s of the unseen speakers (--limit) are converted to the voices of a woman and a man of the training speakers.
+Settings KEY=VALUE change the WaveNet, for example training.steps=50000; run.sh trains $first"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 parse_options "$@"
@@ -22,7 +22,7 @@ bash "$root/tools/install.sh" align eval
 export PATH="$root/.venv/bin:$PATH"
 cd -- "$root/egs/librispeech"
 
-# Folders of what is compared: the fast decoder, the models kept on the way, and the last of them at a lower temperature.
+# Print the folders to compare: the fast decoder, the models saved during training, and the last one at a lower temperature.
 compared() { printf '%s\n' "$exp/fast" "$exp"/kept/*/ "$exp/cooler" | sed 's:/$::'; }
 
 stage_train() {

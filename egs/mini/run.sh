@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A small corpus of synthetic voices, made on the spot: nothing to download, about 20 minutes on two cores.
+# A small corpus of synthetic voices, made by the recipe: nothing to download, about 20 minutes on two cores.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 corpus_name=mini
@@ -9,8 +9,8 @@ prepare_options=()
 unseen=0
 targets=4
 prior=mini_prior
-babble=${BABBLE:-} # BABBLE=mini_babble: a WaveNet without codes too, five minutes more
-judge=${JUDGE-units} # JUDGE=: samples are judged by words alone, and minutes are saved
+babble=${BABBLE:-} # BABBLE=mini_babble: also a WaveNet without codes, five minutes more
+judge=${JUDGE-units} # JUDGE=: judge samples by words alone, which saves minutes
 
 download() { log "nothing to download: stage prepare makes the corpus in $corpus"; }
 

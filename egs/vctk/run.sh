@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# VCTK 0.80 or 0.92, told apart by looking. Without --corpus, 0.92 (11 GB) is downloaded. --conf vctk: the paper's WaveNet.
+# VCTK 0.80 or 0.92, recognised by its layout. Without --corpus, 0.92 (11 GB) is downloaded. --conf vctk: the paper's WaveNet.
 # shellcheck disable=SC2034 # the variables are for the pipeline
 set -euo pipefail
 corpus_name=vctk
