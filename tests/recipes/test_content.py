@@ -191,4 +191,4 @@ def test_the_recipe_takes_a_bare_folder(recipe, tmp_path):
     assert calls[0] == f"prepare folder --corpus {tmp_path / 'voices'} --out data/corpora/all-0 --nj 1"
     verbs = [one.split()[0] for one in calls]
     assert "align" not in verbs and "score" not in verbs and verbs.count("encode") == 5
-    assert "no TEST: nothing to score" in log
+    assert "TEST is not set: nothing to score" in log

@@ -59,7 +59,7 @@ def test_stages_by_number_and_name(recipe, options, ran):
         (["--nj", "two"], "--nj needs a number"),
         (["--nj", "0"], "--nj needs at least 1"),
         (["--limit="], "--limit needs at least 1"),
-        (["--stage", "5"], "no stage '5'; there are: -1 get, 0 pre-pare, 3 train, 9 score"),
+        (["--stage", "5"], "no stage '5'; choose one of: -1 get, 0 pre-pare, 3 train, 9 score"),
         (["--stage", "score", "--stop-stage", "0"], "comes after"),
         (["--tag", "a/b"], "leave out the slash"),
         (["--corpus", "/no/such/folder"], "no such folder"),
