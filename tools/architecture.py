@@ -2,10 +2,10 @@
 
 Usage: python tools/architecture.py [--check]
 
-A room is a package, or a group of modules on the ground floor. Rooms stand in one order; a module may import only from its
-own room and from rooms below it. `--check` writes nothing, and fails where an import runs up, where modules import
-each other in a circle, or where the page is not the drawing of the imports. An import within a function counts like any other;
-one for types alone (`if TYPE_CHECKING`) does not.
+A room is a package, or a group of modules on the ground floor. Rooms stand in one order; a module may import only from
+its own room and from rooms below it. `--check` writes nothing, and fails where an import runs up, where modules import
+each other in a circle, or where the page is not the drawing of the imports. An import within a function counts like
+any other; one for types alone (`if TYPE_CHECKING`) does not.
 """
 
 import ast
@@ -38,7 +38,8 @@ ROOMS = {
     "sound": "sound files, normalisation, pitch, WORLD frames",
     "ground": "errors, files, locks, processes, configurations, devices",
 }
-"""From top to bottom. A package is in the room of its longest prefix, a single module in `MODULES`' room or on the ground."""
+"""From top to bottom. A package is in the room of its longest prefix, another module in its room of `MODULES`, or on the
+ground."""
 
 MODULES = {
     "cli": "cli", "stream": "stream", "microphone": "stream",
