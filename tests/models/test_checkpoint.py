@@ -96,7 +96,7 @@ def test_older_files_do_not_tell_what_they_hash_to_and_are_read(path, model):
     assert VQVAE.from_pretrained(path).fingerprint() == model.fingerprint()
     tensors = load_file(path)
     tensors["model.encoder.projection.bias"][1] = float("nan")
-    header = {"format": checkpoint.FORMAT, "version": "1", "about": json.dumps(model.about)}
+    header = {"format": checkpoint.FORMAT, "version": "1", "about": json.dumps(model.metadata)}
     save_file(tensors, path, metadata=header)
     with pytest.raises(CheckpointError, match="model.encoder.projection.bias is not finite"):
         VQVAE.from_pretrained(path)
@@ -174,7 +174,7 @@ def test_a_configuration_within_is_checked_like_any(path, model, what, hashed):
 )
 def test_what_else_a_header_says(path, model, about, message):
     model.save_pretrained(path)
-    header = {"format": checkpoint.FORMAT, "version": "1", "about": json.dumps(model.about | about)}
+    header = {"format": checkpoint.FORMAT, "version": "1", "about": json.dumps(model.metadata | about)}
     save_file(load_file(path), path, metadata=header)
     for read in (VQVAE.from_pretrained, describe_checkpoint):
         with pytest.raises(CheckpointError, match=message):

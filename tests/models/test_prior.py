@@ -171,7 +171,7 @@ def test_the_voice_is_withheld_from_some_windows():
     for layer in made.network.layers:
         layer.dropout.p = 0.0
     assert made.train()(batch)[0]["nll"].item() == pytest.approx(nobody, rel=1e-6), "all of them are withheld"
-    made.withheld = 0.0
+    made.condition_dropout = 0.0
     assert made.train()(batch)[0]["nll"].item() == pytest.approx(told, rel=1e-6), "none is"
 
 

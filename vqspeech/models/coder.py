@@ -1,6 +1,5 @@
 """The coder, the half of a model that makes codes of speech: front end, encoder, codebook."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,28 +7,27 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqspeech import audio, loudness, pretrained
 from vqspeech.data.windows import SpeechBatch
-from vqspeech.errors import CheckpointError, ConfigError
-from vqspeech.models import checkpoint
+from vqspeech.errors import ConfigError
 from vqspeech.models.content import STRIDE, ContentEncoder
 from vqspeech.models.encoder import ENCODER, Encoder, Projection
 from vqspeech.models.frontend import FRONTEND, FRONTENDS, LogMel, Waveform, moments
+from vqspeech.models.pretrained import Pretrained
 from vqspeech.models.quantize import QUANTIZER, Codebook, ResidualKmeans
-from vqspeech.schema import Kinds, Options, check_groups
+from vqspeech.schema import check_groups
 
 PIECE = 20.0
 """Seconds that are encoded at once; memory does not grow beyond it."""
-
 
 LONGEST_HOP = 10.0
 """Seconds of speech that a code may stand for."""
 Kind = TypeVar("Kind", bound="Coder")
 
 
-class Coder(nn.Module):
+class Coder(Pretrained):
     """Front end, encoder and codebook as a configuration describes them (groups `frontend`, `encoder`, `quantizer`).
 
     It is all that units take; it has no voices. Raises `ConfigError` where something unknown is named."""
@@ -48,8 +46,10 @@ class Coder(nn.Module):
             self.config["quantizer"], dimension=self.config["encoder"]["latents"]
         )
 
-    groups: Mapping[str, Options | Kinds] = {"frontend": FRONTEND, "encoder": ENCODER, "quantizer": QUANTIZER}
-    """What is known of the groups of its configuration."""
+    groups = {"frontend": FRONTEND, "encoder": ENCODER, "quantizer": QUANTIZER}
+    fields = ("speakers",)
+    loaded = ("frontend.", "encoder.", "quantizer.")
+    hashed = ("encoder", "quantizer")
 
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
@@ -80,13 +80,35 @@ class Coder(nn.Module):
         return self.frontend.reach + self.frontend.hop * self.encoder.receptive_field
 
     @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "speakers": self.speakers}
+    def saved_metadata(self) -> dict[str, Any]:
+        """Metadata, and the genders of the voices as far as they are known."""
+        return {**self.metadata, "genders": self.genders}
 
-    @property
-    def device(self) -> torch.device:
-        return self.quantizer.counts.device
+    @classmethod
+    def recognises(cls, metadata: Mapping[str, Any]) -> bool:
+        """Return True: `check_config` says what is missing."""
+        return True
+
+    @classmethod
+    def from_metadata(cls: type[Kind], metadata: Mapping[str, Any]) -> Kind:
+        """As `Pretrained.from_metadata`."""
+        if "tracker" in metadata["config"]:
+            raise ConfigError("a live model makes no codes; take another model (`vqspeech models`)")
+        return cls(metadata["config"])
+
+    @classmethod
+    def from_pretrained(cls: type[Kind], path: str | Path | None = None, device: str | torch.device = "cpu") -> Kind:
+        """Return the model of a checkpoint, in evaluation mode; a coder takes its part of a whole model.
+
+        Args:
+            path: A file, an experiment folder, or the name of a shipped model; None is the default one.
+            device: Where the model is to be.
+
+        Raises:
+            CheckpointError: The file cannot be read, is damaged or of another kind of model.
+            ConfigError: There is no such device.
+        """
+        return super().from_pretrained(pretrained.located(path), device)
 
     def features(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
         """What the encoder sees, `(batch, channels, frames)`, and the mask of frames within it `(batch, frames)`."""
@@ -101,63 +123,10 @@ class Coder(nn.Module):
 
     # Inference
 
-    @classmethod
-    def from_pretrained(cls: type[Kind], path: str | Path | None = None, device: str | torch.device = "cpu") -> Kind:
-        """The model of a checkpoint, an experiment folder, or the name of a shipped model (None: the default one),
-        ready for use. A coder takes its half of a whole model. Raises `CheckpointError` where it cannot be read,
-        `ConfigError` where there is no such device."""
-        file = pretrained.located(path)
-        tensors, about = checkpoint.read(file, "model.", device)
-        kept = {name: tensor for name, tensor in tensors.items() if name.startswith(cls.halves)}
-        return checkpoint.restored(file, kept, lambda: cls._described(about), device)
-
-    halves = ("frontend.", "encoder.", "quantizer.")
-    """What the names of its tensors start with."""
-
-    @classmethod
-    def _described(cls: type[Kind], about: Mapping[str, Any]) -> Kind:
-        """The model that a checkpoint says it holds, without its weights. Raises `ConfigError`."""
-        if "tracker" in about["config"]:
-            raise ConfigError("a live model makes no codes; take another model (`vqspeech models`)")
-        return cls(about["config"])
-
-    def save_pretrained(
-        self,
-        path: str | Path,
-        dtype: torch.dtype = torch.float32,
-        share: str | Path | None = None,
-        part: str = "",
-        **about: Any,
-    ) -> None:
-        """Writes weights, configuration and speakers (and what else is said `about` it) to one file; tensors that
-        another checkpoint beside it holds as well, `share`, are left there.
-
-        Parameters are stored as `dtype`, and are float32 again once loaded. As float16 they take half the room, as int8
-        a quarter; those of the encoder are rounded too, so the fingerprint changes. Where a `part` is named, such as
-        "decoder", it alone is stored so, and the rest as float16. Raises `CheckpointError` where one is too large.
-        """
-        tensors = checkpoint.weights(self)
-        rounded: dict[str, Tensor] = {}
-        for name, parameter in self.named_parameters():
-            inside = not part or name.startswith(f"{part}.")
-            rounded |= checkpoint.rounded({f"model.{name}": parameter}, dtype if inside else torch.float16)
-        if dtype != torch.float32 and checkpoint.not_finite(rounded) and not checkpoint.not_finite(tensors):
-            raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
-        tensors |= rounded
-        checkpoint.write(path, tensors, {**self.about, "genders": self.genders, **about}, share)
-
     @property
     def units(self) -> dict[str, Any]:
         """Its codes as the side file of a units file describes them, but for the name of the model."""
         return {"rate_hz": self.rate, "codes": self.quantizer.size, "sha256": self.fingerprint()}
-
-    def fingerprint(self) -> str:
-        """SHA-256 of encoder and codebook: units of two models with the same one mean the same."""
-        digest = hashlib.sha256()
-        for module in (self.encoder, self.quantizer):
-            for name, tensor in sorted(module.state_dict().items()):
-                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
     def encode(self, wave: Any, sample_rate: float = audio.RATE) -> np.ndarray:
         """Codes of a waveform: int64 `(codes,)`, one per `hop` samples at 16 kHz, the last one filled up with silence.

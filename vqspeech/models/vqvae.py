@@ -1,11 +1,10 @@
 """The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; and what one does with a trained one."""
 
-import hashlib
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import torch
@@ -28,6 +27,7 @@ from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, SourceFilter, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import Cutting
+from vqspeech.models.pretrained import hash_weights
 from vqspeech.models.reference import Reference, agreement, average_vectors, reference_pieces
 from vqspeech.pitch import SEMITONES, continuous_pitch, falling_pitch, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
@@ -36,6 +36,7 @@ VoiceName = str | int | Voice
 """A voice of the model by its name, or one made of recordings."""
 SHORTEST = 1.0
 """Seconds of speech that a voice is made of at least."""
+Kind = TypeVar("Kind", bound="VQVAE")
 
 
 class Source(NamedTuple):
@@ -54,7 +55,7 @@ class VQVAE(Coder):
     Raises `ConfigError` where the configuration names something unknown."""
 
     pitch: Tensor
-    halves = ("",)
+    loaded = ("",)
 
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], genders: Mapping[str, str] | None = None):
         super().__init__(config)
@@ -77,12 +78,14 @@ class VQVAE(Coder):
         return super().check_config(config)
 
     @classmethod
-    def _described(cls, about: Mapping[str, Any]) -> "VQVAE":
-        if "tracker" in about["config"]:
+    def from_metadata(cls: type[Kind], metadata: Mapping[str, Any]) -> Kind:
+        """As `Pretrained.from_metadata`; of a live model, a `Live`."""
+        kind = cls
+        if "tracker" in metadata["config"]:
             from vqspeech.models.live.model import Live
 
-            return Live(about["config"], about["speakers"], about.get("genders"))
-        return cls(about["config"], about["speakers"], about.get("genders"))
+            kind = cast(type[Kind], Live)
+        return kind(metadata["config"], metadata["speakers"], metadata.get("genders"))
 
     # Training
 
@@ -263,10 +266,7 @@ class VQVAE(Coder):
         """Return the SHA-256 of what makes speaker vectors: voices of models with the same one mean the same.
 
         Raises `SpeakerError` as `reference` does."""
-        digest = hashlib.sha256()
-        for name, tensor in sorted(self.reference.state_dict().items()):
-            digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
+        return hash_weights([self.reference.state_dict()])
 
     @torch.inference_mode()
     def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:

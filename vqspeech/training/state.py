@@ -24,7 +24,7 @@ class State(NamedTuple):
 def describe_run(task: Task, processes: int, precision: str) -> dict[str, Any]:
     """Return what a header says of a run: settings, hashes of what is learned from, and where it runs."""
     return {
-        **task.model.about,
+        **task.model.metadata,
         "training": dict(task.options),
         "sources": dict(task.sources),
         "processes": processes,
@@ -46,7 +46,7 @@ def read_state(path: Path, run: Mapping[str, Any], task: Task) -> State:
         ConfigError: It is of another model, other data or other settings, or has come further than it shall.
     """
     tensors, about = checkpoint.read(path)
-    for key, value in task.model.about.items():
+    for key, value in task.model.metadata.items():
         different = _difference(about.get(key), value, "" if key == "config" else key)
         if different:
             raise ConfigError(f"{path}: is of another model, {different}; {_FIX}")

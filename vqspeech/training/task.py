@@ -51,12 +51,12 @@ class Model(Protocol):
     shape; and a mask of that shape, bool: the codes that count."""
 
     @property
-    def about(self) -> Mapping[str, Any]:
+    def metadata(self) -> Mapping[str, Any]:
         """All it takes to build it again, beside the weights; a run goes on only where it is the same."""
         ...
 
-    def save_pretrained(self, path: str | Path, /, **about: Any) -> None:
-        """Writes its checkpoint, which tells what is in `about` too."""
+    def save_pretrained(self, path: str | Path, /, **metadata: Any) -> None:
+        """Writes its checkpoint, which holds `metadata` too."""
         ...
 
 

@@ -11,7 +11,7 @@ from vqspeech.cli import main
 from vqspeech.vision.commands.score_bits import BITS
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set as image_sets
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior
 
 MODEL = [
@@ -78,7 +78,7 @@ def test_bits_a_dimension_with_the_learned_prior(made, tmp_path):
     section = json.loads(out.read_text())["sections"]["bits"]
     uniform, learned = section["rows"]
     images = ImageBatches(image_sets(made / "test")).even(7).images
-    model, prior = code_model(exp), ImagePrior.from_pretrained(made / "prior")
+    model, prior = CodeModel.from_pretrained(exp), ImagePrior.from_pretrained(made / "prior")
     codes = model.encode(images)
     pixels = -model.log_likelihood(images, codes).double().numpy() / np.log(2)
     latents = prior.bits(codes.numpy(), np.zeros(7, np.int64)).sum((1, 2))

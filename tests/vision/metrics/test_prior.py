@@ -9,7 +9,7 @@ from tests.vision.code_maps import SIZE, image_codes, moving
 from vqspeech.vision.data.table import ImageTable
 from vqspeech.vision.metrics import prior as measures
 from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.models.prior import ImagePrior, described
+from vqspeech.vision.models.prior import ImagePrior, describe_codes
 
 
 def test_unigrams_against_counting_one_by_one():
@@ -33,7 +33,7 @@ def test_codes_that_each_place_always_has_cost_a_place_nothing():
 def test_the_table(tmp_path):
     codes = image_codes(tmp_path, moving(8), frames=2)
     options = {"layers": 1, "width": 4, "window": 3, "hidden": 4, "dropout": 0.0, "hidden_codes": 0.0, "withheld": 0.0}
-    prior = ImagePrior({"prior": options}, codes.classes, described(codes)).eval()
+    prior = ImagePrior({"prior": options}, codes.classes, describe_codes(codes)).eval()
     held = measures.held_out_bits(prior, measures.spread(codes, 6), codes)
     assert list(held) == ["uniform", "unigram", measures.PLACES, "prior", "prior, class not told"]
     assert held["uniform"] == pytest.approx(np.log2(SIZE))

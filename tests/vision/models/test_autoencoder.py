@@ -8,7 +8,7 @@ from tests.vision.images import blobs
 from vqspeech.conf.vision import list_experiments, load_config
 from vqspeech.errors import CheckpointError, ConfigError, ImageError
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models import MODELS, CodeModel, code_model, image_model, pretrained
+from vqspeech.vision.models import MODELS, Autoencoder, CodeModel, image_model
 from vqspeech.vision.models.network import Decoder, Encoder, ResidualBlock
 
 GROUPS = {
@@ -91,17 +91,17 @@ def test_checkpoints(name, tmp_path):
     model = tiny(name)
     model.save_pretrained(tmp_path / "best.safetensors", step=3)
     for path in (tmp_path, tmp_path / "best.safetensors"):
-        again = pretrained(path)
-        assert again.about == model.about and again.fingerprint() == model.fingerprint()
+        again = Autoencoder.from_pretrained(path)
+        assert again.metadata == model.metadata and again.fingerprint() == model.fingerprint()
         torch.manual_seed(1)
         made = model.bound(some())
         torch.manual_seed(1)
         torch.testing.assert_close(again.bound(some()), made)
     if name == "vae":
         with pytest.raises(ConfigError, match="vae has no codes"):
-            code_model(tmp_path)
+            CodeModel.from_pretrained(tmp_path)
     else:
-        assert code_model(tmp_path).codes == 16
+        assert CodeModel.from_pretrained(tmp_path).codes == 16
     with pytest.raises(ImageError, match=r"the model has uint8 of \(3, 16, 12\)"):
         again.bound(some().float())
     with pytest.raises(ImageError, match=r"the model has uint8 of \(3, 16, 12\)"):
@@ -121,12 +121,12 @@ def test_the_fingerprint_is_that_of_the_codes():
 
 def test_refusals(tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
-        pretrained(tmp_path)
+        Autoencoder.from_pretrained(tmp_path)
     from vqspeech.models import checkpoint
 
     checkpoint.write(tmp_path / "best.safetensors", {"model.a": torch.zeros(1)}, {"config": {}, "speakers": []})
     with pytest.raises(CheckpointError, match="not a model of images"):
-        pretrained(tmp_path)
+        Autoencoder.from_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="cannot be made 4 times smaller"):
         tiny(shape=(3, 16, 14))
     with pytest.raises(ConfigError, match="of no model of images .nothing"):

@@ -13,7 +13,7 @@ from vqspeech.errors import CheckpointError, ConfigError, ImageError, UnitsError
 from vqspeech.models import checkpoint
 from vqspeech.vision.data.code_batches import CodeBatch, grids, maps
 from vqspeech.vision.models import prior as module
-from vqspeech.vision.models.prior import ImagePrior, described, require_same
+from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same
 from vqspeech.vision.models.top import TopVQVAE
 
 CODES = {"codes": SIZE, "shape": [2, 3, 4], "model": "exp/m", "sha256": "5" * 64}
@@ -79,9 +79,9 @@ def test_the_class_is_withheld_from_some_images():
     with torch.no_grad():
         told, untold = (float(made(one)[0]["nll"]) for one in (batch, nobody))
     assert told != untold
-    made.withheld = 1.0
+    made.condition_dropout = 1.0
     assert made.train()(batch)[0]["nll"].item() == pytest.approx(untold, rel=1e-5), "all of them are withheld"
-    made.withheld = 0.0
+    made.condition_dropout = 0.0
     assert made.train()(batch)[0]["nll"].item() == pytest.approx(told, rel=1e-5), "none is"
 
 
@@ -89,7 +89,7 @@ def test_checkpoints_are_self_describing(tmp_path):
     made = prior()
     made.save_pretrained(tmp_path / "best.safetensors", step=3)
     again = ImagePrior.from_pretrained(tmp_path)
-    assert (again.classes, again.described, again.size) == (["a", "b"], CODES, SIZE)
+    assert (again.classes, again.codes, again.size) == (["a", "b"], CODES, SIZE)
     assert (again.sample(["a"], progress=False) == made.sample(["a"], progress=False)).all()
 
 
@@ -118,7 +118,7 @@ def test_codes_of_another_model_are_refused(key, value):
 
 def test_batches_refuse_other_codes_and_classes(tmp_path):
     codes = image_codes(tmp_path, np.zeros((4, 3, 8), np.int64), latents=2)
-    made = prior(codes=described(codes))
+    made = prior(codes=describe_codes(codes))
     assert made.batches(codes).at(np.array([0, 1])).classes.tolist() == [1, 2]
     with pytest.raises(UnitsError, match="other codes"):
         made.batches(replace(codes, sha256="6" * 64))

@@ -13,7 +13,7 @@ from tests.vision.episodes import codes_of
 from vqspeech.errors import CheckpointError, ConfigError, ImageError, UnitsError
 from vqspeech.models import checkpoint
 from vqspeech.vision.data.clips import ClipBatch
-from vqspeech.vision.models.prior import described
+from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.video import NETWORKS, VideoPrior
 
 SIZE, SHAPE, ACTIONS = 7, (3, 4), ["forward", "left", "right"]
@@ -164,7 +164,7 @@ def test_what_was_done_is_withheld_from_some_clips():
         told, nothing = (float(made(ClipBatch(codes, one))[0]["nll"]) for one in (actions, actions * 0))
         assert told != nothing
         assert float(made.train()(ClipBatch(codes, actions))[0]["nll"]) == pytest.approx(nothing, rel=1e-6)
-        made.withheld = 0.0
+        made.condition_dropout = 0.0
         assert float(made.train()(ClipBatch(codes, actions))[0]["nll"]) == pytest.approx(told, rel=1e-6)
 
 
@@ -173,7 +173,7 @@ def test_checkpoints_are_self_describing(name, tmp_path):
     made = prior(name)
     made.save_pretrained(tmp_path / "best.safetensors", step=3)
     again = VideoPrior.from_pretrained(tmp_path)
-    assert (again.actions, again.described, again.shape) == (ACTIONS, CODES, SHAPE)
+    assert (again.actions, again.codes, again.shape) == (ACTIONS, CODES, SHAPE)
     codes, actions = clips(1, 5)
     assert (
         again.sample(codes[:, :2], actions, progress=False) == made.sample(codes[:, :2], actions, progress=False)
@@ -201,7 +201,7 @@ def test_codes_of_another_codebook_or_size_are_refused():
     made = VideoPrior(
         {"video": {"name": "pixelcnn", "withheld": 0.1, **OPTIONS["pixelcnn"]}},
         ["forward", "left"],
-        described(codes_of([5])),
+        describe_codes(codes_of([5])),
     )
     assert made.clips(codes_of([5]), 3).even(1).codes.shape == (1, 3, 2, 3)
     other = codes_of([5])

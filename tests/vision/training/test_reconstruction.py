@@ -10,7 +10,7 @@ from vqspeech.conf.vision import load_config
 from vqspeech.errors import ConfigError, ImageError
 from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
-from vqspeech.vision.models import pretrained
+from vqspeech.vision.models import Autoencoder
 from vqspeech.vision.training.reconstruction import ImageTask, shuffled
 
 TINY = [
@@ -56,8 +56,8 @@ def test_resuming_after_a_kill_gives_the_same_losses(name, sets, tmp_path, monke
     a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
     assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
     assert any((tmp_path / "whole" / "tensorboard").iterdir())
-    assert pretrained(tmp_path / "whole").shape == (3, 8, 8)
-    assert pretrained(tmp_path / "whole" / "last.safetensors").shape == (3, 8, 8)
+    assert Autoencoder.from_pretrained(tmp_path / "whole").shape == (3, 8, 8)
+    assert Autoencoder.from_pretrained(tmp_path / "whole" / "last.safetensors").shape == (3, 8, 8)
 
 
 @pytest.mark.parametrize("name", list(KINDS))

@@ -1,6 +1,5 @@
 """The live model: voice conversion of a stream, with a look-ahead of less than a tenth of a second."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -22,7 +21,7 @@ from vqspeech.models.live.parts import DecoderPart, EncoderPart, PitchPart, trac
 from vqspeech.models.live.tracker import PitchTracker
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
 from vqspeech.pitch import SEMITONES
-from vqspeech.schema import Kinds, Options, check_groups
+from vqspeech.schema import Options, check_groups
 
 
 class Live(VQVAE):
@@ -34,11 +33,12 @@ class Live(VQVAE):
     frontend: LiveFrontend  # pyright: ignore[reportIncompatibleVariableOverride]
     encoder: LiveEncoder  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    groups: Mapping[str, Options | Kinds] = {
+    groups = {
         "encoder": Options(LiveEncoder),
         "tracker": Options(PitchTracker),
         "decoder": DECODER,
     }
+    hashed = ("frontend", "encoder")
 
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], genders: Mapping[str, str] | None = None):
         nn.Module.__init__(self)
@@ -71,22 +71,10 @@ class Live(VQVAE):
         return BLOCK
 
     @property
-    def device(self) -> torch.device:
-        return self.pitch.device
-
-    @property
     def latency(self) -> int:
         """Samples that have to come in before one goes out, at most: those of the block that is gathered, of the
         encoder's look-ahead, and of the decoder's, a latent and half a window."""
         return BLOCK * (1 + self.encoder.delay) + BEHIND
-
-    def fingerprint(self) -> str:
-        """SHA-256 of what makes latents."""
-        digest = hashlib.sha256()
-        for module in (self.frontend, self.encoder):
-            for name, tensor in sorted(module.state_dict().items()):
-                digest.update(name.encode() + tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
         """Raises `ConfigError`: there are no codes."""

@@ -1,19 +1,18 @@
 """The prior over codes, whichever network it has: learning from units, scoring, sampling."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
 from vqspeech.data.code_windows import CodeBatch, CodeWindows
 from vqspeech.data.units import Units, require_same_codes
-from vqspeech.errors import CheckpointError, SpeakerError
-from vqspeech.models import checkpoint
+from vqspeech.errors import SpeakerError
+from vqspeech.models.pretrained import Pretrained
 from vqspeech.models.prior.transformer import TransformerPrior
 from vqspeech.models.prior.wavenet import WaveNetPrior
 from vqspeech.schema import Kinds, Share, check_groups
@@ -28,7 +27,7 @@ LANES = 16
 """Pieces that are scored side by side."""
 
 
-class LatentPrior(nn.Module):
+class LatentPrior(Pretrained):
     """A prior as its configuration (group `prior`) describes it, for the voices `speakers` and the codes that `units`
     describes as the side file of a units file does: {"rate_hz", "codes", "model", "sha256"}.
 
@@ -40,20 +39,17 @@ class LatentPrior(nn.Module):
         super().__init__()
         self.config, self.speakers, self.units = check_groups(config, self.groups), list(speakers), dict(units)
         self.rate, self.size = float(units["rate_hz"]), int(units["codes"])
-        self.withheld = float(self.config["prior"]["withheld"])
+        self.condition_dropout = float(self.config["prior"]["withheld"])
         self.network = PRIOR.make(self.config["prior"], size=self.size, speakers=len(self.speakers), rate=self.rate)
 
     groups = {"prior": PRIOR}
-    """What is known of the groups of its configuration."""
+    fields = ("speakers", "units")
+    expected = "no prior; name the best.safetensors of `vqspeech prior`"
 
-    @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "speakers": self.speakers, "units": self.units}
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
+    @classmethod
+    def recognises(cls, metadata: Mapping[str, Any]) -> bool:
+        """As `Pretrained.recognises`."""
+        return "prior" in metadata.get("config", {})
 
     # Training
 
@@ -75,26 +71,12 @@ class LatentPrior(nn.Module):
         """{"nll": cross-entropy in nats a code}; the codes `(batch, time)`; the mask of those that count."""
         speakers = batch.speakers
         if self.training:
-            speakers = speakers * (torch.rand(speakers.shape, device=speakers.device) >= self.withheld)
+            speakers = speakers * (torch.rand(speakers.shape, device=speakers.device) >= self.condition_dropout)
         mask = torch.arange(batch.codes.shape[1], device=speakers.device) < batch.lengths[:, None]
         logits = self.network(batch.before, speakers).float()
         return {"nll": F.cross_entropy(logits[mask], batch.codes[mask])}, batch.codes, mask
 
     # Inference
-
-    @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "LatentPrior":
-        """The prior of a checkpoint, ready for use. Raises `CheckpointError` where it cannot be read or is none."""
-        tensors, about = checkpoint.read(path, "model.", device)
-        if "prior" not in about.get("config", {}):
-            raise CheckpointError(f"{path}: is no prior; name the best{checkpoint.SUFFIX} of `vqspeech prior`")
-        return checkpoint.restored(
-            path, tensors, lambda: cls(about["config"], about["speakers"], about["units"]), device
-        )
-
-    def save_pretrained(self, path: str | Path, **about: Any) -> None:
-        """Writes weights, configuration, speakers and units (and what else is said `about` it) to one file."""
-        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def speaker(self, name: str | None) -> int:
         """Index of a voice; 0 where it is None, not told. Raises `SpeakerError` for a voice that is none of its own."""

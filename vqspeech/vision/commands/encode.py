@@ -10,7 +10,7 @@ from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.locks import locked_folder
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import image_set
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the codes and prints how fast."""
-    model = code_model(args.model, "cuda" if torch.cuda.is_available() else "cpu")
+    model = CodeModel.from_pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
     started = time.perf_counter()
     described = {"codes": model.codes, "latents": model.latents, "model": args.model, "sha256": model.fingerprint()}
     with locked_folder(args.out):

@@ -10,7 +10,7 @@ from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import list_video_priors, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import image_codes
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 from vqspeech.vision.training.video import VideoTask
 
 
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     resolved = load_config(args.conf, args.overrides)
 
     def task() -> VideoTask:
-        decoder = None if args.model is None else code_model(args.model)
+        decoder = None if args.model is None else CodeModel.from_pretrained(args.model)
         return VideoTask(resolved, image_codes(args.codes), image_codes(args.dev), decoder)
 
     return train(task, args.out, args.restart).exit_status()

@@ -9,7 +9,7 @@ from vqspeech.commands.arguments import output_file, positive_int
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
-from vqspeech.vision.models import pretrained
+from vqspeech.vision.models import Autoencoder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the picture and prints its name."""
-    model = pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
+    model = Autoencoder.from_pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
     images = ImageBatches(image_set(args.data)).even(args.limit).images
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)])
     pictures.save(pictures.pairs(images, made, args.columns, args.scale), Path(args.out))

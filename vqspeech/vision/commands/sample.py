@@ -15,7 +15,7 @@ from vqspeech.commands.arguments import fraction, non_negative_float, non_negati
 from vqspeech.errors import ConfigError
 from vqspeech.files import replaced
 from vqspeech.vision.metrics import pictures
-from vqspeech.vision.models import CodeModel, code_model
+from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same
 
 
@@ -50,8 +50,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the samples and prints the name of the sheet."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, prior, out = code_model(args.model, device), ImagePrior.from_pretrained(args.prior, device), Path(args.out)
-    require_same(codes_of(model), prior.described, args.model)
+    model, prior, out = (
+        CodeModel.from_pretrained(args.model, device),
+        ImagePrior.from_pretrained(args.prior, device),
+        Path(args.out),
+    )
+    require_same(codes_of(model), prior.codes, args.model)
     names = list(prior.classes) if args.classes == ["all"] else [None if c == "any" else c for c in args.classes]
     if not names:
         raise ConfigError(f"{args.prior}: knows no classes; leave out --class all")

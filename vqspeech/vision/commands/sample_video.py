@@ -26,7 +26,7 @@ from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.clips import episodes, told
 from vqspeech.vision.data.images import ImageSet, image_set
 from vqspeech.vision.metrics import moving, pictures
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import require_same
 from vqspeech.vision.models.video import VideoPrior
 
@@ -81,8 +81,12 @@ def run(args: argparse.Namespace) -> int:
     if not 0.1 <= args.rate <= 100:
         raise ConfigError(f"--rate {args.rate:g}; it is between 0.1 and 100 frames a second")
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model, prior, out = code_model(args.model, device), VideoPrior.from_pretrained(args.prior, device), Path(args.out)
-    require_same(codes_of(model), prior.described, args.model)
+    model, prior, out = (
+        CodeModel.from_pretrained(args.model, device),
+        VideoPrior.from_pretrained(args.prior, device),
+        Path(args.out),
+    )
+    require_same(codes_of(model), prior.codes, args.model)
     images, rows = image_set(args.data), args.actions
     length = args.given + (args.frames if RECORDED in rows else 0)
     starts = _starts(images, max(1, length), args.n)

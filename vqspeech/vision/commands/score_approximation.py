@@ -12,7 +12,7 @@ from vqspeech.vision.commands.score_bits import described
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import bounds
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 
 SAMPLES = (1, 10, 100)
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section "approximation" and prints it."""
-    model = code_model(args.experiment)
+    model = CodeModel.from_pretrained(args.experiment)
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
     images = ImageBatches(image_set(args.data)).even(args.limit).images
     exact = bounds.bits(bounds.exact(model, images), model)

@@ -16,7 +16,7 @@ from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics.bounds import bits, log_prior, over
 from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, pretrained
+from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder
 from vqspeech.vision.models.likelihood import LogisticMixture
 from vqspeech.vision.models.prior import ImagePrior, require_same
 
@@ -53,12 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section "bits" and prints it."""
-    model = pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
+    model = Autoencoder.from_pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
     if args.prior and not isinstance(model, VQVAE):
         raise ConfigError(f"--prior: {what(model)} has no use for one; it is for the codes of a VQ-VAE")
     prior = ImagePrior.from_pretrained(args.prior, str(model.device)) if args.prior else None
     if isinstance(model, VQVAE) and prior:
-        require_same(codes_of(model), prior.described, args.experiment)
+        require_same(codes_of(model), prior.codes, args.experiment)
     trained = model.samples if isinstance(model, VIMCO) else None
     if isinstance(model, VIMCO):
         model.samples = args.samples

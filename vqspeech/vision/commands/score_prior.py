@@ -9,7 +9,7 @@ from vqspeech.metrics import report, scores
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.metrics import prior as measures
 from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.models.prior import ImagePrior, described, require_same
+from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     dev = image_codes(args.dev) if args.dev else None
     for one in (codes, train, dev):
         if one is not None:
-            require_same(described(one), prior.described, str(one.path))
+            require_same(describe_codes(one), prior.codes, str(one.path))
     some = measures.spread(codes, args.limit)
     strength = measures.choose_strength(train, dev) if train is not None else 0.0
     held = measures.held_out_bits(prior, some, train, strength)

@@ -16,7 +16,7 @@ from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.quality import psnr, ssim
-from vqspeech.vision.models import VIMCO, CodeModel, pretrained
+from vqspeech.vision.models import VIMCO, Autoencoder, CodeModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section "reconstructions" and prints it."""
-    model = pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
+    model = Autoencoder.from_pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
     batches = ImageBatches(image_set(args.data))
     images = batches.even(args.limit).images

@@ -8,7 +8,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.metrics import report, scores
 from vqspeech.training.log import read_curves
 from vqspeech.vision.commands.score_bits import BITS, LEARNED, described, what
-from vqspeech.vision.models import pretrained
+from vqspeech.vision.models import Autoencoder
 
 WHOLE = "test images"
 """Column of the figures that were scored at the end."""
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         first, *learned = whole_bits(folder / "scores.json") or [{}]
         rows.append({"row": folder.name, **{f"step {step}": curve[step] for step in picked}} | first)
         rows += [{"row": f"{folder.name}, {LEARNED} prior"} | one for one in learned]
-        model = pretrained(folder)
+        model = Autoencoder.from_pretrained(folder)
         notes.append(f"{folder.name}: {what(model)}; {'; '.join(described(model))}")
     if any(WHOLE in row for row in rows):
         notes.append(f"{WHOLE}, whose number n is: as in the table 'bits' of each")

@@ -17,7 +17,7 @@ from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.prior import spread
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import LANES, require_same
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OWN, bits_given
@@ -56,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     top, model, codes = (
         TopVQVAE.from_pretrained(args.top, device),
-        code_model(args.model, device),
+        CodeModel.from_pretrained(args.model, device),
         image_codes(args.codes),
     )
-    require_same(codes_of(model), top.described, args.model)
+    require_same(codes_of(model), top.codes, args.model)
     some = spread(codes, args.limit)
     batch = top.batches(some).at(np.arange(len(some)))
     bits, counts = bits_given(top, batch, LANES, one_by_one=True)
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     notes = [
         f"{len(some)} images of {args.codes}, {batch.codes[0].numel()} codes each; {redrawn.words}",
         f"{latents} latents of {top.size} codes cost {price:.0f} bits, and save {spared:.1f} beside none; the decoder "
-        f"learned to do without on {100 * top.withheld:.0f} % of the images",
+        f"learned to do without on {100 * top.condition_dropout:.0f} % of the images",
         f"by latent: perplexity {', '.join(f'{perplexity(one.numpy()):.0f}' for one in counts)}, "
         f"{', '.join(str(used(one.numpy())) for one in counts)} of {top.size} codes used; {_codebooks(top)}",
         f"the decoder sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden "

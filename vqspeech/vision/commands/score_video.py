@@ -17,7 +17,7 @@ from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import conduct, foresight
 from vqspeech.vision.metrics.held_clips import HeldClips, Section, held_clips
 from vqspeech.vision.metrics.obedience import inverse_model
-from vqspeech.vision.models import code_model
+from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same
 from vqspeech.vision.models.video import VideoPrior
 
@@ -75,11 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the sections "video: …" and prints each as soon as it is there."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    prior, model = VideoPrior.from_pretrained(args.prior, device), code_model(args.model, device)
-    require_same(codes_of(model), prior.described, args.model)
+    prior, model = VideoPrior.from_pretrained(args.prior, device), CodeModel.from_pretrained(args.model, device)
+    require_same(codes_of(model), prior.codes, args.model)
     alone = ImagePrior.from_pretrained(args.image_prior, device) if args.image_prior else None
     if alone is not None:
-        require_same(alone.described, prior.described, args.image_prior)
+        require_same(alone.codes, prior.codes, args.image_prior)
     images, codes = image_set(args.data), image_codes(args.codes)
     learned = image_codes(args.train_codes)
     held = held_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)

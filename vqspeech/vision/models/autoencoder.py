@@ -1,23 +1,23 @@
 """What the image models share: convolutions both ways, a likelihood, codes as maps, and how they are kept."""
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vqspeech.errors import ConfigError, ImageError
-from vqspeech.models import checkpoint
-from vqspeech.schema import Kinds, Options, Width, check_groups
+from vqspeech.models.pretrained import Pretrained, hash_weights
+from vqspeech.schema import Width, check_groups
 from vqspeech.vision.data.batches import ImageBatch
 from vqspeech.vision.models.likelihood import LIKELIHOOD, Likelihood
 from vqspeech.vision.models.network import NETWORK, Decoder, Encoder
 
+Kind = TypeVar("Kind", bound="Autoencoder")
 Losses = tuple[dict[str, Tensor], Tensor, Tensor]
 """Losses by name, whose sum is minimised, in nats a dimension; the codes; the mask of those that count."""
 
@@ -30,7 +30,7 @@ class Latents:
     dimension: Width
 
 
-class Autoencoder(nn.Module, ABC):
+class Autoencoder(Pretrained, ABC):
     """A model as its configuration describes it (groups `model`, `network`, `likelihood`, for codes `quantizer`), for
     images of `shape` (channels, height, width).
 
@@ -54,8 +54,17 @@ class Autoencoder(nn.Module, ABC):
             )
         self.places = (self.shape[1] // factor, self.shape[2] // factor)
 
-    groups: Mapping[str, Options | Kinds] = {"network": NETWORK, "likelihood": LIKELIHOOD}
-    """What is known of the groups of its configuration; each model adds `model`, whose options are its own."""
+    groups = {"network": NETWORK, "likelihood": LIKELIHOOD}
+    """Each model adds `model`, whose options are its own."""
+    fields = ("shape",)
+    expected = "not a model of images; name one that `vqspeech vision train` made"
+
+    @classmethod
+    def from_metadata(cls: type[Kind], metadata: Mapping[str, Any]) -> Kind:
+        """As `Pretrained.from_metadata`, of the kind of model that the configuration names."""
+        from vqspeech.vision.models import image_model
+
+        return cast(Kind, image_model(metadata["config"], metadata["shape"]))
 
     @staticmethod
     @abstractmethod
@@ -74,15 +83,6 @@ class Autoencoder(nn.Module, ABC):
     def code_shape(self) -> tuple[int, int]:
         """Rows and columns of the map of codes: the latents of a place stand side by side in its row."""
         return self.places[0], self.places[1] * self.latents
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "shape": list(self.shape)}
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
 
     def encoded(self, images: Tensor) -> Tensor:
         """Encoder output `(batch, outputs, time)` of images uint8: time counts the latents of all places, row by row,
@@ -116,21 +116,22 @@ class Autoencoder(nn.Module, ABC):
             )
         return images.to(self.device)
 
-    def save_pretrained(self, path: str | Path, **about: Any) -> None:
-        """Writes a checkpoint; `about` is told in it too."""
-        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
-
     def fingerprint(self) -> str:
-        """SHA-256 of what makes codes: configuration and weights, but for those of the decoder."""
-        found = hashlib.sha256(json.dumps(self.config["model"], sort_keys=True).encode())
-        for name, tensor in sorted(self.state_dict().items()):
-            if not name.startswith("decoder."):
-                found.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-        return found.hexdigest()
+        """Return the SHA-256 of what makes codes: configuration and weights, except those of the decoder."""
+        state = {name: tensor for name, tensor in self.state_dict().items() if not name.startswith("decoder.")}
+        return hash_weights([state], json.dumps(self.config["model"], sort_keys=True).encode())
 
 
 class CodeModel(Autoencoder):
     """An image model with codes: maps int64 `(batch, height, width)`, see `code_shape`."""
+
+    @classmethod
+    def from_pretrained(cls: type[Kind], path: str | Path, device: str | torch.device = "cpu") -> Kind:
+        """As `Pretrained.from_pretrained`. Raise `ConfigError` also where the model has no codes."""
+        model = super().from_pretrained(path, device)
+        if not isinstance(model, CodeModel):
+            raise ConfigError(f"{path}: {model.config['model']['name']} has no codes; name a VQ-VAE")
+        return model
 
     @abstractmethod
     def lookup(self, codes: Tensor) -> Tensor:

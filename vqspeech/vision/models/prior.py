@@ -1,16 +1,15 @@
 """The prior over codes of images: a PixelCNN told the class, where classes are known."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech.errors import CheckpointError, ConfigError, UnitsError
-from vqspeech.models import checkpoint
+from vqspeech.errors import ConfigError, UnitsError
+from vqspeech.models.pretrained import Pretrained
 from vqspeech.schema import check_groups
 from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
 from vqspeech.vision.data.codes import ImageCodes
@@ -21,7 +20,7 @@ LANES = 32
 """Images that are scored, or drawn, side by side."""
 
 
-def described(codes: ImageCodes) -> dict[str, Any]:
+def describe_codes(codes: ImageCodes) -> dict[str, Any]:
     """What a prior must know of codes: {"codes", "shape", "model", "sha256"}; shape is (latents, rows, columns)."""
     _, height, width = codes.codes.shape
     shape = [codes.latents, height, width // codes.latents]
@@ -39,7 +38,7 @@ def require_same(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str
             )
 
 
-class ImagePrior(nn.Module):
+class ImagePrior(Pretrained):
     """A prior as its configuration (group `prior`) describes it, for images of `classes` and for codes as `described`.
 
     The class of a share `withheld` of the images is not told in training, so that the prior can also do without.
@@ -48,22 +47,20 @@ class ImagePrior(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], classes: Sequence[str], codes: Mapping[str, Any]):
         super().__init__()
-        self.config, self.classes, self.described = check_groups(config, self.groups), list(classes), dict(codes)
+        self.config, self.classes, self.codes = check_groups(config, self.groups), list(classes), dict(codes)
         options, self.size = self.config["prior"], int(codes["codes"])
-        self.withheld = float(options["withheld"])
+        self.condition_dropout = float(options["withheld"])
         self.network = pixelcnn(options, size=self.size, shape=codes["shape"], classes=len(self.classes))
 
     groups = {"prior": PRIOR}
-    """What is known of the groups of its configuration."""
+    fields = ("classes", "codes")
+    expected = "no prior over codes of images; name one of `vqspeech vision prior`"
 
-    @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "classes": self.classes, "codes": self.described}
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
+    @classmethod
+    def recognises(cls, metadata: Mapping[str, Any]) -> bool:
+        """As `Pretrained.recognises`; a `TopVQVAE` has a prior among others."""
+        config = metadata.get("config", {})
+        return "codes" in metadata and "prior" in config and "top" not in config
 
     # Training
 
@@ -74,34 +71,18 @@ class ImagePrior(nn.Module):
 
     def batches(self, codes: ImageCodes) -> CodeBatches:
         """Batches of codes. Raises `UnitsError` for other codes, `ImageError` for other classes than the prior's."""
-        require_same(described(codes), self.described, str(codes.path))
+        require_same(describe_codes(codes), self.codes, str(codes.path))
         return CodeBatches(codes, self.classes)
 
     def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """{"nll": cross-entropy in nats a code}; the codes; a mask: all of them count."""
         classes = batch.classes
         if self.training:
-            classes = classes * (torch.rand(classes.shape, device=classes.device) >= self.withheld)
+            classes = classes * (torch.rand(classes.shape, device=classes.device) >= self.condition_dropout)
         nll = self.network.loss(batch.codes, classes).mean()
         return {"nll": nll}, batch.codes, torch.ones_like(batch.codes, dtype=torch.bool)
 
     # Inference
-
-    @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "ImagePrior":
-        """The prior of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
-        read or is none."""
-        path = checkpoint.best(path)
-        tensors, about = checkpoint.read(path, "model.", device)
-        if "prior" not in about.get("config", {}) or "codes" not in about or "top" in about["config"]:
-            raise CheckpointError(f"{path}: is no prior over codes of images; name one of `vqspeech vision prior`")
-        return checkpoint.restored(
-            path, tensors, lambda: cls(about["config"], about["classes"], about["codes"]), device
-        )
-
-    def save_pretrained(self, path: str | Path, **about: Any) -> None:
-        """Writes weights, configuration, classes and codes (and what else is said `about` it) to one file."""
-        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def label(self, name: str | None) -> int:
         """Index of a class; 0 where it is None, not told. Raises `ConfigError` for a class that it does not know."""

@@ -6,7 +6,6 @@ whether it is used or not; and the decoder sees a limited part of the codes befo
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -14,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech.errors import CheckpointError, ConfigError
-from vqspeech.models import checkpoint
+from vqspeech.errors import ConfigError
+from vqspeech.models.pretrained import Pretrained
 from vqspeech.models.quantize import QUANTIZER, Codebook, SeparateCodebooks
 from vqspeech.schema import Options, Width, check_groups
 from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
@@ -23,7 +22,7 @@ from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.network import Blocks, ResidualBlock
 from vqspeech.vision.models.pixelcnn import PRIOR, pixelcnn
 from vqspeech.vision.models.pixelcnn_cache import sampled
-from vqspeech.vision.models.prior import LANES, described, require_same, start_at_unigram, uniforms
+from vqspeech.vision.models.prior import LANES, describe_codes, require_same, start_at_unigram, uniforms
 
 HALVINGS = 2
 """Strided convolutions from the map of codes to what the latents are made of."""
@@ -95,7 +94,7 @@ class Spread(nn.Module):
         return x[:, :, : self.shape[1], : self.shape[2]]
 
 
-class TopVQVAE(nn.Module):
+class TopVQVAE(Pretrained):
     """The model of a configuration (groups `top`, `quantizer`, `prior`) over codes as `described`.
 
     `top.latents` vectors of `top.dimension` numbers have a codebook each (`top.codebooks: own`, as in the paper), or
@@ -106,9 +105,9 @@ class TopVQVAE(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], codes: Mapping[str, Any]):
         super().__init__()
-        config, self.described = check_groups(config, self.groups), dict(codes)
+        config, self.codes = check_groups(config, self.groups), dict(codes)
         self.config, options, top = config, config["prior"], config["top"]
-        self.withheld, size = float(options["withheld"]), int(codes["codes"])
+        self.condition_dropout, size = float(options["withheld"]), int(codes["codes"])
         self.network = pixelcnn(options, size=size, shape=codes["shape"], condition=top["channels"])
         sizes = {name: value for name, value in top.items() if name != "codebooks"}
         self.encoder = Summary(self.network.size, self.network.shape, **sizes)
@@ -124,21 +123,18 @@ class TopVQVAE(nn.Module):
         "prior": PRIOR,
         "quantizer": QUANTIZER,
     }
-    """What is known of the groups of its configuration."""
+    fields = ("codes",)
+    expected = "no VQ-VAE over codes; train one with a configuration that has `top`"
+
+    @classmethod
+    def recognises(cls, metadata: Mapping[str, Any]) -> bool:
+        """As `Pretrained.recognises`."""
+        return "codes" in metadata and "top" in metadata.get("config", {})
 
     @property
     def size(self) -> int:
         """Codes there are for a latent."""
         return self.quantizer.size
-
-    @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "codes": self.described}
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
 
     # Training
 
@@ -149,7 +145,7 @@ class TopVQVAE(nn.Module):
 
     def batches(self, codes: ImageCodes) -> CodeBatches:
         """Batches of codes. Raises `UnitsError` for codes of another model."""
-        require_same(described(codes), self.described, str(codes.path))
+        require_same(describe_codes(codes), self.codes, str(codes.path))
         return CodeBatches(codes, [])
 
     def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
@@ -157,7 +153,7 @@ class TopVQVAE(nn.Module):
         vectors = self.encoder(batch.codes)
         mask = torch.ones(len(vectors), vectors.shape[2], dtype=torch.bool, device=vectors.device)
         quantised = self.quantizer(vectors, mask)
-        told = torch.rand(len(vectors), 1, 1, 1, device=vectors.device) >= self.withheld * self.training
+        told = torch.rand(len(vectors), 1, 1, 1, device=vectors.device) >= self.condition_dropout * self.training
         nll = self.network.loss(batch.codes, torch.zeros_like(batch.classes), self.spread(quantised.vectors) * told)
         return {"nll": nll.mean()} | quantised.losses, quantised.codes, mask
 
@@ -204,17 +200,3 @@ class TopVQVAE(nn.Module):
             channels, (_, height, width) = int(self.config["top"]["channels"]), self.network.shape
             return torch.zeros(batch, channels, height, width, device=self.device)
         return self.spread(self.quantizer.lookup(latents))
-
-    @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "TopVQVAE":
-        """The model of a checkpoint or experiment folder, ready for use. Raises `CheckpointError` where it cannot be
-        read or is none."""
-        path = checkpoint.best(path)
-        tensors, about = checkpoint.read(path, "model.", device)
-        if "top" not in about.get("config", {}) or "codes" not in about:
-            raise CheckpointError(f"{path}: is no VQ-VAE over codes; train one with a configuration that has `top`")
-        return checkpoint.restored(path, tensors, lambda: cls(about["config"], about["codes"]), device)
-
-    def save_pretrained(self, path: str | Path, **about: Any) -> None:
-        """Writes weights, configuration and codes (and what else is said `about` it) to one file."""
-        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})

@@ -8,7 +8,7 @@ from vqspeech.conf.vision import list_priors
 from vqspeech.errors import ConfigError
 from vqspeech.training.codes import CodesTask
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.prior import ImagePrior, described
+from vqspeech.vision.models.prior import ImagePrior, describe_codes
 
 
 class ImagePriorTask(CodesTask):
@@ -23,7 +23,7 @@ class ImagePriorTask(CodesTask):
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "prior" not in config:
             raise ConfigError(f"a configuration of a model of images; codes train one of {', '.join(list_priors())}")
-        super().__init__(config, lambda groups: ImagePrior(groups, train.classes, described(train)), train)
+        super().__init__(config, lambda groups: ImagePrior(groups, train.classes, describe_codes(train)), train)
         self.length = math.prod(self.model.network.shape)
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)

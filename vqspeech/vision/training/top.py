@@ -8,7 +8,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.training.codes import CodesTask
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.prior import described
+from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
 
@@ -24,7 +24,7 @@ class TopTask(CodesTask):
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "top" not in config:
             raise ConfigError("the configuration is of no VQ-VAE over codes; it has no group top")
-        super().__init__(config, lambda groups: TopVQVAE(groups, described(train)), train)
+        super().__init__(config, lambda groups: TopVQVAE(groups, describe_codes(train)), train)
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 

@@ -19,7 +19,7 @@ from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.metrics.moving import animation
 from vqspeech.vision.models import CodeModel
-from vqspeech.vision.models.prior import described
+from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.video import VideoPrior
 
 SHOWN = 2
@@ -58,7 +58,7 @@ class VideoTask(CodesTask):
             raise ConfigError(
                 f"the configuration is of no prior over video; use one of {', '.join(list_video_priors())}"
             )
-        super().__init__(config, lambda groups: VideoPrior(groups, train.actions, described(train)), train)
+        super().__init__(config, lambda groups: VideoPrior(groups, train.actions, describe_codes(train)), train)
         frames, self.given = self.options["length"], self.options["given"]
         self.decoder = decoder
         if decoder is not None and decoder.fingerprint() != train.sha256:

@@ -1,21 +1,20 @@
 """The prior over the codes of video, whichever network it has: learning from clips, scoring, imagining."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from vqspeech.errors import CheckpointError, ImageError
-from vqspeech.models import checkpoint
+from vqspeech.errors import ImageError
+from vqspeech.models.pretrained import Pretrained
 from vqspeech.schema import Kinds, Share, check_groups
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.prior import described, require_same, uniforms
+from vqspeech.vision.models.prior import describe_codes, require_same, uniforms
 from vqspeech.vision.models.video.network import VideoNetwork
 from vqspeech.vision.models.video.pixelcnn import PixelCNNVideo
 from vqspeech.vision.models.video.transformer import TransformerVideo
@@ -28,9 +27,9 @@ LANES = 8
 """Clips that are scored side by side."""
 
 
-class VideoPrior(nn.Module):
+class VideoPrior(Pretrained):
     """A prior as its configuration (group `video`) describes it, for what is called `actions` and for codes as
-    `vision.models.prior.described` says.
+    `vision.models.prior.codes` says.
 
     Of a share `withheld` of the clips it is not told in training what was done, so that it can also do without. Raises
     `ConfigError` where the configuration names something unknown.
@@ -38,24 +37,21 @@ class VideoPrior(nn.Module):
 
     def __init__(self, config: Mapping[str, Any], actions: Sequence[str], codes: Mapping[str, Any]):
         super().__init__()
-        self.config, self.actions, self.described = check_groups(config, self.groups), list(actions), dict(codes)
+        self.config, self.actions, self.codes = check_groups(config, self.groups), list(actions), dict(codes)
         latents, height, width = codes["shape"]
         self.size, self.shape = int(codes["codes"]), (height, width * latents)
         options = self.config["video"]
-        self.withheld = float(options["withheld"])
+        self.condition_dropout = float(options["withheld"])
         self.network: VideoNetwork = VIDEO.make(options, size=self.size, shape=self.shape, actions=len(self.actions))
 
     groups = {"video": VIDEO}
-    """What is known of the groups of its configuration."""
+    fields = ("actions", "codes")
+    expected = "no prior over video; name one that `vqspeech vision prior-video` made"
 
-    @property
-    def about(self) -> dict[str, Any]:
-        """All it takes to build it again, beside the weights."""
-        return {"config": self.config, "actions": self.actions, "codes": self.described}
-
-    @property
-    def device(self) -> torch.device:
-        return next(self.parameters()).device
+    @classmethod
+    def recognises(cls, metadata: Mapping[str, Any]) -> bool:
+        """As `Pretrained.recognises`."""
+        return "video" in metadata.get("config", {})
 
     # Training
 
@@ -66,14 +62,14 @@ class VideoPrior(nn.Module):
     def clips(self, codes: ImageCodes, length: int) -> Clips:
         """Clips of `length` frames. Raises `UnitsError` for codes of another codebook or of frames of another size,
         `ImageError` for actions that it does not know, and for episodes that are all shorter."""
-        require_same(described(codes), self.described, str(codes.path))
+        require_same(describe_codes(codes), self.codes, str(codes.path))
         return Clips(codes, length, self.actions)
 
     def forward(self, batch: ClipBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
         """{"nll": cross-entropy in nats a code}; the codes; the mask of those that count, which is all of them."""
         actions = batch.actions
         if self.training:
-            actions = actions * (torch.rand(len(actions), 1, device=actions.device) >= self.withheld)
+            actions = actions * (torch.rand(len(actions), 1, device=actions.device) >= self.condition_dropout)
         logits = self.network(batch.codes, actions).float()
         return (
             {"nll": F.cross_entropy(logits, batch.codes)},
@@ -82,22 +78,6 @@ class VideoPrior(nn.Module):
         )
 
     # Inference
-
-    @classmethod
-    def from_pretrained(cls, path: str | Path, device: str | torch.device = "cpu") -> "VideoPrior":
-        """The prior of a checkpoint, or of an experiment folder, ready for use. Raises `CheckpointError` where it
-        cannot be read or is none."""
-        path = checkpoint.best(path)
-        tensors, about = checkpoint.read(path, "model.", device)
-        if "video" not in about.get("config", {}):
-            raise CheckpointError(f"{path}: is no prior over video; name one that `vqspeech vision prior-video` made")
-        return checkpoint.restored(
-            path, tensors, lambda: cls(about["config"], about["actions"], about["codes"]), device
-        )
-
-    def save_pretrained(self, path: str | Path, **about: Any) -> None:
-        """Writes weights, configuration, actions and codes (and what else is said `about` it) to one file."""
-        checkpoint.write(path, checkpoint.weights(self), {**self.about, **about})
 
     def action(self, name: str | None) -> int:
         """The number the prior is told for an action; 0 where it is None. Raises `ImageError` where it is unknown."""
