@@ -2,7 +2,7 @@
 # shellcheck disable=SC2154 # what the recipe sets
 # Codes of images, a prior over them, and samples: from a corpus to RESULTS.md. Sourced by egs/*/run.sh with its
 # arguments, after it has set what is specific to its corpus:
-#   confs            configurations to train, in order, unless --conf names one; codes are those of the first
+#   confs            configurations to train, in order, without --conf; codes are those of the first
 #   extras           extras to install (see pyproject.toml)
 #   prepare          command that writes data/, without --out; {corpus} stands for the folder of the corpus
 #   prior            configuration of the prior over the codes of the first model; empty: none

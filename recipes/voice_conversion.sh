@@ -3,7 +3,7 @@
 # Discrete units and voice conversion: from a corpus to RESULTS.md. Sourced by egs/*/run.sh with its arguments, after
 # it has set what is specific to its corpus:
 #   corpus_name      corpus, by its name for `vqspeech prepare`
-#   confs            configurations to train, in order, unless --conf names one
+#   confs            configurations to train, in order, without --conf
 #   extras           extras to install (see pyproject.toml)
 #   prepare_options  further options of `vqspeech prepare`
 #   unseen           number of speakers to hold out

@@ -4,8 +4,8 @@ Usage: python tools/architecture.py [--check]
 
 A room is a package, or a group of modules on the ground floor. Rooms stand in one order; a module may import only from
 its own room and from rooms below it. `--check` writes nothing, and fails where an import runs up, where modules import
-each other in a circle, or where the page is not the drawing of the imports. An import within a function counts like
-any other; one for types alone (`if TYPE_CHECKING`) does not.
+each other in a circle, or where the page is not the drawing of the imports. An import within a function counts as a way
+from room to room, but closes no circle within a room; one for types alone (`if TYPE_CHECKING`) does not count.
 """
 
 import ast
@@ -38,8 +38,8 @@ ROOMS = {
     "sound": "sound files, normalisation, pitch, WORLD frames",
     "ground": "errors, files, locks, processes, configurations, devices",
 }
-"""From top to bottom. A package is in the room of its longest prefix, another module in its room of `MODULES`, or on the
-ground."""
+"""From top to bottom. A package is in the room of its longest prefix, another module in its room of `MODULES`, or on
+the ground."""
 
 MODULES = {
     "cli": "cli", "stream": "stream", "microphone": "stream",
@@ -56,13 +56,13 @@ def name_module(path: Path, root: Path = ROOT) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 2 else parts)
 
 
-def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
-    """Return the modules of `vqspeech` that each of them imports, by name."""
+def read_imports(root: Path = ROOT, late: bool = True) -> dict[str, set[str]]:
+    """Return the modules of `vqspeech` that each of them imports, by name; `late`: those imported in functions, too."""
     paths = {name_module(path, root): path for path in sorted((root / "vqspeech").rglob("*.py"))}
     found: dict[str, set[str]] = {}
     for module, path in paths.items():
         found[module] = set()
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8"))):
+        for name in _imported(ast.parse(path.read_text(encoding="utf-8")), late):
             while name and name not in paths:  # a function or class: the module that holds it
                 name = name.rpartition(".")[0]  # noqa: PLW2901
             if name and name != module:
@@ -70,15 +70,17 @@ def read_imports(root: Path = ROOT) -> dict[str, set[str]]:
     return found
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
+def _imported(tree: ast.AST, late: bool) -> Iterator[str]:
     for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef) and not late:
+            continue
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "vqspeech":
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "vqspeech")
-        yield from _imported(node)
+        yield from _imported(node, late)
 
 
 def find_room(module: str) -> str:
@@ -177,7 +179,7 @@ def main() -> int:
     """Write or check the page; return the exit status."""
     imports = read_imports()
     faults = [f"{module} imports {other}, which is above it" for module, other in find_rising(imports)]
-    circle = find_circle(imports)
+    circle = find_circle(read_imports(late=False))
     if circle:
         faults.append("a circle of imports: " + " → ".join([*circle, circle[0]]))
     text = PAGE.read_text(encoding="utf-8")
