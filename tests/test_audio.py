@@ -59,19 +59,19 @@ def test_bad_files_are_named_with_their_fix(name: str, tmp_path: Path):
     make, message = BAD[name]
     path = make(tmp_path)
     with pytest.raises(AudioError, match=message) as caught:
-        audio.waveform(path)
+        audio.read_waveform(path)
     assert str(path) in str(caught.value) and ";" in str(caught.value), "the file, and after a semicolon the fix"
 
 
 def test_one_sample_is_a_waveform(tmp_path: Path):
-    assert audio.waveform(saved(tmp_path / "a.wav", np.full(1, 0.5))).tolist() == [0.5]
+    assert audio.read_waveform(saved(tmp_path / "a.wav", np.full(1, 0.5))).tolist() == [0.5]
 
 
 @pytest.mark.parametrize("kind, most", [("wav", 1e-4), ("flac", 1e-4), ("ogg", 0.1)])
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000, 192_000])
 def test_kinds_and_rates(kind: str, most: float, rate: int, tmp_path: Path):
     path = saved(tmp_path / f"a.{kind}", sine(rate, 0.31), rate)
-    wave = audio.waveform(path)
+    wave = audio.read_waveform(path)
     assert wave.dtype == np.float32 and abs(len(wave) - 0.31 * audio.RATE) <= 1
     inside = slice(400, 4500)  # a resampler rings at the ends
     assert np.abs(wave[inside] - sine(audio.RATE, 0.31)[inside]).max() < max(most, 2e-3 * (rate != audio.RATE))
@@ -80,7 +80,7 @@ def test_kinds_and_rates(kind: str, most: float, rate: int, tmp_path: Path):
 @given(st.integers(1000, 200_000), st.integers(2000, 9000))
 def test_resampling_keeps_the_length(tmp_path_factory, rate: int, samples: int):
     path = saved(tmp_path_factory.getbasetemp() / "length.wav", np.full(samples, 0.5), rate)
-    found = sum(map(len, audio.blocks(path)))
+    found = sum(map(len, audio.read_blocks(path)))
     assert abs(found - samples * audio.RATE / rate) <= 1
 
 
@@ -89,26 +89,26 @@ def test_channels_are_averaged(tmp_path: Path):
     many = np.stack([wave * (i + 1) / 4.5 for i in range(8)], axis=1)
     path = saved(tmp_path / "a.wav", many, 192_000)
     assert audio.info(path) == (192_000, 8, 96_000)
-    found = audio.waveform(path)
+    found = audio.read_waveform(path)
     assert len(found) == 8000 and np.abs(found - sine(audio.RATE, 0.5))[400:-400].max() < 2e-3
 
 
 def test_parts(tmp_path: Path):
     path = saved(tmp_path / "a.wav", buzz(1.0, 120))
-    whole = audio.waveform(path)
-    assert np.array_equal(audio.waveform(path, 0.25, 0.5), whole[4000:8000])
-    assert np.array_equal(audio.waveform(path, 0.25, 9.0), whole[4000:]), "segments may overshoot a little"
+    whole = audio.read_waveform(path)
+    assert np.array_equal(audio.read_waveform(path, 0.25, 0.5), whole[4000:8000])
+    assert np.array_equal(audio.read_waveform(path, 0.25, 9.0), whole[4000:]), "segments may overshoot a little"
     for start, end in ((0.5, 0.2), (2.0, 3.0), (-1.0, 0.5), (0.5, 0.5)):
         with pytest.raises(AudioError, match="no samples between"):
-            audio.waveform(path, start, end)
+            audio.read_waveform(path, start, end)
 
 
 def test_a_part_of_a_truncated_file_is_read_where_it_is_there(tmp_path: Path):
     whole = saved(tmp_path / "a.wav", buzz(1.0, 120))
     short = cut(whole, 16_044)
-    assert np.array_equal(audio.waveform(short, 0.1, 0.4), audio.waveform(whole, 0.1, 0.4))
+    assert np.array_equal(audio.read_waveform(short, 0.1, 0.4), audio.read_waveform(whole, 0.1, 0.4))
     with pytest.raises(AudioError, match="truncated"):
-        audio.waveform(short, 0.1, 0.9)
+        audio.read_waveform(short, 0.1, 0.9)
 
 
 def test_eight_hours_in_bounded_memory(tmp_path: Path):
@@ -124,7 +124,7 @@ def test_eight_hours_in_bounded_memory(tmp_path: Path):
     tracemalloc.start()
     try:
         samples, loudest, largest = 0, [], 0
-        for block in audio.blocks(path):
+        for block in audio.read_blocks(path):
             samples, largest = samples + len(block), max(largest, block.nbytes)
             loudest.append(float(np.abs(block).max()))
         peak = tracemalloc.get_traced_memory()[1]
@@ -136,7 +136,7 @@ def test_eight_hours_in_bounded_memory(tmp_path: Path):
 
 
 def test_empty_and_silent_are_said_after_the_last_block(tmp_path: Path):
-    pieces = audio.sounding(saved(tmp_path / "a.wav", np.zeros(500)))
+    pieces = audio.read_audible_blocks(saved(tmp_path / "a.wav", np.zeros(500)))
     assert len(next(pieces)) == 500
     with pytest.raises(AudioError, match="silent"):
         next(pieces)
@@ -209,8 +209,8 @@ NO_WAVEFORM = {
     "words": (["a", "b"], "type str"),
     "nothing": (None, "type object"),
     "rows": ([[0.1], [0.1, 0.2]], "make no array"),
-    "path": ("a.wav", "read a file with vqspeech.audio.waveform"),
-    "Path": (Path("a.wav"), "read a file with vqspeech.audio.waveform"),
+    "path": ("a.wav", "read a file with vqspeech.audio.read_waveform"),
+    "Path": (Path("a.wav"), "read a file with vqspeech.audio.read_waveform"),
     "bytes": (b"abcd", "read a file with"),
 }
 
@@ -225,7 +225,7 @@ def test_what_is_no_waveform_is_named(name: str):
 
 def test_loud_samples_are_believed():
     assert np.abs(audio.to_waveform(10 * WAVE) - 10 * WAVE).max() == 0, "+20 dB"
-    assert audio.to_waveform([audio.LOUDEST]).tolist() == [audio.LOUDEST]
+    assert audio.to_waveform([audio.LARGEST_SAMPLE]).tolist() == [audio.LARGEST_SAMPLE]
     with pytest.raises(WaveformError, match="samples up to 32.1"):
         audio.to_waveform([-32.1])
 
@@ -237,7 +237,7 @@ def test_samples_of_another_rate(rate, tmp_path: Path):
     assert abs(len(found) - 8000) <= 1
     assert np.abs(found - sine(audio.RATE, 0.5)[: len(found)])[400:7500].max() < 2e-3
     path = saved(tmp_path / "a.wav", wave, int(rate), subtype="FLOAT")
-    assert np.array_equal(found, audio.waveform(path)), "as the file"
+    assert np.array_equal(found, audio.read_waveform(path)), "as the file"
 
 
 @pytest.mark.parametrize("rate", [0, -16_000, 1, 999, 10**9, np.nan, np.inf, True, "16000", None, [16_000]])
@@ -257,7 +257,7 @@ def test_less_than_a_sample_is_named():
 @pytest.mark.parametrize("name", ["int16", "tensor", "list", "(1, time)", "float64"])
 def test_write_what_is_given(name: str, tmp_path: Path):
     audio.write(tmp_path / "a.wav", GIVEN[name])
-    assert np.abs(audio.waveform(tmp_path / "a.wav") - WAVE).max() <= 1 / 32_767
+    assert np.abs(audio.read_waveform(tmp_path / "a.wav") - WAVE).max() <= 1 / 32_767
     for samples, message in (([np.nan], "NaN"), (np.zeros((2, 9)), "shape"), ([], "no samples")):
         with pytest.raises(WaveformError, match=message):
             audio.write(tmp_path / "b.wav", samples)
@@ -265,31 +265,31 @@ def test_write_what_is_given(name: str, tmp_path: Path):
 
 
 def test_mulaw_levels():
-    assert audio.mulaw(np.array([-9.0, -1.0, 0.0, 1.0, 9.0])).tolist() == [0, 0, audio.MIDPOINT, 255, 255]
-    assert audio.linear(np.array([0, 255])).tolist() == pytest.approx([-1, 1])
+    assert audio.encode_mulaw(np.array([-9.0, -1.0, 0.0, 1.0, 9.0])).tolist() == [0, 0, audio.MIDPOINT, 255, 255]
+    assert audio.decode_mulaw(np.array([0, 255])).tolist() == pytest.approx([-1, 1])
     levels = np.arange(audio.LEVELS, dtype=np.uint8)
-    assert np.array_equal(audio.mulaw(audio.linear(levels)), levels), "a level is its own nearest"
-    assert (np.diff(audio.linear(levels)) > 0).all()
+    assert np.array_equal(audio.encode_mulaw(audio.decode_mulaw(levels)), levels), "a level is its own nearest"
+    assert (np.diff(audio.decode_mulaw(levels)) > 0).all()
 
 
 @given(st.lists(st.floats(-1.5, 1.5, width=32), min_size=1))
 def test_mulaw_round_trip(samples: list[float]):
     wave = np.array(samples, dtype=np.float32)
-    levels = audio.mulaw(wave)
-    back, clipped = audio.linear(levels), np.clip(wave, -1, 1)
+    levels = audio.encode_mulaw(wave)
+    back, clipped = audio.decode_mulaw(levels), np.clip(wave, -1, 1)
     assert levels.dtype == np.uint8 and back.dtype == np.float32 and back.shape == wave.shape
     # A step of the curve is 2/255 wide; its slope at x is log(256) (1 + 255 |x|) / 255 at the larger of the two ends.
     step = np.log(256) * (1 / 255 + np.maximum(np.abs(back), np.abs(clipped))) / 255
     assert (np.abs(back - clipped) <= step * 1.001 + 1e-6).all()
-    assert np.array_equal(audio.mulaw(back), levels)
-    assert (np.diff(audio.mulaw(np.sort(wave)).astype(int)) >= 0).all(), "it rises with the sample"
+    assert np.array_equal(audio.encode_mulaw(back), levels)
+    assert (np.diff(audio.encode_mulaw(np.sort(wave)).astype(int)) >= 0).all(), "it rises with the sample"
 
 
 @pytest.mark.parametrize("name", ["a.wav", "deep/folder/a.flac", "a.ogg", "a.WAV"])
 def test_write(name: str, tmp_path: Path):
     wave = 2 * sine(audio.RATE)
     audio.write(tmp_path / name, 1.5 * wave)
-    found = audio.waveform(tmp_path / name)
+    found = audio.read_waveform(tmp_path / name)
     assert len(found) == len(wave)
     assert np.abs(found - np.clip(1.5 * wave, -1, 1)).max() < (0.2 if name.endswith("ogg") else 1e-4), "clipped"
     assert [path.name for path in (tmp_path / name).parent.iterdir()] == [Path(name).name], "and no temporary"

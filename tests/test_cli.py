@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from vqspeech import streams
+from vqspeech import console
 from vqspeech.cli import BROKEN_PIPE, main
 from vqspeech.commands import validate
 from vqspeech.errors import FAILED
@@ -65,7 +65,7 @@ def test_any_name_can_be_printed(encoding: str, shown: bytes | None):
 
 
 def test_only_what_cannot_be_encoded_is_changed():
-    streams.open_standard_streams()  # changes nothing in a test, whose streams are no files
+    console.open_standard_streams()  # changes nothing in a test, whose streams are no files
     assert "é\udce9".encode("utf-8", "names") == "é".encode() + b"\xe9"
     with pytest.raises(UnicodeDecodeError):
         b"\xff".decode("utf-8", "names")

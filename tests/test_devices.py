@@ -5,20 +5,20 @@ import torch
 
 from tests.models.test_vqvae import model
 from vqspeech import VQVAE
-from vqspeech.devices import device
+from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.models.coder import Coder
 
 
 def test_a_device_by_name_or_as_it_is():
-    assert device("cpu") == device(torch.device("cpu")) == torch.device("cpu")
-    assert device(None).type in ("cpu", "cuda", "mps", "xpu")
+    assert resolve_device("cpu") == resolve_device(torch.device("cpu")) == torch.device("cpu")
+    assert resolve_device(None).type in ("cpu", "cuda", "mps", "xpu")
 
 
 @pytest.mark.parametrize("name", ["nowhere", "cuda:99", "meta", "cpu:x", 99, torch.device("cuda:99"), 1.5, "mps:7"])
 def test_a_device_that_is_not_there(name):
     with pytest.raises(ConfigError, match=r"no device .*; there is cpu"):
-        device(name)
+        resolve_device(name)
 
 
 @pytest.mark.parametrize("kind", [VQVAE, Coder])

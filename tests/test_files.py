@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 from vqspeech import files
 from vqspeech.errors import OutputError
-from vqspeech.files import replaced, replaced_folder, temporary_folder, write_text
+from vqspeech.files import replace_file, replace_folder, temporary_folder, write_text
 
 
 def full_disk(*_):
@@ -35,7 +35,7 @@ def old_folder(tmp_path: Path) -> Path:
 
 
 def test_others_can_read_what_the_umask_lets_them(old: Path):
-    with replaced(old) as temporary:
+    with replace_file(old) as temporary:
         temporary.touch()
         temporary.chmod(0o600)
     plain = old.with_name("plain")
@@ -52,7 +52,7 @@ def test_write_text(old: Path):
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, SystemExit])
 def test_an_exception_leaves_the_old_file(old: Path, error):
-    with pytest.raises(error), replaced(old) as temporary:
+    with pytest.raises(error), replace_file(old) as temporary:
         temporary.write_text("half")
         raise error
     assert old.read_text() == "old" and os.listdir(old.parent) == ["a.txt"]
@@ -68,14 +68,14 @@ def test_a_full_disk_leaves_the_old_file(old: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_disk_that_fills_up_while_writing(old: Path):
-    with pytest.raises(OSError, match="No space left"), replaced(old) as temporary:
+    with pytest.raises(OSError, match="No space left"), replace_file(old) as temporary:
         temporary.symlink_to("/dev/full")
         temporary.write_text("new")
     assert old.read_text() == "old" and os.listdir(old.parent) == ["a.txt"]
 
 
 def test_a_block_that_writes_nothing_is_an_error(old: Path):
-    with pytest.raises(FileNotFoundError), replaced(old):
+    with pytest.raises(FileNotFoundError), replace_file(old):
         pass
     assert old.read_text() == "old"
 
@@ -84,8 +84,8 @@ def test_a_kill_leaves_the_old_file(old: Path, old_folder: Path):
     program = """
 import os, sys
 from tests.conftest import ROOT
-from vqspeech.files import replaced, replaced_folder
-with replaced(sys.argv[1]) as file, replaced_folder(sys.argv[2]) as folder:
+from vqspeech.files import replace_file, replace_folder
+with replace_file(sys.argv[1]) as file, replace_folder(sys.argv[2]) as folder:
     file.write_text("half")
     (folder / "a").write_text("half")
     os.kill(os.getpid(), 9)
@@ -139,10 +139,10 @@ def test_what_another_machine_has_left_is_removed_after_a_day(tmp_path: Path):
 
 @pytest.mark.parametrize("name", ["n" * 251 + ".wav", "é" * 125 + ".wav", "x." + "y" * 253, "中" * 85])
 def test_the_longest_names_can_be_written(name: str, tmp_path: Path):
-    with replaced(tmp_path / name) as temporary:
+    with replace_file(tmp_path / name) as temporary:
         temporary.touch()
         assert temporary.suffix == (".wav" if name.endswith(".wav") else temporary.suffix)
-    with replaced_folder(tmp_path / "folder" / name):
+    with replace_folder(tmp_path / "folder" / name):
         pass
     assert sorted(os.listdir(tmp_path)) == sorted([name, "folder"]) and os.listdir(tmp_path / "folder") == [name]
 
@@ -157,10 +157,10 @@ def test_a_folder_comes_back_whose_process_was_killed_between_two_renames(name: 
     program = """
 import os, sys
 from pathlib import Path
-from vqspeech.files import replaced_folder
+from vqspeech.files import replace_folder
 rename = os.replace
 os.replace = lambda a, b: rename(a, b) if not str(a).endswith(".tmp") else os.kill(os.getpid(), 9)
-with replaced_folder(sys.argv[1]) as folder:
+with replace_folder(sys.argv[1]) as folder:
     (folder / "a").write_text("new")
 """
     folder = tmp_path / name
@@ -168,14 +168,14 @@ with replaced_folder(sys.argv[1]) as folder:
     (folder / "a").write_text("old")
     found = subprocess.run([sys.executable, "-c", program, str(folder)], cwd=ROOT)
     assert found.returncode == -9 and not folder.exists()
-    files.bring_back(folder)
+    files.restore_folder(folder)
     assert (folder / "a").read_text() == "old"
     aside = files._beside(folder, ".old")
     aside.mkdir()
-    files.bring_back(folder)
+    files.restore_folder(folder)
     assert aside.exists(), "its process is at work"
     aside.rename(tmp_path / f".{files._shortened(name)}.{files._host()}-{os.getpid()}-5.old")
-    with replaced_folder(folder) as new:
+    with replace_folder(folder) as new:
         (new / "a").write_text("new")
     assert (folder / "a").read_text() == "new"
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".old")]
@@ -189,20 +189,20 @@ def test_a_temporary_folder_is_for_this_user_alone(tmp_path: Path):
 
 
 def test_folder_is_replaced_as_a_whole(old_folder: Path):
-    with replaced_folder(old_folder) as new:
+    with replace_folder(old_folder) as new:
         (new / "b").write_text("new")
         assert os.listdir(old_folder) == ["a"], "until the end"
     assert os.listdir(old_folder) == ["b"] and os.listdir(old_folder.parent) == ["data"]
 
 
 def test_new_folder(tmp_path: Path):
-    with replaced_folder(tmp_path / "deep" / "data") as new:
+    with replace_folder(tmp_path / "deep" / "data") as new:
         (new / "b").write_text("new")
     assert os.listdir(tmp_path / "deep") == ["data"]
 
 
 def test_folder_after_an_exception(old_folder: Path):
-    with pytest.raises(ValueError), replaced_folder(old_folder) as new:
+    with pytest.raises(ValueError), replace_folder(old_folder) as new:
         (new / "b").write_text("half")
         raise ValueError
     assert os.listdir(old_folder) == ["a"] and os.listdir(old_folder.parent) == ["data"]
@@ -211,7 +211,7 @@ def test_folder_after_an_exception(old_folder: Path):
 @pytest.mark.parametrize("call", ["fsync", "replace"])
 def test_folder_on_a_full_disk(old_folder: Path, monkeypatch: pytest.MonkeyPatch, call: str):
     monkeypatch.setattr(os, call, full_disk)
-    with pytest.raises(OSError, match="No space left"), replaced_folder(old_folder) as new:
+    with pytest.raises(OSError, match="No space left"), replace_folder(old_folder) as new:
         (new / "b").write_text("new")
     assert os.listdir(old_folder) == ["a"] and os.listdir(old_folder.parent) == ["data"]
 
@@ -219,7 +219,7 @@ def test_folder_on_a_full_disk(old_folder: Path, monkeypatch: pytest.MonkeyPatch
 def test_the_old_folder_comes_back_where_the_new_one_cannot_move_in(old_folder: Path, monkeypatch: pytest.MonkeyPatch):
     rename = os.replace
     monkeypatch.setattr(os, "replace", lambda a, b: full_disk() if str(a).endswith(".tmp") else rename(a, b))
-    with pytest.raises(OSError, match="No space left"), replaced_folder(old_folder) as new:
+    with pytest.raises(OSError, match="No space left"), replace_folder(old_folder) as new:
         (new / "b").write_text("new")
     assert os.listdir(old_folder) == ["a"] and os.listdir(old_folder.parent) == ["data"]
 
@@ -231,7 +231,7 @@ def test_only_what_a_process_moved_aside_comes_back_and_the_newest_of_it(tmp_pat
         (tmp_path / name / "a").write_text(name)
         os.utime(tmp_path / name, (100 + age, 100 + age))
     os.utime(tmp_path / ".data.4194305.old", (999, 999))
-    files.bring_back(tmp_path / "data")
+    files.restore_folder(tmp_path / "data")
     assert sorted(os.listdir(tmp_path)) == [".data.2.4194305.old", ".data.backup.old", "data"]
     assert (tmp_path / "data" / "a").read_text() == ".data.4194305.old"
 

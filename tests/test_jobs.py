@@ -15,7 +15,7 @@ import pytest
 
 from tests.conftest import ROOT
 from vqspeech.errors import FAILED, SOME_SKIPPED, AudioError, MissingExtra, VqspeechError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 
 
 def root(number: int) -> int:
@@ -71,7 +71,7 @@ def touched(folder: Path, number: int) -> None:
 
 @pytest.mark.parametrize("nj", [0, 1, 2])
 def test_order_and_errors(nj: int):
-    found = list(outcomes(root, list(range(20)), nj))
+    found = list(run_jobs(root, list(range(20)), nj))
     assert [item for item, _, _ in found] == list(range(20))
     assert [result for _, result, _ in found] == [None if i == 7 else i * i for i in range(20)]
     assert [str(error) for *_, error in found if error] == ["seven is no square"]
@@ -79,7 +79,7 @@ def test_order_and_errors(nj: int):
 
 @pytest.mark.parametrize("nj", [1, 2])
 def test_unexpected_exceptions_and_short_memory_cost_one_item(nj: int):
-    found = list(outcomes(broken, [1, 0, -1, -2, -3, 2], nj))
+    found = list(run_jobs(broken, [1, 0, -1, -2, -3, 2], nj))
     assert [result for _, result, _ in found] == [1, None, None, None, None, 0]
     defect, *memory, package = [str(error) for *_, error in found if error]
     assert re.match(r"ZeroDivisionError: .* at test_jobs.py:\d+; a defect of vqspeech", defect)
@@ -90,20 +90,20 @@ def test_unexpected_exceptions_and_short_memory_cost_one_item(nj: int):
 @pytest.mark.parametrize("nj", [1, 2])
 def test_a_full_disk_ends_the_batch(nj: int):
     with pytest.raises(OSError, match="No space left"):
-        list(outcomes(full, [1, 2, 3], nj))
+        list(run_jobs(full, [1, 2, 3], nj))
 
 
 def test_nothing_to_do():
-    assert list(outcomes(root, [], 2)) == []
+    assert list(run_jobs(root, [], 2)) == []
 
 
 def test_a_killed_process_is_told():
     with pytest.raises(VqspeechError, match="recordings was killed.*fewer --nj"):
-        list(outcomes(killed, [1, 2, 3], 2, "recordings"))
+        list(run_jobs(killed, [1, 2, 3], 2, "recordings"))
 
 
 def test_an_item_that_kills_its_process_is_named_and_the_rest_goes_on(tmp_path: Path):
-    found = list(outcomes(partial(deadly, tmp_path), list(range(8)), 2))
+    found = list(run_jobs(partial(deadly, tmp_path), list(range(8)), 2))
     assert [result for _, result, _ in found] == [0, 1, 2, None, 4, 5, 6, 7]
     assert "was killed by it; is memory short" in str(found[3][2])
 
@@ -119,8 +119,8 @@ def asleep(folder):
 if __name__ == "__main__":
     from vqspeech.cli import main
     from vqspeech.commands import validate
-    from vqspeech.jobs import outcomes
-    validate.run = lambda _: list(outcomes(asleep, [sys.argv[1]] * 2, 2))
+    from vqspeech.jobs import run_jobs
+    validate.run = lambda _: list(run_jobs(asleep, [sys.argv[1]] * 2, 2))
     sys.exit(main(["validate", "data"]))
 """
     script = tmp_path / "script.py"
@@ -145,7 +145,7 @@ if __name__ == "__main__":
 
 
 def test_stopping_early_does_not_wait_for_all(tmp_path: Path):
-    found = outcomes(partial(touched, tmp_path), list(range(400)), 2)
+    found = run_jobs(partial(touched, tmp_path), list(range(400)), 2)
     next(found)
     found.close()  # pyright: ignore
     assert len(os.listdir(tmp_path)) < 200

@@ -25,7 +25,7 @@ def decibels(wave: np.ndarray) -> float:
 
 def test_speech_comes_to_one_level():
     samples, gain = loudness.normalise(SPEECH)
-    wave = loudness.waveform(samples)
+    wave = loudness.to_float(samples)
     powers = scipy.signal.medfilt(
         np.square(wave, dtype=np.float64)[: len(wave) // 160 * 160].reshape(-1, 160).mean(1), 15
     )
@@ -105,7 +105,7 @@ def test_pauses_may_keep_the_sound_of_the_source():
     model = buzz(len(source.samples) / 16000, 200) * np.float32(0.1)
     [*parts] = loudness.restore_parts(iter(np.array_split(model, 7)), source, keep_pauses=True)
     kept = np.concatenate(parts)
-    heard = loudness.waveform(source.samples) / np.float32(source.gain)
+    heard = loudness.to_float(source.samples) / np.float32(source.gain)
     np.testing.assert_allclose(kept[:12_000], heard[:12_000], atol=1e-6)
     speech = slice(len(room) + 1600, len(room) + 8000)
     np.testing.assert_allclose(kept[speech], model[speech] / source.gain, rtol=1e-5)
@@ -117,13 +117,13 @@ def test_loudness_is_that_of_the_broadcasters(rate):
     pytest.importorskip("pyloudnorm", reason="not installed: bash tools/install.sh loudness")
     # EBU Tech 3341, case 1: a stereo sine of 1 kHz at -23 dBFS has -23 LUFS, so one channel of it has 3.01 less.
     sine = np.sin(2 * np.pi * 1000 * np.arange(3 * rate) / rate).astype(np.float32)
-    found = loudness.at_loudness(0.3 * sine, -26.01, rate)
+    found = loudness.set_loudness(0.3 * sine, -26.01, rate)
     assert 20 * np.log10(np.abs(found).max()) == pytest.approx(-23, abs=0.1)
-    assert np.abs(loudness.at_loudness(0.3 * sine, 0.0, rate)).max() == pytest.approx(1.0), "nothing is clipped"
+    assert np.abs(loudness.set_loudness(0.3 * sine, 0.0, rate)).max() == pytest.approx(1.0), "nothing is clipped"
     silence = np.zeros(rate, np.float32)
-    assert not loudness.at_loudness(silence, -23, rate).any()
+    assert not loudness.set_loudness(silence, -23, rate).any()
     with pytest.raises(AudioError, match=r"measured over 0\.4 s; there are 0\.25 s"):
-        loudness.at_loudness(sine[: rate // 4], -23, rate)
+        loudness.set_loudness(sine[: rate // 4], -23, rate)
 
 
 @settings(max_examples=30, deadline=None)

@@ -128,11 +128,11 @@ def test_a_fault_while_converting_is_not_swallowed(plug, monkeypatch):
 
 def test_rate_is_what_the_devices_can(plug):
     plug(Device(speech()))
-    assert microphone.supported_rate() == audio.RATE
+    assert microphone.choose_rate() == audio.RATE
     plug(Device(speech(), rates=(48_000,)))
-    assert microphone.supported_rate() == 48_000
+    assert microphone.choose_rate() == 48_000
     with pytest.raises(DeviceError, match="list-devices"):
-        microphone.supported_rate("none")
+        microphone.choose_rate("none")
 
 
 def test_devices_are_listed(plug, capsys):

@@ -6,8 +6,7 @@ from tests.models.live.small import live_model, speech
 from vqspeech import audio
 from vqspeech.errors import AudioError, CheckpointError, ConfigError, SpeakerError, WaveformError
 from vqspeech.models.live.model import Live
-from vqspeech.stream import Converter
-from vqspeech.stream import live_model as load_live
+from vqspeech.stream import Converter, load_live_model
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +64,7 @@ def test_chunks_of_nothing_integers_and_tensors(model: Live):
 def test_voices(model: Live, tmp_path, monkeypatch):
     monkeypatch.setenv("VQSPEECH_VOICES", str(tmp_path))
     audio.write(tmp_path / "b.wav", np.tile(speech(), 2))
-    voice = model.voice_of([audio.waveform(tmp_path / "b.wav")], "me")
+    voice = model.voice_of([audio.read_waveform(tmp_path / "b.wav")], "me")
     voice.save(tmp_path / "me.safetensors")
     sound = speech()[:8000]
     made = [
@@ -92,7 +91,7 @@ def test_a_voice_of_another_model_is_refused(model: Live):
 
 def test_a_model_that_cannot_stream_is_refused():
     with pytest.raises(ConfigError, match="streams"):
-        load_live("world")
+        load_live_model("world")
 
 
 def test_latency_is_said(model: Live):

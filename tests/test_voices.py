@@ -8,7 +8,7 @@ import torch
 
 from vqspeech.errors import CheckpointError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.voices import Voice, folder, path_of, saved_voices
+from vqspeech.voices import Voice, read_voices, voice_folder, voice_path
 
 ANNA = Voice("anna", np.arange(8, dtype=np.float32), (5.1, 0.12), "abc", 12.5)
 
@@ -19,7 +19,7 @@ def own_folder(monkeypatch, tmp_path):
 
 
 def test_a_voice_comes_back_as_it_was():
-    path = path_of("anna")
+    path = voice_path("anna")
     ANNA.save(path)
     again = Voice.load(path)
     assert np.array_equal(again.vector, ANNA.vector) and again.pitch == ANNA.pitch and again.model == "abc"
@@ -30,31 +30,31 @@ def test_recordings_of_two_speakers_are_doubted():
     assert not ANNA.doubt
     mixed = Voice(ANNA.name, ANNA.vector, ANNA.pitch, ANNA.model, ANNA.seconds, 0.21)
     assert "different speakers (0.21 alike" in mixed.doubt
-    mixed.save(path_of("mixed"))
-    assert Voice.load(path_of("mixed")).agreement == 0.21
+    mixed.save(voice_path("mixed"))
+    assert Voice.load(voice_path("mixed")).agreement == 0.21
 
 
 def test_saved_voices_are_listed_the_damaged_ones_as_errors():
-    assert list(saved_voices()) == []
-    ANNA.save(path_of("anna"))
-    path_of("bad").write_bytes(b"nothing")
-    checkpoint.write(path_of("model"), {"x": torch.zeros(2)}, {"config": {}})
+    assert list(read_voices()) == []
+    ANNA.save(voice_path("anna"))
+    voice_path("bad").write_bytes(b"nothing")
+    checkpoint.write(voice_path("model"), {"x": torch.zeros(2)}, {"config": {}})
     checkpoint.write(
-        path_of("shape"),
+        voice_path("shape"),
         {"vector": torch.ones(8, 2), "pitch": torch.zeros(2)},
         {"kind": "voice", "name": "shape", "model": "abc", "seconds": 1},
     )
-    found = list(saved_voices())
+    found = list(read_voices())
     assert [type(one) for one in found] == [Voice, *3 * [CheckpointError]]
     with pytest.raises(CheckpointError, match="is no voice"):
-        Voice.load(path_of("model"))
+        Voice.load(voice_path("model"))
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "c:", "x\n", " x", "x.", "nul\0"])
 def test_names_that_are_no_file_names(name):
     with pytest.raises(SpeakerError, match="can be no name"):
-        path_of(name)
-    assert path_of("Zoë-1.2").parent == folder()
+        voice_path(name)
+    assert voice_path("Zoë-1.2").parent == voice_folder()
 
 
 @pytest.mark.parametrize(
@@ -69,4 +69,4 @@ def test_the_place_for_data_of_each_system(monkeypatch, tmp_path, system, variab
     monkeypatch.delenv("VQSPEECH_VOICES")
     monkeypatch.setattr(sys, "platform", system)
     monkeypatch.setenv(variable, str(tmp_path))
-    assert folder() == Path(os.path.join(tmp_path, rest))
+    assert voice_folder() == Path(os.path.join(tmp_path, rest))

@@ -19,7 +19,7 @@ def voice(hertz: float, seconds: float = 1.5) -> np.ndarray:
 
 @pytest.mark.parametrize("hertz", [55, 60, 65, 70, 90, 130, 210, 300])
 def test_voices_are_found_at_their_pitch(hertz):
-    logs = world.log_f0(voice(hertz))
+    logs = world.extract_log_f0(voice(hertz))
     assert (logs > 0).mean() > 0.4
     assert np.exp(np.median(logs[logs > 0])) == pytest.approx(hertz, rel=0.03)
 
@@ -30,24 +30,24 @@ def test_mains_hum_is_no_low_voice(hertz, hum):
     clean = voice(hertz)
     time = np.arange(len(clean)) / RATE
     overtones = sum(0.003 / k**1.5 * np.sin(2 * np.pi * hum * k * time) for k in (1, 3))
-    logs = world.log_f0(clean + overtones)
+    logs = world.extract_log_f0(clean + overtones)
     assert np.exp(np.median(logs[logs > 0])) == pytest.approx(hertz, rel=0.03)
     assert (np.exp(logs[logs > 0]) < 71).mean() < 0.05
 
 
 def test_silence_has_no_pitch():
-    assert (world.log_f0(np.zeros(RATE)) == 0).all() and (world.log_f0(np.zeros(7)) == 0).all()
+    assert (world.extract_log_f0(np.zeros(RATE)) == 0).all() and (world.extract_log_f0(np.zeros(7)) == 0).all()
 
 
 def test_f0_stays_in_its_range():
-    logs = world.log_f0(np.random.default_rng(0).standard_normal(RATE) * 0.1)
+    logs = world.extract_log_f0(np.random.default_rng(0).standard_normal(RATE) * 0.1)
     voiced = np.exp(logs[logs > 0])
     assert (voiced >= world.LOWEST_F0).all() and (voiced <= world.HIGHEST_F0).all()
 
 
 def test_pieces_join_without_a_seam():
     wave = np.tile(voice(62), 45)  # over a minute
-    logs = world.log_f0(wave)
+    logs = world.extract_log_f0(wave)
     around = logs[5990:6010]
     assert len(logs) == len(wave) // world.FRAME
     assert np.exp(around[around > 0]) == pytest.approx(62, rel=0.1)
@@ -56,9 +56,9 @@ def test_pieces_join_without_a_seam():
 def test_a_minute_at_a_time_is_the_whole(monkeypatch: pytest.MonkeyPatch):
     # In digital silence WORLD finds the noise that it adds itself, anew for each part.
     wave = voice(120.0) + 1e-4 * np.random.default_rng(0).standard_normal(int(1.5 * RATE))
-    whole = world.analysis(wave)
+    whole = world.analyse(wave)
     monkeypatch.setattr(world, "_MINUTE", 30)
-    found = world.analysis(wave)
+    found = world.analyse(wave)
     np.testing.assert_allclose(found[:, 2:], whole[:, 2:], rtol=0, atol=1e-4)
     np.testing.assert_allclose(found[:, 0], whole[:, 0], rtol=0, atol=1e-6)
     assert np.abs(found[:, 1] - whole[:, 1]).mean() < 0.1, "dB"

@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from vqspeech.errors import AudioError, WaveformError
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.soundfiles.reader import RATES, SLIVER, Sound, open_sound
 
 RATE = 16_000
@@ -26,9 +26,9 @@ LEVELS = 256
 """Number of µ-law levels (8 bits)."""
 MIDPOINT = 128
 """The µ-law level of silence, from which generation starts."""
-WRITTEN = ".wav, .flac, .ogg, .opus, .mp3, .aiff, .au, .caf or .w64"
+WRITABLE_ENDINGS = ".wav, .flac, .ogg, .opus, .mp3, .aiff, .au, .caf or .w64"
 """Endings of the common kinds of sound files that `write` writes."""
-LOUDEST = 32.0
+LARGEST_SAMPLE = 32.0
 """Largest sample that is believed, 30 dB beyond full scale; what is larger is on the scale of integers."""
 _BLOCK = 1 << 20
 _SCALES = {"int8": (0, 128), "uint8": (128, 128), "int16": (0, 32_768), "int32": (0, 2**31)}
@@ -61,13 +61,14 @@ def info(path: str | os.PathLike) -> AudioInfo:
     return AudioInfo(sound.rate, sound.channels, frames)
 
 
-def blocks(
+def read_blocks(
     path: str | os.PathLike, start: float = 0.0, end: float | None = None, rate: int = RATE
 ) -> Iterator[np.ndarray]:
     """The mono waveform of a file, or of its part from `start` to `end` (seconds), at `rate`, in bounded pieces.
 
     The file is decoded to its end, whatever its header says; channels are averaged. Raises `AudioError` as `info`
-    does, but of a part only where the part is not all there, and for samples that are not finite or beyond `LOUDEST`.
+    does, but of a part only where the part is not all there, and for samples that are not finite or beyond
+    `LARGEST_SAMPLE`.
     """
     with open_sound(path) as sound:
         there = math.inf if sound.there is None else sound.there
@@ -79,7 +80,7 @@ def blocks(
         if not 0 <= first < min(last, there):
             lasts = f"; it lasts {there / sound.rate:.2f} s" if sound.there else "; give 0 <= start < end"
             raise AudioError(f"{path}: no samples between {start} s and {end} s{lasts}")
-        yield from resampled(_mono(path, sound, first, last), sound.rate, rate)
+        yield from resample_blocks(_mono(path, sound, first, last), sound.rate, rate)
 
 
 def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Iterator[np.ndarray]:
@@ -93,7 +94,7 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
         peak = float(np.abs(mono).max(initial=0.0))
         if not math.isfinite(peak):
             raise AudioError(f"{path}: holds NaN or infinite samples; repair or leave it out")
-        if peak > LOUDEST:
+        if peak > LARGEST_SAMPLE:
             fix = f"ffmpeg -i {shlex.quote(os.fspath(path))} -af volume=1/32768 NEW.wav"
             raise AudioError(f"{path}: samples up to {peak:.4g} are on the scale of integers; divide them: {fix}")
         yield mono
@@ -106,7 +107,7 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
         raise AudioError(f"{path}: no samples behind {first / sound.rate:.2f} s; give an earlier start")
 
 
-def resampled(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
+def resample_blocks(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
     """Yield a waveform of `rate` Hz, which comes in consecutive pieces, at `wanted` Hz, in consecutive pieces."""
     if rate == wanted:
         yield from pieces
@@ -119,11 +120,11 @@ def resampled(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Itera
     yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def sounding(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> Iterator[np.ndarray]:
+def read_audible_blocks(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> Iterator[np.ndarray]:
     """As `blocks` at `RATE`; raises `AudioError` also, after the last piece, where all of it is digital silence or not
     one sample long."""
     samples, loud = 0, False
-    for block in blocks(path, start, end):
+    for block in read_blocks(path, start, end):
         samples, loud = samples + len(block), loud or bool(block.any())
         yield block
     if not samples:
@@ -132,12 +133,12 @@ def sounding(path: str | os.PathLike, start: float = 0.0, end: float | None = No
         raise AudioError(f"{path}: silent, every sample is zero; check the microphone or the channel")
 
 
-def waveform(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> np.ndarray:
+def read_waveform(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> np.ndarray:
     """The mono waveform of a file, or of its part from `start` to `end` (seconds), at `RATE`: float32, `(samples,)`.
 
     Raises `AudioError` as `blocks` does, and where the recording is digital silence or shorter than one sample.
     """
-    return np.concatenate(list(sounding(path, start, end)))
+    return np.concatenate(list(read_audible_blocks(path, start, end)))
 
 
 def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
@@ -154,9 +155,9 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
     Raises:
         WaveformError: They are of several channels, none, not finite, on the scale of integers, or no numbers at all.
     """
-    rate = checked_rate(sample_rate)
+    rate = check_rate(sample_rate)
     if isinstance(samples, str | bytes | os.PathLike):
-        raise WaveformError(f"{samples!r} is no waveform; read a file with vqspeech.audio.waveform(path)")
+        raise WaveformError(f"{samples!r} is no waveform; read a file with vqspeech.audio.read_waveform(path)")
     if hasattr(samples, "detach"):  # a tensor
         samples = samples.detach().cpu()
         samples = (samples.float() if samples.is_floating_point() else samples).numpy()
@@ -179,20 +180,20 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
         peak = float(np.abs(wave).max())
         if not math.isfinite(peak):
             raise WaveformError("a waveform of finite numbers is wanted, this one holds NaN or infinite samples")
-        if peak > LOUDEST:
+        if peak > LARGEST_SAMPLE:
             fix = "divide them by their full scale (32768 for 16 bits), or give them as int16"
             raise WaveformError(f"samples up to {peak:.4g} are on the scale of integers; {fix}")
         wave = np.ascontiguousarray(wave, dtype=np.float32)
     else:
         silence, full = _SCALES[kind]
         wave = ((wave.astype(np.float64) - silence) / full).astype(np.float32)
-    wave = np.concatenate([*resampled([wave], rate, RATE)])
+    wave = np.concatenate([*resample_blocks([wave], rate, RATE)])
     if not len(wave):
         raise WaveformError(f"{given.size} samples at {rate:g} Hz are too short, not one at {RATE} Hz; give more")
     return wave
 
 
-def checked_rate(rate: Any) -> float:
+def check_rate(rate: Any) -> float:
     """Return a sample rate (Hz). Raises `WaveformError` where it is none."""
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not RATES[0] <= float(rate) <= RATES[1]:
         low, high = RATES
@@ -200,16 +201,16 @@ def checked_rate(rate: Any) -> float:
     return float(rate)
 
 
-def writable(path: str | os.PathLike) -> bool:
+def is_writable(path: str | os.PathLike) -> bool:
     """Whether the ending of `path` names a kind of sound file that `write` writes."""
     return _kind(path)[0] in soundfile.available_formats()
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raise `AudioError` where `writable` is false, with the kinds that can be written."""
-    if not writable(path):
+    """Raise `AudioError` where `is_writable` is false, with the kinds that can be written."""
+    if not is_writable(path):
         ending = os.path.splitext(path)[1] or "no ending"
-        raise AudioError(f"{path}: sound files of that kind ({ending}) cannot be written; end it in {WRITTEN}")
+        raise AudioError(f"{path}: sound files of that kind ({ending}) cannot be written; end it in {WRITABLE_ENDINGS}")
 
 
 def _kind(path: str | os.PathLike) -> tuple[str, str | None]:
@@ -227,7 +228,7 @@ def write(path: str | os.PathLike, wave: Any, rate: int = RATE) -> None:
     `to_waveform` does, `OSError` where the disk is full.
     """
     check_writable(path)
-    write_parts(path, [to_waveform(wave)], round(checked_rate(rate)))
+    write_parts(path, [to_waveform(wave)], round(check_rate(rate)))
 
 
 def write_parts(path: str | os.PathLike, parts: Iterable[np.ndarray], rate: int = RATE) -> int:
@@ -235,7 +236,7 @@ def write_parts(path: str | os.PathLike, parts: Iterable[np.ndarray], rate: int 
     check_writable(path)
     kind, subtype = _kind(path)
     samples = 0
-    with replaced(path) as temporary, _Output(temporary, path) as output:
+    with replace_file(path) as temporary, _Output(temporary, path) as output:
         try:
             with soundfile.SoundFile(cast(BinaryIO, output), "w", rate, 1, subtype, format=kind) as file:
                 for part in parts:
@@ -275,14 +276,14 @@ class _Output(io.FileIO):
             raise self.error
 
 
-def mulaw(wave: np.ndarray) -> np.ndarray:
+def encode_mulaw(wave: np.ndarray) -> np.ndarray:
     """µ-law levels of a waveform: uint8, same shape (ITU-T G.711's curve, µ = 255, uniform over 256 levels)."""
     wave = np.clip(np.asarray(wave, dtype=np.float32), -1.0, 1.0)
     curve = np.sign(wave) * np.log1p((LEVELS - 1) * np.abs(wave)) / np.log1p(LEVELS - 1)
     return ((curve + 1) / 2 * (LEVELS - 1) + 0.5).astype(np.uint8)
 
 
-def linear(levels: np.ndarray) -> np.ndarray:
-    """The waveform of µ-law levels: float32, same shape, in [-1, 1]; the inverse of `mulaw` up to rounding."""
+def decode_mulaw(levels: np.ndarray) -> np.ndarray:
+    """The waveform of µ-law levels: float32, same shape, in [-1, 1]; the inverse of `encode_mulaw` up to rounding."""
     curve = 2 * (np.asarray(levels).astype(np.float32) / (LEVELS - 1)) - 1
     return (np.sign(curve) * np.expm1(np.abs(curve) * np.log1p(LEVELS - 1)) / (LEVELS - 1)).astype(np.float32)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from vqspeech import __version__
+from vqspeech.console import open_standard_streams
+from vqspeech.devices import keep_freed_memory
 from vqspeech.errors import FAILED, VqspeechError, describe_error, is_out_of_memory
-from vqspeech.memory import keep_freed_memory
-from vqspeech.signals import Interrupted, ending_signals, leave_on_interrupt
-from vqspeech.streams import open_standard_streams
+from vqspeech.signals import Interrupted, exit_on_interrupt, raise_on_signals
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
@@ -34,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
     """
     if argv is None:
         argv = sys.argv[1:]
-        leave_on_interrupt(" ".join(["vqspeech", *argv[:1]]))
+        exit_on_interrupt(" ".join(["vqspeech", *argv[:1]]))
         open_standard_streams()
     name, about, verbs, package = "vqspeech", "Discrete speech units and voice conversion from raw audio.", VERBS, ""
     if argv[:1] == ["vision"]:
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     _add_verbs(parser, verbs, f"vqspeech.{package}commands", argv[:1])
     name = " ".join([name, *argv[:1]])
     try:
-        with ending_signals():
+        with raise_on_signals():
             args = parser.parse_args(argv)
             if args.version:
                 print(__version__)

@@ -32,7 +32,7 @@ _FORGOTTEN = 24 * 3600
 
 
 @contextmanager
-def replaced(path: str | os.PathLike) -> Iterator[Path]:
+def replace_file(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside `path`, in a folder that exists; it is synced and renamed to `path` when the block
     ends well, and removed when it raises."""
     path = Path(path)
@@ -52,10 +52,10 @@ def replaced(path: str | os.PathLike) -> Iterator[Path]:
 
 
 @contextmanager
-def replaced_folder(path: str | os.PathLike) -> Iterator[Path]:
+def replace_folder(path: str | os.PathLike) -> Iterator[Path]:
     """A new temporary folder beside `path`; it is synced and takes the place of `path` when the block ends well."""
     path = Path(path)
-    bring_back(path)
+    restore_folder(path)
     temporary, old = _beside(path, ".tmp"), _beside(path, ".old")
     with _temporary_folder(temporary, 0o777):
         yield temporary
@@ -99,11 +99,11 @@ def write_text(path: str | os.PathLike, text: str) -> None:
 
     Bytes of a file name that are no text (`os.fsdecode`) are written as JSON has them, `\\udce9`.
     """
-    with replaced(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def sample_sha256(path: str | os.PathLike) -> str:
+def hash_file_sample(path: str | os.PathLike) -> str:
     """Return a hash of the size of a file and of what stands at `SAMPLES` places spread evenly over it: for files that
     are too large to be read whole, and told apart by more than a byte."""
     size = os.path.getsize(path)
@@ -173,7 +173,7 @@ def ignores_case(path: str | os.PathLike) -> bool:
         probe.unlink(missing_ok=True)
 
 
-def bring_back(path: str | os.PathLike) -> None:
+def restore_folder(path: str | os.PathLike) -> None:
     """Bring a folder back that a process moved aside for a new one and was killed before the new one had moved in."""
     path = Path(path)
     aside = re.compile(re.escape(f".{_shortened(path.name)}.") + r"([0-9a-f]{8}-\d+-\d+|\d+)\.old")
@@ -213,7 +213,7 @@ def _remove_leftovers(folder: str) -> None:
 
 
 def _beside(path: Path, kind: str, suffix: str = "") -> Path:
-    return path.with_name(f".{_shortened(path.name)}.{this_process()}{kind}{suffix}")
+    return path.with_name(f".{_shortened(path.name)}.{process_identity()}{kind}{suffix}")
 
 
 def _shortened(name: str) -> str:
@@ -230,14 +230,16 @@ def _is_owned(path: Path, owner: str) -> bool:
     return running
 
 
-def this_process() -> str:
+def process_identity() -> str:
     """Return what tells this process from all others, on this machine and elsewhere: HOST-PROCESS-START."""
     return f"{_host()}-{os.getpid()}-{_start(os.getpid())}"
 
 
 def is_running(owner: str) -> bool | None:
-    """Return whether a process is there, told as by `this_process` or by its number; None where it is one of another
-    machine, of which that cannot be told."""
+    """Return whether a process is running, given its `process_identity` or its number.
+
+    None: it is one of another machine, where this cannot be seen.
+    """
     host, _, process = owner.rpartition("-")[0].rpartition("-") if "-" in owner else (_host(), "", owner)
     if host != _host():
         return None

@@ -13,9 +13,9 @@ from typing import Any
 
 from tqdm import tqdm
 
+from vqspeech.console import make_printable
 from vqspeech.errors import FAILED, SOME_SKIPPED, ItemError, VqspeechError, describe_error, ends_batch
-from vqspeech.signals import end_with_parent, interrupts_blocked
-from vqspeech.streams import printable
+from vqspeech.signals import block_interrupts, exit_with_parent
 
 AHEAD = 8
 """Items a process that are begun ahead of the one whose result is due: what waits for it is held in memory."""
@@ -32,13 +32,13 @@ class Skipped:
     def add(self, name: str, error: Exception | str) -> None:
         """Remembers `name` and says at once, on stderr, why it is skipped."""
         self.reasons[name] = describe_error(error) if isinstance(error, Exception) else error
-        tqdm.write(printable(f"skipped {name}: {self.reasons[name]}"), file=sys.stderr)
+        tqdm.write(make_printable(f"skipped {name}: {self.reasons[name]}"), file=sys.stderr)
 
     def status(self, done: int) -> int:
         """Exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing at all was `done`."""
         if self.reasons:
             names = " ".join(list(self.reasons)[:10])
-            print(printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)
+            print(make_printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)
         return (SOME_SKIPPED if done else FAILED) if self.reasons else 0
 
 
@@ -58,7 +58,7 @@ def attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
         return None, ItemError(describe_error(error))
 
 
-def outcomes(
+def run_jobs(
     function: Callable[[Any], Any], items: Sequence[Any], nj: int = 1, what: str = "items"
 ) -> Iterator[tuple[Any, Any, Exception | None]]:
     """(item, result, error) of `function(item)` for every item, in order, with a progress bar.
@@ -90,7 +90,7 @@ class _Worker:
         self.connection, theirs = context.Pipe()
         # Pickled here, so that the process can see to its end before it loads what the function needs.
         self.process = context.Process(target=_work, args=(pickle.dumps(function), theirs), daemon=True)
-        with interrupts_blocked():  # Ctrl-C goes to all processes of a terminal; this one stops the others
+        with block_interrupts():  # Ctrl-C goes to all processes of a terminal; this one stops the others
             self.process.start()
         theirs.close()
 
@@ -102,7 +102,7 @@ class _Worker:
 
 
 def _work(function: bytes, connection: Connection) -> None:
-    end_with_parent()
+    exit_with_parent()
     call = pickle.loads(function)
     while True:
         try:

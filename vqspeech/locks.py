@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vqspeech.errors import OutputError
-from vqspeech.files import is_running, this_process
+from vqspeech.files import is_running, process_identity
 
 _OWNER = re.compile(r"[0-9a-f]{8}-\d+-\d+")
 _NEW = 5.0
@@ -25,7 +25,7 @@ _NEW = 5.0
 
 
 @contextmanager
-def locked_folder(path: str | os.PathLike) -> Iterator[None]:
+def lock_folder(path: str | os.PathLike) -> Iterator[None]:
     """Keep other processes from writing to a folder, which is made where it is missing, until the block ends; it is
     removed again where nothing was written.
 
@@ -36,8 +36,8 @@ def locked_folder(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextmanager
-def locked_file(path: str | os.PathLike) -> Iterator[None]:
-    """As `locked_folder`, for a file that is to be written."""
+def lock_file(path: str | os.PathLike) -> Iterator[None]:
+    """As `lock_folder`, for a file that is to be written."""
     path = Path(path)
     with _locked(path, path.with_name(f".{path.name}.lock")):
         yield
@@ -46,7 +46,7 @@ def locked_file(path: str | os.PathLike) -> Iterator[None]:
 @contextmanager
 def _locked(path: Path, lock: Path) -> Iterator[None]:
     own = {
-        "owner": this_process(),
+        "owner": process_identity(),
         "host": platform.node(),
         "process": os.getpid(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),

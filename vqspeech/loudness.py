@@ -36,7 +36,7 @@ SCALE = 32_768
 """Integer samples of a waveform at 1."""
 
 
-class Normalised(NamedTuple):
+class NormalisedRecording(NamedTuple):
     """A recording as models see it: `samples` int16 `(time,)` at 16 kHz, which are the recording without its offset
     times `gain` times `SCALE`. The gain is 1 where there is no speech."""
 
@@ -44,7 +44,7 @@ class Normalised(NamedTuple):
     gain: float
 
 
-def normalise(blocks: np.ndarray | Iterable[np.ndarray]) -> Normalised:
+def normalise(blocks: np.ndarray | Iterable[np.ndarray]) -> NormalisedRecording:
     """Remove offset and level of a recording.
 
     Args:
@@ -62,10 +62,10 @@ def normalise(blocks: np.ndarray | Iterable[np.ndarray]) -> Normalised:
         piece *= np.float32(gain * SCALE)
         samples[end - len(piece) : end] = np.clip(np.rint(piece, out=piece), -SCALE, SCALE - 1)
         end -= len(piece)
-    return Normalised(samples, gain)
+    return NormalisedRecording(samples, gain)
 
 
-def waveform(samples: np.ndarray) -> np.ndarray:
+def to_float(samples: np.ndarray) -> np.ndarray:
     """Return int16 samples as a float32 waveform of the same shape, in [-1, 1)."""
     return samples.astype(np.float32) / np.float32(SCALE)
 
@@ -88,7 +88,7 @@ def _powers(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def _waveforms(samples: np.ndarray) -> Iterator[np.ndarray]:
-    return (waveform(samples[start : start + _BLOCK]) for start in range(0, len(samples), _BLOCK))
+    return (to_float(samples[start : start + _BLOCK]) for start in range(0, len(samples), _BLOCK))
 
 
 def smooth_powers(powers: np.ndarray) -> np.ndarray:
@@ -105,13 +105,13 @@ def speech_gain(powers: np.ndarray) -> float:
     """
     smooth = smooth_powers(powers)
     loudest = smooth.max(initial=0.0)
-    if loudest < ratio(SILENCE):
+    if loudest < db_to_power(SILENCE):
         return 1.0
-    level = smooth[smooth > loudest * ratio(-RANGE)].mean()
-    return float(np.sqrt(ratio(LEVEL) / level))
+    level = smooth[smooth > loudest * db_to_power(-RANGE)].mean()
+    return float(np.sqrt(db_to_power(LEVEL) / level))
 
 
-def restore(sound: np.ndarray, source: Normalised) -> np.ndarray:
+def restore(sound: np.ndarray, source: NormalisedRecording) -> np.ndarray:
     """Give what a model says the level of its source, and the silence of its pauses.
 
     Args:
@@ -122,17 +122,19 @@ def restore(sound: np.ndarray, source: Normalised) -> np.ndarray:
         float32 `(time,)`, as long as the source at most, and at its level. Where the source does not speak, no frame
         has more power than the source's own.
     """
-    cut = Normalised(source.samples[: len(sound)], source.gain)
+    cut = NormalisedRecording(source.samples[: len(sound)], source.gain)
     return np.concatenate([np.zeros(0, np.float32), *restore_parts([sound], cut)])
 
 
-def restore_parts(parts: Iterable[np.ndarray], source: Normalised, keep_pauses: bool = False) -> Iterator[np.ndarray]:
+def restore_parts(
+    parts: Iterable[np.ndarray], source: NormalisedRecording, keep_pauses: bool = False
+) -> Iterator[np.ndarray]:
     """As `restore`, of a sound that comes in consecutive parts, together as long as the source; so does the result.
 
     With `keep_pauses`, what the source has in its pauses, breaths and the sound of the room, stands there in the place
     of what the model makes of it; the one goes over into the other within a frame."""
     powers = np.concatenate([np.zeros(0), *_powers(_waveforms(source.samples))])
-    silent = smooth_powers(powers) < ratio(LEVEL - RANGE)
+    silent = smooth_powers(powers) < db_to_power(LEVEL - RANGE)
     left, frame, before = len(source.samples), 0, None
     held = np.zeros(0, np.float32)
     for part in chain(parts, [None]):
@@ -158,7 +160,7 @@ def restore_parts(parts: Iterable[np.ndarray], source: Normalised, keep_pauses: 
         sound, held = held[: done * FRAME], held[done * FRAME :]
         contour = contour[: len(sound)]
         if keep_pauses:
-            own = waveform(source.samples[frame * FRAME :][: len(sound)])
+            own = to_float(source.samples[frame * FRAME :][: len(sound)])
             sound = sound * contour + own * (1 - contour)
         else:
             sound = sound * contour
@@ -166,7 +168,7 @@ def restore_parts(parts: Iterable[np.ndarray], source: Normalised, keep_pauses: 
         frame, before = frame + done, gains[done - 1]
 
 
-def at_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarray:
+def set_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarray:
     """Return a waveform at an integrated loudness (ITU-R BS.1770-4, EBU R 128).
 
     Args:
@@ -181,7 +183,7 @@ def at_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarray
         AudioError: It is shorter than the 400 ms over which loudness is measured.
         MissingExtra: pyloudnorm is not installed.
     """
-    meter = extras.module("pyloudnorm", "loudness").Meter(rate)
+    meter = extras.import_extra("pyloudnorm", "loudness").Meter(rate)
     if len(wave) < meter.block_size * rate:
         raise AudioError(f"loudness is measured over {meter.block_size:g} s; there are {len(wave) / rate:.2f} s")
     found = meter.integrated_loudness(wave)
@@ -191,7 +193,7 @@ def at_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarray
     return (wave * min(10.0 ** ((target - found) / 20.0), 1.0 / peak)).astype(np.float32)
 
 
-def ratio(decibels: float) -> float:
+def db_to_power(decibels: float) -> float:
     """Return the ratio of powers that a number of decibels stands for."""
     return 10.0 ** (decibels / 10.0)
 

@@ -18,10 +18,10 @@ _PATIENCE = 3
 """Lines without any sound after which a device has gone."""
 
 
-def sounddevice() -> ModuleType:
+def import_sounddevice() -> ModuleType:
     """Return the package. Raises `MissingExtra` without it, `DeviceError` where PortAudio is missing."""
     try:
-        return extras.module("sounddevice", "live")
+        return extras.import_extra("sounddevice", "live")
     except OSError as error:
         raise DeviceError(
             f"sound devices cannot be used ({error}); install PortAudio: apt install libportaudio2"
@@ -30,7 +30,7 @@ def sounddevice() -> ModuleType:
 
 def list_devices() -> list[str]:
     """Return a line for each sound device, its number first. Raises `DeviceError` where there is none."""
-    found = _ask(sounddevice().query_devices)
+    found = _ask(import_sounddevice().query_devices)
     if not len(found):
         raise DeviceError("there is no sound device; plug in a microphone and headphones")
     return [
@@ -39,11 +39,11 @@ def list_devices() -> list[str]:
     ]
 
 
-def supported_rate(input_device: Any = None, output_device: Any = None) -> int:
+def choose_rate(input_device: Any = None, output_device: Any = None) -> int:
     """Return the rate (Hz) at which devices can be used: 16 kHz, or else that of the microphone.
 
     Raises `DeviceError` where there is no such device."""
-    package = sounddevice()
+    package = import_sounddevice()
     known = _ask(package.query_devices, input_device, "input")
     _ask(package.query_devices, output_device, "output")
     try:
@@ -80,7 +80,7 @@ def run_live(
     """Convert what a microphone hears to headphones until the program is ended, or for some seconds.
 
     Raises `DeviceError` where a device cannot be opened, or vanishes."""
-    package = sounddevice()
+    package = import_sounddevice()
     meter, wait, faults = Meter(), np.zeros(0, np.float32), []
     size = round(BLOCK * converter.rate / audio.RATE)
 
@@ -116,7 +116,7 @@ def run_live(
 
 
 def _ask(function: Callable[..., Any], *args: Any, **options: Any) -> Any:
-    package = sounddevice()
+    package = import_sounddevice()
     try:
         return function(*args, **options)
     except (package.PortAudioError, ValueError) as error:

@@ -1,6 +1,6 @@
 """Log F0: the range of a voice, and a melody in the range of another voice.
 
-Contours are natural-log F0 every 10 ms, 0 where unvoiced (`world.log_f0`). A range is the median and the median
+Contours are natural-log F0 every 10 ms, 0 where unvoiced (`world.extract_log_f0`). A range is the median and the median
 absolute deviation, scaled to the standard deviation of a normal distribution: octave slips of a tracker, which are a
 few frames far off, hardly move either.
 """
@@ -85,7 +85,7 @@ def correct_octaves(logs: np.ndarray) -> np.ndarray:
     return corrected
 
 
-def falling_pitch(frames: int, speaker: np.ndarray) -> np.ndarray:
+def make_declination_contour(frames: int, speaker: np.ndarray) -> np.ndarray:
     """A melody for codes that nobody has spoken: log F0 falling evenly over the frames, float32 `(frames,)`, from one
     deviation above a speaker's median to one below, as `speaker` (median, deviation) has them. All zero where the
     speaker was never voiced. Statements fall so (declination), but it says nothing of words and phrases."""

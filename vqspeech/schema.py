@@ -74,7 +74,7 @@ Share = Annotated[float, Range(0, 1)]
 Dropout = Annotated[float, Range(0, 1, below=True)]
 """A share that is left out: not all of it."""
 Positive = Annotated[float, Range(0, above=True)]
-NotNegative = Annotated[float, Range(0)]
+NonNegative = Annotated[float, Range(0)]
 
 
 class Field(NamedTuple):

@@ -40,7 +40,7 @@ class _Leave:
         os._exit(128 + number)
 
 
-def leave_on_interrupt(name: str) -> None:
+def exit_on_interrupt(name: str) -> None:
     """Let Ctrl-C end this process at once with one line of the program `name`, from now on.
 
     For as long as modules are loaded and nothing is open: an exception would come out of the middle of one of them, and
@@ -51,7 +51,7 @@ def leave_on_interrupt(name: str) -> None:
 
 
 @contextmanager
-def ending_signals() -> Iterator[None]:
+def raise_on_signals() -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP raise `Interrupted` in the block, so that whatever is open there is closed.
 
     A second one ends the process at once. Signals that are ignored or have a handler are left alone, and all are
@@ -78,7 +78,7 @@ def _interrupt(number: int, _) -> None:
 
 
 @contextmanager
-def interrupts_blocked() -> Iterator[None]:
+def block_interrupts() -> Iterator[None]:
     """Keep Ctrl-C from a process that is started in the block, for good; this process hears it after the block."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -90,7 +90,7 @@ def interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def end_with_parent() -> None:
+def exit_with_parent() -> None:
     """Let this process of `multiprocessing` end as soon as the one that started it does, even by kill -9."""
     parent = multiprocessing.parent_process()
     assert parent is not None

@@ -55,8 +55,8 @@ class Converter:
         keep_pitch: bool = False,
         formant: float = 1.0,
     ):
-        self.model = model if isinstance(model, Live) else live_model(model)
-        self.rate = audio.checked_rate(rate)
+        self.model = model if isinstance(model, Live) else load_live_model(model)
+        self.rate = audio.check_rate(rate)
         self.stream = self.model.stream(_voice(self.model, voice), shift, keep_pitch, formant, long=True)
         self._begin()
 
@@ -109,7 +109,7 @@ class Converter:
         return sound
 
 
-def live_model(model: str | os.PathLike | None = None) -> Live:
+def load_live_model(model: str | os.PathLike | None = None) -> Live:
     """Return the live model of a name or file. Raises `ConfigError` where it is none, `CheckpointError`."""
     if model is None and MODEL not in pretrained.shipped():
         raise CheckpointError(
@@ -129,4 +129,4 @@ def _voice(model: Live, voice: Any) -> VoiceName:
     paths = [voice] if isinstance(voice, (str, os.PathLike)) else [*voice]
     if not paths:
         raise SpeakerError("no recording of the voice; give at least one")
-    return model.voice_of([audio.waveform(path) for path in paths], Path(paths[0]).stem)
+    return model.voice_of([audio.read_waveform(path) for path in paths], Path(paths[0]).stem)

@@ -75,7 +75,7 @@ class Voice:
             raise CheckpointError(f"{path}: is no voice ({error}); make one with `vqspeech voice make`") from None
 
 
-def folder() -> Path:
+def voice_folder() -> Path:
     """Return the folder of the user's voices; it need not exist."""
     chosen = os.environ.get("VQSPEECH_VOICES")
     if chosen:
@@ -89,16 +89,16 @@ def folder() -> Path:
     return base / "vqspeech" / "voices"
 
 
-def path_of(name: str) -> Path:
+def voice_path(name: str) -> Path:
     """Return where the voice of a name lies. Raises `SpeakerError` for what can be no name of a file."""
     if name.strip(". ") != name or not name or not name.isprintable() or set(name) & _FORBIDDEN:
         raise SpeakerError(f"'{name}' can be no name of a voice; use letters, digits, '-' and '_'")
-    return folder() / f"{name}{checkpoint.SUFFIX}"
+    return voice_folder() / f"{name}{checkpoint.SUFFIX}"
 
 
-def saved_voices() -> Iterator[Voice | CheckpointError]:
+def read_voices() -> Iterator[Voice | CheckpointError]:
     """Yield the user's voices by name; for a file that cannot be read the error."""
-    for path in sorted(folder().glob(f"*{checkpoint.SUFFIX}")) if folder().is_dir() else []:
+    for path in sorted(voice_folder().glob(f"*{checkpoint.SUFFIX}")) if voice_folder().is_dir() else []:
         if not path.name.startswith("."):
             try:
                 yield Voice.load(path)

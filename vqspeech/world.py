@@ -30,12 +30,12 @@ _FFT = 1024
 _MINUTE = 6000  # frames
 
 
-def frames_in(samples: int) -> int:
+def count_frames(samples: int) -> int:
     """Number of frames that cover `samples` samples."""
     return -(-samples // FRAME)
 
 
-def log_f0(wave: np.ndarray) -> np.ndarray:
+def extract_log_f0(wave: np.ndarray) -> np.ndarray:
     """Natural log of F0 in Hz, 0 where unvoiced: float64 `(frames,)` (DIO and StoneMask), a minute at a time.
 
     `wave` is a waveform, or int16 samples as dumps hold them. F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below
@@ -46,7 +46,7 @@ def log_f0(wave: np.ndarray) -> np.ndarray:
     for start in range(0, len(wave), step):
         first = max(0, start - margin)
         piece = wave[first : start + step + margin]
-        found = _log_f0(_padded(loudness.waveform(piece) if piece.dtype == np.int16 else piece))
+        found = _log_f0(_padded(loudness.to_float(piece) if piece.dtype == np.int16 else piece))
         logs.append(found[(start - first) // FRAME :][:_MINUTE])
     return np.concatenate(logs)
 
@@ -104,12 +104,12 @@ def _repeats(wave: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray
     return np.concatenate(results)
 
 
-def analysis(wave: np.ndarray) -> np.ndarray:
-    """WORLD frames of a waveform: float32 `(frames, CHANNELS)`, `frames_in(samples)` of them; a minute at a time."""
+def analyse(wave: np.ndarray) -> np.ndarray:
+    """WORLD frames of a waveform: float32 `(frames, CHANNELS)`, `count_frames(samples)` of them; a minute at a time."""
     import pyworld
 
     wave = _padded(wave)
-    logs = log_f0(wave)
+    logs = extract_log_f0(wave)
     f0 = np.where(logs > 0, np.exp(logs), 0.0)
     times = np.arange(len(f0)) * (FRAME / RATE)
     frames = np.empty((len(f0), CHANNELS), np.float32)
@@ -123,7 +123,7 @@ def analysis(wave: np.ndarray) -> np.ndarray:
     return frames
 
 
-def synthesis(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
+def synthesise(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
     """The waveform of WORLD frames `(frames, CHANNELS)`: float32, `FRAME` samples a frame. What the envelope is at a
     frequency f it becomes at `formant` · f."""
     import pyworld
@@ -141,14 +141,14 @@ def synthesis(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
     return wave[: len(frames) * FRAME].astype(np.float32)
 
 
-def log_envelope(coded: np.ndarray) -> np.ndarray:
+def decode_log_envelope(coded: np.ndarray) -> np.ndarray:
     """Natural log of the power spectra that coded envelopes `(frames, ENVELOPE)` stand for: float32 `(frames, bins)`,
     bins from 0 to 8 kHz. It is linear in them."""
-    return coded.astype(np.float32) @ log_spectra()
+    return coded.astype(np.float32) @ envelope_basis()
 
 
 @lru_cache(maxsize=1)
-def log_spectra() -> np.ndarray:
+def envelope_basis() -> np.ndarray:
     """What each coefficient of a coded envelope adds to the natural log of the power spectrum: float32 `(ENVELOPE,
     bins)`, bins from 0 to 8 kHz. Needs pyworld."""
     import pyworld
@@ -158,4 +158,4 @@ def log_spectra() -> np.ndarray:
 
 def _padded(wave: np.ndarray) -> np.ndarray:
     wave = np.asarray(wave, dtype=np.float64)
-    return np.pad(wave, (0, frames_in(len(wave)) * FRAME - len(wave)))
+    return np.pad(wave, (0, count_frames(len(wave)) * FRAME - len(wave)))

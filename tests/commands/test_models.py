@@ -160,5 +160,5 @@ def test_what_comes_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
         assert model.genders.keys() == set(model.speakers) and "CC BY 4.0" in card and "seed" in card
     voice = VQVAE.from_pretrained().speakers[0]
     assert main(["convert", "--src", "a.wav", "--speaker", voice, "--out", "b.wav"]) == 0
-    assert np.isfinite(audio.waveform("b.wav")).all() and len(audio.waveform("b.wav")) == audio.RATE
+    assert np.isfinite(audio.read_waveform("b.wav")).all() and len(audio.read_waveform("b.wav")) == audio.RATE
     assert "model: voice" in capsys.readouterr().err

@@ -75,7 +75,7 @@ def test_samples(made, tmp_path, model, capsys):
     units = read_units(tmp_path / "a/units.txt")
     assert units.sha256 == read_units(made / "units").sha256 and units.rate == 100
     assert [len(codes) for codes in units.codes.values()] == [25] * 3
-    assert [len(audio.waveform(tmp_path / "a" / f"{name}.wav")) for name in units.codes] == [4000] * 3
+    assert [len(audio.read_waveform(tmp_path / "a" / f"{name}.wav")) for name in units.codes] == [4000] * 3
     assert (tmp_path / "a/spectrograms.png").stat().st_size > 1000
     sample(made, tmp_path / "b", *words, model=model)
     sample(made, tmp_path / "c", "--n", 3, "--seconds", 0.25, "--seed", 5, model=model)
@@ -99,7 +99,7 @@ def test_going_on_from_a_recording(made, tmp_path):
     words = ("--n", 2, "--seconds", 0.2, "--speaker", "high", "--prompt", tmp_path / "a.wav")
     sample(made, tmp_path / "out", *words)
     model = small_model()
-    prompt = model.encode(audio.waveform(tmp_path / "a.wav")[: 40 * 160])
+    prompt = model.encode(audio.read_waveform(tmp_path / "a.wav")[: 40 * 160])
     codes = read_units(tmp_path / "out/units.txt").codes
     for one in codes.values():
         assert one[:40].tolist() == prompt.tolist(), "whole codes only"
@@ -153,18 +153,18 @@ def test_ngrams_and_babble(made, tmp_path):
     sample(made, tmp_path / "0", "--n", 2, "--seconds", 0.2, model="one", prior=False)
     units = read_units(tmp_path / "0/units.txt")
     assert units.size == 1 and [one.tolist() for one in units.codes.values()] == [[0] * 20] * 2
-    sounds = [audio.waveform(tmp_path / f"0/sample-00{i}.wav") for i in range(2)]
+    sounds = [audio.read_waveform(tmp_path / f"0/sample-00{i}.wav") for i in range(2)]
     assert (sounds[0] != sounds[1]).any(), "the decoder draws for each sample"
 
 
 def test_the_invented_melody_falls_within_the_voice():
     model = small_model()
-    contour = model.falling_pitch(100, "low")
+    contour = model.make_declination_contour(100, "low")
     mean, deviation = model.pitch[1].tolist()
     assert contour.shape == (100,) and (np.diff(contour) < 0).all()
     assert contour.mean() == pytest.approx(mean) and np.ptp(contour) == pytest.approx(2 * deviation)
     model.pitch.fill_(torch.nan)
-    assert (model.falling_pitch(9, "low") == 0).all()
+    assert (model.make_declination_contour(9, "low") == 0).all()
     assert np.isfinite(pitch_statistics(contour)).all()
 
 

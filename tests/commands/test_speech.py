@@ -55,7 +55,7 @@ def test_encode(files: list[str], model: VQVAE, checkpoint: Path, capsys: pytest
     assert main(["encode", "--src", "a.wav", "b.wav", "--out", "units/train"]) == 0
     units = read_units("units/train")
     assert list(units.codes) == ["a", "b"]
-    assert units.codes["a"].tolist() == model.encode(audio.waveform("a.wav")).tolist()
+    assert units.codes["a"].tolist() == model.encode(audio.read_waveform("a.wav")).tolist()
     assert (units.rate, units.size) == (model.rate, model.quantizer.size)
     assert (units.model, units.sha256) == (str(checkpoint), model.fingerprint())
     assert "units/train: 2 utterances" in capsys.readouterr().err
@@ -78,7 +78,7 @@ def test_recordings_whose_headers_lie(files: list[str], capsys: pytest.CaptureFi
     """One reader serves encode and convert; what it reads is as long as what is there."""
     whole = Path("a.wav").read_bytes()
     Path("off.wav").write_bytes(whole[:40] + bytes(4) + whole[44:])
-    soundfile.write("unknown.flac", audio.waveform("a.wav"), audio.RATE)
+    soundfile.write("unknown.flac", audio.read_waveform("a.wav"), audio.RATE)
     flac = bytearray(Path("unknown.flac").read_bytes())
     flac[21] &= 0xF0
     flac[22:26] = bytes(4)
@@ -92,7 +92,7 @@ def test_recordings_whose_headers_lie(files: list[str], capsys: pytest.CaptureFi
     assert codes["a"].tolist() == codes["off"].tolist() == codes["unknown"].tolist()
     assert "skipped half: half.ogg: breaks off after" in capsys.readouterr().err
     assert main(["convert", "--src", *given, "--speaker", "low", "--out", "said"]) == SOME_SKIPPED
-    assert {len(audio.waveform(path)) for path in Path("said").rglob("*.wav")} == {6400}
+    assert {len(audio.read_waveform(path)) for path in Path("said").rglob("*.wav")} == {6400}
     assert "skipped half: half.ogg: breaks off after" in capsys.readouterr().err
 
 
@@ -115,7 +115,7 @@ def test_encode_data(data: str, small_data: DataDir, model: VQVAE):
     units = read_units("units")
     assert list(units.codes) == list(small_data.utterances)
     for utterance in small_data:
-        assert len(units.codes[utterance.id]) == -(-len(audio.waveform(utterance.path)) // model.hop)
+        assert len(units.codes[utterance.id]) == -(-len(audio.read_waveform(utterance.path)) // model.hop)
     assert main(["encode", "--data", data, "--out", "units", "--limit", "3"]) == 0
     assert list(read_units("units").codes) == ["high-0", "high-2", "low-1"], "spread evenly"
 
@@ -160,9 +160,9 @@ def test_engine_and_exactness_are_chosen(
     voice = ["--src", "a.wav", "--speaker", "low"]
     assert main(["convert", *voice, "--exact", "--engine", "cached", "--temperature", "0.9", "--seed", "4"]) == 0
     assert "cached: 1 x" in capsys.readouterr().err
-    wave = made.convert(audio.waveform("a.wav"), "low", exact=True, temperature=0.9, seed=4)
+    wave = made.convert(audio.read_waveform("a.wav"), "low", exact=True, temperature=0.9, seed=4)
     # Two engines may differ where a uniform hits the edge between two classes.
-    assert np.mean(np.abs(audio.waveform("a.low.wav") - np.clip(wave, -1, 1)) < 1e-4) > 0.99
+    assert np.mean(np.abs(audio.read_waveform("a.low.wav") - np.clip(wave, -1, 1)) < 1e-4) > 0.99
     assert main(["reconstruct", *voice, "--out", "out", "--engine", "graph"]) == FAILED
     assert "needs a CUDA GPU" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
@@ -173,9 +173,9 @@ def test_reconstruct_data(data: str, small_data: DataDir, model: VQVAE):
     assert main(["reconstruct", "--data", data, "--out", "out"]) == 0
     assert written("out") == sorted(f"{name}.wav" for name in small_data.utterances)
     for utterance in list(small_data)[::5]:
-        wave = audio.waveform(utterance.path)
+        wave = audio.read_waveform(utterance.path)
         expected = model.reconstruct(wave, utterance.speaker)
-        found = audio.waveform(f"out/{utterance.id}.wav")
+        found = audio.read_waveform(f"out/{utterance.id}.wav")
         # In a batch an utterance ends beside longer ones, which the decoder's last frames see.
         np.testing.assert_allclose(found[:-2000], np.clip(expected, -1, 1)[:-2000], atol=1e-3)
     assert main(["reconstruct", "--data", data, "--out", "two", "--limit", "2"]) == 0
@@ -203,8 +203,8 @@ def test_convert_one_file(files: list[str], model: VQVAE, capsys: pytest.Capture
     assert main(["convert", "--src", "a.wav", "--speaker", "low"]) == 0
     captured = capsys.readouterr()
     assert captured.out == "a.low.wav\n" and "1 written, 0.4 s of speech" in captured.err
-    wave = audio.waveform("a.wav")
-    np.testing.assert_allclose(audio.waveform("a.low.wav"), np.clip(model.convert(wave, "low"), -1, 1), atol=1e-3)
+    wave = audio.read_waveform("a.wav")
+    np.testing.assert_allclose(audio.read_waveform("a.low.wav"), np.clip(model.convert(wave, "low"), -1, 1), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_convert_one_file(files: list[str], model: VQVAE, capsys: pytest.Capture
 def test_convert_out(files: list[str], out: str, path: str, capsys: pytest.CaptureFixture):
     assert main(["convert", "--src", "a.wav", "--speaker", "low", "--out", out]) == 0
     assert capsys.readouterr().out == f"{path}\n"
-    assert len(audio.waveform(path)) == 6400
+    assert len(audio.read_waveform(path)) == 6400
 
 
 def test_convert_beside_the_source(files: list[str]):

@@ -40,14 +40,14 @@ def test_like_a_recording(made, tmp_path, capsys):
     words = ("convert", "--model", made / "model.safetensors", "--src", made / "source.wav")
     run(*words, "--like", made / "anna" / "0.wav", made / "anna" / "1.wav", "--out", out)
     model = voice_model()
-    voice = model.voice_of([audio.waveform(made / "anna" / f"{i}.wav") for i in range(2)])
-    expected = model.convert(audio.waveform(made / "source.wav"), voice)
-    assert audio.waveform(out) == pytest.approx(expected, abs=1e-3)
+    voice = model.voice_of([audio.read_waveform(made / "anna" / f"{i}.wav") for i in range(2)])
+    expected = model.convert(audio.read_waveform(made / "source.wav"), voice)
+    assert audio.read_waveform(out) == pytest.approx(expected, abs=1e-3)
     capsys.readouterr()
     run(*words, "--like", made / "anna" / "0.wav", "--pitch", "5", "--formant", "1.1", "--out", tmp_path / "b.wav")
-    voice = model.voice_of([audio.waveform(made / "anna" / "0.wav")])
-    expected = model.convert(audio.waveform(made / "source.wav"), voice, shift=5, formant=1.1)
-    assert audio.waveform(tmp_path / "b.wav") == pytest.approx(expected, abs=1e-3)
+    voice = model.voice_of([audio.read_waveform(made / "anna" / "0.wav")])
+    expected = model.convert(audio.read_waveform(made / "source.wav"), voice, shift=5, formant=1.1)
+    assert audio.read_waveform(tmp_path / "b.wav") == pytest.approx(expected, abs=1e-3)
 
 
 def test_a_voice_of_ones_own(made, tmp_path, capsys):
@@ -65,7 +65,7 @@ def test_a_voice_of_ones_own(made, tmp_path, capsys):
     assert "me" not in capsys.readouterr().out, "a voice of another model"
     source = made / "source.wav"
     run("convert", *model, "--src", source, "--speaker", "me", "low", "--out", tmp_path)
-    sounds = [audio.waveform(tmp_path / name / "source.wav") for name in ("me", "low")]
+    sounds = [audio.read_waveform(tmp_path / name / "source.wav") for name in ("me", "low")]
     assert not np.allclose(*sounds, atol=1e-3)
     run("voice", "make", *model, "--src", source, "--name", "me", status=FAILED)
     assert "already" in capsys.readouterr().err
@@ -114,7 +114,7 @@ def test_what_is_written_at_another_rate(made, tmp_path, capsysbinary, rate):
     run(*words, "--rate", rate, "--out", tmp_path / "b.wav")
     assert audio.info(tmp_path / "b.wav").rate == rate
     written, _ = soundfile.read(tmp_path / "b.wav")
-    expected = soxr.resample(audio.waveform(tmp_path / "a.wav"), 16000, rate)
+    expected = soxr.resample(audio.read_waveform(tmp_path / "a.wav"), 16000, rate)
     assert written == pytest.approx(expected, abs=2e-3)
     capsysbinary.readouterr()
 
@@ -126,11 +126,11 @@ def test_loudness_and_pauses(made, tmp_path, capsys, monkeypatch):
     audio.write(source, np.r_[room, vowels(110, 1.2), room])
     words = ("convert", "--model", made / "model.safetensors", "--src", source, "--like", made / "anna" / "0.wav")
     run(*words, "--loudness", "-30", "--out", tmp_path / "a.wav")
-    found = pyloudnorm.Meter(16000).integrated_loudness(audio.waveform(tmp_path / "a.wav"))
+    found = pyloudnorm.Meter(16000).integrated_loudness(audio.read_waveform(tmp_path / "a.wav"))
     assert found == pytest.approx(-30, abs=0.2)
     run(*words, "--preserve-pauses", "--out", tmp_path / "b.wav")
-    assert audio.waveform(tmp_path / "b.wav")[:12000] == pytest.approx(room[:12000], abs=1e-3)
-    assert np.corrcoef(audio.waveform(tmp_path / "b.wav")[2000:12000], room[2000:12000])[0, 1] > 0.95
+    assert audio.read_waveform(tmp_path / "b.wav")[:12000] == pytest.approx(room[:12000], abs=1e-3)
+    assert np.corrcoef(audio.read_waveform(tmp_path / "b.wav")[2000:12000], room[2000:12000])[0, 1] > 0.95
     monkeypatch.setitem(sys.modules, "pyloudnorm", None)
     run(*words, "--loudness", "-30", "--out", tmp_path / "c.wav", status=FAILED)
     assert "loudness" in capsys.readouterr().err and not (tmp_path / "c.wav").exists()

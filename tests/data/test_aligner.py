@@ -147,7 +147,9 @@ def test_digital_silence_around_it_is_a_pause(aligner, spoken):
 
 def test_it_does_not_matter_what_was_aligned_before(aligner, corpora):
     folder = corpora / "VCTK-Corpus"
-    waves = {name: audio.waveform(folder / "wav48" / name[:4] / f"{name}.wav") for name in ("p225_001", "p226_003")}
+    waves = {
+        name: audio.read_waveform(folder / "wav48" / name[:4] / f"{name}.wav") for name in ("p225_001", "p226_003")
+    }
     texts = {name: (folder / "txt" / name[:4] / f"{name}.txt").read_text() for name in waves}
     first = Aligner().align(waves["p225_001"], texts["p225_001"])
     aligner.align(waves["p226_003"], texts["p226_003"])

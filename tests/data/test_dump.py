@@ -1,4 +1,4 @@
-"""Shards: what comes out is what normalisation and world.analysis make of the recordings, and damage is named."""
+"""Shards: what comes out is what normalisation and world.analyse make of the recordings, and damage is named."""
 
 import json
 import os
@@ -23,13 +23,13 @@ def same(found: Shards, data: DataDir, with_world: bool = True) -> None:
     """Asserts that a dump is that of `data`."""
     assert found.utterances == [u.id for u in data] and found.speakers == [u.speaker for u in data]
     for i, utterance in enumerate(data):
-        wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+        wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
         samples, expected = found.samples(i), loudness.normalise(wave).samples
-        assert samples.dtype == np.int16 and len(samples) == world.frames_in(len(wave)) * world.FRAME
+        assert samples.dtype == np.int16 and len(samples) == world.count_frames(len(wave)) * world.FRAME
         assert np.array_equal(samples[: len(wave)], expected)
         assert not samples[len(wave) :].any(), "filled with silence"
         if with_world:
-            assert np.array_equal(found.world(i), world.analysis(loudness.waveform(expected)).astype(np.float16))
+            assert np.array_equal(found.world(i), world.analyse(loudness.to_float(expected)).astype(np.float16))
 
 
 @pytest.fixture
@@ -124,13 +124,13 @@ import os, sys
 from vqspeech import audio
 from vqspeech.data import dump
 from vqspeech.data.datadir import DataDir
-read, left = audio.sounding, [3]
-def sounding(*arguments):
+read, left = audio.read_audible_blocks, [3]
+def read_audible_blocks(*arguments):
     left[0] -= 1
     if not left[0]:
         os.kill(os.getpid(), 9)
     return read(*arguments)
-audio.sounding = sounding
+audio.read_audible_blocks = read_audible_blocks
 dump.write_shards(DataDir.read(sys.argv[1]), sys.argv[2], shard_samples=1)
 """
     run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "data"), str(damaged)], cwd=ROOT)

@@ -45,7 +45,7 @@ def test_what_goes_in_comes_out(packed):
     assert (pack.starts % STEP == 0).all() and pack.samples.dtype == np.int16
     for i, name in enumerate(pack.utterances):
         [path] = folder.glob(f"{name}.*")
-        original = loudness.normalise(audio.waveform(path)).samples
+        original = loudness.normalise(audio.read_waveform(path)).samples
         assert pack.lengths[i] == len(original)
         first = int(pack.starts[i])
         found = pack.samples[first : first + len(original)].astype(float)
@@ -58,7 +58,7 @@ def test_pitch_is_that_of_the_voice(packed):
     _, pack = packed
     for i, name in enumerate(pack.utterances):
         speaker, _, number = name.partition("-")
-        f0 = pack.f0[pack.starts[i] // world.FRAME :][: world.frames_in(int(pack.lengths[i]))]
+        f0 = pack.f0[pack.starts[i] // world.FRAME :][: world.count_frames(int(pack.lengths[i]))]
         assert np.median(f0[f0 > 0]) == pytest.approx(HERTZ[speaker] * (1 + 0.02 * int(number)), rel=0.02)
 
 

@@ -11,7 +11,7 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqspeech.audio import blocks as read
+from vqspeech.audio import read_blocks as read
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.tables import find_unsorted
 from vqspeech.data.validate import Fault, find_faults
@@ -321,7 +321,7 @@ def test_a_recording_that_is_too_large_is_a_fault_of_its_own(folder: Path, monke
             raise MemoryError
         return read(path, **options)
 
-    monkeypatch.setattr("vqspeech.audio.blocks", blocks)
+    monkeypatch.setattr("vqspeech.audio.read_blocks", blocks)
     [fault] = find_faults(folder)
     assert (Path(fault.file).name, fault.line) == ("wav.scp", 2)
     assert "a-2.wav: too large for the memory there is" in fault.what and "cut it into shorter parts" in fault.fix

@@ -167,7 +167,7 @@ def test_it_starts_from_the_midpoint_with_empty_buffers(engine):
     net = network()
     told, uniforms = inputs(net, 1, 3)
     cell = net.cell()
-    assert cell.start == audio.MIDPOINT == int(audio.mulaw(np.zeros(1))[0]) == 128
+    assert cell.start == audio.MIDPOINT == int(audio.encode_mulaw(np.zeros(1))[0]) == 128
     first = generate(cell, told, uniforms, engine=engine, progress=False)
     generate(cell, told + 1, uniforms.flip(1), engine=engine, progress=False)  # another utterance in between
     assert torch.equal(generate(cell, told, uniforms, engine=engine, progress=False), first)

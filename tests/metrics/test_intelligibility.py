@@ -39,7 +39,7 @@ def test_moonshine_on_librispeech(corpora):
     asr = intelligibility.Moonshine()
     lists = sorted((corpora / "LibriSpeech").glob("*/*/*/*.trans.txt"))[::4][:8]
     lines = [(path, *path.read_text().splitlines()[1].split(" ", 1)) for path in lists]
-    waves = [audio.waveform(path.parent / f"{name}.flac") for path, name, _ in lines]
+    waves = [audio.read_waveform(path.parent / f"{name}.flac") for path, name, _ in lines]
     found = wer([asr.transcribe(wave) for wave in waves], [text for *_, text in lines])
     assert found.value < 0.12, found
     assert asr.transcribe(np.zeros(8000, dtype=np.float32)) is not None

@@ -53,7 +53,7 @@ def test_waveforms(small_data):
     from vqspeech import audio
 
     pytest.importorskip("pyworld")
-    high, low = (audio.waveform(some[0].path) for some in small_data.by_speaker.values())
+    high, low = (audio.read_waveform(some[0].path) for some in small_data.by_speaker.values())
     assert mel_cepstral_distance(high, high) == pytest.approx(0, abs=1e-5)
     assert mel_cepstral_distance(high, 0.5 * high) < 0.5 < mel_cepstral_distance(high, low)
     with pytest.raises(AudioError, match="silent"):
@@ -64,7 +64,7 @@ def test_frame_by_frame(small_data):
     from vqspeech import audio
 
     pytest.importorskip("pyworld")
-    high, low = (audio.waveform(some[0].path) for some in small_data.by_speaker.values())
+    high, low = (audio.read_waveform(some[0].path) for some in small_data.by_speaker.values())
     assert aligned_distance(high, high) == 0
     assert aligned_distance(high, np.pad(high, (0, 800))) < 0.5 < aligned_distance(high, low)
     late = np.r_[np.zeros(1600, np.float32), high[:-1600]]

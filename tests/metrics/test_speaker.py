@@ -21,7 +21,7 @@ def test_resemblyzer_tells_readers_apart(corpora):
     verifier = speaker.Resemblyzer()
     readers = sorted((corpora / "LibriSpeech").glob("*/*/"))[:3]
     vectors = {
-        reader.name: [verifier.embedding(audio.waveform(path)) for path in sorted(reader.glob("*/*.flac"))[:4]]
+        reader.name: [verifier.embedding(audio.read_waveform(path)) for path in sorted(reader.glob("*/*.flac"))[:4]]
         for reader in readers
     }
     found = speaker.voices({name: some[:3] for name, some in vectors.items()})
@@ -35,6 +35,6 @@ def test_resemblyzer_tells_readers_apart(corpora):
 def test_dnsmos_prefers_clean_speech(corpora):
     pytest.importorskip("speechmos", reason="the judges are not installed: bash tools/install.sh eval")
     rater = naturalness.DNSMOS()
-    wave = audio.waveform(next((corpora / "LibriSpeech").glob("*/*/*/*.flac")))
+    wave = audio.read_waveform(next((corpora / "LibriSpeech").glob("*/*/*/*.flac")))
     noisy = wave + 0.1 * np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32)
     assert 1 < rater.rating(noisy) < rater.rating(wave) - 0.5 < 5

@@ -78,7 +78,7 @@ def test_command(tmp_path, monkeypatch, capsys):
     assert len(clips) == 4 and {path.parent.name for path in clips} <= set("pqr")
     first = tmp_path / "audio" / "like-2" / clips[0]
     own = tmp_path / "audio" / "own" / clips[0].name
-    assert not np.allclose(audio.waveform(first), audio.waveform(own), atol=1e-2)
+    assert not np.allclose(audio.read_waveform(first), audio.read_waveform(own), atol=1e-2)
     capsys.readouterr()
     words[words.index("--model") + 1] = tmp_path / "old.safetensors"
     assert main([str(word) for word in words]) == 1

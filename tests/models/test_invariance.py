@@ -35,7 +35,7 @@ def sentence(corpora: Path) -> np.ndarray:
     path = corpora / SENTENCE
     if not path.is_file():
         pytest.skip(f"no {SENTENCE} among the corpora")
-    return audio.waveform(path)
+    return audio.read_waveform(path)
 
 
 @pytest.mark.parametrize("name", NAMES)

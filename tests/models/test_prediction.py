@@ -28,7 +28,7 @@ def noise(seed: int, samples: int) -> torch.Tensor:
 
 def correlations(frames: torch.Tensor) -> np.ndarray:
     """Autocorrelations `(places, ORDER + 1)` of the power spectra in the middle of each place, one by one."""
-    spectra = np.exp(world.log_envelope(frames[0, 2:].T.numpy()).astype(np.float64))
+    spectra = np.exp(world.decode_log_envelope(frames[0, 2:].T.numpy()).astype(np.float64))
     found = []
     for place in range(2 * len(spectra)):
         at = (place + 0.5) / 2
@@ -108,7 +108,7 @@ def test_excitation_of_speech_is_flat_and_of_deviation_1():
         Prediction.of(speech_frames(3, frames=100, spread=3, voiced=0)).speech(noise(4, 100 * world.FRAME))[0].numpy()
     )
     for wave in (buzz(1.0, 150), hiss * (0.1 / hiss.std())):
-        frames = torch.from_numpy(world.analysis(wave).T[None])
+        frames = torch.from_numpy(world.analyse(wave).T[None])
         found = Prediction.of(frames).excitation(torch.from_numpy(wave.astype(np.float32))[None])[0].numpy()[1600:-1600]
         assert 0.25 < found.std() < 2
         assert np.ptp(bands(found)) < np.ptp(bands(wave[1600:-1600])) / 2, "bands differ by half as many dB at most"

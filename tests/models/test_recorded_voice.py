@@ -44,7 +44,7 @@ def test_conversion_to_the_voice_of_a_recording(made, voice):
 
 
 def test_pitch_of_the_conversion(made, voice):
-    logs = world.log_f0(SOURCE)
+    logs = world.extract_log_f0(SOURCE)
     voiced = logs > 0
     carried = made.carried_pitch(logs, voice)
     assert np.array_equal(carried > 0, voiced), "unvoiced stays unvoiced"
@@ -66,8 +66,8 @@ def loudest(sound: np.ndarray) -> float:
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.5])
 def test_stretched_spectra(made, factor):
     """A formant at 1,000 Hz moves with the factor, in either kind of decoder."""
-    frames = world.analysis(vowels(100, 1.0, formant=1000.0))
-    assert loudest(world.synthesis(frames, factor)) == pytest.approx(1000 * factor, rel=0.08)
+    frames = world.analyse(vowels(100, 1.0, formant=1000.0))
+    assert loudest(world.synthesise(frames, factor)) == pytest.approx(1000 * factor, rel=0.08)
     pulses = -((torch.arange(12.0) - 4) ** 2)[None, :, None].expand(1, 12, 100)  # the fifth band is at about 1,100 Hz
     pitch, start = torch.full((1, 100), float(np.log(100))), torch.zeros(1, dtype=torch.long)
     plain, moved = (made.decoder.sound(pulses, pulses - 60, pitch, start, one)[0].numpy() for one in (1.0, factor))
@@ -90,7 +90,7 @@ def test_decoders_of_more_than_codes(kind):
     assert len(sound) == len(SOURCE) and np.isfinite(sound).all()
     codes = made.encode(SOURCE)
     assert not np.allclose(
-        made.decode(codes, "high", made.carried_pitch(world.log_f0(SOURCE), "high"))[:9000], sound[:9000]
+        made.decode(codes, "high", made.carried_pitch(world.extract_log_f0(SOURCE), "high"))[:9000], sound[:9000]
     )
 
 

@@ -135,13 +135,13 @@ def test_seed_reproduces_and_batch_does_not_matter():
 def test_pitch_is_carried_to_the_target():
     made = model()
     wave = buzz(1.5, 105)
-    found = world.log_f0(wave)
+    found = world.extract_log_f0(wave)
     carried = made.carried_pitch(found, "high")
     voiced = found > 0
     assert len(carried) == len(found)
     assert np.mean(carried[voiced]) == pytest.approx(5.3, abs=0.02)
     assert (carried > 0).all(), "continuous through unvoiced frames: the decoder decides what is voiced"
-    assert made.carried_pitch(world.log_f0(np.zeros(16000)), "high").sum() == 0
+    assert made.carried_pitch(world.extract_log_f0(np.zeros(16000)), "high").sum() == 0
 
 
 def test_unknown_speaker_is_told_the_closest():

@@ -42,7 +42,7 @@ def audible(waves):
 def told(made, codes=12, pitch=5.0):
     """What the decoder is given of `codes` codes: latents, speaker, samples, pitch."""
     vectors = made.quantizer.lookup(torch.arange(codes)[None] % made.quantizer.size)
-    frames = world.frames_in(codes * made.hop)
+    frames = world.count_frames(codes * made.hop)
     return vectors, torch.tensor([1]), torch.tensor([codes * made.hop]), torch.full((1, frames), pitch)
 
 
@@ -67,7 +67,7 @@ def test_speech_is_the_filtered_excitation_drawn_with_that_conditioning():
         frames = decoder.frames.frames(vectors, speakers, samples, pitch)
         given = decoder.conditioning(frames, speakers)
         drawn = generate(decoder.cell(), given, lanes.uniforms(12 * 160), progress=False)
-        excitation = torch.from_numpy(audible(16 * audio.linear(drawn.numpy().astype(np.uint8))))
+        excitation = torch.from_numpy(audible(16 * audio.decode_mulaw(drawn.numpy().astype(np.uint8))))
         wanted = Prediction.of(frames).speech(excitation).clamp(-1, 1)
     np.testing.assert_allclose(decoder.waveforms(vectors, speakers, lanes), wanted, rtol=0, atol=1e-6)
 
@@ -108,7 +108,7 @@ def test_losses_are_of_excitation_and_frames():
     levels = torch.randint(98, 158, (1, 12 * 160), generator=generator, dtype=torch.uint8)
     frames = torch.zeros(1, world.CHANNELS, 12)  # of the speech, not those that are predicted
     frames[:, 0], frames[:, 2], frames[:, 2, 6:], frames[:, 3:6] = pitch, -10, -12, 1
-    spoken = torch.from_numpy((audio.linear(levels.numpy()) * 32768).astype(np.int16))
+    spoken = torch.from_numpy((audio.decode_mulaw(levels.numpy()) * 32768).astype(np.int16))
     batch = SpeechBatch(spoken, samples, speakers, None, frames)
     with torch.no_grad():  # so that the levels matter
         decoder.logits.weight.mul_(20)
@@ -120,7 +120,7 @@ def test_losses_are_of_excitation_and_frames():
         around = [excitation[max(0, t - 160) : t + 161] for t in range(len(excitation))]  # 20 ms
         loudness = np.array([np.sqrt((near**2).mean()) for near in around])
         assert (loudness < 1.5).any() and (loudness > 1.5).any()
-        excitation = audio.mulaw(excitation / np.maximum(loudness / 1.5, 1) / 16)[None]
+        excitation = audio.encode_mulaw(excitation / np.maximum(loudness / 1.5, 1) / 16)[None]
         predicted = decoder(torch.from_numpy(excitation), conditioning(decoder, vectors, speakers, samples, pitch))
     expected = -predicted[0].log_softmax(0)[excitation[0].astype(int), torch.arange(levels.shape[1])].mean()
     torch.testing.assert_close(losses["nll"], expected)

@@ -69,14 +69,15 @@ def test_codes_know_more_of_phones_than_chance(experiment):
 
 
 def test_conversion_moves_the_pitch_and_keeps_the_length(experiment):
-    from vqspeech.world import log_f0
+    from vqspeech.world import extract_log_f0
 
     data = DataDir.read(experiment / "data" / "train")
     medians = {}
     for speaker in data.speakers:
-        own = [log_f0(audio.waveform(u.path)) for u in data.by_speaker[speaker][:4]]
+        own = [extract_log_f0(audio.read_waveform(u.path)) for u in data.by_speaker[speaker][:4]]
         said = [
-            log_f0(audio.waveform(path)) for path in sorted((experiment / f"exp/tiny/converted/{speaker}").iterdir())
+            extract_log_f0(audio.read_waveform(path))
+            for path in sorted((experiment / f"exp/tiny/converted/{speaker}").iterdir())
         ]
         medians[speaker] = [np.exp(np.median(np.concatenate(part)[np.concatenate(part) > 0])) for part in (own, said)]
     for own, said in medians.values():
@@ -84,7 +85,7 @@ def test_conversion_moves_the_pitch_and_keeps_the_length(experiment):
     sources = DataDir.read(experiment / "data" / "unseen")
     for path in experiment.glob("exp/tiny/converted/*/*.wav"):
         utterance = sources[path.stem]
-        assert len(audio.waveform(path)) == len(audio.waveform(utterance.path))
+        assert len(audio.read_waveform(path)) == len(audio.read_waveform(utterance.path))
 
 
 def test_reconstruction_is_nearer_than_another_sentence(experiment):
@@ -92,8 +93,8 @@ def test_reconstruction_is_nearer_than_another_sentence(experiment):
 
     data = DataDir.read(experiment / "data" / "test")
     paths = sorted((experiment / "exp/tiny/reconstructed").iterdir())
-    recordings = [audio.waveform(data[path.stem].path) for path in paths]
-    made = [audio.waveform(path) for path in paths]
+    recordings = [audio.read_waveform(data[path.stem].path) for path in paths]
+    made = [audio.read_waveform(path) for path in paths]
     right = mel_cepstral_distance(recordings[0], made[0])
     wrong = mel_cepstral_distance(recordings[1], made[0])
     assert right < 0.8 * wrong

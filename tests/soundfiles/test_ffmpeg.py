@@ -47,11 +47,11 @@ def resemblance(wave: np.ndarray, other: np.ndarray) -> float:
 @pytest.mark.parametrize("ending", KINDS)
 def test_what_ffmpeg_reads(ending: str, made):
     path = made(ending)
-    wave, header = audio.waveform(path), audio.info(path)
+    wave, header = audio.read_waveform(path), audio.info(path)
     assert len(wave) / audio.RATE == pytest.approx(SECONDS, abs=0.13), "encoders fill up"
     assert header.seconds == pytest.approx(len(wave) / audio.RATE, abs=1e-3)
     assert resemblance(wave, buzz(SECONDS, 120)) > 0.95
-    part = audio.waveform(path, 0.5, 1.25)
+    part = audio.read_waveform(path, 0.5, 1.25)
     assert np.abs(part - wave[8000:20_000])[400:-400].max() < 1e-3
 
 
@@ -62,7 +62,7 @@ def test_what_is_cut_is_an_error(ending: str, share: float, made):
     path = made(ending).with_name(f"cut.{ending}")
     path.write_bytes(whole[: round(share * len(whole))])
     with pytest.raises(AudioError, match=r"breaks off|truncated|not a sound file"):
-        audio.waveform(path)
+        audio.read_waveform(path)
 
 
 @pytest.mark.parametrize("ending", ["mka", "webm", "wv"])
@@ -71,7 +71,7 @@ def test_what_lacks_a_part_is_an_error(ending: str, made):
     path = made(ending).with_name(f"hole.{ending}")
     path.write_bytes(whole[: len(whole) // 2] + whole[len(whole) * 7 // 10 :])
     with pytest.raises(AudioError, match=r"breaks off|truncated"):
-        audio.waveform(path)
+        audio.read_waveform(path)
 
 
 def test_what_ends_between_two_blocks_is_an_error(made):
@@ -80,14 +80,14 @@ def test_what_ends_between_two_blocks_is_an_error(made):
     path = made("wv").with_name("cut.wv")
     path.write_bytes(whole[: whole.index(b"wvpk", len(whole) // 2)])
     with pytest.raises(AudioError, match=r"truncated, the last \d\.\d\d s"):
-        audio.waveform(path)
+        audio.read_waveform(path)
 
 
 def test_a_name_is_no_option_and_its_ending_does_not_matter(made, monkeypatch: pytest.MonkeyPatch):
     path = made("m4a").with_name("-y.wav")
     path.write_bytes(made("m4a").read_bytes())
     monkeypatch.chdir(path.parent)
-    assert len(audio.waveform("-y.wav")) == len(audio.waveform(made("m4a")))
+    assert len(audio.read_waveform("-y.wav")) == len(audio.read_waveform(made("m4a")))
 
 
 def test_playlists_are_not_opened(made):
@@ -95,7 +95,7 @@ def test_playlists_are_not_opened(made):
     for text in (f"#EXTM3U\n#EXTINF:2,\nfile://{made('wma')}\n", f"ffconcat version 1.0\nfile '{made('wma')}'\n"):
         path.write_text(text)
         with pytest.raises(AudioError, match="not a sound file that can be read"):
-            audio.waveform(path)
+            audio.read_waveform(path)
 
 
 def test_pictures_without_sound_are_named(made, tmp_path: Path):
@@ -104,7 +104,7 @@ def test_pictures_without_sound_are_named(made, tmp_path: Path):
     command = [program, "-v", "error", "-f", "lavfi", "-i", "color=s=32x32:r=5:d=1", str(path)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     with pytest.raises(AudioError, match="mute.mkv: not a sound file that can be read .*matches no streams"):
-        audio.waveform(path)
+        audio.read_waveform(path)
 
 
 def test_without_ffmpeg_the_command_is_named(made, monkeypatch: pytest.MonkeyPatch):
@@ -123,7 +123,7 @@ def test_a_reader_that_stops_early_leaves_no_process(made, monkeypatch: pytest.M
         return started[-1]
 
     monkeypatch.setattr(ffmpeg.subprocess, "Popen", start)
-    pieces = audio.blocks(made("m4a"), 0.0, 0.1)
+    pieces = audio.read_blocks(made("m4a"), 0.0, 0.1)
     next(pieces)
     pieces.close()  # pyright: ignore[reportAttributeAccessIssue]
     assert [process.poll() is not None for process in started] == [True]

@@ -49,7 +49,7 @@ def read(folder: Path, data: bytes, ending: str) -> np.ndarray:
     """The waveform of a file, whose header is to tell the same length."""
     path = folder / f"given.{ending}"
     path.write_bytes(data)
-    wave = audio.waveform(path)
+    wave = audio.read_waveform(path)
     found = audio.info(path)
     assert found.rate == RATE and abs(found.frames - len(wave)) <= 0.05 * RATE
     return wave
@@ -110,7 +110,7 @@ def test_a_part_of_an_mp3_is_that_part_of_the_whole(voice, tmp_path: Path):
     for data in (mp3(tmp_path, voice, "VARIABLE"), without_first_frame(mp3(tmp_path, voice, "VARIABLE"))):
         whole = read(tmp_path, data, "mp3")
         for start in range(4000, 40_000, 1777):
-            part = audio.waveform(tmp_path / "given.mp3", start / RATE, start / RATE + 0.2)
+            part = audio.read_waveform(tmp_path / "given.mp3", start / RATE, start / RATE + 0.2)
             assert np.abs(part - whole[start : start + 3200]).max() < 1e-5, start
 
 
@@ -131,15 +131,15 @@ def test_flac_of_unknown_length(voice, tmp_path: Path):
         assert audio.info(tmp_path / "given.flac").frames == len(voice)
     path = tmp_path / "given.flac"
     path.write_bytes(unknown_flac(whole))
-    assert np.array_equal(audio.waveform(path, 1.5, 2.0), expected[24_000:32_000])
+    assert np.array_equal(audio.read_waveform(path, 1.5, 2.0), expected[24_000:32_000])
     with pytest.raises(AudioError, match="no samples behind 9.00 s"):
-        audio.waveform(path, 9.0)
+        audio.read_waveform(path, 9.0)
 
 
 def test_flac_that_is_longer_than_it_says(voice, tmp_path: Path):
     path = tmp_path / "given.flac"
     path.write_bytes(unknown_flac(encoded(tmp_path, voice, "flac"), 8000))
-    assert len(audio.waveform(path)) == len(voice)
+    assert len(audio.read_waveform(path)) == len(voice)
 
 
 def test_flac_that_is_shorter_than_it_says(voice, tmp_path: Path):
@@ -155,13 +155,13 @@ def test_flac_that_is_cut(share: float, voice, tmp_path: Path):
     expected = read(tmp_path, whole, "flac")
     path = tmp_path / "cut.flac"
     path.write_bytes(whole[: round(share * len(whole))])
-    for read_whole in (audio.info, audio.waveform):
+    for read_whole in (audio.info, audio.read_waveform):
         with pytest.raises(AudioError, match=r"truncated, the last \d\.\d\d s") as caught:
             read_whole(path)
     there = SECONDS - float(re.findall(r"last (\S+) s", str(caught.value))[0])
     assert there == pytest.approx(share * SECONDS, abs=0.6)
     end = there - 0.01
-    assert there > 0 and np.array_equal(audio.waveform(path, 0.01, end), expected[160 : round(end * RATE)]), (
+    assert there > 0 and np.array_equal(audio.read_waveform(path, 0.01, end), expected[160 : round(end * RATE)]), (
         "what is there"
     )
 
@@ -212,7 +212,7 @@ def test_oggs_one_after_the_other(voice, tmp_path: Path):
     both = read(tmp_path, one + one, "ogg")
     assert np.array_equal(both, np.tile(read(tmp_path, one, "ogg"), 2))
     path.write_bytes(one + one)
-    assert np.abs(audio.waveform(path, 2.5, 3.5) - both[part]).max() < 1e-4
+    assert np.abs(audio.read_waveform(path, 2.5, 3.5) - both[part]).max() < 1e-4
     with pytest.raises(AudioError, match="breaks off"):
         read(tmp_path, one[: len(one) // 2] + one, "ogg")
     assert len(read(tmp_path, other + other, "opus")) == 2 * len(voice)
@@ -250,7 +250,7 @@ def test_sizes_that_were_never_written(name: str, voice, tmp_path: Path):
         found = read(tmp_path, put(data, at, struct.pack(form, size)), "wav")
         assert np.array_equal(found[: len(voice)], expected) and len(found) <= len(voice) + 400, size
     path = tmp_path / "given.wav"
-    assert np.array_equal(audio.waveform(path, 2.0, 2.5), expected[32_000:40_000])
+    assert np.array_equal(audio.read_waveform(path, 2.0, 2.5), expected[32_000:40_000])
 
 
 @pytest.mark.parametrize("name", CHUNKED)
@@ -264,12 +264,12 @@ def test_chunks_that_are_cut(name: str, voice, tmp_path: Path):
         path = tmp_path / "cut.wav"
         path.write_bytes(data[:size])
         with pytest.raises(AudioError, match="truncated, the last") as caught:
-            audio.waveform(path)
+            audio.read_waveform(path)
         missing = float(re.findall(r"last (\S+) s", str(caught.value))[0])
         assert missing == pytest.approx((1 - share) * SECONDS, abs=0.2)
         with pytest.raises(AudioError, match="truncated"):
             audio.info(path)
-        assert np.array_equal(audio.waveform(path, 0.1, 1.0), expected[1600:16_000]), "the part is all there"
+        assert np.array_equal(audio.read_waveform(path, 0.1, 1.0), expected[1600:16_000]), "the part is all there"
     samples = round(0.04 * RATE) * (len(data) // len(voice))
     assert len(read(tmp_path, data[:-samples], "wav")) >= len(voice) - 0.05 * RATE, "a sliver is no error"
 
@@ -357,7 +357,7 @@ def test_more_than_four_gigabytes(tmp_path: Path):
         file.seek(44 + size - 8000)
         file.write(np.full(4000, 9000, "<i2").tobytes())
     assert audio.info(path).frames == frames
-    last = audio.waveform(path, frames / rate - 0.1)
+    last = audio.read_waveform(path, frames / rate - 0.1)
     assert np.abs(last).max() > 0.2 and len(last) == 1600
 
 

@@ -59,7 +59,7 @@ def _named(target: str) -> Any:
 
 
 def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
-    from vqspeech.memory import keep_freed_memory
+    from vqspeech.devices import keep_freed_memory
 
     keep_freed_memory()  # as the command line does; the naive network gets the same
     try:

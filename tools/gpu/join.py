@@ -34,7 +34,7 @@ def main() -> int:
             waves = []
             for one in utterances:
                 try:
-                    waves.append(audio.waveform(one.path, one.start, one.end))
+                    waves.append(audio.read_waveform(one.path, one.start, one.end))
                 except VqspeechError as error:
                     skipped.add(one.id, error)
             try:

@@ -14,7 +14,7 @@ from vqspeech.data.corpora.layout import list_recordings, list_unusable
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.files import check_file
 from vqspeech.jobs import Skipped
-from vqspeech.locks import locked_file
+from vqspeech.locks import lock_file
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.adapt import adapt_voice, check_voice_name, cut_recordings
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     check_file(args.out, 2 * path.stat().st_size)  # float32, though the model may be stored as float16
     files = _files(args.src, skipped)
     check_outputs({"model": Path(args.out)}, files, skipped)
-    with locked_file(args.out):
+    with lock_file(args.out):
         data = cut_recordings(args.name, files, skipped)
         found = adapt_voice(model, data, args.steps, args.seed)
         if args.gender:

@@ -33,13 +33,13 @@ from vqspeech.commands.targets import (
     load_target_voices,
     target_names,
 )
+from vqspeech.console import print_path
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError, ends_batch
 from vqspeech.generate import ENGINES
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.models.pieces import LANES, PIECE
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
-from vqspeech.streams import print_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the conversions; exit status 3 where recordings were skipped."""
     voices, skipped = target_names(args), Skipped()
     if args.loudness is not None:
-        extras.module("pyloudnorm", "loudness")  # before anything is read
+        extras.import_extra("pyloudnorm", "loudness")  # before anything is read
     if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and is_streaming(args):
         return convert_stdin(args)
     if args.raw:
@@ -145,7 +145,7 @@ def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str])
         return {(utterance.id, name): Path(STREAM) if args.src == [STREAM] else beside}
     if out is None:
         raise ConfigError("several conversions need --out, a folder: they become FOLDER/SPEAKER/NAME.wav")
-    if single and (out == STREAM or (audio.writable(out) and not is_folder(out))):
+    if single and (out == STREAM or (audio.is_writable(out) and not is_folder(out))):
         return {(found[0].id, voices[0]): Path(out)}
     if out == STREAM:
         raise ConfigError("standard output takes one recording in one voice; name a folder by --out")
@@ -205,7 +205,7 @@ def write_speech(
 
 
 def _source(model: VQVAE, utterance: Utterance) -> Source:
-    return model.source(audio.sounding(utterance.path, utterance.start, utterance.end))
+    return model.source(audio.read_audible_blocks(utterance.path, utterance.start, utterance.end))
 
 
 @dataclass
@@ -279,8 +279,8 @@ class _Batch:
     def _finished(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """A conversion as it is written: at the rate and the loudness that are wanted."""
         if self.loudness is not None:
-            parts = [loudness.at_loudness(np.concatenate([*parts]), self.loudness)]
-        yield from audio.resampled(parts, audio.RATE, self.rate)
+            parts = [loudness.set_loudness(np.concatenate([*parts]), self.loudness)]
+        yield from audio.resample_blocks(parts, audio.RATE, self.rate)
 
     def _skip(self, utterance: str, voice: str, error: Exception) -> None:
         several = sum(name == utterance for name, _ in self.wanted) > 1

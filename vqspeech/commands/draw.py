@@ -8,7 +8,7 @@ from pathlib import Path
 from vqspeech import audio
 from vqspeech.commands.arguments import positive_int
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.files import check_folder, replaced
+from vqspeech.files import check_folder, replace_file
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.metrics import pictures
 
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         _saved(pictures.curves(experiment / "prior" / "curves.jsonl"), out / "prior.png")
     for sheet in sorted(experiment.glob("samples/*/spectrograms.png")):
         path = out / f"samples-{sheet.parent.name}.png"
-        with replaced(path) as temporary:
+        with replace_file(path) as temporary:
             shutil.copyfile(sheet, temporary)
         print(path)
     made: dict[str, dict[str, Path]] = {}
@@ -60,8 +60,8 @@ def _draw(made: dict[str, Path], out: Path, utterance: Utterance) -> None:
     """Draws a recording, and below it what was made of it."""
     name = utterance.id
     title = f"{name}: {utterance.text}" if utterance.text else name
-    sounds = {title: audio.waveform(utterance.path, utterance.start, utterance.end)}
-    sounds |= {kind: audio.waveform(path) for kind, path in list(made.items())[:3]}
+    sounds = {title: audio.read_waveform(utterance.path, utterance.start, utterance.end)}
+    sounds |= {kind: audio.read_waveform(path) for kind, path in list(made.items())[:3]}
     _saved(pictures.spectrograms(sounds), out / f"{name}.png")
 
 

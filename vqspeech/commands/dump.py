@@ -9,7 +9,7 @@ from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
 from vqspeech.errors import OutputError
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     if (Path(args.out) / "wav.scp").exists():
         raise OutputError(f"{args.out}: is a data directory, which a dump would spoil; choose another --out")
-    with locked_folder(args.out):
+    with lock_folder(args.out):
         shards, skipped = write_shards(DataDir.read(args.data), args.out, args.world, args.nj)
     speed = shards.seconds / (time.perf_counter() - started)
     print(

@@ -18,7 +18,7 @@ from vqspeech.data.datadir import Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, write_features
 from vqspeech.data.units import read_units, side_file, write_runs, write_units
 from vqspeech.errors import ConfigError, UnitsError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
 
 
@@ -90,7 +90,7 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
 def _encoded(
     path: str, nj: int, features: str | None, found: list[Utterance], skipped: Skipped
 ) -> Iterator[tuple[str, np.ndarray]]:
-    for utterance, codes, error in outcomes(partial(_codes, path, nj, features), found, nj, "encode"):
+    for utterance, codes, error in run_jobs(partial(_codes, path, nj, features), found, nj, "encode"):
         if error is None:
             yield utterance.id, codes
         else:
@@ -121,7 +121,7 @@ def _codes(path: str, nj: int, features: str | None, utterance: Utterance) -> np
         raise UnitsError(f"{utterance.path}: a name that is no text cannot stand in a units file; rename it") from None
     model = _model(path, nj)
     # In blocks, not as one waveform: an utterance of hours fits.
-    blocks = audio.sounding(utterance.path, utterance.start, utterance.end)
+    blocks = audio.read_audible_blocks(utterance.path, utterance.start, utterance.end)
     if features is None:
         return model.encode_blocks(blocks)
     check_file_name(utterance.id, "utterance")

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if not (args.speaker or args.like):
         raise SpeakerError("whose voice? give --like with a recording of it, or --speaker with its name")
-    rate = microphone.supported_rate(args.input, args.output)  # before the model is read
+    rate = microphone.choose_rate(args.input, args.output)  # before the model is read
     from vqspeech.stream import Converter
 
     voice = args.like or args.speaker

@@ -120,5 +120,5 @@ def is_wav_input() -> bool:
 def read_format(source: BinaryIO, raw: int | None) -> SampleFormat:
     """Return how the samples of a stream lie: `raw` 16-bit ones at so many Hz, or as the header of a WAV says."""
     form = SampleFormat(raw) if raw else read_header(source)
-    audio.checked_rate(form.rate)
+    audio.check_rate(form.rate)
     return form

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import output_file
 from vqspeech.errors import ConfigError
-from vqspeech.files import replaced, write_text
+from vqspeech.files import replace_file, write_text
 from vqspeech.metrics import claims, report, scores
 
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     text = report.results(scored, args.draft)
     for experiment in scored:
         for path, copy in report.pictures(experiment).items():
-            with replaced(Path(args.out).parent / copy) as temporary:
+            with replace_file(Path(args.out).parent / copy) as temporary:
                 shutil.copyfile(path, temporary)
     write_text(args.out, text)
     print(args.out)

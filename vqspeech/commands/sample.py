@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the samples and prints their names."""
     model, started, out = load_model(args), time.perf_counter(), Path(args.out)
-    wave = None if args.prompt is None else audio.waveform(args.prompt)
+    wave = None if args.prompt is None else audio.read_waveform(args.prompt)
     if wave is not None and len(wave) < model.hop:
         raise AudioError(
             f"{args.prompt}: {1000 * len(wave) / audio.RATE:.1f} ms are shorter than a code, "
@@ -133,11 +133,11 @@ def _pitch(
     """The melody of a sample: that of the prompt, in the range of the voice, and then one that falls."""
     if not model.decoder.told_pitch:
         return None
-    told = 0 if prompt is None else world.frames_in(len(prompt) * model.hop)
-    falling = model.falling_pitch(world.frames_in(codes * model.hop) - told, voice)
+    told = 0 if prompt is None else world.count_frames(len(prompt) * model.hop)
+    falling = model.make_declination_contour(world.count_frames(codes * model.hop) - told, voice)
     if wave is None:
         return falling
-    return np.concatenate([model.carried_pitch(world.log_f0(wave), voice)[:told], falling])
+    return np.concatenate([model.carried_pitch(world.extract_log_f0(wave), voice)[:told], falling])
 
 
 def _name(args: argparse.Namespace) -> str:

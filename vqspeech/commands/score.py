@@ -2,7 +2,7 @@
 
 import argparse
 
-from vqspeech.kinds import add_kinds, run_kind
+from vqspeech.subcommands import add_subcommands, run_subcommand
 
 KINDS = ("alignment", "training", "units", "mapping", "conversion", "prior", "samples", "trade", "curve")
 """What can be scored; each is the module `vqspeech.commands.score_KIND`, made like that of a verb."""
@@ -10,9 +10,9 @@ KINDS = ("alignment", "training", "units", "mapping", "conversion", "prior", "sa
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds one sub-verb a kind."""
-    add_kinds(parser, "vqspeech.commands.score_", KINDS)
+    add_subcommands(parser, "vqspeech.commands.score_", KINDS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Runs the sub-verb; its exit status."""
-    return run_kind(args, "vqspeech.commands.score_")
+    return run_subcommand(args, "vqspeech.commands.score_")

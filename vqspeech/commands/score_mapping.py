@@ -13,7 +13,7 @@ from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.features import read_features
 from vqspeech.data.units import Units, read_units, require_same_codes
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.metrics import abx, mapping, report, scores
 from vqspeech.metrics.aligned import Aligned, collection
 from vqspeech.models import checkpoint
@@ -86,7 +86,7 @@ def _abx_rows(args: argparse.Namespace, data: DataDir, scored: Sequence[Aligned]
     """A row for MFCC, and one for the codes and the features of each experiment."""
     part, rows = args.score[0], []
     items = [data[one.name] for one in scored]
-    found = outcomes(abx.mfcc, items, args.nj, "MFCC")
+    found = run_jobs(abx.mfcc, items, args.nj, "MFCC")
     heard = {one.id: frames for one, frames, error in found if error is None}
     rows.append(_abx_row("MFCC", abx.numbered(heard), 100.0, data, args))
     for folder in map(Path, args.experiments):

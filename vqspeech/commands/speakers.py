@@ -9,7 +9,7 @@ import numpy as np
 
 from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.models.decoders import SourceFilter
-from vqspeech.voices import Voice, saved_voices
+from vqspeech.voices import Voice, read_voices
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     for name, (median, _) in zip(model.speakers, model.pitch.numpy(), strict=True):
         pitch = "-" if np.isnan(median) else f"{np.exp(median):.0f} Hz"
         print(name, model.genders.get(name, "-"), pitch, sep="\t")
-    for voice in saved_voices():
+    for voice in read_voices():
         if isinstance(voice, Voice) and isinstance(model.decoder, SourceFilter) and voice.model == model.voice_hash():
             pitch = "-" if np.isnan(voice.pitch[0]) else f"{np.exp(voice.pitch[0]):.0f} Hz"
             print(voice.name, "-", pitch, "yours", sep="\t")

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from vqspeech.commands.arguments import output_folder, positive_int
-from vqspeech.kinds import add_kinds, run_kind
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 from vqspeech.metrics import report, scores
+from vqspeech.subcommands import add_subcommands, run_subcommand
 
 EXAMPLE = "vqspeech study toy --out exp/toy --seeds 5"
 KINDS = ("toy", "beta", "speech", "images")
@@ -17,13 +17,13 @@ KINDS = ("toy", "beta", "speech", "images")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a sub-verb per kind."""
-    add_kinds(parser, "vqspeech.commands.study_", KINDS)
+    add_subcommands(parser, "vqspeech.commands.study_", KINDS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-verb and return its exit status."""
-    with locked_folder(args.out):
-        return run_kind(args, "vqspeech.commands.study_")
+    with lock_folder(args.out):
+        return run_subcommand(args, "vqspeech.commands.study_")
 
 
 def add_study_arguments(parser: argparse.ArgumentParser, steps: int, batch: int, items: str) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import add_device_argument, positive_int
 from vqspeech.commands.study import StudyTables, add_study_arguments
-from vqspeech.devices import device
+from vqspeech.devices import resolve_device
 from vqspeech.errors import ImageError
 from vqspeech.metrics.pictures import save
 from vqspeech.studies import findings, pictures
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if train.shape != test.shape:
         raise ImageError(f"{args.test}: images of {test.shape}, {train.shape} in {args.train}; prepare both together")
     require_ssim(train.shape[1:])
-    images = select_images(train, test, args.images, device(args.device))
+    images = select_images(train, test, args.images, resolve_device(args.device))
     study = ImageStudy(out, images, rates, args.seeds, args.steps, args.batch)
     study.run()
     tables = StudyTables(out, "scipy", "scikit-image")

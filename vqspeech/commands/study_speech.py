@@ -6,7 +6,7 @@ from pathlib import Path
 from vqspeech.commands.arguments import add_device_argument, positive_int
 from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.data.dump import read_shards
-from vqspeech.devices import device
+from vqspeech.devices import resolve_device
 from vqspeech.metrics.pictures import save
 from vqspeech.metrics.quality import PACKAGES, require_judges
 from vqspeech.studies import findings, pictures
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     require_judges()
     out, rates = Path(args.out), list(dict.fromkeys(args.bits))
     train, test = read_shards(args.train), read_shards(args.test)
-    speech = select_speech(train, test, args.vectors, args.recordings, device(args.device))
+    speech = select_speech(train, test, args.vectors, args.recordings, resolve_device(args.device))
     study = SpeechStudy(out, speech, rates, args.seeds, args.steps, args.batch)
     study.run()
     tables = StudyTables(out, "scipy", *PACKAGES)

@@ -10,7 +10,7 @@ import sys
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import list_experiments, load_config
 from vqspeech.data.dump import read_shards
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 from vqspeech.training.clustering import cluster
 from vqspeech.training.masked import train_content
 from vqspeech.training.speech import SpeechTask
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     options = load_config(args.conf, args.overrides)
     if "decoder" not in options and "prior" not in options:
         data = read_shards(args.train), read_shards(args.dev)
-        with locked_folder(args.out):
+        with lock_folder(args.out):
             if options["encoder"].get("name") == "content":
                 figures = train_content(options, *data, args.out, _say, args.restart)
             else:

@@ -2,16 +2,16 @@
 
 import argparse
 
-from vqspeech.kinds import add_kinds, run_kind
+from vqspeech.subcommands import add_subcommands, run_subcommand
 
 MODULES, KINDS = "vqspeech.commands.voice_", ("make",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the kinds."""
-    add_kinds(parser, MODULES, KINDS)
+    add_subcommands(parser, MODULES, KINDS)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run one of them."""
-    return run_kind(args, MODULES)
+    return run_subcommand(args, MODULES)

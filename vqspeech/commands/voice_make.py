@@ -16,7 +16,7 @@ from vqspeech.commands.targets import warn_of_doubt
 from vqspeech.data.corpora.layout import list_recordings
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.jobs import Skipped, attempt
-from vqspeech.voices import path_of
+from vqspeech.voices import voice_path
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the voice; exit status 3 where some recordings cannot be read."""
-    path = path_of(args.name)
+    path = voice_path(args.name)
     path = Path(args.out) if args.out else path
     if path.exists() and not args.force:
         raise SpeakerError(f"there is a voice '{args.name}' already ({path}); choose another --name, or give --force")
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     model.voice_hash()  # before anything is read
     skipped, waves = Skipped(), []
     for file in files:
-        wave, error = attempt(audio.waveform, file)
+        wave, error = attempt(audio.read_waveform, file)
         if error is None:
             waves.append(wave)
         else:

@@ -7,7 +7,7 @@ import argparse
 import math
 import sys
 
-from vqspeech.voices import Voice, folder, saved_voices
+from vqspeech.voices import Voice, read_voices, voice_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a voice a line; files that cannot be read are named on stderr."""
     count = 0
-    for voice in saved_voices():
+    for voice in read_voices():
         if isinstance(voice, Voice):
             count += 1
             pitch = "-" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
@@ -25,5 +25,5 @@ def run(args: argparse.Namespace) -> int:
         else:
             print(voice, file=sys.stderr)
     if not count:
-        print(f"no voices in {folder()}; make one: vqspeech voice make --src FOLDER --name NAME", file=sys.stderr)
+        print(f"no voices in {voice_folder()}; make one: vqspeech voice make --src FOLDER --name NAME", file=sys.stderr)
     return 0

@@ -70,7 +70,7 @@ class Aligner:
     """A forced aligner for English. Raises `MissingExtra` where `pocketsphinx` is not installed."""
 
     def __init__(self) -> None:
-        self._package = extras.module("pocketsphinx", "align")
+        self._package = extras.import_extra("pocketsphinx", "align")
         self._narrow = self._decoder()
         self._derived: set[str] = set()
 

@@ -17,7 +17,7 @@ from vqspeech.data.alignment_finder import AlignmentFinder
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import split_label
 from vqspeech.errors import AlignmentError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 
 _UNKNOWN_WORD = ("<unk>", "spn")
 _SAME_LENGTH = 0.01
@@ -88,7 +88,7 @@ def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> t
     folder = Path(os.path.abspath(folder))
     Aligner()  # not every utterance is to find out that it is not installed
     coverage, paths = Coverage(len(data)), {}
-    for utterance, result, error in outcomes(partial(_make, folder), list(data), nj, "align"):
+    for utterance, result, error in run_jobs(partial(_make, folder), list(data), nj, "align"):
         if error is not None:
             coverage.skipped.add(utterance.id, error)
             continue
@@ -125,7 +125,7 @@ def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> 
         example = next(iter(data)).id if len(data) else "ID"
         fix = f"alignments are named after utterances, such as {example}.TextGrid"
         raise AlignmentError(f"{source}: no alignment of any of {len(data)} utterances below it; {fix}")
-    for utterance, facts, error in outcomes(_facts, there, nj, "alignments"):
+    for utterance, facts, error in run_jobs(_facts, there, nj, "alignments"):
         if error is not None:
             coverage.skipped.add(utterance.id, error)
         else:
@@ -167,7 +167,7 @@ def _make(folder: Path, utterance: Utterance) -> _Result:
     there = replace(utterance, alignment=str(path))
     if _is_current(there):
         return _Result(_facts(there), False, [], False)
-    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
     one = _aligner().align(wave, utterance.text)
     tiers = {"words": one.words, "phones": one.phones, "scores": one.scores}
     alignment.write_textgrid(path, tiers, len(wave) / audio.RATE)

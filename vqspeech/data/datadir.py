@@ -15,7 +15,7 @@ import numpy as np
 
 from vqspeech.data.tables import FILES, GENDERS, SLACK, Tables, is_id, is_pipe
 from vqspeech.errors import DataDirError
-from vqspeech.files import replaced_folder
+from vqspeech.files import replace_folder
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class DataDir:
             contents = {name: content.encode() for name, content in self._files().items() if content}
         except UnicodeEncodeError as error:
             raise DataDirError(f"{error.object!a} cannot be written as UTF-8; rename the file") from None
-        with replaced_folder(path) as folder:
+        with replace_folder(path) as folder:
             for name, content in contents.items():
                 (folder / name).write_bytes(content)
 

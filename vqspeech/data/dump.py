@@ -24,8 +24,8 @@ import numpy as np
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ConfigError, ShardError
-from vqspeech.files import replaced, sample_sha256, write_text
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.files import hash_file_sample, replace_file, write_text
+from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.schema import Count, Length, Options
 
 VERSION = 2
@@ -63,7 +63,7 @@ class Shards:
         else:  # an older dump
             for one in (*self.audio_maps, *self.world_maps):
                 file = getattr(one, "filename", None)
-                digest.update(sample_sha256(file).encode() if file else one.tobytes())
+                digest.update(hash_file_sample(file).encode() if file else one.tobytes())
         return digest.hexdigest()
 
     @property
@@ -78,7 +78,7 @@ class Shards:
 
     def world(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
         """WORLD frames `start` to `stop` of utterance `i`: float16 `(frames, channels)`."""
-        first, frames = int(self.first[i]) // world.FRAME, world.frames_in(int(self.length[i]))
+        first, frames = int(self.first[i]) // world.FRAME, world.count_frames(int(self.length[i]))
         return self.world_maps[self.shard[i]][first + start : first + (frames if stop is None else min(stop, frames))]
 
 
@@ -139,7 +139,7 @@ def read_shards(path: str | Path) -> Shards:
         last = (first + length)[shard == i].max(initial=0)
         if last > len(audio_maps[i]):
             raise ShardError(f"{path}: {file['audio']} is shorter than its index; run `vqspeech dump` again")
-        if world_maps and (len(world_maps) != len(files) or world.frames_in(last) > len(world_maps[i])):
+        if world_maps and (len(world_maps) != len(files) or world.count_frames(last) > len(world_maps[i])):
             raise ShardError(
                 f"{path}: the WORLD frames of {file['audio']} are not all there; run `vqspeech dump` again"
             )
@@ -147,9 +147,9 @@ def read_shards(path: str | Path) -> Shards:
 
 
 def _features(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.ndarray | None]:
-    blocks = audio.sounding(utterance.path, utterance.start, utterance.end)
+    blocks = audio.read_audible_blocks(utterance.path, utterance.start, utterance.end)
     samples = loudness.normalise(blocks).samples
-    frames = world.analysis(loudness.waveform(samples)).astype(np.float16) if with_world else None
+    frames = world.analyse(loudness.to_float(samples)).astype(np.float16) if with_world else None
     return np.pad(samples, (0, -len(samples) % world.FRAME)), frames
 
 
@@ -171,7 +171,7 @@ def write_shards(
     samples, digest = 0, hashlib.sha256()
 
     def dumped() -> Iterator[tuple[Utterance, np.ndarray, np.ndarray | None]]:
-        for utterance, result, error in outcomes(partial(_features, with_world), list(data), nj, "dump"):
+        for utterance, result, error in run_jobs(partial(_features, with_world), list(data), nj, "dump"):
             if error is None:
                 yield utterance, *result
             else:
@@ -184,7 +184,7 @@ def write_shards(
             {"world": f"world.{len(files):03d}.f16"} if with_world else {}
         )
         first = 0
-        with replaced(path / names["audio"]) as audio_path, open(audio_path, "wb") as audio_file:
+        with replace_file(path / names["audio"]) as audio_path, open(audio_path, "wb") as audio_file:
             frame_parts: list[bytes] = []
             while pending is not None and (not first or first + len(pending[1]) <= shard_samples):
                 utterance, wave, frames = pending
@@ -197,7 +197,7 @@ def write_shards(
                 first += len(wave)
                 pending = next(results, None)
         if with_world:
-            with replaced(path / names["world"]) as world_path:
+            with replace_file(path / names["world"]) as world_path:
                 world_path.write_bytes(b"".join(frame_parts))
         files.append(names)
         samples += first

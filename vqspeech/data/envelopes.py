@@ -52,7 +52,7 @@ def fit_normalisation(frames: np.ndarray) -> Normalisation:
 
 def find_active_frames(frames: np.ndarray) -> np.ndarray:
     """Which WORLD frames `(frames, CHANNELS)` of a recording are no silence: bool `(frames,)`."""
-    power = np.exp(world.log_envelope(frames[:, 2:])).mean(axis=1)
+    power = np.exp(world.decode_log_envelope(frames[:, 2:])).mean(axis=1)
     level = 10 * np.log10(np.maximum(power, 1e-20))
     return level > level.max() + FLOOR
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech.errors import UnitsError
-from vqspeech.files import replaced, write_text
+from vqspeech.files import replace_file, write_text
 
 SIDE = "features.json"
 """The file that says what the features of a folder are."""
@@ -33,7 +33,7 @@ class FeaturesAbout:
 
 def write_features(folder: str | os.PathLike, name: str, features: np.ndarray) -> None:
     """Write the features `(frames, dimension)` of one utterance, in one piece."""
-    with replaced(Path(folder) / f"{name}{SUFFIX}") as temporary, open(temporary, "wb") as file:
+    with replace_file(Path(folder) / f"{name}{SUFFIX}") as temporary, open(temporary, "wb") as file:
         np.save(file, features.astype(np.float32), allow_pickle=False)
 
 

@@ -24,8 +24,8 @@ import soundfile
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ShardError
-from vqspeech.files import replaced
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.files import replace_file
+from vqspeech.jobs import Skipped, run_jobs
 
 STEP = 640
 """Samples; utterances are filled up with silence to whole multiples."""
@@ -62,7 +62,7 @@ class Pack:
 
     def pitch(self, i: int) -> np.ndarray:
         """F0 of utterance `i` in Hz, 0 where unvoiced: float32 `(frames,)`."""
-        return self.f0[self.starts[i] // world.FRAME :][: world.frames_in(int(self.lengths[i]))]
+        return self.f0[self.starts[i] // world.FRAME :][: world.count_frames(int(self.lengths[i]))]
 
     def select(self, name: str) -> np.ndarray:
         """Return the indices of the utterances of a set ("train" or "dev")."""
@@ -78,7 +78,7 @@ def write_pack(
     """
     items = [(utterance, name) for name, data in (("train", train), ("dev", dev)) for utterance in data]
     ready, skipped = [], Skipped()
-    for (utterance, name), result, error in outcomes(_prepare, items, nj, "pack"):
+    for (utterance, name), result, error in run_jobs(_prepare, items, nj, "pack"):
         if error is None:
             ready.append(_Item(name, utterance.id, utterance.speaker, *result))
         else:
@@ -124,9 +124,9 @@ def _fitting(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_Item]
 
 
 def _write(folder: Path, items: Sequence[_Item]) -> None:
-    with replaced(folder / _AUDIO) as temporary:
+    with replace_file(folder / _AUDIO) as temporary:
         temporary.write_bytes(b"".join(item.data for item in items))
-    with replaced(folder / _INDEX) as temporary:
+    with replace_file(folder / _INDEX) as temporary:
         np.savez_compressed(
             temporary,
             utterances=np.array([item.utterance for item in items]),
@@ -177,7 +177,7 @@ def _read(folder: Path) -> list[_Item]:
     except (KeyError, ValueError, OSError, zipfile.BadZipFile) as error:
         raise ShardError(f"{folder}: the pack is damaged ({error}); make it again") from None
     ends = np.cumsum([0, *sizes])
-    frames = np.cumsum([0, *(world.frames_in(length) for length in lengths)])
+    frames = np.cumsum([0, *(world.count_frames(length) for length in lengths)])
     if ends[-1] != len(data) or frames[-1] != len(cents):
         raise ShardError(f"{folder}: the files of the pack are not of one pack; make it again")
     parts = [data[first:last] for first, last in pairwise(ends)]
@@ -188,7 +188,7 @@ def _read(folder: Path) -> list[_Item]:
 def _prepare(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
     """Opus bytes, number of samples, and F0 in cents above `world.LOWEST_F0` plus one, 0 where unvoiced."""
     utterance, _ = item
-    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
     header = audio.info(utterance.path)
     whole = utterance.start == 0 and utterance.end is None
     if whole and utterance.path.endswith(".opus") and (header.rate, header.channels) == (audio.RATE, 1):
@@ -201,7 +201,7 @@ def _prepare(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
         data = buffer.getvalue()
         wave = _decode((data, len(wave))).astype(np.float32) / 32768
     wave = wave - wave.mean()
-    f0 = np.exp(world.log_f0(wave * (_PEAK / max(1e-6, np.abs(wave).max()))))
+    f0 = np.exp(world.extract_log_f0(wave * (_PEAK / max(1e-6, np.abs(wave).max()))))
     cents = np.round(1200 * np.log2(np.maximum(f0, world.LOWEST_F0) / world.LOWEST_F0)) + 1
     return data, len(wave), np.where(f0 > 1, cents, 0).astype(np.int16)
 

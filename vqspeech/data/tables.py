@@ -14,7 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
-from vqspeech.files import bring_back
+from vqspeech.files import restore_folder
 
 FILES = ("wav.scp", "utt2spk", "spk2utt", "text", "segments", "utt2dur", "spk2gender", "utt2ali")
 """Every file that a data directory may hold; the first two must be there to read it, `spk2utt` to be valid."""
@@ -153,7 +153,7 @@ class Tables:
     def load(cls, folder: str | os.PathLike) -> "Tables":
         """The tables of `folder`, checked against each other."""
         tables = cls(Path(folder))
-        bring_back(tables.folder)
+        restore_folder(tables.folder)
         if not tables.folder.is_dir():
             what = "is a file" if tables.folder.exists() else "no such folder"
             tables._fault("", 0, what, "give a data directory, as made by: vqspeech prepare")

@@ -21,7 +21,7 @@ import numpy as np
 
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import UnitsError
-from vqspeech.files import replaced, write_text
+from vqspeech.files import replace_file, write_text
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def write_units(
     described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_contents(checked)}
     if len(stages) > 1:
         described["stages"] = list(stages)
-    with replaced(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
         write_text(side_file(path), json.dumps(described, indent=1) + "\n")
 

@@ -10,7 +10,7 @@ from vqspeech import audio
 from vqspeech.data import alignment
 from vqspeech.data.tables import SLACK, Fault, Segment, Tables, find_unsorted, is_pipe
 from vqspeech.errors import AlignmentError, AudioError
-from vqspeech.jobs import outcomes
+from vqspeech.jobs import run_jobs
 
 __all__ = ["Fault", "find_faults"]
 
@@ -97,7 +97,7 @@ def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
             ends = part.end - part.start if part and part.end is not None else None
             items.append((utterance, row.value, tables.seconds.get(utterance, ends)))
     found = []
-    for (utterance, *_), _, error in outcomes(_fitting, items, nj, "alignments"):
+    for (utterance, *_), _, error in run_jobs(_fitting, items, nj, "alignments"):
         if error is not None:
             what, _, fix = str(error).rpartition("; ")
             line = tables.utt2ali[utterance].line
@@ -128,7 +128,7 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
             tasks[source[0].value].parts.append((utterance, source[1], claimed))
     found = []
     rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
-    for task, findings, error in outcomes(_findings, list(tasks.values()), nj, "recordings"):
+    for task, findings, error in run_jobs(_findings, list(tasks.values()), nj, "recordings"):
         if error is not None:
             what, _, fix = f"{task.path}: {error}".rpartition("; ")
             findings = [_Finding("wav.scp", None, what or str(error), fix)]
@@ -175,7 +175,7 @@ def _sounding(task: _Task, rate: int) -> tuple[list[bool], float]:
         for _, part, _ in task.parts
     ] + [(0, math.inf)]
     sounds, first = [False] * len(spans), 0
-    for block in audio.blocks(task.path, rate=rate):
+    for block in audio.read_blocks(task.path, rate=rate):
         nonzero = first + np.flatnonzero(block)
         for i, (start, end) in enumerate(spans):
             if not sounds[i]:

@@ -20,7 +20,7 @@ from vqspeech import world
 from vqspeech.data.batches import Batch, WindowPositions
 from vqspeech.data.dump import Shards
 from vqspeech.errors import SpeakerError
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.pitch import pitch_statistics
 
 
@@ -104,7 +104,7 @@ def compute_utterance_statistics(shards: Shards, name: str, statistics: Callable
     if kept is not None and kept.shape[1:] == probe.shape and np.allclose(kept[shortest], probe, 1e-4, 1e-4):
         return kept
     found = np.stack([computed(i) for i in range(len(shards))])
-    with suppress(OSError, SafetensorError), replaced(path) as temporary:
+    with suppress(OSError, SafetensorError), replace_file(path) as temporary:
         save_file({"statistics": found}, temporary, {"sha256": _statistics_sha256(found, shards)})
     return found
 

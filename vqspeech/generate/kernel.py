@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech.compilation import compile_where_damaged
 from vqspeech.errors import ConfigError
+from vqspeech.extras import recompile_damaged
 from vqspeech.files import temporary_folder
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import Projected
@@ -155,7 +155,7 @@ def _compiled() -> ModuleType:
         place = folder.enter_context(temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-kernel"))
         config.CACHE_DIR = str(place)  # pyright: ignore[reportAttributeAccessIssue]
         from vqspeech.generate import compiled
-    compile_where_damaged(compiled.advance)
+    recompile_damaged(compiled.advance)
     source = Path(compiled.__file__)
     kept = list(Path(str(compiled.advance.stats.cache_path)).glob(f"{source.stem}.advance-*.nbi"))
     if not compiled.advance.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):

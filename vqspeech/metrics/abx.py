@@ -142,7 +142,7 @@ def mfcc(utterance: Utterance) -> np.ndarray:
     from vqspeech.models.frontend import Mfcc
 
     frontend = Mfcc()
-    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
     samples = torch.from_numpy(loudness.normalise(wave).samples.copy())
     samples = torch.nn.functional.pad(samples, (0, -len(samples) % frontend.hop))
     inside = torch.ones(1, len(samples), dtype=torch.bool)

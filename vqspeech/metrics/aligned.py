@@ -14,7 +14,7 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.data.phones import INDEX
 from vqspeech.data.units import Units, require_common_utterances
 from vqspeech.errors import AlignmentError, UnitsError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 
 _SLACK = 0.1
 
@@ -61,7 +61,7 @@ def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
     named = [data[name] for name in units.codes if name in data and data[name].alignment]
     items = [(u.id, u.speaker, u.alignment, u.seconds, units.codes[u.id]) for u in named]
     found, misfits, known, strange = Collection(), [], 0.0, 0.0
-    for (name, _, path, *_), result, error in outcomes(partial(_aligned, units.rate), items, nj, "alignments"):
+    for (name, _, path, *_), result, error in run_jobs(partial(_aligned, units.rate), items, nj, "alignments"):
         if error is not None:
             found.skipped.add(name, error)
             misfits += [error] if isinstance(error, UnitsError) else []

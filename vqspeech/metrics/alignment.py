@@ -15,7 +15,7 @@ from vqspeech.data import alignment
 from vqspeech.data.alignment import Interval
 from vqspeech.data.phones import INDEX, NOISE, SILENCE
 from vqspeech.errors import AlignmentError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.metrics.bootstrap import Estimate, Group, ratio, redraw, statistic
 
 RATE = 100
@@ -111,7 +111,7 @@ def scored(
         )
     skipped, comparisons, kept = Skipped(), [], []
     speech, labels = np.zeros((2, 2)), (Counter[str](), Counter[str]())
-    for (name, *_), result, error in outcomes(_of_files, names, nj, "alignments"):
+    for (name, *_), result, error in run_jobs(_of_files, names, nj, "alignments"):
         if error is not None:
             skipped.add(name, error)
             continue

@@ -61,15 +61,15 @@ class Judgement:
 def judgement(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
     """What the judges say of a clip. Raises `AudioError` where it cannot be read or is silent."""
     judges = make_judges()
-    recorded = wave = audio.waveform(clip.path, clip.start, clip.end)
+    recorded = wave = audio.read_waveform(clip.path, clip.start, clip.end)
     if clip.sort == MULAW:
-        wave = audio.linear(audio.mulaw(wave))
-    embedding, pitch = judges.verifier.embedding(wave), world.log_f0(wave)
+        wave = audio.decode_mulaw(audio.encode_mulaw(wave))
+    embedding, pitch = judges.verifier.embedding(wave), world.extract_log_f0(wave)
     if clip.sort == TARGETS:
         return Judgement(clip, embedding, pitch)
     distance = None
     if clip.recording is not None:
-        recorded = audio.waveform(clip.recording.path, clip.recording.start, clip.recording.end)
+        recorded = audio.read_waveform(clip.recording.path, clip.recording.start, clip.recording.end)
     if clip.sort in (MULAW, RECONSTRUCTION):
         distance = mcd.aligned_distance(recorded, wave)
     heard, quality = judges.recogniser.transcribe(wave), judges.rater.rating(wave)

@@ -88,7 +88,7 @@ def scored(
     clips += [of_recording(TARGETS, one) for one in others if one.id not in targets and one.id not in used]
 
     judged: list[Judgement] = []
-    for clip, found, error in jobs.outcomes(partial(judgement, make_judges), clips, nj, "judging"):
+    for clip, found, error in jobs.run_jobs(partial(judgement, make_judges), clips, nj, "judging"):
         if error is not None:
             skipped.add(clip.name, error)
         else:

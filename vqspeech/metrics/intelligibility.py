@@ -37,7 +37,7 @@ class Moonshine:
 
     def __init__(self) -> None:
         """Loads the model (0.2 s). Raises `MissingExtra` without the extra `eval`."""
-        package = extras.module("moonshine_voice", "eval")
+        package = extras.import_extra("moonshine_voice", "eval")
         weights = Path(str(package.__file__)).parent / "assets" / "tiny-en"
         self._transcriber = package.Transcriber(
             model_path=weights,
@@ -72,7 +72,7 @@ def wer(hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[G
 def _rate(
     process: str, hypotheses: Sequence[str], references: Sequence[str], groups: Sequence[Group] | None
 ) -> Estimate:
-    count = getattr(extras.module("jiwer", "eval"), process)
+    count = getattr(extras.import_extra("jiwer", "eval"), process)
     errors, lengths, kept = [], [], []
     names: Sequence[Group] = groups if groups is not None else [str(i) for i in range(len(references))]
     for hypothesis, reference, group in zip(hypotheses, references, names, strict=True):

@@ -41,9 +41,9 @@ def cepstra(utterance: Utterance) -> np.ndarray:
     from vqspeech.models.frontend import Mfcc
 
     frontend = Mfcc()
-    wave = audio.waveform(utterance.path, utterance.start, utterance.end)
+    wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
     features = []
-    for piece in pieces(audio.mulaw(wave), audio.RATE):
+    for piece in pieces(audio.encode_mulaw(wave), audio.RATE):
         filled = np.pad(piece, (0, -len(piece) % frontend.hop), constant_values=audio.MIDPOINT)
         features.append(frontend.statistics(torch.from_numpy(filled)).double().flatten().numpy())
     return np.stack(features)

@@ -29,7 +29,7 @@ class DNSMOS:
 
     def __init__(self) -> None:
         """Raises `MissingExtra` without the extra `eval`."""
-        self._dnsmos = extras.module("speechmos.dnsmos", "eval")
+        self._dnsmos = extras.import_extra("speechmos.dnsmos", "eval")
 
     def rating(self, wave: np.ndarray) -> float:
         """Overall quality of `wave` (float32, 16 kHz, `(samples,)`), 1 to 5."""

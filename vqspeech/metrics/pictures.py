@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech import audio
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.training.log import read_curves
 
 
@@ -59,5 +59,5 @@ def save(figure, path: str | Path) -> None:
     figure.set_dpi(72)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    with replaced(path) as temporary:
+    with replace_file(path) as temporary:
         Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").quantize(64).save(temporary, optimize=True)

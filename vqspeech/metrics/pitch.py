@@ -1,7 +1,7 @@
 """What became of the pitch: that of one rendering beside that of another, and of a voice.
 
-Pitch is log F0 every 10 ms, 0 where unvoiced (`world.log_f0`: DIO and StoneMask). Rates of the pitch tracker's own
-errors are in all figures; those of the µ-law copy show how large they are.
+Pitch is log F0 every 10 ms, 0 where unvoiced (`world.extract_log_f0`: DIO and StoneMask). Rates of the pitch tracker's
+own errors are in all figures; those of the µ-law copy show how large they are.
 """
 
 import numpy as np

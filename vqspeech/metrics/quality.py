@@ -18,7 +18,7 @@ PACKAGES = ("pesq", "pystoi")
 def require_judges() -> None:
     """Raises `MissingExtra` where one of the packages is not installed: better before long work than after."""
     for package in PACKAGES:
-        extras.module(package, "study")
+        extras.import_extra(package, "study")
 
 
 def pesq(reference: np.ndarray, wave: np.ndarray) -> float:
@@ -27,7 +27,7 @@ def pesq(reference: np.ndarray, wave: np.ndarray) -> float:
     Waveforms are float32 `(samples,)` at 16 kHz; what one has more of is not compared. Raises `AudioError` where no
     speech is found or the two are shorter than a quarter of a second, and `MissingExtra`.
     """
-    package = extras.module("pesq", "study")
+    package = extras.import_extra("pesq", "study")
     reference, wave = _paired(reference, wave)
     try:
         return float(package.pesq(RATE, reference, wave, "wb"))
@@ -43,7 +43,7 @@ def stoi(reference: np.ndarray, wave: np.ndarray) -> float:
     Waveforms are float32 `(samples,)` at 16 kHz; what one has more of is not compared. Raises `AudioError` where the
     reference has less than 0.4 s of speech, and `MissingExtra`.
     """
-    package = extras.module("pystoi", "study")
+    package = extras.import_extra("pystoi", "study")
     reference, wave = _paired(reference, wave)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -49,7 +49,7 @@ def resynthesised(dump: Shards, number: int) -> list[Resynthesised]:
     for i in turns[:number]:
         frames = dump.world(i).astype(np.float32)
         found.append(
-            Resynthesised(dump.utterances[i], frames, loudness.waveform(dump.samples(i)), world.synthesis(frames))
+            Resynthesised(dump.utterances[i], frames, loudness.to_float(dump.samples(i)), world.synthesise(frames))
         )
     return found
 
@@ -61,6 +61,6 @@ def quality(recordings: Sequence[Resynthesised], changed: Callable[[np.ndarray],
     """
     found = []
     for one in recordings:
-        wave = one.copy if changed is None else world.synthesis(changed(one.frames))
+        wave = one.copy if changed is None else world.synthesise(changed(one.frames))
         found.append([measure(other, wave) for measure in (pesq, stoi) for other in (one.copy, one.recording)])
     return Quality(*(float(value) for value in np.mean(found, axis=0)))

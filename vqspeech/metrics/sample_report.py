@@ -83,7 +83,7 @@ def heard(
     codes, seconds, words, sure, units, speakers = [], [], [], [], [], []
     for clip in tqdm(list(clips), name, disable=None, leave=False):
         try:
-            wave = audio.waveform(clip.path, clip.start, clip.end)
+            wave = audio.read_waveform(clip.path, clip.start, clip.end)
         except VqspeechError as error:
             skipped.add(f"{name} {clip.id}", error)
             continue

@@ -21,7 +21,7 @@ Groups = Sequence[Group] | None
 
 def dictionary() -> frozenset[str]:
     """The words of CMUdict, normalised as texts are. Raises `MissingExtra` without pocketsphinx, which brings it."""
-    path = extras.module("pocketsphinx", "align").get_model_path("en-us/cmudict-en-us.dict")
+    path = extras.import_extra("pocketsphinx", "align").get_model_path("en-us/cmudict-en-us.dict")
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     # Further pronunciations of a word are "word(2)".
     return frozenset(normalise_text(line.split(maxsplit=1)[0].split("(")[0]) for line in lines if line[:1].isalpha())

@@ -34,7 +34,7 @@ class Resemblyzer:
         """Loads the model (CPU). Raises `MissingExtra` without the extra `eval`."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scipy's and librosa's old names in it
-            package = extras.module("resemblyzer", "eval")
+            package = extras.import_extra("resemblyzer", "eval")
             self._package = package
             self._encoder = package.VoiceEncoder("cpu", verbose=False)
 

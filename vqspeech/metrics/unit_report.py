@@ -89,7 +89,7 @@ def draw(folder: Path, units: Units, data: DataDir, aligned: Sequence[Aligned]) 
     for one in examples(aligned):
         spoken = data[one.name]
         try:
-            wave = audio.waveform(spoken.path, spoken.start, spoken.end)
+            wave = audio.read_waveform(spoken.path, spoken.start, spoken.end)
         except AudioError:
             continue
         save(f"Utterance {one.name}", f"utterance-{one.name}", unit_pictures.utterance(one, wave, spoken.text))

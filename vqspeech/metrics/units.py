@@ -7,7 +7,7 @@ import numpy as np
 
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units, find_runs
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.metrics import abx, boundary, codebook, leak, ngrams, phone
 from vqspeech.metrics.abx import Compared
 from vqspeech.metrics.aligned import Aligned, Collection, collection
@@ -177,7 +177,7 @@ def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Tabl
     shares = [leak.code_shares(units.codes[name], units.rate, units.size, units.stages) for name in chosen]
     told = {row["row"]: row[WITHOUT] for row in phones.rows} if phones else {}
     rows = [{"row": "codes", "speaker": leak.accuracy(shares, who, seed), "phone": told.get(HELD_OUT)}]
-    found = outcomes(leak.cepstra, [data[name] for name in chosen], nj, "MFCC")
+    found = run_jobs(leak.cepstra, [data[name] for name in chosen], nj, "MFCC")
     heard = [(features, one.speaker) for one, features, error in found if error is None]
     again = leak.kept([speaker for _, speaker in heard])
     if again.any():

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vqspeech.compilation import compile_where_damaged
+from vqspeech.extras import recompile_damaged
 from vqspeech.metrics.tokens import Cells, Directions, Distances, Tokens
 
 
@@ -151,5 +151,5 @@ def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
                         sums[1 + g, sound, speaker] += (all_wrong - wrong[g]) / left
                         counts[1 + g, sound, speaker] += 1
 
-    compile_where_damaged(compare, warp, warps, errors)
+    recompile_damaged(compare, warp, warps, errors)
     return warp, errors

@@ -16,7 +16,7 @@ import numpy as np
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
-from vqspeech.jobs import Skipped, attempt, outcomes
+from vqspeech.jobs import Skipped, attempt, run_jobs
 from vqspeech.models.vqvae import VQVAE, VoiceName
 from vqspeech.voices import Voice
 
@@ -87,7 +87,7 @@ def reference_waves(recordings: Sequence[Utterance], seconds: float) -> list[np.
     for one in recordings:
         if room <= 0:
             break
-        waves.append(audio.waveform(one.path, one.start, one.end)[:room])
+        waves.append(audio.read_waveform(one.path, one.start, one.end)[:room])
         room -= len(waves[-1])
     return waves
 
@@ -127,7 +127,7 @@ def resynthesise(model: VQVAE, plan: Plan, data: DataDir, folder: Path, skipped:
     def say(one: Utterance) -> None:
         others = [other for other in data.by_speaker[one.speaker] if other.id != one.id][:10]
         voice = model.voice_of(reference_waves(others, 60.0))
-        audio.write(folder / f"{one.id}.wav", model.convert(audio.waveform(one.path, one.start, one.end), voice))
+        audio.write(folder / f"{one.id}.wav", model.convert(audio.read_waveform(one.path, one.start, one.end), voice))
 
     _each(plan, say, "own voices", skipped)
 
@@ -136,8 +136,8 @@ def copy_synthesis(plan: Plan, folder: Path, skipped: Skipped) -> None:
     """Write the sources of a plan through the WORLD vocoder and back, to `folder`/UTTERANCE.wav."""
 
     def copy(one: Utterance) -> None:
-        source = loudness.normalise(audio.waveform(one.path, one.start, one.end))
-        sound = world.synthesis(world.analysis(loudness.waveform(source.samples)))[: len(source.samples)]
+        source = loudness.normalise(audio.read_waveform(one.path, one.start, one.end))
+        sound = world.synthesise(world.analyse(loudness.to_float(source.samples)))[: len(source.samples)]
         audio.write(folder / f"{one.id}.wav", sound / np.float32(source.gain))
 
     _each(plan, copy, "copy synthesis", skipped)
@@ -154,7 +154,7 @@ def _write(
     def say(one: Utterance) -> None:
         names = goals[one.id]
         if names:
-            wave = audio.waveform(one.path, one.start, one.end)
+            wave = audio.read_waveform(one.path, one.start, one.end)
             sounds = model.convert_many([wave] * len(names), [voices.get(name, name) for name in names])
             for name, sound in zip(names, sounds, strict=True):
                 audio.write(folder / name / f"{one.id}.wav", sound)
@@ -163,6 +163,6 @@ def _write(
 
 
 def _each(plan: Plan, function: Callable[[Utterance], None], what: str, skipped: Skipped) -> None:
-    for utterance, _, error in outcomes(function, list(plan.sources), what=what):
+    for utterance, _, error in run_jobs(function, list(plan.sources), what=what):
         if error is not None:
             skipped.add(f"{what} {utterance.id}", error)

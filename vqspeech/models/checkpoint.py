@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from vqspeech import deprecation, devices
 from vqspeech.errors import CheckpointError, ConfigError
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.schema import Codes, Length, Options, Positive, Range
 
 FORMAT, VERSION = "vqspeech-checkpoint", 1
@@ -103,7 +103,7 @@ def write(
         kept = {name: tensor for name, tensor in kept.items() if name not in names}
         header["shared"] = json.dumps({"file": Path(share).name, "tensors": names})
     try:
-        with replaced(path) as temporary:
+        with replace_file(path) as temporary:
             save_file(kept, temporary, metadata=header)
     except SafetensorError as error:
         raise CheckpointError(f"{path}: cannot be written ({error}); what was there stays; make room for it") from None
@@ -117,7 +117,7 @@ def read(
     Raises `CheckpointError` where the file is missing, truncated, damaged, of another version or not ours,
     `ConfigError` where there is no such device.
     """
-    where = devices.device(device)
+    where = devices.resolve_device(device)
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; `vqspeech models` lists those there are")

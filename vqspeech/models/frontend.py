@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from vqspeech import audio, loudness
 from vqspeech.errors import ConfigError
+from vqspeech.extras import import_torchaudio_functional
 from vqspeech.schema import Kinds, Range
-from vqspeech.torchaudio_functional import functional
 
 _FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
 _FLOOR = loudness.LEVEL - 38.0
@@ -36,7 +36,7 @@ def dithered(levels: Tensor) -> Tensor:
 
 
 def levels(waves: Tensor) -> Tensor:
-    """µ-law levels of waveforms: uint8, same shape (`audio.mulaw` on tensors)."""
+    """µ-law levels of waveforms: uint8, same shape (`audio.encode_mulaw` on tensors)."""
     curve = torch.log1p((audio.LEVELS - 1) * waves.abs().clamp(max=1.0)) / torch.log1p(torch.tensor(audio.LEVELS - 1.0))
     return ((waves.sign() * curve + 1) / 2 * (audio.LEVELS - 1) + 0.5).to(torch.uint8)
 
@@ -53,7 +53,9 @@ def speech_frames(waveforms: Tensor) -> Tensor:
     """
     powers = waveforms.unflatten(1, (-1, _HOP)).square().mean(2)
     wide = F.pad(powers, (loudness.SMOOTHING // 2, loudness.SMOOTHING // 2))
-    return wide.unfold(1, loudness.SMOOTHING, 1).median(2).values > loudness.ratio(loudness.LEVEL - loudness.RANGE)
+    return wide.unfold(1, loudness.SMOOTHING, 1).median(2).values > loudness.db_to_power(
+        loudness.LEVEL - loudness.RANGE
+    )
 
 
 class Waveform(nn.Module):
@@ -98,14 +100,14 @@ class LogMel(nn.Module):
     def __init__(self, warp: Warp = 0.0):
         super().__init__()
         self.warp = warp
-        filters = functional().melscale_fbanks(
+        filters = import_torchaudio_functional().melscale_fbanks(
             _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm=self.norm, mel_scale=self.scale
         )
         self.register_buffer("filters", filters, persistent=False)
         warped = [stretched(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
         self.register_buffer("warped_filters", torch.stack(warped), persistent=False)
         self.register_buffer("window", F.pad(torch.hann_window(400), (56, 56)), persistent=False)
-        floor = loudness.ratio(_FLOOR) * self.window.square().sum() * filters.sum(0)
+        floor = loudness.db_to_power(_FLOOR) * self.window.square().sum() * filters.sum(0)
         self.register_buffer("floor", floor, persistent=False)
 
     def spectra(self, waveforms: Tensor) -> Tensor:
@@ -171,7 +173,9 @@ class Cepstra(LogMel):
 
     def __init__(self, warp: Warp = 0.0):
         super().__init__(warp)
-        self.register_buffer("cosines", functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False)
+        self.register_buffer(
+            "cosines", import_torchaudio_functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False
+        )
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
         return (super().static(spectra, filters).transpose(1, 2) @ self.cosines).transpose(1, 2)

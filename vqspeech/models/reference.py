@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio
+from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.convnext import ConvNeXt
 from vqspeech.models.live.fourier import powers_of_frames
-from vqspeech.torchaudio_functional import functional
 
 MELS, HOP = 80, 160
 _FFT, _WINDOW = 1024, 640
@@ -33,7 +33,7 @@ class Reference(nn.Module):
         self.blocks = nn.ModuleList(ConvNeXt(channels, window, dilation) for dilation in dilations)
         self.attention = nn.Sequential(nn.Linear(channels, 64), nn.Tanh(), nn.Linear(64, channels))
         self.output = nn.Linear(2 * channels, voice)
-        filters = functional().melscale_fbanks(
+        filters = import_torchaudio_functional().melscale_fbanks(
             _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm=None, mel_scale="htk"
         )
         self.register_buffer("filters", filters / filters.sum(0).clamp(min=1e-8), persistent=False)

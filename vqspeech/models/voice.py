@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vqspeech.errors import SpeakerError, VqspeechError
 from vqspeech.models.vqvae import VQVAE, VoiceName
-from vqspeech.voices import Voice, path_of
+from vqspeech.voices import Voice, voice_path
 
 
 def find_voice(model: VQVAE, name: str) -> VoiceName:
@@ -20,7 +20,7 @@ def find_voice(model: VQVAE, name: str) -> VoiceName:
     Raises `SpeakerError` where there is none, or it is one of another model."""
     if name not in model.speakers:
         try:
-            path = path_of(name)
+            path = voice_path(name)
         except VqspeechError:
             path = Path()
         if path.is_file():

@@ -20,7 +20,7 @@ from vqspeech.data.windows import (
     compute_world_statistics,
 )
 from vqspeech.errors import AudioError, ConfigError, SpeakerError
-from vqspeech.loudness import Normalised
+from vqspeech.loudness import NormalisedRecording
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
 from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import condition
@@ -29,7 +29,7 @@ from vqspeech.models.frontend import LogMel
 from vqspeech.models.pieces import Cutting
 from vqspeech.models.pretrained import hash_weights
 from vqspeech.models.reference import Reference, agreement, average_vectors, reference_pieces
-from vqspeech.pitch import SEMITONES, continuous_pitch, falling_pitch, pitch_statistics, transfer_pitch
+from vqspeech.pitch import SEMITONES, continuous_pitch, make_declination_contour, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
 
 VoiceName = str | int | Voice
@@ -43,7 +43,7 @@ class Source(NamedTuple):
     """A recording that is to be said in other voices: as models see it; what the decoder is conditioned on, codes
     `(codes,)` or vectors `(codes, dimension)`; the log F0 of its frames `(frames,)`, for a decoder that is told it."""
 
-    normalised: Normalised
+    normalised: NormalisedRecording
     codes: np.ndarray
     logs: np.ndarray | None
 
@@ -202,7 +202,7 @@ class VQVAE(Coder):
         for rows in np.array_split(range(len(cuts)), -(-len(cuts) // cutting.lanes)):
             part = slice(rows[0], rows[-1] + 1)
             padded = np.zeros((len(rows), longest, *codes[0].shape[1:]), dtype=codes[0].dtype)
-            contours = np.zeros((len(rows), world.frames_in(longest * self.hop)), dtype=np.float32)
+            contours = np.zeros((len(rows), world.count_frames(longest * self.hop)), dtype=np.float32)
             for row, (i, start, stop) in enumerate(cuts[part]):
                 padded[row, : stop - start] = codes[i][start:stop]
                 contour = pitches[i]
@@ -284,14 +284,14 @@ class VQVAE(Coder):
         code, reference = self.voice_hash(), self.reference
         vectors, weights, logs = [], [], [np.zeros(0)]
         for wave in waves:
-            sound = loudness.waveform(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
+            sound = loudness.to_float(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
             for piece in reference_pieces(sound):
                 powers = loudness.smooth_powers(loudness.frame_powers(piece))
-                spoken = (powers > loudness.ratio(loudness.LEVEL - loudness.RANGE)).sum()
+                spoken = (powers > loudness.db_to_power(loudness.LEVEL - loudness.RANGE)).sum()
                 if spoken:
                     vectors.append(reference(torch.from_numpy(piece)[None].to(self.device))[0])
                     weights.append(float(spoken) * loudness.FRAME / audio.RATE)
-            logs.append(world.log_f0(sound))
+            logs.append(world.extract_log_f0(sound))
         if sum(weights) < SHORTEST:
             raise AudioError(
                 f"a voice takes {SHORTEST:g} s of speech at least, better ten; there are {sum(weights):.1f} s in "
@@ -317,9 +317,9 @@ class VQVAE(Coder):
         moved = np.where(moved > 0, moved + shift / SEMITONES, 0)
         return (np.where(logs > 0, moved, 0) if self.decoder.told_voicing else moved).astype(np.float32)
 
-    def falling_pitch(self, frames: int, speaker: VoiceName) -> np.ndarray:
+    def make_declination_contour(self, frames: int, speaker: VoiceName) -> np.ndarray:
         """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
-        return falling_pitch(frames, self.voice_pitch(speaker))
+        return make_declination_contour(frames, self.voice_pitch(speaker))
 
     def conditions_of(self, samples: np.ndarray) -> np.ndarray:
         """Return what the decoder is conditioned on of a recording as `loudness.normalise` gives it, int16 `(time,)`:
@@ -374,7 +374,7 @@ class VQVAE(Coder):
         """What conversions need of a recording that comes in blocks of its waveform: all but the voice."""
         normalised = loudness.normalise(blocks)
         codes = self.conditions_of(normalised.samples)
-        return Source(normalised, codes, world.log_f0(normalised.samples) if self.decoder.told_pitch else None)
+        return Source(normalised, codes, world.extract_log_f0(normalised.samples) if self.decoder.told_pitch else None)
 
     def convert_parts(
         self,

@@ -37,7 +37,7 @@ _LOSSY = ("MP3", "OGG")
 """Formats whose first samples after a seek are not what they would have been: they get a second to settle."""
 
 
-def is_read(ending: str) -> bool:
+def is_readable(ending: str) -> bool:
     """Return whether files of an ending are read here."""
     ending = ending.lower()
     return ending in ENDINGS or (ending in ffmpeg.ENDINGS and ffmpeg.find_program() is not None)

@@ -149,5 +149,5 @@ def draw_resyntheses(study: "SpeechStudy") -> "Figure":
     single = [bits for bits in order if len(bits) == 1]
     for bits in dict.fromkeys((order[0], *single[-1:], order[-1])):
         frames = study.quantise_frames(bits, RESYNTHESISED_ROW, recording.frames)
-        sounds[f"{name_rate(bits)} ({RESYNTHESISED_ROW})"] = world.synthesis(frames)
+        sounds[f"{name_rate(bits)} ({RESYNTHESISED_ROW})"] = world.synthesise(frames)
     return pictures.spectrograms(sounds)

@@ -85,7 +85,7 @@ def measure_distances(book: ResidualCodebook, speech: Speech) -> np.ndarray:
     for start in range(0, len(speech.held_out), _BLOCK):
         frames = speech.held_out[start : start + _BLOCK]
         coded = quantise_frames(book, speech, frames)
-        parts.append(spectral_distances(world.log_envelope(frames[:, 2:]), world.log_envelope(coded[:, 2:])))
+        parts.append(spectral_distances(*(world.decode_log_envelope(one[:, 2:]) for one in (frames, coded))))
     return np.concatenate(parts)
 
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from vqspeech.files import replaced
+from vqspeech.arrays import ArrayError, read_arrays
+from vqspeech.files import replace_file
 from vqspeech.metrics.bootstrap import Estimate
-from vqspeech.npz import ArrayError, read_arrays
 
 
 def mean_over_seeds(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Estimate:
@@ -62,7 +62,7 @@ class RunStore:
 
 def save_arrays(path: str | os.PathLike, settings: Mapping[str, Any], arrays: Sequence[np.ndarray]) -> None:
     """Write the arrays of a run to a file, together with its settings."""
-    with replaced(path) as temporary, open(temporary, "wb") as file:
+    with replace_file(path) as temporary, open(temporary, "wb") as file:
         np.savez(file, *arrays, settings=np.array(_make_key(settings)))
 
 

@@ -85,7 +85,7 @@ def cut_recordings(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDi
     lengths: dict[Path, float] = {}
     for path in paths:
         try:
-            lengths[path] = sum(map(len, audio.sounding(path))) / audio.RATE
+            lengths[path] = sum(map(len, audio.read_audible_blocks(path))) / audio.RATE
         except VqspeechError as error:
             skipped.add(str(path), error)
     total = sum(lengths.values())
@@ -134,7 +134,7 @@ class _Adaptation:
         self.windows, held = (self.model.windows(dump, self.seconds) for dump in (train, test))
         self.held = self._coded(held.even(min(64, math.ceil(test.seconds / self.seconds))))
         if recorded:
-            voice = model.voice_of([loudness.waveform(train.samples(i)) for i in range(len(train))], name)
+            voice = model.voice_of([loudness.to_float(train.samples(i)) for i in range(len(train))], name)
             self.start_voice = "its recordings"
             self.model.requires_grad_(False)
             self.model.decoder.speaker.weight[-1, : len(voice.vector)] = torch.from_numpy(voice.vector)

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from vqspeech import audio, loudness
 from vqspeech.data.dump import Shards
-from vqspeech.devices import multiplies_bfloat16
+from vqspeech.devices import supports_bfloat16
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
@@ -30,7 +30,7 @@ from vqspeech.models.content import STRIDE, ContentEncoder, restored
 from vqspeech.models.frontend import MARGIN, LogMel, frontend, moments, speech_frames, waveforms
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.search import nearest
-from vqspeech.schema import Codes, Count, NotNegative, Options, Positive, Range, check_groups
+from vqspeech.schema import Codes, Count, NonNegative, Options, Positive, Range, check_groups
 from vqspeech.training.capture import Adam, capture_step, schedule_rate
 from vqspeech.training.clustering import fit_discriminant
 from vqspeech.training.fitting import fit_quantizer
@@ -67,9 +67,9 @@ class MaskedOptions:
     fine: Sequence[Codes] = (500, 1000, 1000)
     share: Annotated[float, Range(0, 1, above=True, below=True)] = 0.08
     span: Count = 10
-    noise: NotNegative = 0.1
-    channel: NotNegative = 0.3
-    visible: NotNegative = 0.0
+    noise: NonNegative = 0.1
+    channel: NonNegative = 0.3
+    visible: NonNegative = 0.0
     start: str | None = None
 
 
@@ -424,7 +424,7 @@ class MaskedTraining:
 
     def _autocast(self) -> torch.autocast:
         # Cached casts would outlive the graph that made them.
-        enabled = multiplies_bfloat16(self.device)
+        enabled = supports_bfloat16(self.device)
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
 
     # What comes out

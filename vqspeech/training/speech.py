@@ -106,7 +106,7 @@ class SpeechTask:
         from vqspeech.metrics.pictures import spectrograms
 
         self.model.eval()
-        wave = loudness.waveform(self.dev.samples(0, 0, int(self.options["listen_seconds"] * audio.RATE)))
+        wave = loudness.to_float(self.dev.samples(0, 0, int(self.options["listen_seconds"] * audio.RATE)))
         own = self.dev.speakers[0]
         other = next((name for name in self.model.speakers if name != own), own)
         sounds = {"recording": wave, f"reconstruction {own}": self.model.reconstruct(wave, own)}

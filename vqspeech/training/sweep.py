@@ -8,7 +8,7 @@ from typing import Any, cast
 from vqspeech.conf import load_config
 from vqspeech.deprecation import rename_overrides
 from vqspeech.errors import ConfigError, VqspeechError
-from vqspeech.extras import module
+from vqspeech.extras import import_extra
 
 LAUNCHERS = {
     "joblib": "hydra_plugins.hydra_joblib_launcher",
@@ -39,7 +39,7 @@ def run_sweep(
 
     if launcher not in LAUNCHERS:
         raise ConfigError(f"no launcher '{launcher}'; there are {', '.join(LAUNCHERS)}")
-    module(LAUNCHERS[launcher], "sweep")
+    import_extra(LAUNCHERS[launcher], "sweep")
     overrides = rename_overrides(overrides)
     settings = [one for one in overrides if not one.startswith("hydra.")]
     combinations, fixed = _combinations(settings)

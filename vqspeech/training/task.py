@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Protocol
 import torch
 
 from vqspeech.data.batches import Batch
-from vqspeech.schema import Count, Marker, NotNegative, Options, Positive, Range
+from vqspeech.schema import Count, Marker, NonNegative, Options, Positive, Range
 from vqspeech.training.log import Log
 
 CHANGEABLE = Marker("may be another one where a training goes on")
@@ -27,10 +27,10 @@ class TrainingOptions:
     steps: Annotated[Count, CHANGEABLE]
     minutes: Annotated[Positive | None, CHANGEABLE] = None
     accumulate: Annotated[int, Range(1, 1 << 20)]
-    lr: NotNegative
-    lr_end: NotNegative
+    lr: NonNegative
+    lr_end: NonNegative
     warmup: Annotated[int, Range(0, 1 << 40)]
-    weight_decay: NotNegative
+    weight_decay: NonNegative
     clip: Positive
     precision: Annotated[Literal["auto", "fp32", "bf16"], CHANGEABLE]
     compile: Annotated[bool, CHANGEABLE]

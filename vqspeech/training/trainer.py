@@ -26,7 +26,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vqspeech.errors import ConfigError, DivergenceError, is_out_of_memory
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 from vqspeech.metrics.codebook import perplexity, used
 from vqspeech.metrics.scores import this_command
 from vqspeech.models import checkpoint
@@ -67,7 +67,7 @@ def train(make: Callable[[], Task], out: str | Path, restart: bool = False) -> T
 
     Raises `OutputError` where one does, or the folder cannot be written to; before the task is made.
     """
-    with locked_folder(out) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
+    with lock_folder(out) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
         return Trainer(make(), out, restart).train()
 
 

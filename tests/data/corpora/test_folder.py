@@ -182,7 +182,7 @@ def test_with_ffmpeg_other_endings_are_recordings(tmp_path: Path):
     data, account = prepare(tmp_path / "corpus")
     [one] = data
     assert one.seconds == pytest.approx(1.0, abs=0.13) and not account.dropped
-    assert len(audio.waveform(one.path)) == pytest.approx(audio.RATE * (one.seconds or 0), abs=2)
+    assert len(audio.read_waveform(one.path)) == pytest.approx(audio.RATE * (one.seconds or 0), abs=2)
 
 
 def test_folders_named_like_recordings(tmp_path: Path):

@@ -83,7 +83,7 @@ def test_phones_are_those_of_the_text(corpus):
 
 def test_recordings_are_alike_in_level_and_never_digital_silence(corpus):
     for one in corpus[1]:
-        wave = audio.waveform(one.path)
+        wave = audio.read_waveform(one.path)
         assert 0.03 < np.sqrt((wave**2).mean()) < 0.07 and np.abs(wave).max() < 0.99
         assert 1e-4 < np.abs(wave[:2000]).mean() < 1e-3
 

@@ -79,7 +79,7 @@ def test_levels_are_forgotten_in_the_end():
     for _ in range(2500):
         counts, gain, _ = frontend._level(power, counts)
         gains.append(float(gain))
-    assert gains[0] < 0.1 and gains[-1] == pytest.approx(np.sqrt(loudness.ratio(loudness.LEVEL) / 1e-6), rel=0.1)
+    assert gains[0] < 0.1 and gains[-1] == pytest.approx(np.sqrt(loudness.db_to_power(loudness.LEVEL) / 1e-6), rel=0.1)
 
 
 def test_digital_silence_is_finite():

@@ -86,7 +86,7 @@ def test_the_example_says_what_the_converter_does(folder: Path, tmp_path: Path):
     code += "; exec(open(__file__).read())"
     subprocess.run([sys.executable, "-c", code, path, "a.wav", "b.wav", "c.wav"], check=True, cwd=tmp_path)
     # The same voice for the converter: as the example finds it, over the whole recording at once.
-    other = audio.waveform(tmp_path / "b.wav")
+    other = audio.read_waveform(tmp_path / "b.wav")
     padded = np.pad(other, (0, 1440 + -(len(other) + 1440) % BLOCK))
     state, past = torch.zeros(1, *model.tracker.state_shape), torch.zeros(1, PAST)
     heard, logs = torch.zeros(1, sum(model.frontend.sizes)), []
@@ -97,8 +97,8 @@ def test_the_example_says_what_the_converter_does(folder: Path, tmp_path: Path):
             found, past, state = model.tracker(wave, past, state)
             logs += found[0].tolist()
     voice = Voice("b", vector, pitch_statistics(np.array(logs)), model.voice_hash(), 2.0)
-    wanted = model.convert(audio.waveform(tmp_path / "a.wav"), voice)
-    made = audio.waveform(tmp_path / "c.wav")[: len(wanted)]
+    wanted = model.convert(audio.read_waveform(tmp_path / "a.wav"), voice)
+    made = audio.read_waveform(tmp_path / "c.wav")[: len(wanted)]
     assert np.abs(wanted).max() > 0.01 and np.corrcoef(made, wanted)[0, 1] > 0.999
 
 

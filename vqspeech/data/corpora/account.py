@@ -11,7 +11,7 @@ from vqspeech.data.corpora.layout import choose_copy, strip_endings
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.tables import find_unsorted
 from vqspeech.errors import SOME_SKIPPED, AlignmentError, CorpusError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 
 _EXAMPLES = 3
 _NUMBERS = re.compile(r"^\s*\d+\s+\d+\s+")
@@ -73,7 +73,7 @@ def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 
     gender are noted. Raises `CorpusError` where nothing is left.
     """
     kept = []
-    for utterance, seconds, error in outcomes(_with_length, utterances, nj, "headers"):
+    for utterance, seconds, error in run_jobs(_with_length, utterances, nj, "headers"):
         if error is not None:
             account.unreadable.add(utterance.path, error)
         else:

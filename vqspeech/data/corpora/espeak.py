@@ -172,7 +172,7 @@ class _Span(NamedTuple):
 
 def locate_library() -> tuple[str, str]:
     """Where espeak-ng's library and data are. Raises `MissingExtra` where they are not installed."""
-    package = extras.module("espeakng_loader", "mini")
+    package = extras.import_extra("espeakng_loader", "mini")
     return package.get_library_path(), package.get_data_path()
 
 

@@ -9,7 +9,7 @@ from vqspeech import audio
 from vqspeech.errors import AudioError, CorpusError
 from vqspeech.soundfiles import ffmpeg
 from vqspeech.soundfiles.containers import begins_sound
-from vqspeech.soundfiles.reader import ENDINGS, HEADERLESS, is_read
+from vqspeech.soundfiles.reader import ENDINGS, HEADERLESS, is_readable
 
 _LOSSY = {".ogg", ".opus", ".mp1", ".mp2", ".mp3", ".mpga", ".oga", *ffmpeg.ENDINGS} - {
     ".ape",
@@ -62,7 +62,7 @@ def walk_files(path: Path) -> Iterator[Path]:
 
 def is_recording(path: Path) -> bool:
     """Whether a file is, by its ending, a sound file that is read here."""
-    return is_read(path.suffix)
+    return is_readable(path.suffix)
 
 
 def list_recordings(path: Path) -> Iterator[Path]:

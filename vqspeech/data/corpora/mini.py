@@ -23,7 +23,7 @@ from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import SILENCE
 from vqspeech.errors import CorpusError
 from vqspeech.files import write_text
-from vqspeech.jobs import outcomes
+from vqspeech.jobs import run_jobs
 
 
 class Voice(NamedTuple):
@@ -102,7 +102,7 @@ def make_corpus(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) 
     missing = [reading for reading in wanted if not _is_there(root, reading)]
     if missing:
         espeak.locate_library()
-    for reading, _, error in outcomes(partial(_make, root), missing, nj, "utterances"):
+    for reading, _, error in run_jobs(partial(_make, root), missing, nj, "utterances"):
         if error is not None:
             raise CorpusError(f"{reading.utterance}: {error}")
     utterances = [

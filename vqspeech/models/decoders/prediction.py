@@ -55,7 +55,7 @@ class Prediction:
     def of(cls, frames: Tensor) -> "Prediction":
         """The filters of WORLD frames `(batch, CHANNELS, frames)`; between frames, power spectra and log F0 are
         interpolated."""
-        basis = torch.from_numpy(world.log_spectra()).to(frames.device, torch.float64)
+        basis = torch.from_numpy(world.envelope_basis()).to(frames.device, torch.float64)
         power = (frames[:, 2:].double().transpose(1, 2) @ basis).exp()  # (batch, frames, bins)
         power = _along(power, _following(power), world.FRAME // STEP)
         correlation = torch.fft.irfft(power)[:, :, : ORDER + 1].clone()

@@ -20,11 +20,11 @@ from torch.nn import functional as F
 from vqspeech import audio, world
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
+from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.convnext import ConvNeXt, Dilations, run_blocks, state_size
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.reference import Reference
 from vqspeech.schema import Positive, Range, Width
-from vqspeech.torchaudio_functional import functional
 
 HOP = world.FRAME
 """Samples between frames of the filters (10 ms)."""
@@ -380,7 +380,7 @@ def hann_window(length: int, device: torch.device) -> Tensor:
 @torch.inference_mode(False)
 def mel_filters(length: int, bands: int, device: torch.device) -> Tensor:
     """Return mel filters of unit sum `(bins, bands)` on a device."""
-    filters = functional().melscale_fbanks(
+    filters = import_torchaudio_functional().melscale_fbanks(
         length // 2 + 1, 20.0, audio.RATE / 2, bands, audio.RATE, norm="slaney", mel_scale="slaney"
     )
     return (filters / filters.sum(0).clamp(min=1e-8)).to(device)

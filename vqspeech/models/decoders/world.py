@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from vqspeech import world
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
+from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.schema import Depth, Dropout, Range, Width
-from vqspeech.torchaudio_functional import functional
 
 _SPECTRUM, _COEFFICIENTS = 0.5, 0.3
 """What errors of the log spectrum weigh in the loss, and those of its coefficients."""
@@ -75,7 +75,7 @@ class WorldDecoder(nn.Module):
         self.register_buffer("mean", torch.zeros(world.CHANNELS))
         self.register_buffer("deviation", torch.ones(world.CHANNELS))
         # What each coefficient adds to the log power spectrum along the mel axis, `(_BANDS, ENVELOPE)`.
-        cosines = functional().create_dct(world.ENVELOPE, _BANDS, norm="ortho") * math.sqrt(_BANDS)
+        cosines = import_torchaudio_functional().create_dct(world.ENVELOPE, _BANDS, norm="ortho") * math.sqrt(_BANDS)
         self.register_buffer("cosines", cosines, persistent=False)
 
     @property
@@ -94,7 +94,7 @@ class WorldDecoder(nn.Module):
         latents `(batch, dimension, latents)`, each held over its share of the frames; speakers int `(batch,)`; samples
         `(batch,)`, the length of each: what lies past it changes nothing before it.
         """
-        frames = world.frames_in(latents.shape[2] * self.hop)
+        frames = world.count_frames(latents.shape[2] * self.hop)
         mask = (torch.arange(frames, device=samples.device) < samples[:, None] / world.FRAME)[:, None]
         x = F.interpolate(self.input(latents), size=frames, mode="nearest")
         voice = self.speaker(speakers)
@@ -141,5 +141,5 @@ class WorldDecoder(nn.Module):
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
         `(batch, time)`. Nothing is drawn."""
         frames = self.frames(latents, speakers, lanes.samples, lanes.pitch)
-        sounds = [world.synthesis(one.T, lanes.sampling.formant) for one in frames.cpu().numpy()]
+        sounds = [world.synthesise(one.T, lanes.sampling.formant) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]

@@ -122,11 +122,11 @@ class WorldWaveNet(SampleDecoder):
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, with the pitch of
         the lanes, drawn sample by sample: float32 `(batch, time)`."""
         time = latents.shape[2] * self.hop
-        features = latents.new_zeros(len(latents), self.mix.out_channels, world.frames_in(time))
+        features = latents.new_zeros(len(latents), self.mix.out_channels, world.count_frames(time))
         filters = []
         for row, samples in enumerate(lanes.samples.tolist()):  # one by one: company changes the last bits
             own, codes = slice(row, row + 1), -(-samples // self.hop)
-            pitch = lanes.pitch[own, : world.frames_in(codes * self.hop)].to(features)
+            pitch = lanes.pitch[own, : world.count_frames(codes * self.hop)].to(features)
             frames = self.frames.frames(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)
             features[own, :, : frames.shape[2]] = self._features(frames, speakers[own])
             filters.append(Prediction.of(frames))

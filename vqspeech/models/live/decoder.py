@@ -159,7 +159,7 @@ class LiveDecoder(nn.Module):
         for i in range(FRAMES):
             smooth = powers[:, i : i + loudness.SMOOTHING].topk(loudness.SMOOTHING // 2 + 1, 1).values[:, -1:]
             there = powers[:, i + loudness.SMOOTHING // 2 :][:, :1]
-            silent = smooth * gain.square() < loudness.ratio(loudness.LEVEL - loudness.RANGE)
+            silent = smooth * gain.square() < loudness.db_to_power(loudness.LEVEL - loudness.RANGE)
             quiet = (there * gain.square() / made[:, i : i + 1].clamp(min=1e-12)).clamp(max=1.0).sqrt()
             after = torch.where(silent, quiet, 1.0)
             contours.append(gate + ramp * (after - gate))

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech import audio, loudness
+from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.fourier import spectrum
-from vqspeech.torchaudio_functional import functional
 
 MELS, HOP, WINDOW = 80, 160, 400
 """Mel bands; samples from frame to frame (10 ms) and of a frame, which ends with its hop (25 ms)."""
@@ -48,11 +48,11 @@ class LiveFrontend(nn.Module):
         self.register_buffer("highpass", torch.from_numpy(_highpass_matrix()).float(), persistent=False)
         window = torch.hann_window(WINDOW)
         self.register_buffer("window", window, persistent=False)
-        filters = functional().melscale_fbanks(
+        filters = import_torchaudio_functional().melscale_fbanks(
             _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm=None, mel_scale="htk"
         )
         self.register_buffer("filters", filters, persistent=False)
-        floor = loudness.ratio(_FLOOR) * window.square().sum() * filters.sum(0)
+        floor = loudness.db_to_power(_FLOOR) * window.square().sum() * filters.sum(0)
         self.register_buffer("floor", floor, persistent=False)
         self.register_buffer("steps", torch.arange(LEVELS).float(), persistent=False)
         self.register_buffer("mean", torch.zeros(MELS))
@@ -108,7 +108,7 @@ class LiveFrontend(nn.Module):
         powers = 10 ** ((self.steps + LOWEST) / 10)
         level = (chosen * powers).sum(1, keepdim=True) / chosen.sum(1, keepdim=True).clamp(min=1e-6)
         heard = loudest > loudness.SILENCE - LOWEST
-        gain = torch.where(heard, (loudness.ratio(loudness.LEVEL) / level.clamp(min=1e-12)).sqrt(), 1.0)
+        gain = torch.where(heard, (loudness.db_to_power(loudness.LEVEL) / level.clamp(min=1e-12)).sqrt(), 1.0)
         return counts, gain, (place >= loudest - loudness.RANGE).float() * heard
 
     @staticmethod

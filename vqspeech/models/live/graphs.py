@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech import extras
-from vqspeech.files import replaced, write_text
+from vqspeech.files import replace_file, write_text
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.decoder import LiveDecoder
 from vqspeech.models.live.frontend import FRAMES
@@ -37,7 +37,7 @@ def write_graphs(model: Live, folder: Path) -> list[Path]:
     """Write the graphs of a live model, and a program that runs them, into a folder; return their paths.
 
     Raises `MissingExtra` without the extra `onnx`."""
-    extras.module("onnx", "onnx")
+    extras.import_extra("onnx", "onnx")
     voice = torch.zeros(1, model.decoder.reference.output.out_features)
     decoder = LiveDecoder(model.decoder, model.encoder.delay)
     block, frames = torch.zeros(1, BLOCK), torch.zeros(1, FRAMES)
@@ -70,7 +70,7 @@ def _write(
     module: nn.Module, given: dict[str, Tensor], outputs: Sequence[str], path: Path, free: str | None = None
 ) -> Path:
     """Write the graph of a module with inputs and outputs of these names; the length of the input `free` is free."""
-    with replaced(path) as temporary, warnings.catch_warnings(), torch.no_grad():
+    with replace_file(path) as temporary, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of what a trace takes as fixed, which is fixed
         torch.onnx.export(
             module.eval(),

@@ -11,7 +11,7 @@ from vqspeech import audio
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import Windows
 from vqspeech.errors import ConfigError
-from vqspeech.loudness import Normalised
+from vqspeech.loudness import NormalisedRecording
 from vqspeech.models.decoders import DECODER, SourceFilter
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.decoder import BEHIND, LiveDecoder
@@ -108,7 +108,7 @@ class Live(VQVAE):
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
         """The recording as it is: a stream knows its level only as it goes."""
-        return Source(Normalised(np.concatenate([*blocks]), 1.0), np.zeros(0), None)
+        return Source(NormalisedRecording(np.concatenate([*blocks]), 1.0), np.zeros(0), None)
 
     def convert_parts(
         self,

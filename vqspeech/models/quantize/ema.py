@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vqspeech.models.quantize.codebook import Codebook, Initial, commitment
 from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NotNegative, Share, Width
+from vqspeech.schema import Codes, NonNegative, Share, Width
 
 
 class EmaCodebook(Codebook):
@@ -21,9 +21,9 @@ class EmaCodebook(Codebook):
         self,
         codes: Codes,
         dimension: Width,
-        beta: NotNegative = 0.25,
+        beta: NonNegative = 0.25,
         decay: Share = 0.99,
-        revive_below: NotNegative = 0.02,
+        revive_below: NonNegative = 0.02,
         revive_by: Unit = "vectors",
         revive_until: Batches = 0,
         initial: Initial = "kmeans",

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from vqspeech.models.quantize.codebook import Codebook, Initial
 from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NotNegative, Share, Width
+from vqspeech.schema import Codes, NonNegative, Share, Width
 
 
 class KmeansCodebook(Codebook):
@@ -27,7 +27,7 @@ class KmeansCodebook(Codebook):
         codes: Codes,
         dimension: Width,
         decay: Share = 0.99,
-        revive_below: NotNegative = 0.02,
+        revive_below: NonNegative = 0.02,
         revive_by: Unit = "vectors",
         revive_until: Batches = 0,
         initial: Initial = "kmeans",

@@ -15,7 +15,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.models.quantize.codebook import Codebook, Quantised
 from vqspeech.models.quantize.kmeans import KmeansCodebook
 from vqspeech.models.quantize.replacement import Unit
-from vqspeech.schema import Codes, NotNegative, Range, Share, Width
+from vqspeech.schema import Codes, NonNegative, Range, Share, Width
 
 
 class ResidualCodebook(nn.Module):
@@ -90,7 +90,7 @@ class ResidualKmeans(ResidualCodebook):
         dimension: Width,
         stages: Annotated[int, Range(2, 8)] = 2,
         decay: Share = 1.0,
-        revive_below: NotNegative = 0.02,
+        revive_below: NonNegative = 0.02,
         revive_by: Unit = "vectors",
     ):
         super().__init__([KmeansCodebook(codes, dimension, decay, revive_below, revive_by) for _ in range(stages)])

@@ -9,7 +9,7 @@ from vqspeech.models.quantize import search
 from vqspeech.models.quantize.codebook import Initial
 from vqspeech.models.quantize.ema import EmaCodebook
 from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NotNegative, Positive, Range, Share, Width
+from vqspeech.schema import Codes, NonNegative, Positive, Range, Share, Width
 
 
 class SoftEmCodebook(EmaCodebook):
@@ -29,11 +29,11 @@ class SoftEmCodebook(EmaCodebook):
         self,
         codes: Codes,
         dimension: Width,
-        beta: NotNegative = 0.25,
+        beta: NonNegative = 0.25,
         decay: Share = 0.99,
         samples: Annotated[int, Range(1, 1000)] = 10,
         temperature: Positive = 1.0,
-        revive_below: NotNegative = 0.02,
+        revive_below: NonNegative = 0.02,
         revive_by: Unit = "vectors",
         revive_until: Batches = 0,
         initial: Initial = "kmeans",

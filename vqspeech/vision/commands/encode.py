@@ -7,7 +7,7 @@ import time
 import torch
 
 from vqspeech.commands.arguments import output_folder, positive_int
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.models import CodeModel
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     model = CodeModel.from_pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
     started = time.perf_counter()
     described = {"codes": model.codes, "latents": model.latents, "model": args.model, "sha256": model.fingerprint()}
-    with locked_folder(args.out):
+    with lock_folder(args.out):
         found = write_codes(
             args.out,
             image_set(args.data),

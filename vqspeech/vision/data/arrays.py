@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from vqspeech.arrays import ArrayError, read_arrays
 from vqspeech.errors import CorpusError
-from vqspeech.npz import ArrayError, read_arrays
 from vqspeech.vision.data.corpus import PARTS, Corpus, part_of
 from vqspeech.vision.data.images import Image
 

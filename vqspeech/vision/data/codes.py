@@ -18,9 +18,9 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from vqspeech.arrays import ArrayError, map_array
 from vqspeech.errors import ConfigError, ImageError
-from vqspeech.files import replaced, write_text
-from vqspeech.npz import ArrayError, map_array
+from vqspeech.files import replace_file, write_text
 from vqspeech.schema import Count, Options, Range
 from vqspeech.vision.data.images import ImageSet
 from vqspeech.vision.data.table import ImageTable, read_table
@@ -124,7 +124,7 @@ def write_codes(
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
-    with replaced(path / "codes.npy") as temporary:
+    with replace_file(path / "codes.npy") as temporary:
         written = None
         for start in tqdm(range(0, len(images), batch), desc="encode", unit="batch", disable=None, leave=False):
             found = encoded(images.pixels(slice(start, start + batch)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech.errors import CorpusError, ImageError
-from vqspeech.jobs import Skipped, outcomes
+from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.vision.data.corpus import Corpus, part_of
 from vqspeech.vision.data.images import Image
 
@@ -79,7 +79,7 @@ def _images(
     files: Sequence[tuple[str, Path]], classes: Sequence[str], size: int, nj: int, skipped: Skipped
 ) -> Iterator[Image]:
     number = {name: i for i, name in enumerate(classes)}
-    for (name, path), pixels, error in outcomes(partial(_read, size), files, nj, "pictures"):
+    for (name, path), pixels, error in run_jobs(partial(_read, size), files, nj, "pictures"):
         if error is None:
             yield Image(name, pixels, number.get(_class(name), -1))
         else:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, NamedTuple, cast
 import numpy as np
 
 from vqspeech.errors import ConfigError, ImageError
-from vqspeech.files import replaced, sample_sha256, write_text
+from vqspeech.files import hash_file_sample, replace_file, write_text
 from vqspeech.schema import Count, Options, Width
 from vqspeech.vision.data.table import ImageTable, read_table
 
@@ -71,7 +71,7 @@ class ImageSet:
     def fingerprint(self) -> str:
         """A hash of what is learned from a set: the table, and the pixels."""
         files = [str(cast(np.memmap, one).filename) for one in self.maps]
-        pixels = [self.sha256] if self.sha256 else [sample_sha256(file) for file in files]
+        pixels = [self.sha256] if self.sha256 else [hash_file_sample(file) for file in files]
         told = [str(self.shape), self.table.fingerprint, *self.classes, "", *self.actions, "", *pixels]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
@@ -164,7 +164,7 @@ def write_images(
     a_shard = max(1, shard_bytes // max(1, image.pixels.size))
     while image is not None:
         name, count = f"images.{len(files):03d}.u8", 0
-        with replaced(path / name) as temporary, open(temporary, "wb") as file:
+        with replace_file(path / name) as temporary, open(temporary, "wb") as file:
             while image is not None and count < a_shard:
                 if image.pixels.shape != shape or image.pixels.dtype != np.uint8 or len(shape) != 3:
                     raise ImageError(

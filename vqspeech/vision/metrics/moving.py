@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech import extras
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 from vqspeech.vision.metrics.pictures import sheet
 
 RATE = 8.0
@@ -36,7 +36,7 @@ def animation(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0
 
 def write_gif(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
     """Writes `animation` to a file."""
-    with replaced(path) as temporary:
+    with replace_file(path) as temporary:
         temporary.write_bytes(animation(videos, rate, columns))
 
 
@@ -45,10 +45,10 @@ def write_mp4(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE
 
     Raises `MissingExtra` without the extra `video`.
     """
-    ffmpeg = extras.module("imageio_ffmpeg", "video")
+    ffmpeg = extras.import_extra("imageio_ffmpeg", "video")
     frames = side_by_side(videos, columns)
     height, width = (side + side % 2 for side in frames[0].shape[:2])  # of half as much colour: even sides
-    with replaced(path) as temporary:
+    with replace_file(path) as temporary:
         writer = ffmpeg.write_frames(str(temporary), (width, height), fps=rate, quality=8, macro_block_size=1)
         writer.send(None)
         for frame in frames:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from vqspeech.files import replaced
+from vqspeech.files import replace_file
 
 GAP = 2
 """Pixels between images."""
@@ -35,5 +35,5 @@ def save(pixels: np.ndarray, path: str | Path) -> None:
     """Writes uint8 `(height, width, 3)` as PNG, as it is."""
     from PIL import Image
 
-    with replaced(path) as temporary:
+    with replace_file(path) as temporary:
         Image.fromarray(pixels).save(temporary, optimize=True)

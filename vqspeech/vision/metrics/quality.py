@@ -26,7 +26,7 @@ def require_ssim(size: Sequence[int]) -> ModuleType:
     `size` (height, width) below 11 pixels: better before long work than after."""
     if min(size) < WINDOW:
         raise ImageError(f"images of {tuple(size)} are too small for SSIM; take larger ones")
-    return extras.module("skimage.metrics", "vision")
+    return extras.import_extra("skimage.metrics", "vision")
 
 
 def ssim(originals: np.ndarray, others: np.ndarray) -> np.ndarray:

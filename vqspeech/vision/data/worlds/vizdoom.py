@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vqspeech.errors import CorpusError
-from vqspeech.extras import module
+from vqspeech.extras import import_extra
 from vqspeech.vision.data.worlds import SIZE
 
 MAPS = ("my_way_home", "deathmatch", "freedoom1:E1M1", "freedoom1:E1M2", "freedoom2:MAP01")
@@ -24,7 +24,7 @@ class ViZDoom:
 
     def __init__(self, skip: int):
         self.skip, self.name = skip, ""
-        self.library: Any = module("vizdoom", "vizdoom")
+        self.library: Any = import_extra("vizdoom", "vizdoom")
         self.game: Any = None
         self.folder = tempfile.TemporaryDirectory()  # for what the game writes as long as it runs
 

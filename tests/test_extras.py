@@ -10,13 +10,13 @@ from tests.conftest import ROOT
 
 PROGRAM = """
 from numba import njit
-from vqspeech.compilation import compile_where_damaged
+from vqspeech.extras import recompile_damaged
 
 @njit(cache=True)
 def add(x):
     return x + 1
 
-compile_where_damaged(add)
+recompile_damaged(add)
 assert add(2) == 3
 print("from disk" if sum(add.stats.cache_hits.values()) else "compiled")
 """

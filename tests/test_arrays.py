@@ -7,7 +7,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from vqspeech.npz import ArrayError, map_array, read_arrays
+from vqspeech.arrays import ArrayError, map_array, read_arrays
 
 
 @pytest.fixture

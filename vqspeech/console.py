@@ -27,7 +27,7 @@ def open_standard_streams() -> None:
         setattr(sys, name, io.TextIOWrapper(raw, stream.encoding, handler, line_buffering=True))
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """Return `text` with its bytes that are no text as their number, for streams that the program has not opened."""
     return text.encode(errors="backslashreplace").decode()
 
@@ -37,7 +37,7 @@ def print_path(path: str | os.PathLike) -> None:
     try:
         print(path)
     except UnicodeEncodeError:
-        print(printable(str(path)))
+        print(make_printable(str(path)))
 
 
 class _Heard(io.FileIO):
