@@ -1,6 +1,8 @@
-"""Speed and memory of the toolkit as one Markdown table, in under five minutes of two cores: python tools/bench
+"""Print speed and memory of the toolkit as one Markdown table, in under five minutes on two cores.
 
-Everything is measured within one run and in processes of its own; what is compared is measured in turns. Times are
+Usage: python tools/bench
+
+Everything is measured within one run, in separate processes; alternatives are measured in turns. Times are
 medians of wall-clock time: on a busy machine the ratios hold, the absolute figures do not.
 """
 
@@ -39,7 +41,7 @@ class Row:
 
 
 def training(windows: int, rounds: int) -> Iterator[Row]:
-    """Steps of the vctk model, ours and naive, by precision; what a batch costs beside a step."""
+    """Measure training steps of the vctk model, ours and naive, by precision, and the cost of a batch."""
     (apart, largest), _ = alone("training:difference")
     if apart > TOLERANCE * max(1.0, largest):
         raise SystemExit(f"the naive network is not ours: logits up to {largest:.2g} differ by {apart:.2g}")
@@ -74,7 +76,7 @@ def training(windows: int, rounds: int) -> Iterator[Row]:
 
 
 def imports(repeats: int) -> Iterator[Row]:
-    """Import times beyond torch."""
+    """Measure import times beyond torch."""
     for statement in ("import vqspeech", "from vqspeech import VQVAE"):
         found = [alone("importing:seconds", statement)[0] for _ in range(repeats)]
         torch = median(one["torch"] for one in found)
@@ -83,7 +85,7 @@ def imports(repeats: int) -> Iterator[Row]:
 
 
 def dumping(repeats: int) -> Iterator[Row]:
-    """Dumps, times real time on one core."""
+    """Measure dumps, relative to real time, on one core."""
     for with_world, seconds in ((False, 200.0), (True, 30.0)):
         for rate, ending in ((16_000, "flac"), (48_000, "wav")):
             times, _ = alone("inference:dump", seconds, rate, ending, with_world, repeats)
@@ -92,7 +94,7 @@ def dumping(repeats: int) -> Iterator[Row]:
 
 
 def encoding(repeats: int) -> Iterator[Row]:
-    """Encoding, times real time, and its memory by length."""
+    """Measure encoding, relative to real time, and its memory by length."""
     for name in ("vctk", "librispeech_world", "units", "units-small"):
         times, _ = alone("inference:encode", name, 1, CORES, min(2, repeats))
         yield Row(f"encode, {name}", 60 / median(times), "x real time", f"{CORES} cores, a recording of 1 min")
@@ -103,7 +105,7 @@ def encoding(repeats: int) -> Iterator[Row]:
 
 
 def sampling(repeats: int) -> Iterator[Row]:
-    """Samples a second of the vctk network, one way and another, measured in turns."""
+    """Measure samples per second of the vctk network, by engine, in turns."""
     sampler = Process("sampling:Sampling")
     about = sampler.about
     if not about["alike"]:
@@ -152,7 +154,7 @@ def sampling(repeats: int) -> Iterator[Row]:
 
 
 def priors(repeats: int) -> Iterator[Row]:
-    """Codes a second that priors draw, by lanes, and score."""
+    """Measure codes per second that priors sample, by batch size, and score."""
     process = Process("prior:Priors")
     about, codes = process.about, 250
     for name, parameters in about["parameters"].items():
@@ -167,7 +169,7 @@ def priors(repeats: int) -> Iterator[Row]:
 
 
 def pixels(repeats: int) -> Iterator[Row]:
-    """Images a second that priors over 32x32 codes draw, every place computed once, and by full passes, in turns."""
+    """Measure images per second of priors over 32x32 codes, cached and by full passes, in turns."""
     process = Process("pixels:Pixels")
     about = process.about
     if not about["alike"]:
@@ -193,7 +195,7 @@ def pixels(repeats: int) -> Iterator[Row]:
 
 
 def images(batch: int, rounds: int) -> Iterator[Row]:
-    """Steps of the cifar10_vqvae model, ours and naive, by precision."""
+    """Measure training steps of the cifar10_vqvae model, ours and naive, by precision."""
     (apart, largest), _ = alone("images:difference", batch)
     if apart > TOLERANCE * max(1.0, largest):
         raise SystemExit(f"the naive VQ-VAE is not ours: losses up to {largest:.2g} differ by {apart:.2g}")
@@ -219,7 +221,7 @@ def images(batch: int, rounds: int) -> Iterator[Row]:
 
 
 def videos(repeats: int) -> Iterator[Row]:
-    """Frames a second that priors over video draw, beside a plain loop over their codes."""
+    """Measure frames per second of priors over video, beside a plain loop over their codes."""
     process = Process("video:Videos")
     about = process.about
     if not about["alike"]:
@@ -241,7 +243,7 @@ def videos(repeats: int) -> Iterator[Row]:
 
 
 def scoring() -> Iterator[Row]:
-    """Scores of units: an hour without and with ABX, and ABX as plain loops."""
+    """Measure scores of units: an hour without and with ABX, and ABX as plain loops."""
     times, peak = alone("scores:scoring", 3600.0, CORES)
     for what, seconds in times.items():
         cores = "one core" if what == "all but ABX" else f"{CORES} cores"
@@ -254,7 +256,7 @@ def scoring() -> Iterator[Row]:
 
 
 def quantizers(rounds: int) -> Iterator[Row]:
-    """Nearest neighbours beside torch.cdist and vector-quantize-pytorch; a training step of every quantiser."""
+    """Measure nearest neighbours, beside torch.cdist and others, and a training step of every quantiser."""
     for vectors, codes, dimension in ((32_768, 512, 64), (8192, 4096, 256)):
         name = f"{codes} x {dimension}"
         searches = Process("quantizers:Searches", vectors, codes, dimension)
@@ -296,7 +298,7 @@ def main() -> None:
         "prior": lambda args: priors(args.rounds),
         "pixels": lambda args: pixels(args.rounds),
         "video": lambda args: videos(args.rounds),
-        "scores": lambda args: scoring(),
+        "scores": lambda _: scoring(),
         "quantizers": lambda args: quantizers(args.rounds),
         "images": lambda args: images(4 * args.windows, args.rounds),
     }

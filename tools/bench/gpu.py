@@ -28,7 +28,7 @@ Sampler = Callable[..., Tensor]
 
 
 def cell_of(layers: int, cycle: int, residual: int, skip: int, scale: float) -> Cell:
-    """A network of random weights, `scale` times as large as they are at the start of a training."""
+    """Return a network with random weights, `scale` times as large as at the start of training."""
     torch.manual_seed(0)
     net = CausalStack(256, 256, 128, RATE, layers, cycle, residual, skip).cuda().eval()
     with torch.no_grad():
@@ -47,14 +47,14 @@ def given_to(cell: Cell, lanes: int, steps: int, hop: int = HOP) -> tuple[Tensor
 
 @torch.inference_mode()
 def sampled(engine: Sampler, cell: Cell, conditioning: Tensor, uniforms: Tensor, **options) -> Tensor:
-    """What an engine draws; `options` replace the defaults."""
+    """Sample with an engine; `options` replace the defaults."""
     nothing = torch.empty(len(uniforms), 0, dtype=torch.long, device="cuda")
     defaults = {"temperature": 1.0, "top_p": 1.0, "given": nothing, "logits": None, "progress": False}
     return engine(cell, conditioning, uniforms, **defaults | options)
 
 
 def forced(engine: Sampler, cell: Cell, conditioning: Tensor, classes: Tensor, **options) -> Tensor:
-    """The logits of an engine that is given all classes: `(batch, time, classes)`."""
+    """Return the logits of a teacher-forced engine, `(batch, time, classes)`."""
     out = torch.full((*classes.shape, cell.classes), float("nan"), device="cuda")
     uniforms = torch.zeros(classes.shape, device="cuda")
     sampled(engine, cell, conditioning, uniforms, given=classes, logits=out, **options)
@@ -66,7 +66,7 @@ def line(what: str, figure: str, note: str = "") -> None:
 
 
 def checks() -> Iterator[bool]:
-    """Holds the engines against the plain loop: for each line it prints, whether all is well."""
+    """Compare the engines with the plain loop, one line each; return for each line whether they agree."""
     small = cell_of(6, 4, 24, 40, 3.0)
     conditioning, uniforms = given_to(small, 37, 15 * 14, 15)
     conditioning = conditioning * torch.linspace(-1, 1, 37, device="cuda")[:, None, None]
@@ -106,8 +106,10 @@ def seconds_of(engine: Sampler, cell: Cell, lanes: int, steps: int, **options) -
 
 
 def step_of(engine: Sampler, cell: Cell, lanes: int, seconds: float, **options) -> tuple[float, float]:
-    """Seconds a step, and seconds before the first: what a run of at least `seconds` costs beyond one of a quarter of
-    its steps, the median of three."""
+    """Return the seconds per step, and those before the first.
+
+    The first is the difference of a run of at least `seconds` and one of a quarter of its steps, the median of three.
+    """
     for steps in (HOP, 2 * HOP):  # what is compiled is compiled
         seconds_of(engine, cell, lanes, steps, **options)
     steps = 8 * HOP
@@ -119,14 +121,14 @@ def step_of(engine: Sampler, cell: Cell, lanes: int, seconds: float, **options) 
 
 
 def speeds(seconds: float) -> None:
-    """Prints samples/s of the engines by lanes."""
+    """Print the samples per second of the engines, by batch size."""
     cell = cell_of(30, 10, 64, 256, 1.0)
     units = torch.cuda.get_device_properties(0).multi_processor_count
 
     def timed(what: str, engine: Sampler, lanes: int, **options) -> None:
         try:
             step, before = step_of(engine, cell, lanes, seconds, **options)
-        except Exception as error:  # the other lines are worth having
+        except Exception as error:  # noqa: BLE001 -- the other lines are worth having
             line(f"{what}, {lanes:,} lanes", "failed", f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " "))
             return
         bar = f"; bar {ONE:,}" if lanes == 1 else f"; bar {ALL:,}" if lanes >= 16 * units else ""

@@ -15,8 +15,10 @@ SHAPE = (3, 32, 32)
 
 
 class NaiveVQVAE(nn.Module):
-    """Plain modules with the weights of ours: all distances by broadcasting, moving averages by one-hot vectors, the
-    cross-entropy over the second of five dimensions."""
+    """Plain modules with the weights of ours.
+
+    All distances by broadcasting, moving averages by one-hot vectors, cross-entropy over the second of five dimensions.
+    """
 
     def __init__(self, ours: VQVAE):
         super().__init__()
@@ -36,7 +38,7 @@ class NaiveVQVAE(nn.Module):
         self.beta = float(ours.config["quantizer"]["beta"])
 
     def forward(self, batch: ImageBatch) -> dict[str, Tensor]:
-        """Losses by name, in nats a dimension."""
+        """Return the losses by name, in nats per dimension."""
         x = batch.images.float() / 127.5 - 1
         z = self.encoder(x)
         n, _, height, width = z.shape
@@ -59,7 +61,7 @@ class NaiveVQVAE(nn.Module):
 
 
 def model_of() -> VQVAE:
-    """The model with random weights, the same ones at every call, its codebook fitted."""
+    """Return the model with random weights, the same at every call, and a fitted codebook."""
     torch.manual_seed(0)
     groups = {group: value for group, value in load_config("cifar10_vqvae").items() if group != "training"}
     model = image_model(groups, SHAPE)
@@ -78,7 +80,7 @@ def random_batch(images: int) -> ImageBatch:
 
 
 class Step:
-    """One training step of so many images at every call: seconds it took. `kind` is ours or naive; bf16 by autocast."""
+    """Time one training step per call, in seconds; `kind` is ours or naive, bf16 by autocast."""
 
     def __init__(self, kind: str, precision: str, images: int):
         model = model_of()
@@ -107,7 +109,7 @@ class Step:
 
 @torch.no_grad()
 def difference(images: int) -> tuple[float, float]:
-    """Largest difference of a loss of ours and of the naive model with the same weights, and the largest loss."""
+    """Return the largest difference between losses of ours and the naive model, and the largest loss."""
     model, batch = model_of().eval(), random_batch(images)
     ours, theirs = model(batch)[0], NaiveVQVAE(model).eval()(batch)
     return max(float((ours[name] - theirs[name]).abs()) for name in theirs), max(map(float, ours.values()))

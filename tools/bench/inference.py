@@ -17,7 +17,7 @@ from vqspeech.pretrained import shipped
 
 
 def dump(seconds: float, rate: int, ending: str, with_world: bool, repeats: int) -> list[float]:
-    """Seconds that each of several dumps of `seconds` of speech took, on one core."""
+    """Return the seconds that each of several dumps of `seconds` of speech took, on one core."""
     torch.set_num_threads(1)
     times = []
     with tempfile.TemporaryDirectory() as folder:
@@ -37,8 +37,10 @@ def _minutes(minutes: int) -> Iterator[np.ndarray]:
 
 
 def encode(name: str, minutes: int, threads: int, repeats: int) -> list[float]:
-    """Seconds that encoding so many minutes took, each time, with the model of that name that comes along, or one of
-    random weights."""
+    """Return the seconds that encoding so many minutes took, each time.
+
+    The model is the shipped one of that name, else that configuration with random weights.
+    """
     torch.set_num_threads(threads)
     model: Coder = Coder.from_pretrained(name) if name in shipped() else model_of(name).eval()
     times = []

@@ -33,7 +33,7 @@ class NaiveLayer(nn.Module):
         self.skip = nn.Conv1d(residual, skip, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """x `(batch, residual, time)`, condition `(batch, condition, time)` → the next x, and what goes to the skip."""
+        """Map x `(batch, residual, time)` and condition `(batch, condition, time)` to the next x and the skip."""
         padded = F.pad(x, (self.dilation, 0))
         filters = torch.tanh(self.filter(padded) + self.filter_condition(condition))
         gates = torch.sigmoid(self.gate(padded) + self.gate_condition(condition))
@@ -69,8 +69,8 @@ class NaiveWaveNet(nn.Module):
         )
         skips = ours.skip.weight.split(width, 1)
         pairs: list[tuple[Any, Tensor, Tensor]] = []
-        for i, (mine, layer) in enumerate(zip(self.layers, ours.layers, strict=True)):
-            mine, layer = cast(Any, mine), cast(Any, layer)
+        layers = cast(Any, list(zip(self.layers, ours.layers, strict=True)))
+        for i, (mine, layer) in enumerate(layers):
             gated = list(zip(layer.gated.weight.split(width), layer.gated.bias.split(width), strict=True))
             pairs += [(mine.filter, *gated[0]), (mine.gate, *gated[1])]
             pairs += [(mine.filter_condition, *projections[2 * i]), (mine.gate_condition, *projections[2 * i + 1])]
@@ -82,7 +82,7 @@ class NaiveWaveNet(nn.Module):
             convolution.bias.copy_(bias)
 
     def forward(self, samples: Tensor, latents: Tensor, speakers: Tensor) -> Tensor:
-        """Logits `(batch, 256, time)` of samples uint8 `(batch, time)`."""
+        """Return the logits `(batch, 256, time)` of samples, uint8 `(batch, time)`."""
         condition = F.relu(self.smooth(latents) + self.speaker(speakers)[:, :, None]).repeat_interleave(self.hop, 2)
         x = self.embedding(F.pad(samples[:, :-1], (1, 0), value=audio.MIDPOINT).long()).transpose(1, 2)
         total = torch.zeros((), device=x.device)
@@ -92,7 +92,7 @@ class NaiveWaveNet(nn.Module):
         return self.logits(F.relu(self.hidden(F.relu(total))))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
-        """{"nll": cross-entropy in nats a sample}."""
+        """Return {"nll": cross-entropy in nats per sample}."""
         logits = self(batch.samples, latents, speakers).float()
         nll = F.cross_entropy(logits, batch.samples.long(), reduction="none")
         valid = torch.arange(nll.shape[1], device=nll.device) < batch.lengths[:, None]
@@ -107,7 +107,7 @@ class NaiveSampler:
 
     @torch.inference_mode()
     def __call__(self, latents: Tensor, speakers: Tensor, uniforms: Tensor) -> Tensor:
-        """Levels `(batch, time)`, drawn by uniforms `(batch, time)` as the toolkit draws them."""
+        """Sample levels `(batch, time)` by uniforms `(batch, time)`, as the toolkit does."""
         net, width = self.network, self.network.embedding.embedding_dim
         condition = F.relu(net.smooth(latents) + net.speaker(speakers)[:, :, None]).repeat_interleave(net.hop, 2)
         layers = [cast(NaiveLayer, layer) for layer in net.layers]

@@ -41,7 +41,7 @@ class Pixels:
 
     @torch.inference_mode()
     def _naive(self, name: str, uniforms: torch.Tensor) -> torch.Tensor:
-        """The first `PASSES` codes of each image."""
+        """Sample the first `PASSES` codes of each image."""
         codes, nobody = torch.zeros(uniforms.shape, dtype=torch.long), torch.zeros(len(uniforms), dtype=torch.long)
         for place in range(PASSES):
             i, j = divmod(place, SHAPE[2])

@@ -12,8 +12,10 @@ RATE, SIZE = 125.0, 512  # of the paper's LibriSpeech model
 
 
 class Priors:
-    """The priors of the configuration `prior`, by network: seconds of `codes` codes in each of so many lanes, or of
-    scoring as many, at every call."""
+    """The priors of the configuration `prior`, by network.
+
+    A call returns the seconds that sampling `codes` codes in each stream, or scoring as many, took.
+    """
 
     def __init__(self):
         torch.manual_seed(0)

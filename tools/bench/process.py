@@ -21,12 +21,12 @@ class Process:
         self.about = self._answer()
 
     def __call__(self, *arguments: Any) -> Any:
-        """The answer to one call; an error over there is raised here."""
+        """Call the target and return its answer; an error there is raised here."""
         self._pipe.send(arguments)
         return self._answer()
 
     def close(self) -> float:
-        """Ends it; its peak memory (MiB)."""
+        """End the process; return its peak memory (MiB)."""
         self._pipe.send(None)
         peak = self._answer()
         self._process.join()
@@ -43,13 +43,13 @@ class Process:
 
 
 def alone(target: str, *arguments: Any) -> tuple[Any, float]:
-    """The result of the function `module:name`, and the peak memory (MiB) of the process that ran nothing else."""
+    """Return the result of `module:name`, and the peak memory (MiB) of a process that runs nothing else."""
     process = Process("process:nothing", target)
     return process(*arguments), process.close()
 
 
 def nothing(target: str) -> Any:
-    """The function itself: what `alone` serves."""
+    """Return the function itself, for `alone`."""
     return _named(target)
 
 
@@ -68,7 +68,7 @@ def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
         while (call := pipe.recv()) is not None:
             pipe.send((True, served(*call)))
         pipe.send((True, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB))
-    except Exception:
+    except Exception:  # noqa: BLE001 -- sent to the parent, whatever it is
         import traceback
 
         pipe.send((False, traceback.format_exc()))

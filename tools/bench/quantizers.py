@@ -20,7 +20,7 @@ BATCH, TIME, CODES, DIMENSION = 16, 128, 512, 64
 
 
 def theirs(codes: int, dimension: int):
-    """Their codebook by EMA, with their defaults but for the constants of ours."""
+    """Return their codebook by EMA, with their defaults except our constants."""
     try:
         from vector_quantize_pytorch import VectorQuantize  # pyright: ignore[reportMissingImports]
     except ImportError:
@@ -29,13 +29,13 @@ def theirs(codes: int, dimension: int):
 
 
 def searched(kind: str, weight: Tensor) -> Callable[[Tensor], Tensor]:
-    """The nearest codes of vectors `(vectors, dimension)`, one way or another."""
+    """Return the nearest codes of vectors `(vectors, dimension)`, by kind of search."""
     if kind == "ours":
         return lambda vectors: nearest(vectors, weight)
     if kind == "torch.cdist and argmin":
         return lambda vectors: torch.cdist(vectors, weight).argmin(1)
     book = theirs(*weight.shape).eval()
-    book._codebook.embed.data.copy_(weight[None])
+    book._codebook.embed.data.copy_(weight[None])  # noqa: SLF001 -- the package has no public name for it
     return lambda vectors: book(vectors[None])[1][0]
 
 
@@ -43,7 +43,7 @@ KINDS = ("ours", "torch.cdist and argmin", THEIRS)
 
 
 class Searches:
-    """Seconds of one search in a codebook, by kind, at every call."""
+    """Seconds of one search in a codebook, by kind, per call."""
 
     def __init__(self, vectors: int, codes: int, dimension: int):
         torch.set_num_threads(1)
@@ -63,14 +63,14 @@ class Searches:
 
 
 def search(kind: str, vectors: int, codes: int, dimension: int) -> None:
-    """One search, for its memory."""
+    """Run one search, to measure its memory."""
     torch.set_num_threads(1)
     with torch.inference_mode():
         searched(kind, torch.randn(codes, dimension))(torch.randn(vectors, dimension))
 
 
 class Steps:
-    """Seconds of a training step (forward and backward) of a quantiser alone, by name, at every call."""
+    """Seconds of a training step (forward and backward) of a quantiser alone, by name, per call."""
 
     def __init__(self):
         torch.set_num_threads(1)

@@ -21,21 +21,21 @@ from vqspeech.models.decoders import WaveNet
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Return the seconds that a call takes."""
     started = time.perf_counter()
     work()
     return time.perf_counter() - started
 
 
 def gflops(threads: int) -> float:
-    """float32 operations a second (10⁹) of a large product of matrices, the best of several."""
+    """Return the float32 operations per second (10⁹) of a large matrix product, the best of several."""
     torch.set_num_threads(threads)
     a, b = torch.randn(2, 2048, 2048).unbind()
     return 2 * 2048**3 / min(seconds(lambda: a @ b) for _ in range(5)) / 1e9
 
 
 def speech_of(length: float, exact: bool) -> float:
-    """Seconds that decoding so many seconds takes, after one that is not counted."""
+    """Return the seconds that decoding so many seconds takes, after a warm-up."""
     sampling = Sampling()
     sampling.decode(0.2, exact)
     return sampling.decode(length, exact)
@@ -72,7 +72,7 @@ class Sampling:
         return seconds(work)
 
     def queues(self, lanes: int, codes: int) -> float:
-        """The common way in PyTorch."""
+        """Sample as is common in PyTorch."""
         return seconds(lambda: self.naive(*self._inputs(lanes, codes)))
 
     def engine(self, name: str, lanes: int, codes: int, threads: int) -> float:
@@ -83,7 +83,7 @@ class Sampling:
         return seconds(lambda: generate(self.cell, conditioning, uniforms, engine=name, progress=False))
 
     def decode(self, length: float, exact: bool) -> float:
-        """An utterance of so many seconds, from codes to waveform."""
+        """Decode an utterance of so many seconds, from codes to waveform."""
         codes = np.arange(round(length * self.model.rate)) * 7 % 512
         with contextlib.redirect_stderr(io.StringIO()):
             return seconds(lambda: self.model.decode(codes, SPEAKERS[0], exact=exact))

@@ -14,7 +14,7 @@ SYLLABLE = 0.2
 
 
 def speech(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
-    """A waveform `(samples,)`: syllables of 20 harmonics under a formant, every fourth one a pause of faint noise."""
+    """Return a waveform `(samples,)`: syllables of 20 harmonics under a formant, every fourth a faint noise."""
     draw = np.random.default_rng(seed)
     size = int(SYLLABLE * rate)
     parts = []
@@ -34,7 +34,7 @@ def speech(seconds: float, rate: int, seed: int = 0) -> np.ndarray:
 
 
 def recordings(folder: str, seconds: float, rate: int, ending: str, utterance: float = 5.0) -> DataDir:
-    """A data dir of `seconds` of speech by two voices, in files of `utterance` seconds each."""
+    """Return a data directory of `seconds` of speech by two voices, in files of `utterance` seconds each."""
     rows = []
     for i in range(round(seconds / utterance)):
         path = Path(folder) / f"v{i % 2}-{i:04d}.{ending}"
@@ -44,5 +44,5 @@ def recordings(folder: str, seconds: float, rate: int, ending: str, utterance: f
 
 
 def dumped(folder: str, seconds: float) -> Shards:
-    """A dump of that much speech."""
+    """Return a dump of that much speech."""
     return write_shards(recordings(folder, seconds, audio.RATE, "wav"), Path(folder) / "shards")[0]

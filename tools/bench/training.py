@@ -24,7 +24,7 @@ def random_batch(windows: int, samples: int) -> SpeechBatch:
 
 
 def model_of(name: str) -> VQVAE:
-    """A model with random weights, the same ones at every call."""
+    """Return a model with random weights, the same at every call."""
     torch.manual_seed(0)
     model = VQVAE({group: value for group, value in load_config(name).items() if group != "training"}, SPEAKERS)
     if isinstance(model.decoder, WaveNet):  # logits of the size they have after some training
@@ -70,8 +70,8 @@ def difference() -> tuple[float, float]:
 
 
 def auto() -> str:
-    """What `training.precision=auto` means on this machine: bf16 or fp32."""
-    return "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"
+    """Return what `training.precision=auto` selects on this machine: bf16 or fp32."""
+    return "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"  # noqa: SLF001 -- torch has no public one
 
 
 def random_windows(batch: int, repeats: int) -> list[float]:

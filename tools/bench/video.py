@@ -16,8 +16,10 @@ PLAIN = 12
 
 
 class Videos:
-    """The priors of the configuration `mini_video_prior`, by network: seconds that a frame takes in so many lanes,
-    after six frames that are given."""
+    """The priors of the configuration `mini_video_prior`, by network.
+
+    A call returns the seconds that a frame takes in so many streams, after six given frames.
+    """
 
     def __init__(self):
         torch.manual_seed(0)
@@ -46,7 +48,7 @@ class Videos:
 
     @torch.inference_mode()
     def _plain(self, prior: VideoPrior, given: torch.Tensor, count: int) -> list[torch.Tensor]:
-        """The first codes of the next frame, each by a pass over all frames and the whole of the one at hand."""
+        """Sample the first codes of the next frame, each by a full pass over all frames."""
         lanes = len(given)
         clip = torch.cat([given, torch.zeros(lanes, 1, *SHAPE, dtype=torch.long)], 1)
         actions, numbers = torch.ones(lanes, GIVEN + 1, dtype=torch.long), uniforms(lanes, (1, *SHAPE), 0)

@@ -1,8 +1,10 @@
-"""Train a content encoder on a pack: python tools/gpu/content.py --pack PACK --out FOLDER --minutes 9
+"""Train a content encoder on a pack.
 
-All of it, reading included, takes --minutes. FOLDER gets model.safetensors, the coder with all layers, and
-codebooks.safetensors: more codebooks for its features (128 at 25 Hz, two stages of 512 at 50 Hz). --start goes on from
-an earlier model, --rehearse does the same with little data on the cores of this machine, --part writes files in parts.
+Usage: python tools/gpu/content.py --pack PACK --out FOLDER --minutes 9
+
+It takes --minutes, reading included. FOLDER gets model.safetensors, the coder with all layers, and
+codebooks.safetensors: more codebooks for its features (128 at 25 Hz, two stages of 512 at 50 Hz). --start continues
+an earlier model, --rehearse is a test run with little data on the CPU, --part writes files in parts.
 Settings KEY=VALUE are those of the configuration, such as training.rounds=2.
 """
 
@@ -71,7 +73,7 @@ def main() -> int:
 
 
 def speech_of(pack: Pack, most: int | None) -> Speech:
-    """The training set of a pack, or some utterances of it."""
+    """Return the training set of a pack, or some utterances of it."""
     chosen = pack.select("train")[:: 1 if most is None else max(1, len(pack) // most)]
     return Speech.join(pack.samples[pack.starts[i] :][: pack.lengths[i]] for i in chosen)
 

@@ -1,8 +1,9 @@
-"""Join an encoder and the decoder that tools/gpu/voice.py trained on it, and name voices:
-python tools/gpu/join.py --content MODEL --voice FILE --named DATA … --out model.safetensors
+"""Join an encoder and the decoder that tools/gpu/voice.py trained on it, and name voices.
 
-Each speaker of the data directories becomes a named voice of the model, made of all recordings of that speaker.
-`vqspeech export` then writes it for others.
+Usage: python tools/gpu/join.py --content MODEL --voice FILE --named DATA … --out model.safetensors
+
+Each speaker of the data directories becomes a named voice of the model, computed from all recordings of that speaker.
+`vqspeech export` then writes a smaller file to share.
 """
 
 import argparse

@@ -1,8 +1,10 @@
-"""Train a live model on a pack: python tools/gpu/live.py --pack PACK --content MODEL --out FILE
+"""Train a live model on a pack.
+
+Usage: python tools/gpu/live.py --pack PACK --content MODEL --out FILE
 
 MODEL is a checkpoint of a content encoder, whose latents at 50 Hz the live encoder learns. A third of --minutes goes to
-the encoder, a sixth to the pitch tracker, a half to the decoder, which begins as --start where a file of
-tools/gpu/voice.py is given. Parts lie in FILE.parts/; what is there is gone on from. It runs on a CPU as well.
+the encoder, a sixth to the pitch tracker, a half to the decoder, which starts from --start, a file of
+tools/gpu/voice.py, if given. Parts are saved in FILE.parts/ and resumed from there. It runs on a CPU as well.
 """
 
 import argparse

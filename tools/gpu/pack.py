@@ -1,8 +1,10 @@
-"""Pack speech for a training on another machine: python tools/gpu/pack.py --train DATA … --dev DATA … --out PACK,
+"""Pack speech for training on another machine.
+
+Usage: python tools/gpu/pack.py --train DATA … --dev DATA … --out PACK,
 or python tools/gpu/pack.py --shrink PACK --mebibytes 30 --out SMALLER
 
-DATA are data directories (`vqspeech prepare`). Speakers of --train who are named in --without are left out, and of
---dev only those named in --dev-speakers go in, each with at most --dev-seconds.
+DATA are data directories (`vqspeech prepare`). Speakers of --train named in --without are left out; of --dev, only
+those named in --dev-speakers are packed, each with at most --dev-seconds.
 """
 
 import argparse
@@ -44,7 +46,7 @@ def main() -> int:
 
 
 def chosen(args: argparse.Namespace) -> tuple[DataDir, DataDir]:
-    """The utterances of --train and those of --dev."""
+    """Return the utterances of --train and those of --dev."""
     without = set(read_lines(args.without))
     train = [one for data in args.train for one in DataDir.read(data) if one.speaker not in without]
     known = set(read_lines(args.dev_speakers))

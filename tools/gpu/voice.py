@@ -1,7 +1,9 @@
-"""Train the source-filter decoder on a pack: python tools/gpu/voice.py --pack PACK --content MODEL --out FILE
+"""Train the source-filter decoder on a pack.
 
-MODEL is a checkpoint of an encoder with its codebook. All of it, reading included, takes --minutes; what is there in
---out of the same kind is gone on from. --rehearse does the same with little data on the cores of this machine.
+Usage: python tools/gpu/voice.py --pack PACK --content MODEL --out FILE
+
+MODEL is a checkpoint of an encoder with its codebook. It takes --minutes, reading included, and resumes from an --out
+of the same kind. --rehearse is a test run with little data on the CPU.
 """
 
 import argparse
@@ -75,7 +77,7 @@ def main() -> int:
 
 
 def part_of(pack: Pack, speakers: int = 6, utterances: int = 4) -> Pack:
-    """A few utterances of a few speakers of either set."""
+    """Return a few utterances of a few speakers of both sets."""
     chosen: list[int] = []
     for name in ("train", "dev"):
         some = pack.select(name).tolist()
