@@ -113,7 +113,7 @@ def load_live_model(model: str | os.PathLike | None = None) -> Live:
     """Return the live model of a name or file. Raises `ConfigError` where it is none, `CheckpointError`."""
     if model is None and MODEL not in pretrained.shipped():
         raise CheckpointError(
-            "no live model comes with this installation; train one with tools/gpu/live.sh, and name it (--model FILE)"
+            "no live model comes with this installation; train one (tools/gpu/run.sh live) and name it (--model FILE)"
         )
     found = VQVAE.from_pretrained(os.fspath(model or MODEL))
     if not isinstance(found, Live):

@@ -19,7 +19,7 @@ from statistics import median
 # The toolkit beside this file, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from process import Process, alone
+from process import MissingPackage, Process, alone
 
 CORES = 2
 TOLERANCE = 1e-4
@@ -288,7 +288,7 @@ def quantizers(rounds: int) -> Iterator[Row]:
         yield Row(f"training step, {name}", figure, "ms", f"{note}; {steps.about['size']}, one core")
 
 
-def main() -> None:
+def main() -> int:
     sections: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
         "training": lambda args: training(args.windows, args.rounds),
         "imports": lambda args: imports(args.rounds),
@@ -309,18 +309,24 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="repetitions of everything (default: %(default)s)")
     args = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", str(CORES))
-    started, rows = time.perf_counter(), []
+    started, rows, missing = time.perf_counter(), [], False
     print(f"| what | median of {args.rounds} | |\n|---|---:|---|")
     for name in args.only:
-        for row in sections[name](args):
-            print(row, flush=True)
-            rows.append(asdict(row))
+        try:
+            for row in sections[name](args):
+                print(row, flush=True)
+                rows.append(asdict(row))
+        except MissingPackage as error:
+            print(f"{name}: left out, {error}", file=sys.stderr)
+            missing = True
+            continue
         print(f"{name}: done after {time.perf_counter() - started:.0f} s", file=sys.stderr)
     load, took = os.getloadavg()[0], time.perf_counter() - started
     print(f"\n{CORES} threads; medians of wall-clock time; load average {load:.1f}; all of it in {took:.0f} s.")
     if args.out:
         Path(args.out).write_text(json.dumps({"rows": rows, "load": load}, indent=1) + "\n", encoding="utf-8")
+    return int(missing)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

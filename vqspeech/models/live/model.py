@@ -91,7 +91,7 @@ class Live(VQVAE):
         """Raises `ConfigError`: it does not learn from dumps."""
         raise ConfigError(
             "a live model does not learn from a dump; make a voice with `vqspeech voice make`, or a model with "
-            "tools/gpu/live.sh"
+            "tools/gpu/run.sh live"
         )
 
     def stream(
