@@ -1,1 +1,1 @@
-"""From corpora on disk to what training reads: data directories, alignments, dumps."""
+"""Read corpora, alignments and units, and make of them what training reads: data directories, dumps, batches."""

@@ -1,8 +1,8 @@
-"""Where each word and phone of a known text is spoken: forced alignment of English with PocketSphinx.
+"""Forced alignment of English with PocketSphinx: when each word and phone of a known text is spoken.
 
 The package `pocketsphinx` brings its American English acoustic model and CMUdict. Two passes: the first finds the words
-and the pauses between them, choosing among the pronunciations of each word; the second finds the phones and states of
-exactly that. What comes out depends on the recording and its text alone, not on what was aligned before.
+and the pauses between them and chooses among the pronunciations of each word; the second finds the phones and states of
+exactly these words. The result depends only on the recording and its text, not on what was aligned before.
 """
 
 import math
@@ -20,14 +20,15 @@ from vqspeech.data.phones import NOISE, SILENCE
 from vqspeech.errors import AlignmentError
 
 LOWEST_MEAN = -2.5
-"""An alignment is doubtful whose words score less than this on average (nats a frame), as those of the transcript of
-another utterance do."""
+"""Mean score of the words (nats per frame) below which an alignment is doubtful, as with the transcript of another
+utterance.
+"""
 LOWEST_WORD = -8.0
-"""The same for its worst word, as where the transcript has words that nobody says.
+"""Score of the worst word (nats per frame) below which an alignment is doubtful, as with words that nobody says.
 
-With both, of LibriSpeech utterances 1 % are doubtful; with the transcript of another one, or with three words added in
-the middle, all of 62; with three words left out there, half of them; without its second half, one in eight. Synthetic
-voices are doubtful to a model of human ones.
+With both limits, 1 % of LibriSpeech utterances are doubtful; with the transcript of another utterance, or with three
+words inserted, all of 62; with three words removed, half of them; without the second half, one in eight. The acoustic
+model knows human voices: synthetic ones are doubtful more often.
 """
 
 _FRAMES = 100
@@ -41,12 +42,15 @@ _WIDE = {"beam": 1e-200, "pbeam": 1e-200, "wbeam": 1e-150}
 class AlignedUtterance(NamedTuple):
     """The alignment of one utterance.
 
-    `words`, without pauses, and `phones`, of the inventory and from 0 to the end, in seconds; `scores`: the intervals
-    of the words, labelled by their score; `derived`: words that were in no dictionary; `wide`: whether it took a second
-    try, with very wide beams.
+    The score of a word is the mean over its frames of the log likelihood of the states found, less that of the state
+    that fits best, of whatever phone: 0 nats at best.
 
-    The score is the mean over the frames of the log likelihood of the states found, less that of the state that fits
-    best, whatever phone it is of: 0 nats at best.
+    Attributes:
+        words: intervals of the words, without pauses (seconds).
+        phones: intervals of phones of the inventory, from 0 to the end (seconds).
+        scores: intervals of the words, labelled by their score.
+        oov_words: words that were in no dictionary.
+        wide_beams: whether only a second search, with very wide beams, found it.
     """
 
     words: list[Interval]
@@ -57,7 +61,7 @@ class AlignedUtterance(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """A word of the dictionary or a filler, in frames, and (name, start, duration) of its phones."""
+    """A word of the dictionary or a filler, in frames; its phones as (name, start, duration)."""
 
     name: str
     start: int
@@ -67,7 +71,11 @@ class _Word(NamedTuple):
 
 
 class Aligner:
-    """A forced aligner for English. Raises `MissingExtra` where `pocketsphinx` is not installed."""
+    """A forced aligner for English.
+
+    Raises:
+        MissingExtra: `pocketsphinx` is not installed.
+    """
 
     def __init__(self) -> None:
         self._package = extras.import_extra("pocketsphinx", "align")
@@ -75,11 +83,15 @@ class Aligner:
         self._derived: set[str] = set()
 
     def align(self, wave: np.ndarray, transcript: str) -> AlignedUtterance:
-        """The alignment of `wave`, float32 `(samples,)` at `audio.RATE`, in which `transcript` is spoken.
+        """Return the alignment of a recording and its transcript, some forty times faster than real time.
 
-        Runs some forty times faster than real time. Raises `AlignmentError` where there are no words, or they cannot
-        be found in this wave, not even with very wide beams; `MissingExtra` where a word is in no dictionary and
-        espeak-ng is not installed.
+        Args:
+            wave: float32 `(samples,)` at `audio.RATE`.
+            transcript: what is spoken in it.
+
+        Raises:
+            AlignmentError: there are no words, or the search does not find them, not even with very wide beams.
+            MissingExtra: a word is in no dictionary and espeak-ng is not installed.
         """
         words = text.split_words(transcript)
         if not words:
@@ -102,7 +114,7 @@ class Aligner:
         return self._package.Decoder(lm=None, bestpath=False, loglevel="FATAL", **options)
 
     def _found(self, decoder: Any, sound: bytes, words: Sequence[str]) -> list[_Word] | None:
-        """The words with their phones, pauses among them; None where the search did not reach the last word."""
+        """Return the words with their phones, and pauses; None where the search did not reach the last word."""
         try:
             decoder.reinit_feat()  # else it goes on with the noise it found in the recording before
             decoder.set_align_text(" ".join(self._entry(decoder, word) for word in words))
@@ -121,7 +133,7 @@ class Aligner:
         return found if sum(not _is_filler(word.name) for word in found) == len(words) else None
 
     def _entry(self, decoder: Any, word: str) -> str:
-        """The word as the dictionary of `decoder` has it, which it is added to where it is missing."""
+        """Return the spelling of a word in the dictionary of `decoder`; add it where it is missing."""
         for entry in (word, word.strip("'")):
             if decoder.lookup_word(entry) is not None:
                 return entry
@@ -131,7 +143,7 @@ class Aligner:
 
 
 def find_doubt(scores: Iterable[Interval]) -> str | None:
-    """Why an alignment whose words have these `scores` (labels) is doubtful; None where it is not."""
+    """Return why an alignment is doubtful, given the scores of its words (labels of intervals); None where it is not."""
     words = [(end - start, float(label), start) for start, end, label in scores]
     if not words:
         return "no words"

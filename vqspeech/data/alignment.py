@@ -1,13 +1,13 @@
-"""Phone alignments: which phone is spoken when, as aligners write it, and as one phone per frame.
+"""Phone alignments: intervals as aligners write them, and one phone per frame.
 
-Formats, told by their ending: `.ctm` (Kaldi), `.lab` (HTK, ESPS), `.phn` (TIMIT), `.phones` (Buckeye), `.TextGrid`
+The format follows from the ending: `.ctm` (Kaldi), `.lab` (HTK, ESPS), `.phn` (TIMIT), `.phones` (Buckeye), `.TextGrid`
 (Praat, MFA). Times count from the start of the utterance.
 
-Policy: intervals that overlap by more than half a millisecond are an error that names both, and so is speech behind the
+Rules: intervals that overlap by more than half a millisecond are an error that names both, and so is speech after the
 end of the utterance; a stretch that no interval covers has no label; Kaldi's marks of the position in the word (`_B _I
-_E _S`) are taken off where all phones of a file have one; a label that no phone set knows is kept when read, has no
-phone, and is counted by `count_unknown_labels`; a `sil` or an empty label is a pause; a closure and the burst behind it
-are one phone.
+_E _S`) are removed where all phones of a file have one; a label of no known phone set is kept when read, has no phone
+and is counted by `count_unknown_labels`; a `sil` or an empty label is a pause; a closure and the burst after it are one
+phone.
 """
 
 import os
@@ -26,11 +26,11 @@ from vqspeech.errors import AlignmentError
 __all__ = ["Interval", "write_ctm", "write_textgrid"]
 
 ENDINGS: tuple[str, ...] = (".ctm", ".lab", ".phn", ".phones", ".TextGrid")
-"""Endings of the files that `read` reads."""
+"""Endings of the files that `read_alignment` reads."""
 NO_PHONE = -1
 """Index of a frame without a phone."""
 MAX_GAP = 1e-3
-"""Seconds between two phones within which one follows on the other."""
+"""Longest gap between adjacent phones (seconds)."""
 
 _TOLERANCE = 5e-4
 _OVERSHOOT = 0.1
@@ -40,12 +40,18 @@ _NO_WORDS = ("", "<eps>", "<sil>", "sil", "sp")
 
 
 def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
-    """The labelled intervals of an alignment file, in order of time, with the labels as written, but for Kaldi's marks
-    of the position in the word.
+    """Return the labelled intervals of an alignment file, in order of time.
 
-    `utterance` picks the lines of one utterance from a `.ctm` of many. Intervals without duration are left out. Raises
-    `AlignmentError`, naming file, line and fix, for files that are missing, of another format, malformed or empty, and
-    for intervals that overlap.
+    Labels are as written, except for Kaldi's marks of the position in the word; intervals without duration are left
+    out.
+
+    Args:
+        path: the file.
+        utterance: id of the utterance, for a `.ctm` that holds several.
+
+    Raises:
+        AlignmentError: the file is missing, of another format, malformed or empty, or intervals overlap; the message
+            names file, line and fix.
     """
     path = os.fspath(path)
     ending = os.path.splitext(path)[1].lower()
@@ -67,9 +73,10 @@ def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> lis
 
 
 def read_words(path: str | os.PathLike) -> list[Interval]:
-    """The words of a TextGrid, from its tier `words`, without pauses; none where it has no such tier.
+    """Return the words of a TextGrid, from its tier `words`, without pauses; none where it has no such tier.
 
-    Raises `AlignmentError` as `read` does.
+    Raises:
+        AlignmentError: as in `read_alignment`.
     """
     path = os.fspath(path)
     intervals = _intervals_of(path, read_tiers(path), "words")
@@ -77,10 +84,10 @@ def read_words(path: str | os.PathLike) -> list[Interval]:
 
 
 def read_scores(path: str | os.PathLike) -> list[Interval]:
-    """The words of a TextGrid that `vqspeech.data.aligner` made, labelled by their scores, from its tier `scores`; none
-    where it has no such tier.
+    """Return the words of a TextGrid of our aligner, labelled by their scores (tier `scores`); none without that tier.
 
-    Raises `AlignmentError` as `read` does.
+    Raises:
+        AlignmentError: as in `read_alignment`.
     """
     path = os.fspath(path)
     scores = [interval for interval in _intervals_of(path, read_tiers(path), "scores") if interval.label]
@@ -92,9 +99,11 @@ def read_scores(path: str | os.PathLike) -> list[Interval]:
 
 
 def has_phones(path: str | os.PathLike, utterance: str) -> bool:
-    """Whether most labels of an alignment file, pauses aside, are phones: a CTM may hold words, a TextGrid no phones.
+    """Return whether most labels of an alignment file, except pauses, are phones: a CTM may hold words.
 
-    `utterance` as in `read`. False, too, where the file cannot be read.
+    Args:
+        path: the file; one that cannot be read has no phones.
+        utterance: as in `read_alignment`.
     """
     try:
         if os.fspath(path).lower().endswith(".ctm"):
@@ -111,10 +120,14 @@ def has_phones(path: str | os.PathLike, utterance: str) -> bool:
 
 
 def clip_intervals(intervals: Sequence[Interval], seconds: float) -> list[Interval]:
-    """The intervals up to the end of the utterance, at `seconds`, which cuts the last one.
+    """Return the intervals up to the end of the utterance, where the last one is cut.
 
-    Raises `AlignmentError` where anything but a pause lies more than 0.1 s behind the end: such times are not of this
-    utterance.
+    Args:
+        intervals: in order of time.
+        seconds: length of the utterance.
+
+    Raises:
+        AlignmentError: speech lies more than 0.1 s after the end, so that the times are not of this utterance.
     """
     for start, end, label in intervals:
         if end > seconds + _OVERSHOOT and fold(label) != SILENCE:
@@ -124,10 +137,14 @@ def clip_intervals(intervals: Sequence[Interval], seconds: float) -> list[Interv
 
 
 def merge_phones(intervals: Iterable[Interval], source: str | None = None) -> list[tuple[str, float, float]]:
-    """The phones of labelled intervals, in order of time: (phone, start, end), in seconds.
+    """Return the phones of labelled intervals in order of time: (phone, start, end) in seconds.
 
-    Labels that no phone set knows are left out, those for several phones shared out evenly. A closure and the burst
-    that touches it are one phone, and so are pauses that touch. `source` as in `phones.parts`.
+    Labels of no known phone set are left out; the time of a label of several phones is divided evenly. A closure and
+    the burst adjacent to it become one phone, and so do adjacent pauses.
+
+    Args:
+        intervals: in order of time.
+        source: the phone set, as in `phones.split_label`.
     """
     spans: list[tuple[str, float, float]] = []
     before: Interval | None = None
@@ -147,10 +164,16 @@ def merge_phones(intervals: Iterable[Interval], source: str | None = None) -> li
 
 
 def label_frames(intervals: Iterable[Interval], frames: int, rate: float, source: str | None = None) -> np.ndarray:
-    """Index of the phone (`phones.INDEX`) at the middle of each frame: int64, `(frames,)`.
+    """Return the index (`phones.INDEX`) of the phone at the middle of each frame: int64 `(frames,)`.
 
-    Frame n lasts from n / `rate` to (n + 1) / `rate` seconds. `NO_PHONE` where no interval covers the middle or its
-    label is unknown. Phones as in `merge_phones`.
+    Frame n lasts from n / `rate` to (n + 1) / `rate` seconds. It is `NO_PHONE` where no interval covers its middle or
+    the label is unknown. Phones are those of `merge_phones`.
+
+    Args:
+        intervals: in order of time.
+        frames: number of frames.
+        rate: frames per second (Hz).
+        source: the phone set, as in `phones.split_label`.
     """
     spans = merge_phones(intervals, source)
     found = np.full(frames, NO_PHONE, dtype=np.int64)
@@ -164,12 +187,12 @@ def label_frames(intervals: Iterable[Interval], frames: int, rate: float, source
 
 
 def count_unknown_labels(intervals: Iterable[Interval], source: str | None = None) -> Counter[str]:
-    """How often each label without a phone occurs."""
+    """Return how often each label without a phone occurs."""
     return Counter(label for _, _, label in intervals if split_label(label, source) is None)
 
 
 def measure_speech(intervals: Iterable[Interval], source: str | None = None) -> tuple[float, float]:
-    """How long the intervals last that have a phone of speech, and those whose label no phone set knows (seconds)."""
+    """Return the duration (seconds) of intervals with a phone of speech, and of those with an unknown label."""
     known = strange = 0.0
     for start, end, label in intervals:
         if split_label(label, source) is None:
@@ -180,9 +203,15 @@ def measure_speech(intervals: Iterable[Interval], source: str | None = None) -> 
 
 
 def require_phones(known: float, strange: float, labels: Counter[str]) -> None:
-    """Raises `AlignmentError` where most of what is labelled as speech has no known phone: what is left says nothing.
+    """Check that at least half of what is labelled as speech has a known phone; otherwise no score means anything.
 
-    `known` and `strange` are sums over `measure_speech`, `labels` of `count_unknown_labels`.
+    Args:
+        known: duration with a phone of speech, a sum over `measure_speech` (seconds).
+        strange: duration with an unknown label, likewise (seconds).
+        labels: the unknown labels, from `count_unknown_labels`.
+
+    Raises:
+        AlignmentError: most of it has none.
     """
     if strange <= known:
         return
@@ -202,7 +231,7 @@ def _is_speech(label: str, source: str | None = None) -> bool:
 
 
 def _have_positions(labels: Iterable[str]) -> bool:
-    """Whether labels have Kaldi's marks: most that are no pauses are phones without them, and none as it is."""
+    """Return whether labels have Kaldi's marks: no label is a phone as it stands, most are without their mark."""
     marked = strange = 0
     for label in labels:
         if _is_speech(label):
@@ -220,9 +249,9 @@ def _without_position(label: str) -> str:
 
 
 def _intervals_of(path: str, tiers: Sequence[Tier], name: str) -> list[Interval]:
-    """The intervals of the tier of a known name; a lone tier holds the phones, unless it has another known name.
+    """Return the intervals of the tier of a known name; a single tier holds the phones unless its name says otherwise.
 
-    Only phones must be there.
+    Only a missing tier of phones is an error.
     """
     intervals = [tier for tier in tiers if not tier.points]
     named = {key: [one for one in intervals if _is_named(one, pattern)] for key, pattern in _TIERS.items()}

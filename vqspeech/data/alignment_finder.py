@@ -1,8 +1,8 @@
-"""Which of the alignment files below a folder is that of an utterance.
+"""Which of the alignment files below a folder belongs to an utterance.
 
-A file is named after the utterance's id (`103-1240-0000.TextGrid`, in whatever folder) or after its recording
-(`anna/1.TextGrid` for `anna/1.wav`). The second is a name that others may have as well, so the folders have to tell
-whose it is: nothing is taken that may be another speaker's, or of another recording of the same name.
+A file is named after the utterance id (`103-1240-0000.TextGrid`, in any folder) or after the recording
+(`anna/1.TextGrid` for `anna/1.wav`). Other recordings may have the second name as well, so the folders decide: a file
+that may belong to another speaker, or to another recording of the same name, is never taken.
 """
 
 from collections import Counter
@@ -20,8 +20,14 @@ _PREFERRED = (".textgrid", ".ctm", ".phn", ".phones", ".lab")
 
 @dataclass(frozen=True)
 class _File:
-    """A file that is not a CTM: its `name` without endings, and the ids of the `folders` that it lies in, from the one
-    that is looked through down; `depth`, how many are below that."""
+    """An alignment file that is not a CTM.
+
+    Attributes:
+        path: the file.
+        name: its name without endings.
+        folders: ids of the folders that it lies in, from the searched one downwards.
+        depth: number of folders below the searched one.
+    """
 
     path: Path
     name: str
@@ -33,11 +39,11 @@ class AlignmentFinder:
     """The alignment files in a folder, or one file.
 
     Args:
-        source: the folder.
-        data: the utterances that are to be aligned: whose folder one is, all of them tell.
+        source: the folder or file.
+        data: all utterances to align, which tell whose folder one is.
 
     Raises:
-        AlignmentError: the folder is not there.
+        AlignmentError: the folder does not exist.
     """
 
     def __init__(self, source: Path, data: DataDir):
@@ -65,12 +71,13 @@ class AlignmentFinder:
                 self._named.setdefault(file.name.casefold(), []).append(file)
 
     def find(self, utterance: Utterance) -> str | None:
-        """Return the file of an utterance; of several, one that holds phones, and of these the better format.
+        """Return the file of an utterance; of several, one with phones, and of these the one in the preferred format.
 
-        None, where no file has its name.
+        Returns:
+            The path, or None where no file has the name of the utterance or of its recording.
 
         Raises:
-            AlignmentError: files have its name, but they are of others, or may be; or several are its own.
+            AlignmentError: files have its name but belong, or may belong, to others; or several belong to it.
         """
         objections: dict[Path, str] = {}
         own = [*self._ctm.get(utterance.id, ()), *self._own(utterance.id, utterance, objections)]
@@ -85,7 +92,7 @@ class AlignmentFinder:
         return None
 
     def _own(self, name: str, utterance: Utterance, objections: dict[Path, str]) -> list[Path]:
-        """The files of that name to which there is no objection; those to the others are added to `objections`."""
+        """Return the files of that name without an objection, and add those with one to `objections`."""
         own = []
         for file in self._by_name(name):
             objection = self._objection(file, utterance)
@@ -96,13 +103,13 @@ class AlignmentFinder:
         return own
 
     def _by_name(self, name: str) -> list[_File]:
-        """The files of that name; where there is none, those of one that differs in letter case only."""
+        """Return the files of that name; if there are none, those of one name that differs only in letter case."""
         alike = self._named.get(name.casefold(), [])
         exact = [file for file in alike if file.name == name]
         return exact or (alike if len({file.name for file in alike}) == 1 else [])
 
     def _objection(self, file: _File, utterance: Utterance) -> str | None:
-        """Why a file that is called like an utterance, or like its recording, is not to be taken for it."""
+        """Return why a file named like an utterance or its recording must not be taken for it, or None."""
         speakers = {self._speaker(folder) for folder in file.folders} - {None}
         if speakers and utterance.speaker not in speakers:
             return f"is in the folder of speaker {min(filter(None, speakers))}"
@@ -121,7 +128,7 @@ class AlignmentFinder:
         return None
 
     def _speaker(self, folder: str) -> str | None:
-        """The speaker after whom a folder is called."""
+        """Return the speaker whom a folder is named after."""
         return folder if folder in self._speakers else self._folded.get(folder.casefold())
 
 
@@ -138,8 +145,7 @@ def _folders(utterance: Utterance) -> list[str]:
 
 
 def _claim(file: _File, utterance: Utterance) -> tuple[bool, int]:
-    """How sure a file is of a recording of its name: whether in letter case, too; how many folders, from the innermost
-    outwards, they have in common."""
+    """Return how surely a file is of a recording: (same letter case, number of common folders from the inside)."""
     pairs = list(zip(file.folders[::-1], _folders(utterance)[::-1], strict=False))
     common = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
     return _name(utterance) == file.name, common

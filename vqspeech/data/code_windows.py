@@ -1,4 +1,4 @@
-"""Random windows of units files as batches of tensors, for priors over codes; drawn as those of `windows`."""
+"""Random windows of units files as batches of tensors, for priors over codes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,14 @@ from vqspeech.errors import SpeakerError, UnitsError
 
 @dataclass
 class CodeBatch(Batch):
-    """Windows of codes. `codes` int64 `(batch, time)`; `before` the code ahead of each, the number of codes where there
-    is none; `lengths` the valid codes of each window; `speakers` indices, 0 where the voice is not known."""
+    """Windows of codes.
+
+    Attributes:
+        codes: int64 `(batch, time)`.
+        before: int64 `(batch, time)`, the code before each; the number of codes where there is none.
+        lengths: int64 `(batch,)`, valid codes of each window.
+        speakers: int64 `(batch,)`, indices of voices; 0 where the voice is unknown.
+    """
 
     codes: Tensor
     before: Tensor
@@ -25,10 +31,16 @@ class CodeBatch(Batch):
 
 
 class CodeWindows:
-    """Windows of `length` codes of the utterances of a units file. Index i + 1 is the voice `speakers[i]`, as `voices`,
-    speaker by utterance, has it; utterances that it lacks have index 0.
+    """Windows of codes of the utterances of a units file.
 
-    Raises `SpeakerError` where a voice is not among the speakers.
+    Args:
+        units: the codes.
+        speakers: voices of the model: `speakers[i]` has index i + 1.
+        length: codes per window.
+        voices: speaker by utterance id; an utterance without one has index 0.
+
+    Raises:
+        SpeakerError: a voice is not among the speakers.
     """
 
     def __init__(self, units: Units, speakers: Sequence[str], length: int, voices: Mapping[str, str]):
@@ -46,11 +58,11 @@ class CodeWindows:
         self._places = WindowPositions(np.array([len(codes) for codes in self._codes]), length)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> CodeBatch:
-        """`size` windows drawn at random."""
+        """Return `size` random windows, a function of (seed, step, process) alone."""
         return self._batch(*self._places.random(size, seed, step, process))
 
     def even(self, size: int) -> CodeBatch:
-        """`size` windows spread evenly over the file: the same ones at every call, for evaluation."""
+        """Return `size` windows spread evenly over the file: the same at every call, for evaluation."""
         return self._batch(*self._places.even(size))
 
     def _batch(self, utterances: np.ndarray, starts: np.ndarray) -> CodeBatch:
@@ -69,9 +81,14 @@ class CodeWindows:
 
 
 def find_speakers(units: Units, data: Sequence[DataDir]) -> dict[str, str]:
-    """The speaker of each utterance of a units file, from the first data directory that has it; none without data.
+    """Return the speaker of each utterance of a units file, from the first data directory that has it.
 
-    Raises `UnitsError` where there are data directories and an utterance is in none of them.
+    Args:
+        units: the codes.
+        data: data directories; with none, no speaker is known.
+
+    Raises:
+        UnitsError: an utterance is in none of the data directories.
     """
     if not data:
         return {}

@@ -1,4 +1,4 @@
-"""The alignments of a whole data directory: made by the aligner, or found where somebody has made them already."""
+"""Alignments of a whole data directory: made by the aligner, or imported from files of any origin."""
 
 import os
 from collections import Counter
@@ -26,13 +26,22 @@ _EXAMPLES = 5
 
 @dataclass
 class Coverage:
-    """How much of a data directory is aligned, and how far that is to be trusted.
+    """How much of a data directory is aligned, and how far the alignments can be trusted.
 
-    `aligned`: ids; `skipped`: why the others are not; `seconds` of the aligned ones, of which `labelled` have a phone;
-    `unknown`: how often each label has no phone; `speech` and `strange`, how many seconds of what is labelled as speech
-    have a phone and have none; `doubtful`: reasons by id; `other_words`: ids of alignments that have other words than
-    the transcript. Of those made now, `new_seconds` long: `derived`, how often each word was in no
-    dictionary, and `wide`, ids that took very wide beams.
+    Attributes:
+        utterances: number of utterances.
+        aligned: ids of aligned utterances.
+        skipped: why the others are not aligned.
+        seconds: duration of aligned utterances.
+        labelled: duration of these with a phone (seconds).
+        unknown: how often each label without a phone occurs.
+        speech: duration labelled as speech that has a phone (seconds).
+        unknown_speech: duration labelled as speech that has none (seconds).
+        doubtful: why an alignment is doubtful, by id.
+        other_words: ids of alignments whose words differ from the transcript.
+        new_seconds: duration of utterances aligned in this run.
+        oov_words: how often each of their words was in no dictionary.
+        wide_beams: ids of those that took very wide beams.
     """
 
     utterances: int
@@ -50,7 +59,7 @@ class Coverage:
     wide_beams: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
-        """The account in lines."""
+        """Return the account in lines."""
         share = self.labelled / self.seconds if self.seconds else 0.0
         lines = [
             f"aligned {len(self.aligned)} of {self.utterances} utterances, {self.seconds / 60:.1f} min; "
@@ -78,12 +87,22 @@ class Coverage:
 
 
 def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
-    """The data directory with alignments made from recordings and transcripts, and the account of them.
+    """Align every utterance with its transcript.
 
-    `folder` gets a TextGrid with words, phones and scores of every utterance, `SPEAKER/ID.TextGrid`; one that is there,
-    is not older than the recording, and has its length and its words is kept. `nj` processes work on them. Utterances
-    that cannot be aligned, for want of a transcript for example, are counted, and lose any alignment they had. Raises
-    `MissingExtra` without the aligner.
+    Utterances that cannot be aligned, for example for want of a transcript, are counted in the account and lose any
+    alignment they had.
+
+    Args:
+        data: the utterances.
+        folder: gets a TextGrid with words, phones and scores of each, `SPEAKER/ID.TextGrid`. An existing one is kept
+            where it is not older than the recording and has its length and words.
+        nj: number of processes.
+
+    Returns:
+        The data directory with alignments, and the account of them.
+
+    Raises:
+        MissingExtra: the aligner is not installed.
     """
     folder = Path(os.path.abspath(folder))
     Aligner()  # not every utterance is to find out that it is not installed
@@ -102,11 +121,22 @@ def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> t
 
 
 def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
-    """The data directory with the alignment files below the folder `source`, and the account of them.
+    """Take the alignment files below a folder.
 
-    Which file is that of an utterance, `alignment_files` says: never one of another speaker. A `.ctm` may hold many
-    utterances, and `source` may be one. Files that cannot be read, those with speech behind the end of the utterance,
-    and those that are not surely its own, are counted. Raises `AlignmentError` where there is none at all.
+    `alignment_finder` decides which file belongs to an utterance: never one of another speaker. Files that cannot be
+    read, that have speech after the end of the utterance, or that do not certainly belong to it, are counted in the
+    account.
+
+    Args:
+        data: the utterances.
+        source: the folder, or one `.ctm` of many utterances.
+        nj: number of processes.
+
+    Returns:
+        The data directory with alignments, and the account of them.
+
+    Raises:
+        AlignmentError: no utterance has an alignment there.
     """
     finder = AlignmentFinder(Path(os.path.abspath(source)), data)
     coverage, paths, there = Coverage(len(data)), {}, []
@@ -135,7 +165,7 @@ def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> 
 
 
 class _Facts(NamedTuple):
-    """What one alignment says of itself."""
+    """What is known of one alignment; fields as in `Coverage`."""
 
     seconds: float
     labelled: float
@@ -147,7 +177,7 @@ class _Facts(NamedTuple):
 
 
 class _Result(NamedTuple):
-    """What became of one utterance; `derived` and `wide` of one that was `made` now, as in `aligner.Aligned`."""
+    """The outcome of one utterance; `oov_words` and `wide_beams` of one that was `aligned_now`."""
 
     facts: _Facts
     aligned_now: bool
@@ -210,13 +240,13 @@ def _facts(utterance: Utterance) -> _Facts:
 
 
 def _early(intervals: Sequence[Interval], seconds: float) -> str | None:
-    """Why times that end long before the recording are doubtful: they may be of another one, or in another unit."""
+    """Return why labels that end long before the recording are doubtful: of another recording, or in another unit."""
     last = intervals[-1].end if intervals else 0.0
     return f"its labels end at {last:.2f} s, it lasts {seconds:.2f} s" if last < seconds / 2 else None
 
 
 def _same_words(labels: Iterable[str], said: list[str]) -> bool:
-    """Whether labels are these words, those that the aligner had no pronunciation of aside."""
+    """Return whether labels are these words; words that an aligner could not pronounce match any."""
     heard = [word for label in labels for word in ([label] if label in _UNKNOWN_WORD else text.split_words(label))]
     if len(heard) != len(said):
         return False

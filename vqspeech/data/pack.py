@@ -85,13 +85,13 @@ def write_pack(
             skipped.add(utterance.id, error)
     if not ready:
         raise ShardError(f"{path}: no recording could be packed; the reasons are above")
-    _write(Path(path), _fitting(ready, mebibytes, seed))
+    _write(Path(path), _choose_items(ready, mebibytes, seed))
     return skipped
 
 
 def shrink_pack(pack: str | Path, path: str | Path, mebibytes: float, seed: int = 0) -> None:
     """Write the part of a pack that fits into `mebibytes`, chosen as `write_pack` does. Raises `ShardError`."""
-    _write(Path(path), _fitting(_read(Path(pack)), mebibytes, seed))
+    _write(Path(path), _choose_items(_read(Path(pack)), mebibytes, seed))
 
 
 class _Item(NamedTuple):
@@ -103,7 +103,7 @@ class _Item(NamedTuple):
     cents: np.ndarray
 
 
-def _fitting(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_Item]:
+def _choose_items(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_Item]:
     """The items that fit, in order."""
     items = list(items)
     random.Random(seed).shuffle(items)

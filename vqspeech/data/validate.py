@@ -97,7 +97,7 @@ def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
             ends = part.end - part.start if part and part.end is not None else None
             items.append((utterance, row.value, tables.seconds.get(utterance, ends)))
     found = []
-    for (utterance, *_), _, error in run_jobs(_fitting, items, nj, "alignments"):
+    for (utterance, *_), _, error in run_jobs(_check_alignment, items, nj, "alignments"):
         if error is not None:
             what, _, fix = str(error).rpartition("; ")
             line = tables.utt2ali[utterance].line
@@ -105,7 +105,7 @@ def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
     return found
 
 
-def _fitting(item: tuple[str, str, float | None]) -> None:
+def _check_alignment(item: tuple[str, str, float | None]) -> None:
     utterance, path, seconds = item
     intervals = alignment.read_alignment(path, utterance)
     try:
@@ -141,7 +141,7 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
 def _findings(task: _Task) -> list[_Finding]:
     """What is wrong with one recording and the utterances in it."""
     try:
-        sounds, recorded = _sounding(task, audio.info(task.path).rate)
+        sounds, recorded = _find_sound(task, audio.info(task.path).rate)
     except AudioError as error:
         what, _, fix = str(error).rpartition("; ")
         return [_Finding("wav.scp", None, what or str(error), fix)]
@@ -167,7 +167,7 @@ def _findings(task: _Task) -> list[_Finding]:
     return found
 
 
-def _sounding(task: _Task, rate: int) -> tuple[list[bool], float]:
+def _find_sound(task: _Task, rate: int) -> tuple[list[bool], float]:
     """Whether any sample is not zero, for each part of the recording, and lastly for all of it; and its length in
     seconds. Reads it whole."""
     spans = [

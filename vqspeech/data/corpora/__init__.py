@@ -1,1 +1,1 @@
-"""Corpora: each module has `prepare(corpus, ...)`, which gives the data directory and the account of what was found."""
+"""Corpora: each module has `prepare(corpus, ...)`, which returns the data directory and an account of the corpus."""

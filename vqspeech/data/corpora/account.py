@@ -1,4 +1,4 @@
-"""What was found in a corpus, what was kept of it, and what was dropped and why."""
+"""What a corpus holds, what was kept of it, and what was dropped and why."""
 
 import re
 from collections.abc import Iterable
@@ -16,13 +16,21 @@ from vqspeech.jobs import Skipped, run_jobs
 _EXAMPLES = 3
 _NUMBERS = re.compile(r"^\s*\d+\s+\d+\s+")
 _SLACK = 0.05
-"""Seconds by which the last label may end behind the recording."""
+"""Seconds by which the last label may end after the recording."""
 
 
 @dataclass
 class Account:
-    """The account of a corpus: `found` recordings; names of what was `dropped`, by reason; names of utterances that
-    were kept though something about them is to `note`; recordings that are `broken`, each with the error."""
+    """The account of a corpus.
+
+    Attributes:
+        corpus: name of the corpus.
+        recordings: number of recordings in it.
+        data: the utterances that were kept.
+        dropped: names of what was dropped, by reason.
+        notes: names of kept utterances with something noteworthy, by remark.
+        unreadable: recordings that cannot be read, each with the error.
+    """
 
     corpus: str
     recordings: int = 0
@@ -32,15 +40,15 @@ class Account:
     unreadable: Skipped = field(default_factory=Skipped)
 
     def drop(self, name: str, reason: str) -> None:
-        """Counts `name` as dropped."""
+        """Count `name` as dropped."""
         self.dropped.setdefault(reason, []).append(name)
 
     def note(self, name: str, what: str) -> None:
-        """Counts `name`, which is kept, among those of which `what` holds."""
+        """Add a remark to `name`, which is kept."""
         self.notes.setdefault(what, []).append(name)
 
     def summary(self) -> str:
-        """The account in lines: what was kept; per reason, how many were dropped, with examples; what is to note."""
+        """Return the account in lines: what was kept; how many were dropped for each reason, with examples; remarks."""
         lines = [f"{self.corpus}: found {self.recordings} recordings", f"kept {self.data.summary()}"]
         dropped = self.dropped | ({"cannot be read": list(self.unreadable.reasons)} if self.unreadable.reasons else {})
         lines += [f"dropped {len(names)}: {reason} ({_some(names)})" for reason, names in dropped.items()]
@@ -48,13 +56,15 @@ class Account:
         return "\n".join(lines)
 
     def exit_status(self) -> int:
-        """Exit status: `SOME_SKIPPED` where a recording could not be read, else 0."""
+        """Return `SOME_SKIPPED` where a recording could not be read, else 0."""
         return SOME_SKIPPED if self.unreadable.reasons else 0
 
 
 def drop_copies(paths: Iterable[Path], account: Account, top: Path) -> list[Path]:
-    """The recordings among files: of copies in one folder (`a.WAV` and `a.WAV.wav`, `a.wav` and `a.flac`) the best that
-    can be read. The others are dropped, under their path below `top`."""
+    """Return each recording once: of copies in one folder, the best that can be read.
+
+    Copies are `a.WAV` and `a.WAV.wav`, or `a.wav` and `a.flac`. The others are dropped, under their path below `top`.
+    """
     copies: dict[Path, list[Path]] = {}
     for path in paths:
         copies.setdefault(path.parent / strip_endings(path.name), []).append(path)
@@ -67,10 +77,18 @@ def drop_copies(paths: Iterable[Path], account: Account, top: Path) -> list[Path
 
 
 def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 1) -> DataDir:
-    """The data directory of `utterances`, with their length from the header of each file, read by `nj` processes.
+    """Return the data directory of utterances, with their length from the header of each file.
 
-    Unreadable recordings are named, counted in `account` and left out; utterances without text and speakers without
-    gender are noted. Raises `CorpusError` where nothing is left.
+    Unreadable recordings are counted in the account and left out; utterances without text and speakers without gender
+    are noted.
+
+    Args:
+        utterances: as found in the corpus.
+        account: where all of this is written.
+        nj: number of processes.
+
+    Raises:
+        CorpusError: nothing is left.
     """
     kept = []
     for utterance, seconds, error in run_jobs(_with_length, utterances, nj, "headers"):
@@ -103,8 +121,10 @@ def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 
 
 
 def drop_foreign_labels(data: DataDir, account: Account) -> DataDir:
-    """The data without phone labels that run on behind their recording, as those that were made for another version of
-    it do, or that cannot be read."""
+    """Return the data without phone labels that cannot be read or end after their recording.
+
+    Labels made for another version of a recording do.
+    """
     kept = []
     for utterance in data:
         fault = _label_fault(utterance)
@@ -117,10 +137,13 @@ def drop_foreign_labels(data: DataDir, account: Account) -> DataDir:
 
 
 def read_transcript(path: Path, name: str, account: Account, numbered: bool = False) -> str | None:
-    """What the file says, with single blanks between words; None where it is missing or empty.
+    """Return the text of a file with single blanks between words; None where it is missing or empty.
 
-    `numbered`: without the first and last sample, two numbers that TIMIT has before the words. Files that are empty or
-    not in UTF-8 (then read as Latin-1) are noted in the account of the utterance `name`.
+    Args:
+        path: the text file of one utterance.
+        name: id of the utterance, of which an empty file, or one not in UTF-8 (then read as Latin-1), is noted.
+        account: where it is noted.
+        numbered: remove the first and last sample number that TIMIT writes before the words.
     """
     if not path.is_file():
         return None

@@ -1,7 +1,6 @@
 """Speech from espeak-ng, with the exact time of every phoneme.
 
-The library comes from the PyPI package `espeakng_loader`. espeak-ng is GPL: it is loaded while a sentence is spoken and
-by nothing else in the toolkit.
+The library comes from the PyPI package `espeakng_loader`. espeak-ng is GPL: it is loaded only while a text is spoken.
 """
 
 import ctypes
@@ -17,7 +16,7 @@ from vqspeech.data.phones import SILENCE, split_label
 from vqspeech.errors import AlignmentError, CorpusError
 
 RATE = 22_050
-"""Samples a second of what espeak-ng speaks (Hz)."""
+"""Sampling rate of espeak-ng (Hz)."""
 
 # From espeak-ng's speak_lib.h.
 _RETRIEVAL = 1
@@ -66,11 +65,20 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 50) -> tuple[np.ndarray, list[Phoneme]]:
-    """`text` as spoken by `voice`: int16 samples `(n,)` at `RATE`, and its phonemes in order of time.
+    """Return a text as spoken by a voice; the same arguments give the same samples, whatever was spoken before.
 
-    `voice` is a language and a variant ("en-us+f2"), `speed` is in words a minute (80 to 450), `pitch` is relative
-    (0 to 99, 50 is the voice's own). The same arguments give the same samples, whatever was spoken before. Raises
-    `MissingExtra` without `espeakng_loader` and `CorpusError` where espeak-ng has no such voice or says nothing.
+    Args:
+        text: a sentence.
+        voice: language and variant, such as "en-us+f2".
+        speed: words per minute, 80 to 450.
+        pitch: relative, 0 to 99; 50 is the voice's own.
+
+    Returns:
+        int16 samples `(samples,)` at `RATE`, and the phonemes in order of time.
+
+    Raises:
+        CorpusError: espeak-ng has no such voice or produces no sound.
+        MissingExtra: `espeakng_loader` is not installed.
     """
     library_path, data_path = locate_library()
     pieces: list[bytes] = []
@@ -116,14 +124,21 @@ def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 5
 
 
 def time_phones(wave: np.ndarray, phonemes: list[Phoneme], source: str = "espeak") -> list[Interval]:
-    """What `synthesise` returned, as phones of the inventory (`vqspeech.data.phones`) from 0 to the end of `wave`.
+    """Return the phones (of `vqspeech.data.phones`) in speech from `synthesise`, from 0 to its end (seconds).
 
-    Seconds, without gaps or overlaps; all pauses are `sil`. espeak-ng's own times are changed in four places: the
-    closure of a stop, which espeak-ng counts to the phone before, belongs to the stop, as in hand labels; a vowel
-    after a nasal, which espeak-ng dates when its formants have arrived, starts where the nasal opens (25 ms earlier in
-    the median); an l or r that espeak-ng speaks as the end of the vowel and gives no time takes the last 65 ms of that
-    vowel (at most half); and a mnemonic that stands for several phones (r-coloured vowels, syllabic l) is shared
-    out evenly. Raises `CorpusError` for a mnemonic without a phone.
+    There are no gaps and no overlaps; all pauses are `sil`. espeak-ng's own times are changed in four places: the
+    closure of a stop, which espeak-ng counts to the phone before, belongs to the stop, as in hand labels; a vowel after
+    a nasal, which espeak-ng dates when its formants have arrived, starts where the nasal opens (25 ms earlier in the
+    median); an l or r that espeak-ng speaks as the end of the vowel and gives no time takes the last 65 ms of that
+    vowel (at most half); and a mnemonic of several phones (r-coloured vowels, syllabic l) is divided evenly.
+
+    Args:
+        wave: int16 samples `(samples,)`.
+        phonemes: its phonemes.
+        source: "espeak" (rhotic) or "espeak-gb", as in `phones.split_label`.
+
+    Raises:
+        CorpusError: a mnemonic has no phone.
     """
     marks = [Phoneme(0, "_")] + phonemes
     bounds = [min(mark.sample, len(wave)) for mark in marks] + [len(wave)]
@@ -147,12 +162,12 @@ def time_phones(wave: np.ndarray, phonemes: list[Phoneme], source: str = "espeak
 
 @lru_cache(maxsize=65536)
 def pronounce(word: str, voice: str = "en-us") -> tuple[str, ...]:
-    """Return the phones of an English word by the spelling rules and exceptions of espeak-ng, in 20 ms a word.
+    """Return the phones of an English word by the spelling rules and exceptions of espeak-ng (20 ms per word).
 
     Against CMUdict one phone in ten is wrong, mostly in unstressed vowels.
 
     Raises:
-        AlignmentError: espeak-ng does not speak it.
+        AlignmentError: espeak-ng does not speak the word.
         MissingExtra: `espeakng_loader` is not installed.
     """
     try:
@@ -171,7 +186,11 @@ class _Span(NamedTuple):
 
 
 def locate_library() -> tuple[str, str]:
-    """Where espeak-ng's library and data are. Raises `MissingExtra` where they are not installed."""
+    """Return the paths of espeak-ng's library and data.
+
+    Raises:
+        MissingExtra: they are not installed.
+    """
     package = extras.import_extra("espeakng_loader", "mini")
     return package.get_library_path(), package.get_data_path()
 
@@ -184,7 +203,7 @@ def _unload(library: ctypes.CDLL) -> None:
 
 
 def _onset(wave: np.ndarray, before: _Span, start: int, phone: str) -> int:
-    """The sample at which `phone` starts, that espeak-ng lets start at `start`."""
+    """Return the sample at which `phone` starts; espeak-ng says `start`."""
     if phone in _STOPS and before.phone != SILENCE:
         loud = np.flatnonzero(wave[before.start : start])
         return before.start + int(loud[-1]) + 1 if len(loud) else before.start
@@ -194,7 +213,7 @@ def _onset(wave: np.ndarray, before: _Span, start: int, phone: str) -> int:
 
 
 def _opening(wave: np.ndarray, first: int, last: int) -> int:
-    """The sample of `first` to `last` where the wave brightens most, if by `_RISE` dB; it is near `last`, or `last`."""
+    """Return the sample between `first` and `last` where the wave brightens most, if by `_RISE` dB; else `last`."""
     side = round(_SIDE * RATE)
     at = np.arange(max(first + side, last - round(_TRANSITION * RATE)), min(last, len(wave) - side - 1))
     if not len(at):
@@ -208,7 +227,7 @@ def _opening(wave: np.ndarray, first: int, last: int) -> int:
 
 
 def _with_codas(spans: list[_Span]) -> list[_Span]:
-    """The same with the end of the vowel given to an l or r that has no time of its own, and nothing empty."""
+    """Give the end of the vowel to an l or r without a time of its own, and remove empty phones."""
     shared = list(spans)
     for k in range(1, len(shared)):
         vowel, liquid = shared[k - 1 : k + 1]
@@ -220,7 +239,7 @@ def _with_codas(spans: list[_Span]) -> list[_Span]:
 
 
 def _merged(spans: list[_Span]) -> list[Interval]:
-    """Seconds, with neighbouring pauses made one."""
+    """Return intervals in seconds, with adjacent pauses merged."""
     merged: list[_Span] = []
     for span in spans:
         if merged and span.phone == SILENCE == merged[-1].phone:

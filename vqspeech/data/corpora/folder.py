@@ -1,7 +1,6 @@
-"""Recordings of one's own: a folder per speaker, `DIR/SPEAKER/**/*.wav` (or flac, ogg, mp3 ...), with the transcript,
-where there is one, beside the recording under the same name: `a.txt` for `a.wav`.
+"""A folder per speaker, `DIR/SPEAKER/**/*.wav` (or flac, ogg, mp3 ...), with optional transcripts: `a.txt` for `a.wav`.
 
-A recording that lies there twice, in two formats or as the same under a longer name, is taken once.
+A recording that is there twice, in two formats or under a longer name, is taken once.
 """
 
 import os
@@ -27,11 +26,13 @@ _MICROPHONE = re.compile(r"(.+)_mic[2-9]")
 
 
 def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
-    """The utterances below a folder, and the account of what was found.
+    """Return the utterances below a folder, and the account of it.
 
-    An utterance is called `SPEAKER-` and its path below the speaker's folder without the ending, `/` made `-` and
-    blanks made `_`. Raises `CorpusError` where no folder of a speaker holds a recording, none can be read, or two
-    folders name the same speaker.
+    The id of an utterance is `SPEAKER-` and its path below the speaker's folder without the ending, with `/` as `-` and
+    blanks as `_`.
+
+    Raises:
+        CorpusError: no folder of a speaker holds a recording, none can be read, or two folders name the same speaker.
     """
     root = require_folder(corpus)
     other = detect_other_corpus(root, "folder")
@@ -68,7 +69,7 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
 
 
 def _once(folder: Path, root: Path, account: Account) -> list[Path]:
-    """The recordings of a speaker, each once, of the microphones of VCTK (`a_mic1`, `a_mic2`) the first."""
+    """Return each recording of a speaker once; of the microphones of VCTK (`a_mic1`, `a_mic2`), the first."""
     fitting = []
     for path in list_recordings(folder):
         account.recordings += 1
@@ -86,8 +87,10 @@ def _once(folder: Path, root: Path, account: Account) -> list[Path]:
 
 
 def _text(path: Path, name: str, account: Account) -> str | None:
-    """The transcript beside a recording, whatever the case of its ending; without the numbers of samples before it,
-    where labels of TIMIT's kind lie there too."""
+    """Return the transcript of a recording, with the ending in either case.
+
+    Where labels of TIMIT's kind are there too, the sample numbers before the words are removed.
+    """
     beside = {ending: path.with_name(strip_endings(path.name) + ending) for ending in (".txt", ".TXT", ".phn", ".PHN")}
     there = [file for ending, file in beside.items() if ending.lower() == ".txt" and file.is_file()]
     numbered = any(file.is_file() for ending, file in beside.items() if ending.lower() == ".phn")

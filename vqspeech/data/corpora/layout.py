@@ -1,4 +1,4 @@
-"""Looking at a folder: what recordings it holds and which corpus it may be."""
+"""What a corpus folder holds: its recordings, and which corpus it may be."""
 
 import os
 import re
@@ -31,9 +31,10 @@ _TIMIT_DEPTH = 4
 
 
 def require_folder(corpus: str | os.PathLike) -> Path:
-    """The corpus folder as an absolute path.
+    """Return the corpus folder as an absolute path.
 
-    Raises `CorpusError` where it is not there, or is an archive or another file.
+    Raises:
+        CorpusError: it does not exist, or is an archive or another file.
     """
     path = Path(os.path.abspath(corpus))
     if path.is_file():
@@ -45,12 +46,12 @@ def require_folder(corpus: str | os.PathLike) -> Path:
 
 
 def list_folders(path: Path) -> list[Path]:
-    """The folders in `path`, sorted, without hidden ones."""
+    """Return the folders in `path`, sorted, without hidden ones."""
     return sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
 
 
 def walk_files(path: Path) -> Iterator[Path]:
-    """All files below `path`, through links, in order; hidden ones (`._a.wav` of macOS, too) and loops left out."""
+    """Yield all files below `path` in order, through links, without hidden ones (such as `._a.wav` of macOS) and loops."""
     visited: set[str] = set()
     for folder, names, here in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)
@@ -61,17 +62,17 @@ def walk_files(path: Path) -> Iterator[Path]:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a file is, by its ending, a sound file that is read here."""
+    """Return whether a file has the ending of a sound file that can be read."""
     return is_readable(path.suffix)
 
 
 def list_recordings(path: Path) -> Iterator[Path]:
-    """All sound files below `path`, told by their endings, in order."""
+    """Yield all sound files below `path`, by their endings, in order."""
     return filter(is_recording, walk_files(path))
 
 
 def list_unusable(path: Path) -> Iterator[tuple[Path, str]]:
-    """What looks like a recording below `path` and is none of `recordings`, each with the reason and the fix."""
+    """Yield what looks like a recording below `path` but is not one of `list_recordings`, with reason and fix."""
     taken: set[Path] = set()
     for file in walk_files(path):
         if is_recording(file):
@@ -98,7 +99,7 @@ def _begins_sound(path: Path) -> bool:
 
 
 def strip_endings(name: str) -> str:
-    """The name of a file without its endings of sound files: `SA1.WAV.wav`, a well-known copy, is `SA1` as well."""
+    """Return the name of a file without its endings of sound files: `SA1.WAV.wav`, a well-known copy, becomes `SA1`."""
     path = Path(name)
     while path.suffix.lower() in (*ENDINGS, *ffmpeg.ENDINGS):
         path = Path(path.stem)
@@ -106,8 +107,10 @@ def strip_endings(name: str) -> str:
 
 
 def choose_copy(copies: Sequence[Path]) -> Path:
-    """Of files that hold the same recording, the one to take: of those that can be read, one without loss before
-    others, then the one with the fewest endings."""
+    """Return the file to take of several that hold the same recording.
+
+    Of those that can be read: a lossless one, then the one with the fewest endings.
+    """
     copies = sorted(copies, key=lambda path: (path.suffix.lower() in _LOSSY, len(path.suffixes), path.name))
     return next((path for path in copies[:-1] if _opens(path)), copies[-1])
 
@@ -121,12 +124,12 @@ def _opens(path: Path) -> bool:
 
 
 def make_id(name: str) -> str:
-    """The name of a folder as the id of a speaker: without blanks."""
+    """Return the name of a folder as an id, without blanks."""
     return "_".join(name.split())
 
 
 def find_timit_regions(path: Path) -> list[Path]:
-    """The folders of TIMIT's dialect regions, `DR1` to `DR8`, below `path` (or itself), with their speakers in them."""
+    """Return the folders of TIMIT's dialect regions, `DR1` to `DR8`, at or below `path`, that hold speakers."""
     level = [path]
     for _ in range(_TIMIT_DEPTH + 1):
         regions = [folder for folder in level if _TIMIT_REGION.fullmatch(folder.name) and _timit_speakers(folder)]
@@ -142,7 +145,10 @@ def _timit_speakers(path: Path) -> list[Path]:
 
 
 def detect_other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
-    """Which corpus, by the name of its command, the folder is or is a part of, if not `name`; and the folder of it."""
+    """Return the corpus other than `name` that the folder is, or is a part of, and its folder; None if there is none.
+
+    Names are those of the command line.
+    """
     if path.name in _VCTK and any(_VCTK_SPEAKER.fullmatch(folder.name) for folder in list_folders(path)):
         return "vctk", path.parent
     kind = _kind(path)
@@ -150,7 +156,7 @@ def detect_other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
 
 
 def missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
-    """The error that a folder is not the corpus `name`: what was looked for, what is there instead, and the fix."""
+    """Return the error that a folder is not the corpus `name`: what was looked for, what is there instead, and the fix."""
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in corpus.iterdir() if not entry.name.startswith("."))
     there = ", ".join(entries[:8]) + (f", ... ({len(entries)} in all)" if len(entries) > 8 else "") or "nothing"
     return CorpusError(
@@ -159,7 +165,7 @@ def missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
 
 
 def _kind(path: Path) -> str | None:
-    """Which corpus the folder itself is, as the command line names it."""
+    """Return which corpus the folder itself is, as the command line names it."""
     try:
         names = [folder.name for folder in list_folders(path)]
     except OSError:

@@ -1,6 +1,7 @@
-"""LibriSpeech (https://www.openslr.org/12), any of its subsets: `SUBSET/1089/134686/1089-134686-0000.flac`,
-transcripts in `1089-134686.trans.txt` beside them, genders in `SPEAKERS.TXT`. Its utterance ids begin with the
-speaker already.
+"""LibriSpeech (https://www.openslr.org/12), any of its subsets.
+
+Recordings are `SUBSET/1089/134686/1089-134686-0000.flac`, with transcripts in `1089-134686.trans.txt` of the same
+folder and genders in `SPEAKERS.TXT`. Its utterance ids begin with the speaker already.
 """
 
 import os
@@ -16,10 +17,15 @@ _SPEAKERS = "SPEAKERS.TXT"
 
 
 def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1) -> tuple[DataDir, Account]:
-    """The utterances of LibriSpeech, and the account of what was found.
+    """Return the utterances of LibriSpeech, and the account of them.
 
-    `corpus` is the folder of SPEAKERS.TXT and the subsets, of which `subsets` chooses some (all by default), or one
-    subset itself. Raises `CorpusError` where it is neither, or nothing in it can be used.
+    Args:
+        corpus: the folder of SPEAKERS.TXT and the subsets, or one subset.
+        subsets: which of them; by default, all.
+        nj: number of processes.
+
+    Raises:
+        CorpusError: the folder is neither, or nothing in it can be used.
     """
     root = require_folder(corpus)
     wanted = "train-clean-100/103/1240/*.flac or other such subsets, or 103/1240/*.flac of one"
@@ -94,7 +100,7 @@ def _transcripts(path: Path, account: Account) -> dict[str, str]:
 
 
 def _genders(path: Path) -> dict[str, str]:
-    """Gender by speaker, from lines `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`."""
+    """Return gender by speaker, from lines `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`."""
     genders: dict[str, str] = {}
     if not path.is_file():
         return genders

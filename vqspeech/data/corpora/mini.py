@@ -1,10 +1,10 @@
-"""A small corpus of ten synthetic voices with text and exact phone times, made on the spot by espeak-ng.
+"""A small corpus of ten synthetic voices with text and exact phone times, synthesised by espeak-ng.
 
 Laid out like VCTK: `wav/anna/anna-001.wav`, `txt/anna/anna-001.txt`, `ali/anna/anna-001.ctm`. The number of an
-utterance is that of its sentence in `sentences.txt`: all voices read the first 20, so that a conversion can be held
-against the target's own reading, and each 92 more that no other reads. 1,120 utterances, 67 minutes, the same samples
-each time they are made. It is for trying things out: ten formant synthesisers are far easier to tell apart, and their
-phones far more alike from one sentence to the next, than people and theirs.
+utterance is that of its sentence in `sentences.txt`: all voices read the first 20, so that a conversion can be compared
+with the target's own reading, and each voice reads 92 more that no other reads. 1,120 utterances, 67 minutes, with the
+same samples each time. It is for trying things out: ten formant synthesisers are far easier to tell apart than people,
+and their phones vary far less from one sentence to the next.
 """
 
 import os
@@ -27,7 +27,7 @@ from vqspeech.jobs import run_jobs
 
 
 class Voice(NamedTuple):
-    """A voice of the corpus: espeak-ng's name for it, speed in words a minute, relative pitch, gender 'f' or 'm'."""
+    """A voice of the corpus: its name in espeak-ng, speed in words per minute, relative pitch, gender 'f' or 'm'."""
 
     name: str
     speed: int
@@ -49,9 +49,9 @@ VOICES: dict[str, Voice] = {
 }
 """The speakers: mean F0 from 87 Hz (jonas) to 293 Hz (iris), seven American and three British ones."""
 COMMON_SENTENCES = 20
-"""The number of sentences that all voices read."""
+"""Number of sentences that all voices read."""
 OWN_SENTENCES = 92
-"""The number of sentences that each voice reads alone."""
+"""Number of sentences that each voice reads alone."""
 
 _LEVEL = 0.06
 _MARGIN = 0.2
@@ -67,21 +67,23 @@ class _Reading(NamedTuple):
 
 
 def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
-    """Makes in `corpus` whatever is not there yet, and gives its utterances and the account of them.
+    """Synthesise what is missing in `corpus`; return its utterances, and the account of them.
 
-    Every utterance has text, gender and alignment. Takes half a minute, divided by `nj` processes. Raises
-    `MissingExtra` without espeak-ng where something has to be made.
+    Every utterance has text, gender and alignment. The whole corpus takes half a minute, divided by `nj` processes.
+
+    Raises:
+        MissingExtra: something must be synthesised and espeak-ng is not installed.
     """
     return make_corpus(corpus, list_readings(), nj)
 
 
 def read_sentences() -> list[str]:
-    """The sentences, in order of their numbers (from 1)."""
+    """Return the sentences, in order of their numbers (from 1)."""
     return (Path(__file__).parent / "sentences.txt").read_text(encoding="utf-8").splitlines()
 
 
 def list_readings() -> list[_Reading]:
-    """What there is to read: of each voice the common sentences, then its own."""
+    """Return all readings: of each voice the common sentences, then its own."""
     texts = read_sentences()
     return [
         _Reading(speaker, f"{speaker}-{number + 1:03d}", texts[number])
@@ -94,7 +96,7 @@ def list_readings() -> list[_Reading]:
 
 
 def make_corpus(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) -> tuple[DataDir, Account]:
-    """As `prepare`, of the readings `wanted` only."""
+    """Synthesise and return the readings `wanted` only, as `prepare` does all."""
     root = Path(os.path.abspath(corpus))
     if root.exists() and not root.is_dir():
         raise CorpusError(f"{root}: is a file; choose a folder to make the corpus in")
@@ -120,10 +122,18 @@ def make_corpus(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) 
 
 
 def synthesise_recording(speaker: str, text: str, seed: int = 0) -> tuple[np.ndarray, list[Interval]]:
-    """`text` as read by `speaker`: float32 samples `(n,)` at `espeak.RATE`, and its phones from 0 to the end.
+    """Return a text as read by a speaker of the corpus.
 
-    Voices are made equally loud; 0.2 s of pause surround the sentence, and a little noise, from `seed`, lies under all
-    of it, as no recording is digital silence.
+    All voices are equally loud; 0.2 s of pause surround the sentence, and a little noise is added to all of it, as no
+    recording is digital silence.
+
+    Args:
+        speaker: of `VOICES`.
+        text: a sentence.
+        seed: of the noise.
+
+    Returns:
+        float32 samples `(samples,)` at `espeak.RATE`, and the phones from 0 to the end (seconds).
     """
     voice = VOICES[speaker]
     spoken, phonemes = espeak.synthesise(text, voice.name, voice.speed, voice.pitch)

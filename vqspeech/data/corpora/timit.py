@@ -1,9 +1,10 @@
-"""TIMIT (https://catalog.ldc.upenn.edu/LDC93S1): `TRAIN/DR1/FCJF0/SA1.WAV`, of the training or the test part, of a
-dialect region, of a speaker whose first letter is the gender; beside it `SA1.TXT`, two sample numbers and the
-sentence, and `SA1.PHN`, the phones.
+"""TIMIT (https://catalog.ldc.upenn.edu/LDC93S1).
 
-Its copies differ: names are in upper or in lower case, recordings NIST SPHERE or RIFF, and in one that is passed around
-`SA1.WAV.wav` lies beside `SA1.WAV` and is the same. Ids are Kaldi's, `FCJF0_SA1`, whatever the case.
+`TRAIN/DR1/FCJF0/SA1.WAV` is of the training or the test part, of a dialect region, of a speaker whose first letter is
+the gender. `SA1.TXT` in the same folder has two sample numbers and the sentence, `SA1.PHN` the phones.
+
+Copies of the corpus differ: names are in upper or in lower case, recordings NIST SPHERE or RIFF, and one copy has
+`SA1.WAV.wav` with the same samples as `SA1.WAV`. Ids are Kaldi's, `FCJF0_SA1`, whatever the case.
 """
 
 import os
@@ -31,14 +32,14 @@ _SENTENCE = re.compile(r"S[AIX]\d+")
 def prepare(
     corpus: str | os.PathLike, subsets: Sequence[str] = (), sa: bool = True, nj: int = 1
 ) -> tuple[DataDir, Account]:
-    """Return the utterances of TIMIT, and the account of what was found.
+    """Return the utterances of TIMIT, and the account of them.
 
-    An utterance that lies in both parts is of the training part alone.
+    An utterance that is in both parts belongs to the training part alone.
 
     Args:
         corpus: the folder of `TRAIN` and `TEST`, one above it, one of the two, or a dialect region.
         subsets: of `PARTS`; by default, all that are there.
-        sa: with the two sentences `SA1` and `SA2`, which every speaker says, and which most experiments leave out.
+        sa: include the sentences `SA1` and `SA2`, which every speaker reads and most experiments leave out.
         nj: number of processes.
 
     Raises:
@@ -72,7 +73,7 @@ def prepare(
 
 
 def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
-    """The utterances of a speaker."""
+    """Return the utterances of a speaker."""
     speaker = folder.name.upper()
     recordings, beside = [], {}
     for path in sorted(folder.iterdir()):

@@ -1,8 +1,8 @@
-"""VCTK (CSTR, Edinburgh), told apart by looking: 0.80 has `wav48/p225/p225_001.wav`, 0.92 has
-`wav48_silence_trimmed/p225/p225_001_mic1.flac` of two microphones; both have `txt/p225/p225_001.txt`.
+"""VCTK (CSTR, Edinburgh), versions 0.80 and 0.92, which the names of their folders tell apart.
 
-Known gaps: p315 has no text, p280 of 0.92 no second microphone, parts of p362 are missing. Phone labels of HTK under
-`lab/mono/p225/p225_001.lab`, which others have made for 0.80, are taken along.
+0.80 has `wav48/p225/p225_001.wav`, 0.92 has `wav48_silence_trimmed/p225/p225_001_mic1.flac` of two microphones; both
+have `txt/p225/p225_001.txt`. Known gaps: p315 has no text, p280 of 0.92 no second microphone, parts of p362 are
+missing. Phone labels of HTK in `lab/mono/p225/p225_001.lab`, which others made for 0.80, are taken as alignments.
 https://datashare.ed.ac.uk/handle/10283/2651 (0.80), https://datashare.ed.ac.uk/handle/10283/3443 (0.92).
 """
 
@@ -21,10 +21,15 @@ _STEM = re.compile(r"(?P<id>.+?)(?:_(?P<mic>mic[12]))?")
 
 
 def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> tuple[DataDir, Account]:
-    """The utterances of VCTK, and the account of what was found.
+    """Return the utterances of VCTK, and the account of them.
 
-    `mic` is the microphone, of 0.92 only: mic1 (the default) or mic2. Raises `CorpusError` where the folder is not
-    VCTK or nothing in it can be used.
+    Args:
+        corpus: the folder.
+        mic: the microphone, of 0.92 only: mic1 (the default) or mic2.
+        nj: number of processes.
+
+    Raises:
+        CorpusError: the folder is not VCTK, or nothing in it can be used.
     """
     root = require_folder(corpus)
     if mic is not None and mic not in MICROPHONES:
@@ -63,7 +68,7 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
 
 
 def _by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
-    """The files by utterance, each from the folder of its speaker; those in the folder of another one are dropped."""
+    """Return the files by utterance, each from the folder of its speaker; drop those in the folder of another one."""
     found: dict[str, Path] = {}
     for folder in list_folders(top) if top.is_dir() else []:
         for path in sorted(folder.glob(f"*{ending}")):
@@ -77,7 +82,7 @@ def _by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
 
 
 def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tuple[str, Path]]:
-    """Speaker and file by utterance, of one microphone where the corpus has two."""
+    """Return speaker and file by utterance, of one microphone where the corpus has two."""
     found: dict[str, tuple[str, Path]] = {}
     other: dict[str, str] = {}  # utterances that another microphone recorded
     for speaker in list_folders(folder):
@@ -107,7 +112,7 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
 
 
 def _genders(path: Path) -> dict[str, str]:
-    """Gender by speaker. Columns are ID AGE GENDER ACCENTS REGION; 0.80 writes the id without its p."""
+    """Return gender by speaker, from columns ID AGE GENDER ACCENTS REGION; 0.80 writes the id without its p."""
     genders = {}
     if not path.is_file():
         return genders
