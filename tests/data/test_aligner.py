@@ -90,7 +90,7 @@ def test_without_espeak_a_word_of_no_dictionary_is_an_error(aligner, spoken, mon
     def missing(*_):
         raise MissingExtra("espeakng_loader", "mini")
 
-    monkeypatch.setattr(espeak, "paths", missing)
+    monkeypatch.setattr(espeak, "locate_library", missing)
     with pytest.raises(MissingExtra, match="espeakng_loader is not installed"):
         aligner.align(spoken[0], "quixotically zzyzx")
     assert len(aligner.align(spoken[0], TEXT).words) == 16

@@ -143,7 +143,7 @@ class Aligner:
 
 
 def find_doubt(scores: Iterable[Interval]) -> str | None:
-    """Return why an alignment is doubtful, given the scores of its words (labels of intervals); None where it is not."""
+    """Return why an alignment is doubtful, by the scores of its words (labels of intervals); None where it is not."""
     words = [(end - start, float(label), start) for start, end, label in scores]
     if not words:
         return "no words"

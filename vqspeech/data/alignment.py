@@ -156,9 +156,8 @@ def merge_phones(intervals: Iterable[Interval], source: str | None = None) -> li
         names = split_label(label, source) or ()
         edges = np.linspace(start, end, len(names) + 1).tolist()
         for name, first, last in zip(names, edges[:-1], edges[1:], strict=True):
-            if name == SILENCE and spans and spans[-1][0] == SILENCE and first - spans[-1][2] <= MAX_GAP:
-                first = spans.pop()[1]
-            spans.append((name, first, last))
+            goes_on = name == SILENCE and spans and spans[-1][0] == SILENCE and first - spans[-1][2] <= MAX_GAP
+            spans.append((name, spans.pop()[1] if goes_on else first, last))
         before = interval
     return spans
 

@@ -2,33 +2,38 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-AnyBatch = TypeVar("AnyBatch", bound="Batch")
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 @dataclass
 class Batch:
     """What a model's forward takes: a dataclass whose fields are tensors with the items along axis 0, or None."""
 
-    def to(self: AnyBatch, device: torch.device | str) -> AnyBatch:
+    def to(self, device: torch.device | str) -> "Self":
         """Return the batch on a device."""
         return self.each(lambda tensor: tensor.to(device))
 
-    def each(self: AnyBatch, function: Callable[[Tensor], Tensor]) -> AnyBatch:
+    def each(self, function: Callable[[Tensor], Tensor]) -> "Self":
         """Return the batch with `function` applied to every tensor."""
         return replace(self, **{name: function(value) for name, value in vars(self).items() if value is not None})
 
 
 class WindowPositions:
-    """Where windows of `size` lie in utterances of so many `lengths` int `(utterances,)`, in the same measure.
+    """Where windows lie in utterances.
 
-    An utterance is drawn in proportion to how many windows it takes to cover it, and the window's place in it evenly,
-    so that what short utterances hold is as likely as that of long ones.
+    An utterance is drawn in proportion to the number of windows that cover it, and the window's place in it uniformly,
+    so that the contents of short utterances are as likely as those of long ones.
+
+    Args:
+        lengths: int `(utterances,)`, lengths of the utterances.
+        size: length of a window, in the same unit.
     """
 
     def __init__(self, lengths: np.ndarray, size: int):
@@ -36,12 +41,12 @@ class WindowPositions:
         self._ends = np.cumsum(np.maximum(lengths, size))
 
     def random(self, count: int, seed: int, step: int, process: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Utterances and starts of `count` windows drawn at random: int64 `(count,)` each."""
+        """Return utterances and starts of `count` random windows: int64 `(count,)` each."""
         generator = np.random.default_rng([seed, step, process])
         return self._at(generator.integers(self._ends[-1], size=count))
 
     def even(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `random`, spread evenly over all utterances: the same ones at every call, for evaluation."""
+        """Return `count` positions spread evenly over all utterances: the same at every call, for evaluation."""
         return self._at(np.linspace(0, self._ends[-1] - 1, count).astype(np.int64))
 
     def _at(self, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

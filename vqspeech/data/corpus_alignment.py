@@ -61,10 +61,8 @@ class Coverage:
     def summary(self) -> str:
         """Return the account in lines."""
         share = self.labelled / self.seconds if self.seconds else 0.0
-        lines = [
-            f"aligned {len(self.aligned)} of {self.utterances} utterances, {self.seconds / 60:.1f} min; "
-            f"{share:.1%} of this has a phone"
-        ]
+        aligned = f"aligned {len(self.aligned)} of {self.utterances} utterances, {self.seconds / 60:.1f} min"
+        lines = [f"{aligned}; {share:.1%} of this has a phone"]
         if self.skipped.reasons:
             lines.append(f"skipped {len(self.skipped.reasons)} ({_some(self.skipped.reasons)})")
         if self.doubtful:

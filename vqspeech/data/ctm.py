@@ -1,7 +1,7 @@
-"""CTM files (NIST, Kaldi): a line `utterance channel start duration label [confidence [type [speaker]]]` an interval.
+"""CTM files (NIST, Kaldi): lines `utterance channel start duration label [confidence [type [speaker]]]`.
 
-One file holds many utterances, and a corpus may have many files. A file is gone through once, and all that is kept of
-it is where the lines of each utterance are; so the order in which utterances are asked for costs nothing.
+One file holds many utterances, and a corpus may have many files. A file is read once; only the positions of the lines
+of each utterance are kept, so utterances can be read in any order at no cost.
 """
 
 import codecs
@@ -21,8 +21,13 @@ _COMMENTS = (b";;", b"#")
 
 @dataclass
 class Index:
-    """What a CTM file holds: `spans`, the places (first byte, byte behind the last) of each utterance's lines;
-    `labels`, how often each label occurs in all of it; `faults`, what is wrong with the lines of an utterance."""
+    """The contents of a CTM file.
+
+    Attributes:
+        spans: (first byte, byte after the last) of the lines of each utterance.
+        labels: how often each label occurs in the whole file.
+        faults: what is wrong with the lines of an utterance.
+    """
 
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     labels: Counter[str] = field(default_factory=Counter)
@@ -30,28 +35,28 @@ class Index:
 
 
 def index_ctm(path: str | os.PathLike) -> Index:
-    """Return what a CTM file holds.
+    """Return the contents of a CTM file, cached until the file changes.
 
-    A line that cannot be read spoils the utterance that it names; one whose columns are wrong too, and that names
-    none that is there, the utterance of the line before it as well. Comments (`;;`, `#`) are left out, and so is a
-    first line of the names of columns.
+    A line that cannot be read makes the utterance that it names unreadable; one whose columns are wrong too, and that
+    names no utterance of the file, also that of the line before. Comments (`;;`, `#`) and a first line of column names
+    are left out.
 
     Raises:
-        AlignmentError: the file is in no encoding that holds ASCII.
+        AlignmentError: the file is in an encoding that does not include ASCII.
     """
     status = os.stat(path)
     return _index(os.fspath(path), status.st_mtime_ns, status.st_size)
 
 
 def read_ctm(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
-    """Return the intervals of one utterance, as they stand there, none where the file is empty.
+    """Return the intervals of one utterance as written; none where the file is empty.
 
     Args:
         path: the file.
         utterance: the id; may be left out where there is only one.
 
     Raises:
-        AlignmentError: the utterance is not there, must be named, or has a line that cannot be read.
+        AlignmentError: the utterance is missing, must be named, or has a line that cannot be read.
     """
     path, index = os.fspath(path), index_ctm(path)
     if utterance is None:
@@ -92,13 +97,13 @@ def _index(path: str, _changed: int, _size: int) -> Index:
     bad: list[tuple[str, str, str]] = []  # the utterance that a line names, another that it may be of, what is wrong
     at, before = 0, ""
     with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            first, at = at, at + len(line)
+        for number, raw in enumerate(file, 1):
+            first, at, line = at, at + len(raw), raw
             if number == 1:
                 if line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                     raise AlignmentError(f"{path}: not UTF-8 text; convert it: iconv -f UTF-16 -t UTF-8")
                 mark = len(codecs.BOM_UTF8) if line.startswith(codecs.BOM_UTF8) else 0
-                first, line = first + mark, line[mark:]
+                first, line = first + mark, raw[mark:]
             if line.startswith(_COMMENTS):
                 continue
             try:

@@ -1,7 +1,7 @@
-"""A Kaldi data directory: which utterances there are, who speaks them, in which file, and what is known of them.
+"""A Kaldi data directory: utterances, their speakers and recordings, and what is known of them.
 
 Files: `wav.scp utt2spk spk2utt [text] [segments] [utt2dur] [spk2gender] [utt2ali]`, sorted as `LC_ALL=C sort` does,
-every speaker id a prefix of its utterance ids (https://kaldi-asr.org/doc/data_prep.html). Ours beside Kaldi's:
+every speaker id a prefix of its utterance ids (https://kaldi-asr.org/doc/data_prep.html). Different from Kaldi's:
 `utt2ali` names a phone alignment file per utterance, `text` may lack utterances, and a recording is always a file,
 never a command.
 """
@@ -20,9 +20,18 @@ from vqspeech.files import replace_folder
 
 @dataclass(frozen=True)
 class Utterance:
-    """One utterance. Times in seconds; `end` None is the end of the recording; gender 'f', 'm' or not known.
+    """One utterance.
 
-    `seconds` is the length of the utterance (not of a longer recording that it is part of), where known.
+    Attributes:
+        id: its id, which starts with that of the speaker.
+        speaker: id of the speaker.
+        path: sound file.
+        start: where it starts in the file (seconds).
+        end: where it ends (seconds); None is the end of the recording.
+        text: transcript, if any.
+        gender: of the speaker, 'f', 'm' or unknown.
+        alignment: phone alignment file, if any.
+        seconds: length of the utterance, not of a longer recording that it is part of; None if unknown.
     """
 
     id: str
@@ -36,11 +45,13 @@ class Utterance:
     seconds: float | None = None
 
 
-class DataDir:
+class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
     """An ordered collection of utterances, by id in C-locale order.
 
-    Raises `DataDirError` where two utterances have the same id, or one could not stand in a data directory.
     A gender known from one utterance of a speaker holds for all.
+
+    Raises:
+        DataDirError: two utterances have the same id, or one cannot be part of a data directory.
     """
 
     utterances: dict[str, Utterance]
@@ -97,11 +108,11 @@ class DataDir:
 
     @property
     def seconds(self) -> float:
-        """Length of all utterances together, of those whose length is known."""
+        """Total length of the utterances whose length is known."""
         return sum(utterance.seconds or 0.0 for utterance in self)
 
     def summary(self) -> str:
-        """Its size in words: '49 utterances of 4 speakers, 2.3 min' (or hours)."""
+        """Return its size in words: '49 utterances of 4 speakers, 2.3 min' (or hours)."""
         speakers, known = len(self.speakers), self.seconds
         words = f"{len(self)} utterance{'s' * (len(self) != 1)} of {speakers} speaker{'s' * (speakers != 1)}"
         if not known:
@@ -114,10 +125,15 @@ class DataDir:
         utterances: Iterable[str] | None = None,
         per_speaker: int | None = None,
     ) -> "DataDir":
-        """The utterances that are of `speakers` and among `utterances` (ids), at most `per_speaker` of each speaker,
-        spread evenly over the order of ids. None does not restrict.
+        """Return some of the utterances; None does not restrict.
 
-        Raises `DataDirError` for names that are not there and where nothing is left.
+        Args:
+            speakers: ids of speakers.
+            utterances: ids of utterances.
+            per_speaker: at most so many of each speaker, spread evenly over the order of ids.
+
+        Raises:
+            DataDirError: a name does not exist, or nothing is left.
         """
         chosen = self.utterances
         if speakers is not None:
@@ -137,10 +153,12 @@ class DataDir:
 
     @classmethod
     def read(cls, path: str | os.PathLike) -> "DataDir":
-        """The data directory `path`. Recordings and alignments are neither opened nor looked for.
+        """Return the data directory `path`. Recordings and alignments are neither opened nor looked for.
 
-        `spk2utt` may be missing: it follows from `utt2spk`. Raises `DataDirError` naming file, line and fix on anything
-        malformed.
+        `spk2utt` may be missing, as it follows from `utt2spk`.
+
+        Raises:
+            DataDirError: a table is malformed; the message names file, line and fix.
         """
         tables = Tables.load(path)
         if tables.faults:
@@ -163,10 +181,10 @@ class DataDir:
         return cls(utterances)
 
     def write(self, path: str | os.PathLike) -> None:
-        """Writes the data directory in one piece, in place of one that is there.
+        """Write the data directory atomically; an existing one is replaced.
 
-        Raises `DataDirError` where there are no utterances, where `path` is a folder that holds anything else, and
-        where a name cannot be written as UTF-8.
+        Raises:
+            DataDirError: there are no utterances, `path` is a folder that holds anything else, or a name is not UTF-8.
         """
         path = Path(path).resolve()
         if not self:
@@ -212,9 +230,10 @@ class DataDir:
 
 
 def combine(parts: Sequence[DataDir]) -> DataDir:
-    """All utterances of several data directories; one that is the same in two of them is taken once.
+    """Return all utterances of several data directories; one that is the same in two of them is taken once.
 
-    Raises `DataDirError` where two different utterances have the same id, or a speaker two genders.
+    Raises:
+        DataDirError: two different utterances have the same id, or a speaker two genders.
     """
     together: dict[str, Utterance] = {}
     clashes = []
@@ -272,7 +291,11 @@ def _check(utterance: Utterance) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise `DataDirError` where a data directory at `path` would replace what is none."""
+    """Check that writing a data directory to `path` would delete nothing else.
+
+    Raises:
+        DataDirError: it would.
+    """
     if not path.exists():
         return
     if not path.is_dir():

@@ -1,14 +1,13 @@
-"""Shards: what training reads. Normalised audio and, by choice, WORLD frames, memory-mapped, with an index beside them.
+"""Shards: normalised audio and, optionally, WORLD frames of a data directory, memory-mapped, which training reads.
 
-    SHARDS/index.json        version, rate, numbers of utterances and samples, genders of the speakers as far as known,
-                             the files of each shard (relative, or absolute where one lives elsewhere), and what all
-                             that is in them hashes to
+    SHARDS/index.json        version, rate, numbers of utterances and samples, known genders of the speakers, the files
+                             of each shard (relative, or absolute where one is elsewhere), hash of all samples
     SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
-    SHARDS/audio.000.s16     samples (int16, little-endian) as `loudness.normalise` gives them, utterances end to end,
-                             each filled with silence to whole 10 ms frames
+    SHARDS/audio.000.s16     samples (int16, little-endian) of `loudness.normalise`, utterances one after the other,
+                             each padded with silence to whole 10 ms frames
     SHARDS/world.000.f16     WORLD frames (frames, channels), frame i of an utterance at its first sample / FRAME + i
 
-The index is written last: a dump that was cut short is not a dump, and is said to be so.
+The index is written last, so that an interrupted dump is recognised.
 """
 
 import hashlib
@@ -31,12 +30,25 @@ from vqspeech.schema import Count, Length, Options
 VERSION = 2
 _SAMPLE = np.dtype("<i2")
 SHARD_SAMPLES = 1 << 29
-"""Samples in a shard at most (about 9 hours), unless one utterance has more."""
+"""Largest number of samples in a shard (about 9 hours), unless one utterance has more."""
 
 
 @dataclass(frozen=True)
 class Shards:
-    """A dump, mapped into memory and not read: utterance `i` is `samples(i)`, and `world(i)` where there is one."""
+    """A memory-mapped dump: utterance `i` has `samples(i)`, and `world(i)` if the dump has WORLD frames.
+
+    Attributes:
+        path: the folder.
+        utterances: ids.
+        speakers: speaker of each utterance.
+        shard: int64 `(utterances,)`, number of its shard.
+        first: int64 `(utterances,)`, its first sample there.
+        length: int64 `(utterances,)`, its samples.
+        audio_maps: int16 `(samples,)` of each shard.
+        world_maps: float16 `(frames, channels)` of each shard; empty without WORLD frames.
+        genders: gender by speaker, as far as known.
+        sha256: hash of all samples and frames; empty in older dumps.
+    """
 
     path: Path
     utterances: list[str]
@@ -48,14 +60,13 @@ class Shards:
     world_maps: Sequence[np.ndarray]
     genders: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
-    """Of the samples and frames of all utterances; empty where the index does not tell."""
 
     def __len__(self) -> int:
         return len(self.utterances)
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what is learned from a dump: utterances, speakers, lengths, samples and frames."""
+        """Hash of all that training sees of a dump: utterances, speakers, lengths, samples and frames."""
         digest = hashlib.sha256("\n".join([*self.utterances, "", *self.speakers]).encode())
         digest.update(self.length.tobytes())
         if self.sha256:
@@ -68,16 +79,16 @@ class Shards:
 
     @property
     def seconds(self) -> float:
-        """Length of all utterances together."""
+        """Total length of the utterances."""
         return float(self.length.sum()) / audio.RATE
 
     def samples(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """Normalised samples `start` to `stop` of utterance `i`: int16 `(samples,)`."""
+        """Return normalised samples `start` to `stop` of utterance `i`: int16 `(samples,)`."""
         stop = int(self.length[i]) if stop is None else min(stop, int(self.length[i]))
         return self.audio_maps[self.shard[i]][self.first[i] + start : self.first[i] + stop]
 
     def world(self, i: int, start: int = 0, stop: int | None = None) -> np.ndarray:
-        """WORLD frames `start` to `stop` of utterance `i`: float16 `(frames, channels)`."""
+        """Return WORLD frames `start` to `stop` of utterance `i`: float16 `(frames, channels)`."""
         first, frames = int(self.first[i]) // world.FRAME, world.count_frames(int(self.length[i]))
         return self.world_maps[self.shard[i]][first + start : first + (frames if stop is None else min(stop, frames))]
 
@@ -101,9 +112,10 @@ _INDEX = Options(_Index, others=True)
 
 
 def read_shards(path: str | Path) -> Shards:
-    """The dump in a folder.
+    """Return the dump in a folder.
 
-    Raises `ShardError` where it is missing, incomplete, damaged, or of another version.
+    Raises:
+        ShardError: it is missing, incomplete, damaged, or of another version.
     """
     path = Path(path)
     try:
@@ -156,9 +168,20 @@ def _features(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.nd
 def write_shards(
     data: DataDir, path: str | Path, with_world: bool = False, nj: int = 1, shard_samples: int = SHARD_SAMPLES
 ) -> tuple[Shards, Skipped]:
-    """The dump of a data dir, written to `path`, and the recordings that had to be skipped, each with its reason.
+    """Write the dump of a data directory.
 
-    Raises `ShardError` where no recording at all could be used.
+    Args:
+        data: the utterances.
+        path: the folder.
+        with_world: analyse WORLD frames too.
+        nj: number of processes.
+        shard_samples: samples per shard.
+
+    Returns:
+        The dump, and the recordings that were skipped, each with the reason.
+
+    Raises:
+        ShardError: no recording at all could be used.
     """
     path, skipped = Path(path), Skipped()
     path.mkdir(parents=True, exist_ok=True)
@@ -212,5 +235,5 @@ def write_shards(
 
 
 def list_speakers(dumps: Sequence[Shards]) -> list[str]:
-    """All speakers of several dumps, sorted, each once."""
+    """Return all speakers of several dumps, sorted, each once."""
     return sorted({speaker for dump in dumps for speaker in dump.speakers})

@@ -1,7 +1,7 @@
-"""Continuous features of utterances: what an encoder gives before its codebook, for tools that measure or use it.
+"""Continuous features of utterances: the output of an encoder before its codebook, for tools that measure or use it.
 
 FOLDER/UTTERANCE.npy      float32 (frames, dimension): what fastabx reads by extension=".npy", and textless tools
-FOLDER/features.json      {"rate_hz", "dimension", "model", "sha256"}: frames a second, and what made them
+FOLDER/features.json      {"rate_hz", "dimension", "model", "sha256"}: frames per second, and what made them
 """
 
 import json
@@ -16,14 +16,20 @@ from vqspeech.errors import UnitsError
 from vqspeech.files import replace_file, write_text
 
 SIDE = "features.json"
-"""The file that says what the features of a folder are."""
+"""Name of the file that describes the features of a folder."""
 SUFFIX = ".npy"
 
 
 @dataclass(frozen=True)
 class FeaturesAbout:
-    """Features are of `dimension` numbers, `rate_hz` vectors a second, as `model` makes them, whose encoder and
-    codebook hash to `sha256`."""
+    """A description of features.
+
+    Attributes:
+        rate_hz: vectors per second (Hz).
+        dimension: numbers per vector.
+        model: the model that made them.
+        sha256: hash of its encoder and codebook.
+    """
 
     rate_hz: float
     dimension: int
@@ -32,19 +38,25 @@ class FeaturesAbout:
 
 
 def write_features(folder: str | os.PathLike, name: str, features: np.ndarray) -> None:
-    """Write the features `(frames, dimension)` of one utterance, in one piece."""
+    """Write the features `(frames, dimension)` of one utterance, atomically."""
     with replace_file(Path(folder) / f"{name}{SUFFIX}") as temporary, open(temporary, "wb") as file:
         np.save(file, features.astype(np.float32), allow_pickle=False)
 
 
 def describe_features(folder: str | os.PathLike, about: FeaturesAbout) -> None:
-    """Write what the features in a folder are."""
+    """Write the description of the features in a folder."""
     write_text(Path(folder) / SIDE, json.dumps(asdict(about), indent=1) + "\n")
 
 
 def read_features(folder: str | os.PathLike, names: Iterable[str]) -> tuple[dict[str, np.ndarray], FeaturesAbout]:
-    """Return the features of the utterances `names` that a folder has, float32 `(frames, dimension)` each, and what
-    they are. Raises `UnitsError` where the folder holds no features, or one of its files is none of them."""
+    """Return the features of the utterances `names` that a folder has, and their description.
+
+    Returns:
+        Features by utterance, float32 `(frames, dimension)`; the description.
+
+    Raises:
+        UnitsError: the folder holds no features, or one of its files is damaged.
+    """
     folder = Path(folder)
     try:
         about = FeaturesAbout(**json.loads((folder / SIDE).read_text(encoding="utf-8")))

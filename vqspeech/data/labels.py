@@ -1,12 +1,12 @@
-"""Intervals of time with labels, and the files that hold them in columns: `.lab`, `.phn`, `.phones`.
+"""Labelled intervals of time, and the files that hold them in columns: `.lab`, `.phn`, `.phones`.
 
 | ending | written by | a line | times |
 |---|---|---|---|
 | `.lab` | HTK, HTS | start end label ... | 100 ns, or seconds |
-| `.lab`, `.phones` | ESPS xlabel (CMU ARCTIC, Buckeye) | end colour label; ... behind a line `#` | seconds |
+| `.lab`, `.phones` | ESPS xlabel (CMU ARCTIC, Buckeye) | end colour label; ... after a line `#` | seconds |
 | `.phn` | TIMIT | start end label | samples at 16 kHz, or seconds |
 
-Seconds are told by their decimals.
+Decimals mean seconds.
 """
 
 import codecs
@@ -19,12 +19,12 @@ from typing import NamedTuple
 from vqspeech.errors import AlignmentError
 
 RATES: dict[str, int] = {".lab": 10_000_000, ".phn": 16_000, ".phones": 1}
-"""The endings of files in columns, and how many of their units of time are in a second."""
+"""Units of time per second of files in columns, by ending."""
 _FULL_CONTEXT = re.compile(r"^[^-]+-([^+]+)\+")
 _LONGEST = 36_000
-"""Seconds: greater numbers are of a smaller unit of time."""
+"""Seconds: greater numbers are in a smaller unit of time."""
 _SHORTEST = 0.01
-"""Seconds: a file that is shorter counts in frames or in another unit that nobody knows."""
+"""Seconds: a shorter file counts in frames or in another unit, which is not known."""
 _LINE_ENDS = re.compile(r"\r\n|\r|\n")
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 
@@ -38,13 +38,13 @@ class Interval(NamedTuple):
 
 
 def read_columns(path: str | os.PathLike) -> list[Interval]:
-    """Return the intervals of a label file in columns, as they stand there.
+    """Return the intervals of a label file in columns, as written.
 
     Args:
         path: a file that ends in one of `RATES`, in either letter case.
 
     Raises:
-        AlignmentError: a line is malformed, or the times are of no known unit; it names the line.
+        AlignmentError: a line is malformed, or the times are of no known unit; the message names the line.
     """
     path = os.fspath(path)
     ending = os.path.splitext(path)[1].lower()
@@ -95,10 +95,10 @@ def read_text(path: str | os.PathLike) -> str | None:
 
 
 def parse_time(path: str, number: int, text: str) -> float:
-    """Return a time that stands on line `number`.
+    """Return a time that is written on line `number`.
 
     Raises:
-        AlignmentError: it is no number, negative, or not finite.
+        AlignmentError: it is not a number, negative, or not finite.
     """
     try:
         value = float("x" if "_" in text else text)  # Python takes 1_0 for 10
@@ -110,7 +110,7 @@ def parse_time(path: str, number: int, text: str) -> float:
 
 
 def _xlabel(path: str, lines: Sequence[tuple[int, str]]) -> list[Interval]:
-    """The intervals of ESPS's lines `end colour label`, each of which begins where the one before it ends."""
+    """Return the intervals of ESPS's lines `end colour label`; each begins where the one before ends."""
     intervals: list[Interval] = []
     for number, line in lines:
         fields = line.split(maxsplit=2)
@@ -123,7 +123,7 @@ def _xlabel(path: str, lines: Sequence[tuple[int, str]]) -> list[Interval]:
 
 
 def _rate(path: str, usual: int, times: Sequence[str]) -> int:
-    """How many units of time are in a second: the `usual` number, or 1 where the times are decimals of seconds."""
+    """Return the units of time per second: the `usual` number, or 1 where the times are decimals of seconds."""
     last = max(map(float, times), default=0.0)
     fractions = any(not float(text).is_integer() for text in times)
     decimals = any("." in text or "e" in text.lower() for text in times)

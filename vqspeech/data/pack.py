@@ -1,9 +1,9 @@
-"""A pack: speech, speakers and F0 in few files of few bytes, to be carried to a machine where nothing can be fetched.
+"""A pack: speech, speakers and F0 in two small files, for training on a machine without the corpora.
 
-    PACK/audio.ogg    recordings, each a whole Ogg Opus file of 16 kHz mono, end to end
+    PACK/audio.ogg    recordings, each a whole Ogg Opus file of 16 kHz mono, one after the other
     PACK/index.npz    for each utterance: id, speaker, set, bytes and samples; F0 in cents, delta coded
 
-A recording that is 16 kHz mono Opus already goes in as its bytes are, so nothing is coded twice.
+The bytes of a recording that is 16 kHz mono Opus already are copied, so that nothing is coded twice.
 """
 
 import io
@@ -28,7 +28,7 @@ from vqspeech.files import replace_file
 from vqspeech.jobs import Skipped, run_jobs
 
 STEP = 640
-"""Samples; utterances are filled up with silence to whole multiples."""
+"""Samples; utterances are padded with silence to whole multiples."""
 _COMPRESSION = 0.93  # of libsndfile's Opus: about 23 kbit/s
 _AUDIO, _INDEX = "audio.ogg", "index.npz"
 _PEAK = 0.7  # the level at which F0 is tracked
@@ -36,9 +36,17 @@ _PEAK = 0.7  # the level at which F0 is tracked
 
 @dataclass(frozen=True)
 class Pack:
-    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them, and `f0` float32
-    `(time / world.FRAME,)` in Hz, 0 where unvoiced. Utterance `i` has `lengths[i]` samples from `starts[i]` on, a
-    multiple of `STEP`. `sets[i]` says what it is for ("train" or "dev")."""
+    """A pack, decoded.
+
+    Attributes:
+        utterances: ids.
+        speakers: speaker of each utterance.
+        sets: set of each utterance ("train" or "dev").
+        samples: int16 `(time,)`, all utterances as `loudness.normalise` gives them, one after the other.
+        f0: float32 `(time / world.FRAME,)` in Hz, 0 where unvoiced.
+        starts: first sample of each utterance, a multiple of `STEP`.
+        lengths: samples of each utterance, without padding.
+    """
 
     utterances: list[str]
     speakers: list[str]
@@ -53,15 +61,15 @@ class Pack:
 
     @property
     def seconds(self) -> float:
-        """Length of all utterances together, without what fills them up."""
+        """Total length of the utterances, without padding."""
         return float(self.lengths.sum()) / audio.RATE
 
     def wave(self, i: int) -> np.ndarray:
-        """The waveform of utterance `i`: float32 `(samples,)` in [-1, 1]."""
+        """Return the waveform of utterance `i`: float32 `(samples,)` in [-1, 1]."""
         return self.samples[self.starts[i] :][: self.lengths[i]].astype(np.float32) / 32768
 
     def pitch(self, i: int) -> np.ndarray:
-        """F0 of utterance `i` in Hz, 0 where unvoiced: float32 `(frames,)`."""
+        """Return F0 of utterance `i` in Hz, 0 where unvoiced: float32 `(frames,)`."""
         return self.f0[self.starts[i] // world.FRAME :][: world.count_frames(int(self.lengths[i]))]
 
     def select(self, name: str) -> np.ndarray:
@@ -72,9 +80,20 @@ class Pack:
 def write_pack(
     train: DataDir, dev: DataDir, path: str | Path, mebibytes: float = 60.0, nj: int = 1, seed: int = 0
 ) -> Skipped:
-    """Write a pack of at most `mebibytes`; return the recordings that could not be used, each with its reason.
+    """Write a pack of limited size; return the recordings that could not be used, each with the reason.
 
-    Where not everything fits, the speakers of `train` who have most lose utterances; those of `dev` stay.
+    Where not everything fits, the speakers of `train` with most speech lose utterances; those of `dev` stay.
+
+    Args:
+        train: utterances of the set "train".
+        dev: utterances of the set "dev".
+        path: the folder.
+        mebibytes: size at most.
+        nj: number of processes.
+        seed: of the choice of utterances.
+
+    Raises:
+        ShardError: no recording could be used.
     """
     items = [(utterance, name) for name, data in (("train", train), ("dev", dev)) for utterance in data]
     ready, skipped = [], Skipped()
@@ -90,7 +109,11 @@ def write_pack(
 
 
 def shrink_pack(pack: str | Path, path: str | Path, mebibytes: float, seed: int = 0) -> None:
-    """Write the part of a pack that fits into `mebibytes`, chosen as `write_pack` does. Raises `ShardError`."""
+    """Write the part of a pack that fits into `mebibytes`, chosen as by `write_pack`.
+
+    Raises:
+        ShardError: the pack is missing or damaged.
+    """
     _write(Path(path), _choose_items(_read(Path(pack)), mebibytes, seed))
 
 
@@ -104,7 +127,7 @@ class _Item(NamedTuple):
 
 
 def _choose_items(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_Item]:
-    """The items that fit, in order."""
+    """Return the items that fit, in order."""
     items = list(items)
     random.Random(seed).shuffle(items)
     # Each utterance ranked by what its speaker has without it: who has little keeps it all.
@@ -142,9 +165,10 @@ _BYTES_A_FRAME = 0.9  # of F0, delta coded and deflated, at most
 
 
 def read_pack(path: str | Path, nj: int | None = None) -> Pack:
-    """Return the pack in a folder, its recordings decoded by `nj` processes (None: one a core).
+    """Return the pack in a folder, its recordings decoded by `nj` processes (None: one per core).
 
-    Raises `ShardError` where a file of it is missing or damaged.
+    Raises:
+        ShardError: one of its files is missing or damaged.
     """
     items = _read(Path(path))
     lengths = np.array([item.samples for item in items])

@@ -1,21 +1,21 @@
-"""The 41 phones that units are compared with, and the folding of other phone sets onto them.
+r"""The 41 phones that units are compared with, and the mapping of other phone sets onto them.
 
 The inventory is the 39 phones of CMUdict (ARPAbet without stress) with `sil` (silence, pauses) and `spn` (spoken
 noise, words out of vocabulary), the set of forced aligners such as Kaldi's and MFA's `english_us_arpa`; van den Oord et
 al. (arXiv 1711.00937, section 4.3) count 41 phonemes as well.
 
-Folded sources:
+Sources that can be folded:
 
 - `arpabet`: CMUdict, with or without stress digits, in either case; silences by any of their usual names.
-- `timit`: the 61 labels of TIMIT, after Lee & Hon (1989), with these differences: a closure belongs to its stop (or
-  affricate, see `joined`), as it does in forced alignments (they fold closures into silence); `zh` and `ao` stay as
-  they are; `dx` is `t`; the glottal stop `q` has no phone (they delete it).
+- `timit`: the 61 labels of TIMIT, after Lee & Hon (1989), with these differences: a closure belongs to its stop or
+  affricate (see `is_closure_of`), as in forced alignments (they fold closures into silence); `zh` and `ao` stay;
+  `dx` is `t`; the glottal stop `q` has no phone (they delete it).
 - `buckeye`: those of TIMIT, nasal vowels (`ehn`) and the glottal `tq`.
 - `ipa`: MFA's `english_mfa` sets and espeak-ng's IPA; length, aspiration, voicing and place marks are dropped; symbols
-  may be written as Praat's backslash trigraphs (`\\sw` for ə).
+  may be written as Praat's backslash trigraphs (`\sw` for ə).
 - `espeak`, `espeak-gb`: espeak-ng's mnemonics of rhotic and of non-rhotic English.
 
-Labels that stand for several phones (`ɛɹ`, `@L`) are split, see `parts`.
+Labels that stand for several phones (`ɛɹ`, `@L`) are split, see `split_label`.
 """
 
 import re
@@ -33,7 +33,7 @@ INDEX: dict[str, int] = {phone: index for index, phone in enumerate(PHONES)}
 
 
 def _table(text: str) -> dict[str, tuple[str, ...]]:
-    """`a=b c d=e` and so on, one label a word: label=phone[+phone]."""
+    """Return the table of `a=b c d=e+f`: label=phone[+phone], one label per word."""
     return {label: tuple(p for p in phones.split("+") if p) for label, phones in (w.split("=") for w in text.split())}
 
 
@@ -92,16 +92,22 @@ _BURSTS = {
     for closures, bursts in {("tcl", "dcl"): "t d ch jh", ("pcl", "bcl"): "p b", ("kcl", "gcl"): "k g"}.items()
     for closure in closures
 }
-"""The bursts that a closure of TIMIT may end in, whatever the voice does meanwhile; those of ch and jh are tcl, dcl."""
+"""The bursts that a closure of TIMIT may end in, whether voiced or not; closures of ch and jh are tcl, dcl."""
 
 
 @lru_cache(maxsize=4096)
 def split_label(label: str, source: str | None = None) -> tuple[str, ...] | None:
-    """The phones that `label` of the phone set `source` (of `SOURCES`) stands for, in order; None where it is unknown.
+    """Return the phones that a label stands for, in order; None where it is unknown.
 
     Nearly always one; several for r-coloured vowels and syllabic l; none, `()`, for a mark that prolongs the phone
-    before it (espeak-ng's `;`). Without a `source`, the label is looked for in `timit`, `buckeye`, `ipa`, in this
-    order. Raises `ValueError` for an unknown source.
+    before (espeak-ng's `;`).
+
+    Args:
+        label: as written.
+        source: the phone set, of `SOURCES`; by default `timit`, `buckeye`, `ipa` are tried in this order.
+
+    Raises:
+        ValueError: the source is unknown.
     """
     if source is None:
         return split_label(label, "buckeye") or split_label(label, "ipa")
@@ -117,23 +123,23 @@ def split_label(label: str, source: str | None = None) -> tuple[str, ...] | None
 
 
 def is_closure_of(closure: str, burst: str, source: str | None = None) -> bool:
-    """Whether two labels that follow on each other are the closure and the burst of one phone, that of the burst."""
+    """Return whether two adjacent labels are the closure and the burst of one phone, that of the burst."""
     if source not in (None, "timit", "buckeye"):
         return False
     return burst.strip().lower() in _BURSTS.get(closure.strip().lower(), ())
 
 
 def fold(label: str, source: str | None = None) -> str | None:
-    """The one phone that `label` of the phone set `source` stands for; None where it is unknown or not just one.
+    """Return the one phone that a label stands for; None where it is unknown or not just one.
 
-    `fold("AH0")`, `fold("ix", "timit")` and `fold("ə", "ipa")` are "ah", "ih" and "ah". See `parts`.
+    `fold("AH0")`, `fold("ix", "timit")` and `fold("ə", "ipa")` are "ah", "ih" and "ah". See `split_label`.
     """
     phones = split_label(label, source)
     return phones[0] if phones and len(phones) == 1 else None
 
 
 def _ipa(label: str) -> tuple[str, ...] | None:
-    """A symbol of the table, or a vowel with an r, an l or a schwa behind it; marks do not matter."""
+    """Return the phones of a symbol of the table, or of a vowel followed by r, l or schwa; marks do not matter."""
     spelled = _TRIGRAPH.sub(lambda match: _TRIGRAPHS[match[0]], label.strip()).lower()
     spelled = spelled.replace("ə˞", "ɚ").replace("ɜ˞", "ɝ")
     plain = "".join(

@@ -1,4 +1,4 @@
-"""Which utterances a model learns from and which it is judged on."""
+"""Split a data directory into the utterances a model learns from and those it is judged on."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -13,16 +13,22 @@ _BETWEEN_WORDS = re.compile(r"[^\w']+")
 
 
 def split(data: DataDir, unseen_speakers: int | Sequence[str], share: float, seed: int = 0) -> dict[str, DataDir]:
-    """The data in four: `train`, `dev` and `test` of the same speakers, and `unseen`, all of some other speakers.
+    """Return the data in four parts: `train`, `dev` and `test` of the same speakers, and `unseen` of all others.
 
-    `unseen_speakers` are names, or how many to choose, in turn of either gender where genders are known. `dev` and
-    `test` have about `share` of each speaker's utterances each, at least one where that leaves one to learn from.
-    A sentence is held out for all speakers or for none: what many speakers read is held out first, so that the
-    held-out sets are parallel as far as they can be, and no text of `dev` or `test` is in `train` (letter case and
-    punctuation aside; of utterances without text nothing is known, each counts as a sentence of its own). The
-    sentences of `unseen` are whatever its speakers said. The same seed gives the same split.
+    `dev` and `test` have about `share` of each speaker's utterances each, at least one where that leaves one to learn
+    from. A sentence is held out for all speakers or for none: what many speakers read is held out first, so that the
+    held-out sets are as parallel as they can be, and no text of `dev` or `test` is in `train` (letter case and
+    punctuation aside; an utterance without text counts as a sentence of its own). The sentences of `unseen` may be in
+    any set.
 
-    Raises `DataDirError` where the speakers are not there or too many, and where nothing could be held out.
+    Args:
+        data: the utterances.
+        unseen_speakers: ids, or how many to choose, alternating genders where these are known.
+        share: of `dev` and of `test`, above 0 and below 0.5.
+        seed: the same seed gives the same split.
+
+    Raises:
+        DataDirError: the speakers do not exist or are too many, or nothing could be held out.
     """
     if not 0 < share < 0.5:
         raise DataDirError(f"a share of {share} for dev and test each; give more than 0 and less than 0.5")
@@ -44,7 +50,7 @@ def split(data: DataDir, unseen_speakers: int | Sequence[str], share: float, see
 
 
 def normalise_sentence(text: str) -> str:
-    """What makes two texts the same sentence: the words, without letter case and punctuation."""
+    """Return the words of a text without letter case and punctuation: two texts with the same are the same sentence."""
     return _BETWEEN_WORDS.sub(" ", text.casefold()).strip() or text
 
 
@@ -96,7 +102,7 @@ def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generat
 
 
 def _useful(group: _Group, need: dict[str, int]) -> int:
-    """How many utterances of the group a part still wants."""
+    """Return how many utterances of the group a part still needs."""
     counts: dict[str, int] = {}
     for utterance in group:
         counts[utterance.speaker] = counts.get(utterance.speaker, 0) + 1
@@ -104,12 +110,12 @@ def _useful(group: _Group, need: dict[str, int]) -> int:
 
 
 def _wanted(group: _Group, need: dict[str, int]) -> int:
-    """How many utterances in all a part still wants of the group's speakers."""
+    """Return how many utterances a part still needs of the group's speakers."""
     return sum(max(0, need[speaker]) for speaker in {utterance.speaker for utterance in group})
 
 
 def _take(group: _Group, left: dict[str, int], need: dict[str, int], part: set[str]) -> bool:
-    """Holds the group out, unless that left some speaker without an utterance to learn from."""
+    """Hold the group out, unless that leaves some speaker without an utterance to learn from; return whether it did."""
     for utterance in group:
         left[utterance.speaker] -= 1
     if any(left[utterance.speaker] < 1 for utterance in group):

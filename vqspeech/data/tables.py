@@ -1,6 +1,6 @@
-"""The files of a Kaldi data directory as tables, with everything that is wrong in them.
+"""The files of a Kaldi data directory as tables, with all their faults.
 
-What the files mean: https://kaldi-asr.org/doc/data_prep.html. Nothing here opens a recording.
+The format: https://kaldi-asr.org/doc/data_prep.html. No recording is opened.
 """
 
 import codecs
@@ -17,7 +17,7 @@ from typing import NamedTuple
 from vqspeech.files import restore_folder
 
 FILES = ("wav.scp", "utt2spk", "spk2utt", "text", "segments", "utt2dur", "spk2gender", "utt2ali")
-"""Every file that a data directory may hold; the first two must be there to read it, `spk2utt` to be valid."""
+"""Every file that a data directory may hold; reading needs the first two, and `spk2utt` is needed to be valid."""
 GENDERS = ("f", "m")
 SLACK = 0.1
 """Seconds by which utt2dur may differ from the recording: Kaldi's own is in whole frames."""
@@ -25,7 +25,7 @@ _ROW = re.compile(r"[ \t]*([^ \t]+)(?:[ \t]+(.*))?", re.DOTALL)
 
 
 class Fault(NamedTuple):
-    """One thing wrong in a data directory; `line` counts from 1, and 0 means the file as a whole."""
+    """One fault of a data directory; `line` counts from 1, and 0 means the file as a whole."""
 
     file: str
     line: int
@@ -41,14 +41,14 @@ class Fault(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What stands behind an id in a table, and on which line (from 1)."""
+    """The value of an id in a table, and its line (from 1)."""
 
     line: int
     value: str
 
 
 class Segment(NamedTuple):
-    """A row of `segments`: which recording, from where to where in seconds; `end` None is the end of the recording."""
+    """A row of `segments`: recording, start and end in seconds; `end` None is the end of the recording."""
 
     recording: str
     start: float
@@ -56,22 +56,22 @@ class Segment(NamedTuple):
 
 
 def is_id(name: str) -> bool:
-    """Whether `name` may be the id of an utterance or speaker: ids stand before a blank and become file names."""
+    """Return whether `name` may be the id of an utterance or speaker: ids precede a blank and become file names."""
     if name.split() != [name] or name in (".", ".."):
         return False
     return "/" not in name and not any(unicodedata.category(character) == "Cc" for character in name)
 
 
 def is_pipe(path: str) -> bool:
-    """Whether `path` is a shell command in Kaldi's way (`sox ... |`), and not a file."""
+    """Return whether `path` is a shell command in Kaldi's way (`sox ... |`), not a file."""
     return path.startswith("|") or path.endswith("|")
 
 
 def find_unsorted(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
-    """Neighbours in the order of ids of utterances that are not in the order of their speakers as well.
+    """Return adjacent utterances, in the order of ids, that are not in the order of speakers as well.
 
-    Kaldi wants `utt2spk` to be sorted by both (utils/validate_data_dir.sh: `sort -k2`), which it cannot be where the id
-    of one speaker is the beginning of that of another: `a-b-1` of `a-b` lies between `a-a` and `a-c` of `a`.
+    Kaldi wants `utt2spk` sorted by both (utils/validate_data_dir.sh: `sort -k2`), which is impossible where the id of
+    one speaker is the beginning of another's: `a-b-1` of `a-b` lies between `a-a` and `a-c` of `a`.
 
     Args:
         speakers: the speaker of each utterance.
@@ -81,9 +81,9 @@ def find_unsorted(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
 
 
 def read_table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
-    """The rows of a file `id value...` by id; what is wrong with it is added to `faults`.
+    """Return the rows of a file `id value...` by id; add its faults to `faults`.
 
-    Looks for: not UTF-8, a byte order mark, CRLF, other carriage returns, empty lines, ids without a value, repeated
+    Faults are: not UTF-8, a byte order mark, CRLF, other carriage returns, empty lines, ids without a value, repeated
     ids, wrong order.
     """
     file = os.fspath(path)
@@ -134,7 +134,15 @@ def read_table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
 
 @dataclass
 class Tables:
-    """All files of a data directory, by id. `faults` holds everything wrong that shows without opening a recording."""
+    """All files of a data directory, by id.
+
+    Attributes:
+        folder: the data directory.
+        wav: rows of `wav.scp`; the other tables have the name of their file.
+        parts: the segment of each utterance, if there is a file `segments`.
+        seconds: duration of utterances in `utt2dur`.
+        faults: all faults that show without opening a recording.
+    """
 
     folder: Path
     wav: dict[str, Row] = field(default_factory=dict)
@@ -151,7 +159,7 @@ class Tables:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "Tables":
-        """The tables of `folder`, checked against each other."""
+        """Return the tables of `folder`, checked against each other."""
         tables = cls(Path(folder))
         restore_folder(tables.folder)
         if not tables.folder.is_dir():
@@ -184,7 +192,7 @@ class Tables:
         return (self.folder / "segments").is_file()
 
     def find_source(self, utterance: str) -> tuple[Row, Segment] | None:
-        """Row of `wav.scp` and part of the recording that hold an utterance, or None where either is not known."""
+        """Return the row of `wav.scp` and the part of the recording of an utterance; None where either is unknown."""
         part = self.parts.get(utterance) if self.has_segments else Segment(utterance, 0.0, None)
         return (self.wav[part.recording], part) if part and part.recording in self.wav else None
 

@@ -1,7 +1,7 @@
-"""Text as it is spoken: one form for transcripts, for what an ASR writes, and for what an aligner looks for.
+"""Text as it is spoken: one form for transcripts, for the output of an ASR, and for an aligner.
 
-Lower case, numbers in words, no punctuation, titles in full: LibriSpeech transcripts are in this form already but for
-their case, VCTK's are after it.
+Lower case, numbers in words, no punctuation, titles in full. LibriSpeech transcripts are in this form except for their
+case, VCTK's are after it.
 """
 
 import re
@@ -24,7 +24,7 @@ _NUMBER = re.compile(r"(\d+)(st|nd|rd|th)?\b")
 
 
 def spell_number(number: int) -> str:
-    """The number in English words, as read aloud in American English: 342 is "three hundred forty two"."""
+    """Return a number in words, as read aloud in American English: 342 is "three hundred forty two"."""
     if number < 20:
         return _ONES[number]
     if number < 100:
@@ -38,7 +38,7 @@ def spell_number(number: int) -> str:
 
 
 def spell_ordinal(number: int) -> str:
-    """The ordinal in English words: 23 is "twenty third"."""
+    """Return an ordinal in words: 23 is "twenty third"."""
     *before, last = spell_number(number).split()
     if last in _ORDINALS:
         last = _ORDINALS[last]
@@ -48,10 +48,10 @@ def spell_ordinal(number: int) -> str:
 
 
 def split_words(text: str) -> list[str]:
-    """The words of `text` as spoken: lower-case letters, with apostrophes where they are written ("don't", "'tis").
+    """Return the words of a text as spoken: lower-case letters, with apostrophes as written ("don't", "'tis").
 
-    Numbers are spelled, four-digit ones as years are read ("1834": eighteen thirty four), titles are in full, all other
-    marks are taken as spaces.
+    Numbers are spelled, four-digit ones as years are read ("1834": eighteen thirty four), titles are in full, and all
+    other marks become spaces.
     """
     text = unicodedata.normalize("NFKD", text.lower())
     text = "".join(c for c in text if not unicodedata.combining(c))
@@ -65,7 +65,7 @@ def split_words(text: str) -> list[str]:
 
 
 def normalise_text(text: str) -> str:
-    """The `split_words` of `text` without apostrophes, single spaces between: what CER and WER compare."""
+    """Return the words of a text without apostrophes, separated by single spaces: what CER and WER compare."""
     bare = (word.replace("'", "") for word in split_words(text))
     return " ".join(_WORDS.get(word, word) for word in bare)
 

@@ -1,7 +1,7 @@
 """Praat's TextGrid, in every form that Praat writes: long and short text, chronological text, binary.
 
-To Praat a text file is a sequence of free-standing numbers and quoted strings; all else is comment. So is it here, and
-more is forgiven than Praat forgives: a count that is too small, and whatever is wrong in a tier that nobody asks for.
+To Praat a text file is a sequence of free-standing numbers and quoted strings; all else is comment. The same holds
+here, and more is tolerated: a count that is too small, and faults in a tier that nobody reads.
 https://www.fon.hum.uva.nl/praat/manual/TextGrid_file_formats.html
 """
 
@@ -24,13 +24,19 @@ _TIER = re.compile(rf'(?<!")"({_INTERVALS}|{_POINTS})"\s+(?:name\s*=\s*)?({_STRI
 _TOKEN = re.compile(rf"{_STRING}|(?<!\S)[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?%?(?!\S)")
 _COMMENT = re.compile(rf"({_STRING})|![^\r\n]*")
 _ENOUGH = 1e-3
-"""Seconds that a tier may lack at its end and be complete."""
+"""Seconds that a tier may lack at its end and still be complete."""
 
 
 @dataclass(frozen=True)
 class Tier:
-    """A tier: its `name`, and `read`, which gives its intervals as they stand there (none of a tier of points) and
-    raises `ValueError` where they cannot be told."""
+    """A tier of a TextGrid.
+
+    Attributes:
+        name: its name.
+        read: returns its intervals as written (none of a tier of points); raises `ValueError` where they cannot be
+            read.
+        points: whether it is a tier of points.
+    """
 
     name: str
     read: Callable[[], list[Interval]]
@@ -40,10 +46,10 @@ class Tier:
 def read_tiers(path: str | os.PathLike) -> list[Tier]:
     """Return the tiers of a TextGrid, in order.
 
-    Text may be UTF-8, UTF-16 with a byte order mark, or Latin-1, as Praat wrote once.
+    Text may be UTF-8, UTF-16 with a byte order mark, or Latin-1, as in old versions of Praat.
 
     Raises:
-        AlignmentError: the file is no TextGrid.
+        AlignmentError: the file is not a TextGrid.
     """
     raw = Path(path).read_bytes()
     try:
@@ -61,9 +67,7 @@ def read_tiers(path: str | os.PathLike) -> list[Tier]:
 def write_textgrid(
     path: str | os.PathLike, tiers: Mapping[str, Sequence[Interval]], seconds: float | None = None
 ) -> None:
-    """Write a TextGrid with these interval tiers, by name, in one piece.
-
-    Gaps become empty intervals, as Praat wants them.
+    """Write a TextGrid with these interval tiers, atomically. Gaps become empty intervals, as Praat wants them.
 
     Args:
         path: the file.
@@ -86,7 +90,7 @@ def write_textgrid(
 
 
 def _text(text: str) -> list[Tier]:
-    """The tiers of long and of short text: found by their heads first, so that a fault stays within its tier."""
+    """Return the tiers of long and of short text, found by their heads first, so that a fault stays within its tier."""
     heads = list(_TIER.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     return [
@@ -97,7 +101,7 @@ def _text(text: str) -> list[Tier]:
 
 @dataclass(frozen=True)
 class _Body:
-    """What stands behind the head of a tier: its start, its end, its number of intervals, and these."""
+    """What follows the head of a tier: its start, its end, its number of intervals, and these."""
 
     kind: str
     text: str
@@ -161,8 +165,10 @@ def _chronological(text: str) -> list[Tier]:
 
 
 def _binary(raw: bytes) -> list[Tier]:
-    """The tiers of a binary file: big-endian numbers; strings with their length before them, or 0xFFFF, the length, and
-    UTF-16."""
+    """Return the tiers of a binary file.
+
+    Numbers are big-endian; strings have their length before them, or 0xFFFF, the length, and UTF-16.
+    """
     at = len(_BINARY)
 
     def take(kind: str) -> tuple:

@@ -1,4 +1,7 @@
-"""Points of the plane to show codebooks on: float32 `(points, 2)`, either coordinate with mean 0 and deviation 1."""
+"""Small data without a download: points of the plane to show codebooks on, and handwritten digits.
+
+Points are float32 `(points, 2)`, either coordinate with mean 0 and deviation 1.
+"""
 
 from collections.abc import Callable
 
@@ -6,7 +9,7 @@ import numpy as np
 
 
 def swiss_roll(points: int, seed: int) -> np.ndarray:
-    """A spiral of one and a half turns with a little noise: the plane of Marsland's swiss roll (2009, chapter 10)."""
+    """Return a spiral of one and a half turns with a little noise: Marsland's swiss roll (2009, chapter 10)."""
     random = np.random.default_rng(seed)
     angle = 1.5 * np.pi * (1 + 2 * random.random(points))
     roll = np.stack([angle * np.cos(angle), angle * np.sin(angle)], 1)
@@ -14,7 +17,7 @@ def swiss_roll(points: int, seed: int) -> np.ndarray:
 
 
 def two_moons(points: int, seed: int) -> np.ndarray:
-    """Two interleaved half circles with a little noise."""
+    """Return two interleaved half circles with a little noise."""
     random = np.random.default_rng(seed)
     angle, lower = np.pi * random.random(points), random.random(points) < 0.5
     x = np.where(lower, 1 - np.cos(angle), np.cos(angle))
@@ -23,7 +26,7 @@ def two_moons(points: int, seed: int) -> np.ndarray:
 
 
 def unequal_mixture(points: int, seed: int) -> np.ndarray:
-    """Eight Gaussians on a circle, each half as frequent as the one before: the rarest is one point in 255."""
+    """Return eight Gaussians on a circle, each half as frequent as the one before: the rarest is one point in 255."""
     random = np.random.default_rng(seed)
     shares = 0.5 ** np.arange(8)
     one = random.choice(8, points, p=shares / shares.sum())
@@ -44,8 +47,11 @@ TOYS: dict[str, Callable[[int, int], np.ndarray]] = {
 
 
 def load_digits() -> tuple[np.ndarray, np.ndarray]:
-    """1797 handwritten digits of 8 × 8 pixels (Alpaydin and Kaynak 1998; they come with scikit-learn), float32
-    `(digits, 64)` from 0 to 1: four of five to learn from, and every fifth, held out."""
+    """Return 1797 handwritten digits of 8 × 8 pixels (Alpaydin and Kaynak 1998), which come with scikit-learn.
+
+    Returns:
+        float32 `(digits, 64)` from 0 to 1: four of five for training, and every fifth, held out.
+    """
     from sklearn.datasets import load_digits
 
     pixels = (np.asarray(load_digits(return_X_y=True)[0]) / 16).astype(np.float32)

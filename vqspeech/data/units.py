@@ -1,11 +1,11 @@
-"""Units files: the codes of utterances as text, what language models over units read.
+"""Units files: the codes of utterances as text, which unit language models read.
 
-One line an utterance, `utt-id c1 c2 c3 ...`, in C-locale order; beside it, under the same name with `.json` behind it,
-{"rate_hz", "codes", "model", "sha256", "utterances", "frames", "units_sha256"}: how many codes there are a second, how
-many different ones there can be, which model made them, and what that model's encoder and codebook hash to; how many
-utterances and codes the file holds, and what they hash to, so that no file is taken for another one, or for whole when
-it is not. Side files without the last two are read as well. Codes of several stages have "stages", too, the sizes of
-each: c is the number of the codes of all stages, that of the first one slowest (`numpy.unravel_index(c, stages)`).
+One line per utterance, `utt-id c1 c2 c3 ...`, in C-locale order. A side file, with `.json` added to the name, has
+{"rate_hz", "codes", "model", "sha256", "utterances", "frames", "units_sha256"}: codes per second, size of the codebook,
+the model and the hash of its encoder and codebook; numbers of utterances and codes in the file and their hash, which
+detects a truncated file or a foreign one. Side files without the last two are read as well. Codes of several stages
+have "stages", the sizes of each: c is the number of the codes of all stages, that of the first one slowest
+(`numpy.unravel_index(c, stages)`).
 """
 
 import hashlib
@@ -26,8 +26,16 @@ from vqspeech.files import replace_file, write_text
 
 @dataclass(frozen=True)
 class Units:
-    """Codes of utterances, int64 `(frames,)` each, from 0 to `size` - 1, `rate` of them a second (Hz), as made by
-    `model`, whose encoder and codebook hash to `sha256`."""
+    """The codes of utterances.
+
+    Attributes:
+        codes: int64 `(frames,)` of each utterance, from 0 to `size` - 1.
+        rate: codes per second (Hz).
+        size: number of different codes.
+        model: the model that made them.
+        sha256: hash of its encoder and codebook.
+        stages: sizes of the codebooks, for codes of several stages.
+    """
 
     codes: dict[str, np.ndarray]
     rate: float
@@ -43,8 +51,16 @@ class Units:
 
 
 def require_same_codes(codes: Mapping[str, Any], learned: Mapping[str, Any], what: str) -> None:
-    """Raises `UnitsError` where `what` has other codes than were `learned`, both described as in a side file: by
-    number, rate or hash."""
+    """Check that codes are those that a model learned from, by number, rate and hash.
+
+    Args:
+        codes: description of the codes, as in a side file.
+        learned: description of the codes of the training data.
+        what: who has `codes`, for the message.
+
+    Raises:
+        UnitsError: they differ.
+    """
     for key in ("codes", "rate_hz", "sha256"):
         if codes[key] != learned[key]:
             raise UnitsError(
@@ -54,7 +70,11 @@ def require_same_codes(codes: Mapping[str, Any], learned: Mapping[str, Any], wha
 
 
 def require_common_utterances(units: Units, data: DataDir) -> None:
-    """Raises `UnitsError`, with examples of both, where no utterance of `units` is in the data directory."""
+    """Check that some utterance of `units` is in the data directory.
+
+    Raises:
+        UnitsError: none is; the message has examples of both.
+    """
     if not any(name in data for name in units.codes):
         ours, theirs = (", ".join(list(some)[:3]) for some in (units.codes, data.utterances))
         fix = "give the data directory that they were encoded from"
@@ -65,7 +85,7 @@ def require_common_utterances(units: Units, data: DataDir) -> None:
 
 
 def side_file(path: str | os.PathLike) -> Path:
-    """Where the description of a units file is."""
+    """Return the path of the side file of a units file."""
     return Path(f"{os.fspath(path)}.json")
 
 
@@ -78,12 +98,22 @@ def write_units(
     sha256: str,
     stages: Sequence[int] = (),
 ) -> None:
-    """Writes the codes of each utterance, and the side file, each in one piece. `stages` are the sizes of codes of
-    several stages, of which each code is the number.
+    """Write the codes of each utterance, and the side file, each atomically.
 
-    The side file, with the hash of the codes, takes its place just before they do: a kill between the two leaves a pair
-    that `read_units` refuses, whatever was there before. Raises `UnitsError` where an id cannot stand on a line, an
-    utterance has no codes, or a code is out of range.
+    The side file, with the hash of the codes, takes its place just before them: a kill between the two leaves a pair
+    that `read_units` rejects, whatever was there before.
+
+    Args:
+        path: the file.
+        codes: codes by utterance id.
+        rate: codes per second (Hz).
+        size: number of different codes.
+        model: the model that made them.
+        sha256: hash of its encoder and codebook.
+        stages: sizes of the codebooks, for codes of several stages.
+
+    Raises:
+        UnitsError: an id contains blanks, an utterance has no codes, or a code is out of range.
     """
     checked: dict[str, np.ndarray] = {}
     for name in sorted(codes):
@@ -100,11 +130,14 @@ def write_units(
 
 
 def read_units(path: str | os.PathLike) -> Units:
-    """The units file `path`.
+    """Return the units file `path`.
 
-    Ids end at any white space; a byte order mark and DOS line ends do not matter. Raises `UnitsError`, naming file,
-    line and fix, where it or its side file is missing, empty or malformed, an utterance stands twice or has no codes, a
-    code is out of range, the file breaks off, or the two files do not belong together.
+    Ids end at any white space; a byte order mark and DOS line ends do not matter.
+
+    Raises:
+        UnitsError: the file or its side file is missing, empty or malformed, an utterance appears twice or has no
+            codes, a code is out of range, the file is truncated, or the two files do not belong together; the message
+            names file, line and fix.
     """
     if not os.path.isfile(path):
         raise UnitsError(f"{path}: no such file; make it with: vqspeech encode")
@@ -136,23 +169,25 @@ def read_units(path: str | os.PathLike) -> Units:
 
 
 def find_runs(codes: np.ndarray) -> np.ndarray:
-    """Where each run of one code begins in codes `(frames,)`: int64 `(runs,)`."""
+    """Return where each run of one code begins in codes `(frames,)`: int64 `(runs,)`."""
     return np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), bool), np.diff(codes) != 0]))
 
 
 def write_runs(path: str | os.PathLike, units: Units) -> None:
-    """Writes the codes with every run of one code as one, a line an utterance, as unit language models read them
-    (Lakhotia et al. 2021, arXiv 2102.01192). How long they last is lost, so the file has no side file."""
+    """Write the codes with every run of one code merged into one, as unit language models read them.
+
+    See Lakhotia et al. 2021 (arXiv 2102.01192). The durations are lost, so the file has no side file.
+    """
     write_text(path, "".join(_lines({name: codes[find_runs(codes)] for name, codes in units.codes.items()})))
 
 
 def _lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """The lines of a units file."""
+    """Yield the lines of a units file."""
     return (f"{name} {' '.join(map(str, some.tolist()))}\n" for name, some in codes.items())
 
 
 def _contents(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """What the side file says of what is in the units file, in whatever order and with whatever white space."""
+    """Return what the side file says of the codes in the units file, regardless of order and white space."""
     digest = hashlib.sha256()
     for line in _lines(dict(sorted(codes.items()))):
         digest.update(line.encode())
@@ -162,7 +197,7 @@ def _contents(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def _check_contents(
     path: str | os.PathLike, codes: Mapping[str, np.ndarray], described: Mapping[str, Any], whole: bool
 ) -> None:
-    """Raises `UnitsError` where the codes are not those that the side file describes; `whole`: the last line ends."""
+    """Raise `UnitsError` where the codes are not those of the side file; `whole`: the last line has an end."""
     side, contents = side_file(path).name, _contents(codes)
     for key, what in (("utterances", "utterances"), ("frames", "codes")):
         if described.get(key, contents[key]) != contents[key]:

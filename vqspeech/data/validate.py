@@ -1,4 +1,4 @@
-"""Every fault of a data directory, each with what to do about it."""
+"""All faults of a data directory, each with its fix."""
 
 import math
 import os
@@ -15,18 +15,18 @@ from vqspeech.jobs import run_jobs
 __all__ = ["Fault", "find_faults"]
 
 _OVERSHOOT = 0.01
-"""Seconds by which a segment may end behind its recording: times are often rounded to this."""
+"""Seconds by which a segment may end after its recording: times are often rounded to this."""
 
 
 class _Task(NamedTuple):
-    """A recording and the parts of it that are utterances: (utterance, part, seconds claimed in utt2dur or None)."""
+    """A recording and the parts of it that are utterances: (utterance, part, seconds in utt2dur or None)."""
 
     path: str
     parts: list[tuple[str, Segment, float | None]]
 
 
 class _Finding(NamedTuple):
-    """Something wrong with a recording (`utterance` None), or with one utterance in the table `file`."""
+    """A fault of a recording (`utterance` None), or of one utterance in the table `file`."""
 
     file: str
     utterance: str | None
@@ -35,10 +35,13 @@ class _Finding(NamedTuple):
 
 
 def find_faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fault]:
-    """Every fault of the data directory `path`: in its tables, between them, and of the files they name.
+    """Return all faults of the data directory `path`: in its tables, between them, and of the files they name.
 
-    Alignments are read. With `audio`, all recordings are read from end to end, by `nj` processes; without, only missing
-    and empty ones are found. An empty list means that the directory is fine.
+    Args:
+        path: the folder.
+        audio: read all recordings completely; otherwise only missing and empty ones are found. Alignments are always
+            read.
+        nj: number of processes.
     """
     tables = Tables.load(path)
     found = list(tables.faults)
@@ -72,7 +75,7 @@ def _missing(tables: Tables) -> list[Fault]:
 
 
 def _out_of_order(tables: Tables) -> list[Fault]:
-    """The first place where utterances are not sorted by speaker, and lines of `spk2utt` that are not sorted."""
+    """Return the first place where utterances are not sorted by speaker, and lines of `spk2utt` that are not sorted."""
     found = []
     for speaker, (line, value) in tables.spk2utt.items():
         if value.split() != sorted(value.split()):
@@ -89,7 +92,7 @@ def _out_of_order(tables: Tables) -> list[Fault]:
 
 
 def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
-    """Alignments that are there and cannot be read, or have speech behind the end of their utterance."""
+    """Return alignments that exist and cannot be read, or have speech after the end of their utterance."""
     items = []
     for utterance, row in tables.utt2ali.items():
         if row.value and os.path.isfile(row.value) and os.path.getsize(row.value):
@@ -128,7 +131,8 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
             tasks[source[0].value].parts.append((utterance, source[1], claimed))
     found = []
     rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
-    for task, findings, error in run_jobs(_findings, list(tasks.values()), nj, "recordings"):
+    for task, result, error in run_jobs(_findings, list(tasks.values()), nj, "recordings"):
+        findings = result
         if error is not None:
             what, _, fix = f"{task.path}: {error}".rpartition("; ")
             findings = [_Finding("wav.scp", None, what or str(error), fix)]
@@ -139,7 +143,7 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
 
 
 def _findings(task: _Task) -> list[_Finding]:
-    """What is wrong with one recording and the utterances in it."""
+    """Return the faults of one recording and of the utterances in it."""
     try:
         sounds, recorded = _find_sound(task, audio.info(task.path).rate)
     except AudioError as error:
@@ -168,8 +172,7 @@ def _findings(task: _Task) -> list[_Finding]:
 
 
 def _find_sound(task: _Task, rate: int) -> tuple[list[bool], float]:
-    """Whether any sample is not zero, for each part of the recording, and lastly for all of it; and its length in
-    seconds. Reads it whole."""
+    """Return whether any sample is not zero, in each part of the recording and lastly in all of it; and its seconds."""
     spans = [
         (round(part.start * rate), math.inf if part.end is None else round(part.end * rate))
         for _, part, _ in task.parts

@@ -26,9 +26,15 @@ from vqspeech.pitch import pitch_statistics
 
 @dataclass
 class SpeechBatch(Batch):
-    """Windows of speech. `samples` int16 `(batch, time)`; `lengths` the valid samples of each, a multiple of 10 ms, the
-    rest is silence; `speakers` indices; `statistics` `(batch, 2, channels)` mean and deviation of the front end's
-    channels over each whole utterance, or None; `world` float32 `(batch, channels, frames)`, or None."""
+    """Windows of speech.
+
+    Attributes:
+        samples: int16 `(batch, time)`.
+        lengths: int64 `(batch,)`, valid samples of each window, a multiple of 10 ms; the rest is silence.
+        speakers: int64 `(batch,)`, indices of speakers.
+        statistics: `(batch, 2, channels)`, mean and deviation of the front end's channels over each whole utterance.
+        world: float32 `(batch, channels, frames)`, WORLD frames.
+    """
 
     samples: Tensor
     lengths: Tensor
@@ -38,9 +44,16 @@ class SpeechBatch(Batch):
 
 
 class Windows:
-    """Windows of `samples` samples, a multiple of 10 ms, of a dump, for a model that knows `speakers`.
+    """Windows of the utterances of a dump.
 
-    Raises `SpeakerError` where the dump has a speaker the model has not.
+    Args:
+        shards: the dump.
+        speakers: speakers of the model, in order of their indices.
+        samples: samples per window, a multiple of 10 ms.
+        statistics: of each utterance, float32 `(utterances, 2, channels)`, see `compute_utterance_statistics`.
+
+    Raises:
+        SpeakerError: the dump has a speaker that the model does not know.
     """
 
     def __init__(self, shards: Shards, speakers: list[str], samples: int, statistics: np.ndarray | None = None):
@@ -58,11 +71,11 @@ class Windows:
         self._places = WindowPositions(shards.length // world.FRAME, samples // world.FRAME)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> SpeechBatch:
-        """`size` windows drawn at random."""
+        """Return `size` random windows, a function of (seed, step, process) alone."""
         return self._batch(*self._places.random(size, seed, step, process))
 
     def even(self, size: int) -> SpeechBatch:
-        """`size` windows spread evenly over the dump: the same ones at every call, for evaluation."""
+        """Return `size` windows spread evenly over the dump: the same at every call, for evaluation."""
         return self._batch(*self._places.even(size))
 
     def _batch(self, utterances: np.ndarray, frames: np.ndarray) -> SpeechBatch:
@@ -91,9 +104,13 @@ class Windows:
 def compute_utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:
     """Return mean and deviation of a front end's channels over each utterance: float32 `(utterances, 2, channels)`.
 
-    They are computed once by `statistics` (int16 samples `(time,)` → `(2, channels)`) and kept beside the shards under
-    `name`, where that can be written. What is kept there is computed again where it is damaged, of another dump, or no
-    longer what `statistics` makes of an utterance.
+    They are computed once and stored with the shards, where that can be written; and again where the stored ones are
+    damaged, of another dump, or no longer what `statistics` gives for an utterance.
+
+    Args:
+        shards: the dump.
+        name: name of the front end, for the file.
+        statistics: int16 samples `(time,)` → `(2, channels)`.
     """
 
     def computed(i: int) -> np.ndarray:
@@ -124,7 +141,7 @@ def _statistics_sha256(found: np.ndarray, shards: Shards) -> str:
 
 
 def compute_world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and deviation of each WORLD channel over a dump: float32 `(channels,)` each; every utterance counts."""
+    """Return mean and deviation of each WORLD channel over a dump, all frames alike: float32 `(channels,)` each."""
     total, square, count = np.zeros(world.CHANNELS), np.zeros(world.CHANNELS), 0
     for i in range(len(shards)):
         frames = shards.world(i).astype(np.float64)
@@ -134,7 +151,7 @@ def compute_world_statistics(shards: Shards) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compute_speaker_pitch(shards: Shards, speakers: list[str]) -> np.ndarray:
-    """Median and deviation of log F0 of each speaker: float32 `(speakers, 2)`; NaN for one never voiced."""
+    """Return median and deviation of log F0 of each speaker: float32 `(speakers, 2)`; NaN for one never voiced."""
     logs: dict[str, list[np.ndarray]] = {name: [np.zeros(0)] for name in speakers}
     for i, name in enumerate(shards.speakers):
         logs[name].append(shards.world(i)[:, 0].astype(np.float32))

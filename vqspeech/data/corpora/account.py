@@ -130,8 +130,7 @@ def drop_foreign_labels(data: DataDir, account: Account) -> DataDir:
         fault = _label_fault(utterance)
         if fault:
             account.note(utterance.id, f"phone labels {fault} (left out)")
-            utterance = replace(utterance, alignment=None)
-        kept.append(utterance)
+        kept.append(replace(utterance, alignment=None) if fault else utterance)
     account.data = DataDir(kept)
     return account.data
 

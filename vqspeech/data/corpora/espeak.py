@@ -6,7 +6,7 @@ The library comes from the PyPI package `espeakng_loader`. espeak-ng is GPL: it 
 import ctypes
 import os
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -84,7 +84,7 @@ def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 5
     pieces: list[bytes] = []
     phonemes: list[Phoneme] = []
 
-    def receive(samples, count, events) -> int:
+    def receive(samples: Any, count: int, events: Any) -> int:
         if count > 0:
             pieces.append(ctypes.string_at(samples, 2 * count))
         k = 0
@@ -140,7 +140,7 @@ def time_phones(wave: np.ndarray, phonemes: list[Phoneme], source: str = "espeak
     Raises:
         CorpusError: a mnemonic has no phone.
     """
-    marks = [Phoneme(0, "_")] + phonemes
+    marks = [Phoneme(0, "_"), *phonemes]
     bounds = [min(mark.sample, len(wave)) for mark in marks] + [len(wave)]
     spans: list[_Span] = []
     for k, (_, mnemonic) in enumerate(marks):
@@ -199,7 +199,7 @@ def _unload(library: ctypes.CDLL) -> None:
     import _ctypes
 
     unload = "FreeLibrary" if os.name == "nt" else "dlclose"
-    getattr(_ctypes, unload)(library._handle)
+    getattr(_ctypes, unload)(library._handle)  # noqa: SLF001 (ctypes has no other way)
 
 
 def _onset(wave: np.ndarray, before: _Span, start: int, phone: str) -> int:
@@ -243,6 +243,7 @@ def _merged(spans: list[_Span]) -> list[Interval]:
     merged: list[_Span] = []
     for span in spans:
         if merged and span.phone == SILENCE == merged[-1].phone:
-            span = span._replace(start=merged.pop().start)
-        merged.append(span)
+            merged[-1] = merged[-1]._replace(end=span.end)
+        else:
+            merged.append(span)
     return [Interval(start / RATE, end / RATE, phone) for start, end, phone in merged]

@@ -51,7 +51,7 @@ def list_folders(path: Path) -> list[Path]:
 
 
 def walk_files(path: Path) -> Iterator[Path]:
-    """Yield all files below `path` in order, through links, without hidden ones (such as `._a.wav` of macOS) and loops."""
+    """Yield all files below `path` in order, through links, without loops and hidden files (`._a.wav` of macOS)."""
     visited: set[str] = set()
     for folder, names, here in os.walk(path, followlinks=True):
         real = os.path.realpath(folder)
@@ -145,7 +145,7 @@ def _timit_speakers(path: Path) -> list[Path]:
 
 
 def detect_other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
-    """Return the corpus other than `name` that the folder is, or is a part of, and its folder; None if there is none.
+    """Return the corpus other than `name` that the folder is, or is part of, and its folder; None if there is none.
 
     Names are those of the command line.
     """
@@ -196,6 +196,6 @@ def _advice(path: Path, name: str) -> str:
         return "there is no sound file below it at all; check the path, or download the corpus again"
     if _kind(path) == name:
         return "check that it was unpacked whole"
-    if len(first.relative_to(path).parts) > 1:
-        return f"for recordings in one folder a speaker: vqspeech prepare folder --corpus {path}"
-    return f"move the recordings of each speaker into a folder of its own: {path / 'SPEAKER' / first.name}"
+    move = f"move the recordings of each speaker into a folder of its own: {path / 'SPEAKER' / first.name}"
+    by_speaker = f"for recordings in one folder per speaker: vqspeech prepare folder --corpus {path}"
+    return by_speaker if len(first.relative_to(path).parts) > 1 else move

@@ -12,7 +12,12 @@ from vqspeech.vision.data.images import ImageSet
 
 @dataclass
 class ImageBatch(Batch):
-    """`images` uint8 `(batch, channels, height, width)`; `labels` int64 `(batch,)`, -1 where there is no class."""
+    """Images and their classes.
+
+    Attributes:
+        images: uint8 `(batch, channels, height, width)`.
+        labels: int64 `(batch,)`, -1 where there is no class.
+    """
 
     images: Tensor
     labels: Tensor

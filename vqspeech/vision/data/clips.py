@@ -15,8 +15,13 @@ from vqspeech.vision.data.table import ImageTable
 
 @dataclass
 class ClipBatch(Batch):
-    """`codes` int64 `(batch, time, height, width)`; `actions` int64 `(batch, time)`, what was done at each frame and
-    leads to the next: 1 + its number, 0 where it is not known."""
+    """Clips of codes of frames.
+
+    Attributes:
+        codes: int64 `(batch, time, height, width)`.
+        actions: int64 `(batch, time)`, 1 + the number of the action at each frame, which leads to the next; 0 where it
+            is unknown.
+    """
 
     codes: Tensor
     actions: Tensor

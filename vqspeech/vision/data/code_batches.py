@@ -14,8 +14,12 @@ from vqspeech.vision.data.codes import ImageCodes
 
 @dataclass
 class CodeBatch(Batch):
-    """Maps of codes int64 `(batch, latents, height, width)`, the latents of a place in the order they stand in its row;
-    `classes` int64 `(batch,)`: 1 + the class, 0 where it is not known."""
+    """Maps of codes.
+
+    Attributes:
+        codes: int64 `(batch, latents, height, width)`, the latents of a place in the order of its row.
+        classes: int64 `(batch,)`, 1 + the class, 0 where it is unknown.
+    """
 
     codes: Tensor
     classes: Tensor
