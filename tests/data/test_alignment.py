@@ -162,7 +162,7 @@ def test_what_a_ctm_may_have(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message", "spoiled"),
     [
-        ("b 1 x 0.5 IH", r"a.ctm:3: 'x' is no time", ["b"]),
+        ("b 1 x 0.5 IH", r"a.ctm:3: 'x' is not a time", ["b"]),
         ("b 1 0 0.5", r"a.ctm:3: want 'utterance", ["b"]),
         ("c 1 0 -0.5 IH", r"a.ctm:3: time -0.5 is out of range", ["c"]),
         ("0.5 0.5 IH", r"a.ctm:3: want 'utterance", ["a"]),  # its id is lost: it may be of the line before
@@ -229,11 +229,11 @@ def test_phn_in_seconds_and_buckeye(tmp_path):
         ("a.phn", "0 12 sil\n12 150 ah\n", r"ends after 150, 0.009"),
         ("a.lab", '#!MLF!#\n"*/a.lab"\n0 100 a\n.\n', "master label file"),
         ("a.lab", "#\n0.5 125 a\n0.25 125 b\n", r"'b' starts at 0.5000 s and ends at 0.2500"),
-        ("a.lab", "he hoped there\n", "'he' is no time"),
+        ("a.lab", "he hoped there\n", "'he' is not a time"),
         ("a.ctm", "a 1 0.0 0.1\n", r"a.ctm:1: want 'utterance channel"),
-        ("a.ctm", "a 1 zero 0.1 b\n", r"a.ctm:1: 'zero' is no time"),
+        ("a.ctm", "a 1 zero 0.1 b\n", r"a.ctm:1: 'zero' is not a time"),
         ("a.ctm", "a 1 -1 0.1 b\n", "out of range"),
-        ("a.ctm", "a 1 1_0 0.1 b\n", "'1_0' is no time"),
+        ("a.ctm", "a 1 1_0 0.1 b\n", "'1_0' is not a time"),
         ("a.ctm", "\u2028\n", "no intervals"),
         ("a.ctm", "a 1 nan 0.1 b\n", "out of range"),
         ("a.ctm", "a 1 0.0 0.2 b\na 1 0.1 0.2 k\n", r"'b' \(0.0000 to 0.2000 s\) and 'k' \(0.1000 .* overlap"),
@@ -301,5 +301,5 @@ def test_nothing_but_a_pause_lies_behind_the_end():
     assert alignment.clip_intervals(HELLO, 0.25) == [*HELLO[:3], (0.2, 0.25, "L")]
     assert alignment.clip_intervals([*HELLO, Interval(0.3, 2.0, "sp")], 0.31)[-1] == (0.3, 0.31, "sp")
     assert alignment.clip_intervals([*HELLO, Interval(0.3, 2.0, "")], 0.3) == HELLO
-    with pytest.raises(AlignmentError, match="'L' from 0.200 to 0.300 s lies behind the end .* at 0.150 s"):
+    with pytest.raises(AlignmentError, match="'L' from 0.200 to 0.300 s is after the end .* at 0.150 s"):
         alignment.clip_intervals(HELLO, 0.15)

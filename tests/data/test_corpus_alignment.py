@@ -133,7 +133,7 @@ def test_what_is_wrong_with_found_alignments_is_counted(libri, tmp_path):
     data, coverage = corpus_alignment.import_alignments(libri, tmp_path / "mfa")
     assert [one.id for one in data if one.alignment] == coverage.aligned == [names[2], names[3], names[5]]
     reasons = coverage.skipped.reasons
-    assert "no alignment file" in reasons[names[0]] and "behind the end" in reasons[names[1]]
+    assert "no alignment file" in reasons[names[0]] and "after the end" in reasons[names[1]]
     assert "not a TextGrid" in reasons[names[4]]
     assert coverage.unknown == {"QQ": 2} and coverage.other_words == [names[3]]
     assert coverage.labelled == pytest.approx(1.5 - 0.4 * 2 / 3, abs=1e-4)
@@ -213,7 +213,7 @@ def test_the_folder_that_is_looked_through_may_be_that_of_a_speaker(tmp_path, ca
     aligned, coverage = corpus_alignment.import_alignments(data, tmp_path / "bruno")
     assert {one.id: one.alignment for one in aligned} == {"anna-1": None, "bruno-1": str(path)}
     assert "1.phn is in the folder of speaker bruno; name its own" in coverage.skipped.reasons["anna-1"]
-    assert "skipped anna-1: no alignment of its own" in capsys.readouterr().err
+    assert "skipped anna-1: no alignment of this utterance" in capsys.readouterr().err
 
 
 def test_a_recording_outside_of_its_speakers_folder(tmp_path):

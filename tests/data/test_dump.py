@@ -184,10 +184,10 @@ def test_every_file_must_be_whole(damaged: Path, name: str, kept: float | None):
 def test_whole_lines_or_frames_that_are_missing(damaged: Path):
     lines = (damaged / "utterances.tsv").read_text().splitlines(keepends=True)
     (damaged / "utterances.tsv").write_text("".join(lines[:-1]))
-    with pytest.raises(ShardError, match=r"utterances\.tsv is cut short"):
+    with pytest.raises(ShardError, match=r"utterances\.tsv is truncated"):
         read_shards(damaged)
     (damaged / "utterances.tsv").write_text("".join(lines)[:-2])
-    with pytest.raises(ShardError, match=r"utterances\.tsv is cut short"):
+    with pytest.raises(ShardError, match=r"utterances\.tsv is truncated"):
         read_shards(damaged)
     (damaged / "utterances.tsv").write_text("".join(lines))
     frames = damaged / "world.000.f16"

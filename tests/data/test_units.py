@@ -68,7 +68,7 @@ def test_a_file_that_breaks_off_is_refused(tmp_path, cut, message):
     else:
         read_units(tmp_path / "u")
     without_hash(tmp_path / "u")
-    with pytest.raises(UnitsError, match="u: breaks off within its last line; encode again"):
+    with pytest.raises(UnitsError, match="u: ends within its last line; encode again"):
         read_units(tmp_path / "u")
 
 
@@ -122,10 +122,10 @@ def test_a_kill_never_names_another_model(tmp_path, monkeypatch, stops, old):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a-1 7 x\nb-1 1\n", r"u:1: 'a-1' has codes that are no integers"),
+        ("a-1 7 x\nb-1 1\n", r"u:1: 'a-1' has codes that are not integers"),
         ("a-1 7\nb-1 8\n", r"u:2: b-1: code 8 is not in 0 ... 7"),
         ("a-1 7\nb-1 -1\n", r"code -1"),
-        ("a-1 7\na-1 7\n", r"u:2: 'a-1' stands twice"),
+        ("a-1 7\na-1 7\n", r"u:2: 'a-1' occurs twice"),
         ("a-1 7\n\nb-1 1\n", r"u:2: empty line"),
         ("a-1 7\nb-1\n", r"u:2: b-1: no codes"),
         ("a-1 7\n", r"1 utterances, 2 by u.json"),

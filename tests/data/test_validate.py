@@ -71,9 +71,9 @@ def test_no_fault(folder: Path, segmented: Path):
 
 IN_TABLES = [
     ("text", "a-2 zwei\na-1 eins\n", 2, "not sorted", "LC_ALL=C sort -o"),
-    ("text", "a-1 eins\na-1 zwei\n", 2, "'a-1' again, first on line 1", "delete"),
+    ("text", "a-1 eins\na-1 zwei\n", 2, "'a-1' occurs twice, first on line 1", "delete"),
     ("text", "a-1 eins\n\na-2 zwei\n", 2, "empty line", "delete"),
-    ("text", "a-1 eins\na-2 \n", 2, "nothing behind 'a-2'", "complete or delete"),
+    ("text", "a-1 eins\na-2 \n", 2, "no value after 'a-2'", "complete or delete"),
     ("text", b"a-1 gr\xfc\xdfe\n", 1, "not UTF-8", "UTF-8"),
     ("text", "a-1 eins\r\na-2 zwei\r\n", 1, "2 lines end in CRLF", r"sed -i 's/\r$//'"),
     ("text", "a-1 eins\na-2 zw\rei\n", 2, "carriage return within the line", r"sed -i '2s/\r\(.\)/ \1/g'"),
@@ -91,7 +91,7 @@ IN_TABLES = [
     ("utt2ali", "a-1 /nowhere.lab\n", 1, "no alignment /nowhere.lab", "correct the path"),
     ("spk2utt", "a a-1 a-2\n", 0, "'b-1' of 'b' is not listed", "delete spk2utt"),
     ("spk2utt", "a a-1\nb b-1\n", 1, "'a-2' of 'a' is not listed", "vqspeech subset"),
-    ("spk2utt", "a a-1 a-1 a-2\nb b-1\n", 1, "'a-1' stands twice", "delete spk2utt"),
+    ("spk2utt", "a a-1 a-1 a-2\nb b-1\n", 1, "'a-1' occurs twice", "delete spk2utt"),
     ("spk2utt", "a a-1 a-2 a-3\nb b-1\n", 1, "'a-3' of 'a' is not there in utt2spk", "delete spk2utt"),
     ("spk2utt", "a a-1 a-2\nb a-1 b-1\n", 2, "'a-1' of 'b' is of 'a' in utt2spk", "delete spk2utt"),
 ]
@@ -111,7 +111,7 @@ def test_a_fault_in_a_table(folder: Path, file: str, content: str | bytes, line:
 @pytest.mark.parametrize("name", ["a\u00a09", "a/9"])
 def test_an_id_that_is_none(folder: Path, name: str):
     (folder / "text").write_text(f"{name} neun\n")
-    only(find_faults(folder)[:1], "text", 1, f"'{name}' is no id", "without blanks and slashes")
+    only(find_faults(folder)[:1], "text", 1, f"'{name}' is not a valid id", "without blanks and slashes")
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -136,7 +136,7 @@ def test_a_speaker_that_is_no_prefix(folder: Path):
 def test_two_speakers_on_a_line(folder: Path):
     edit(folder / "utt2spk", "b-1 b", "b-1 b c")
     found = [fault for fault in find_faults(folder) if fault.file.endswith("utt2spk")]
-    only(found, "utt2spk", 3, "'b c' is no speaker", "one speaker")
+    only(found, "utt2spk", 3, "'b c' is not a valid speaker", "one speaker")
 
 
 def test_an_utterance_without_recording_and_one_without_speaker(folder: Path):
@@ -295,7 +295,7 @@ def test_the_order_is_that_of_kaldis_check(rest):
 def test_utterances_that_are_not_sorted_by_speaker(tmp_path: Path):
     parts = [("a-a", "a"), ("a-b-1", "a-b"), ("a-c", "a")]
     DataDir(Utterance(name, of, str(tone(tmp_path / f"{name}.wav"))) for name, of in parts).write(tmp_path / "data")
-    what = "'a-c' of 'a' behind 'a-b-1' of 'a-b': not sorted by speaker"
+    what = "'a-c' of 'a' after 'a-b-1' of 'a-b': not sorted by speaker"
     only(find_faults(tmp_path / "data"), "utt2spk", 3, what, "rename one")
     assert len(DataDir.read(tmp_path / "data")) == 3
 
@@ -303,7 +303,7 @@ def test_utterances_that_are_not_sorted_by_speaker(tmp_path: Path):
 @pytest.mark.parametrize(
     ("labels", "what"),
     [
-        ("0 10000000 sil\n10000000 30000000 a\n", "'a' from 1.000 to 3.000 s lies behind the end of the utterance"),
+        ("0 10000000 sil\n10000000 30000000 a\n", "'a' from 1.000 to 3.000 s is after the end of the utterance"),
         ("0 5000000 a\n4000000 10000000 b\n", "overlap"),
         ("rubbish\n", "want 'start end phone'"),
         ("5000000 5000000 a\n", "no interval lasts"),

@@ -48,7 +48,7 @@ def test_shapes(small_shards: Shards):
     assert batch.world.dtype == torch.float32
     assert Windows(small_shards, NAMES, 3200).random(5, 0, 0).statistics is None
     moved = batch.to("cpu")
-    assert torch.equal(moved.samples, batch.samples) and torch.equal(moved.world, batch.world)  # pyright: ignore
+    assert torch.equal(moved.samples, batch.samples) and torch.equal(moved.world, batch.world)  # pyright: ignore[reportArgumentType]
 
 
 def test_windows_lie_within_utterances_and_line_up_with_the_frames():

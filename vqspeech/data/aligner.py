@@ -32,7 +32,7 @@ model knows human voices: synthetic ones are doubtful more often.
 """
 
 _FRAMES = 100
-# A frame is a window of 25.6 ms every 10 ms: two of them divide the time at the middle between their middles.
+# A frame is a window of 25.6 ms every 10 ms: the border of two frames is midway between their centres.
 _SHIFT = (0.025625 - 0.01) / 2
 # PocketSphinx counts in 1024ths of the logarithm to this base.
 _NATS = 1024 * math.log(1.0001)
@@ -116,7 +116,7 @@ class Aligner:
     def _found(self, decoder: Any, sound: bytes, words: Sequence[str]) -> list[_Word] | None:
         """Return the words with their phones, and pauses; None where the search did not reach the last word."""
         try:
-            decoder.reinit_feat()  # else it goes on with the noise it found in the recording before
+            decoder.reinit_feat()  # otherwise it keeps the noise estimate of the previous recording
             decoder.set_align_text(" ".join(self._entry(decoder, word) for word in words))
             _decode(decoder, sound)
             if decoder.hyp() is None:
@@ -124,7 +124,7 @@ class Aligner:
             decoder.set_alignment()
             _decode(decoder, sound)
             alignment = decoder.get_alignment()
-        except RuntimeError:  # all of pocketsphinx's own failures, without a reason
+        except RuntimeError:  # how pocketsphinx reports every failure
             return None
         found = [
             _Word(w.name, w.start, w.duration, w.score, [(p.name, p.start, p.duration) for p in w])

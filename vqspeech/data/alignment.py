@@ -59,7 +59,7 @@ def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> lis
         raise AlignmentError(f"{path}: no such file; correct the path in utt2ali or take the line out")
     if ending == ".ctm":
         intervals = read_ctm(path, utterance)
-        labels: Iterable[str] = index_ctm(path).labels  # one utterance may be too short to show what its labels are
+        labels: Iterable[str] = index_ctm(path).labels  # one utterance may be too short to decide
     elif ending in RATES:
         intervals = read_columns(path)
         labels = {interval.label for interval in intervals}
@@ -131,7 +131,7 @@ def clip_intervals(intervals: Sequence[Interval], seconds: float) -> list[Interv
     """
     for start, end, label in intervals:
         if end > seconds + _OVERSHOOT and fold(label) != SILENCE:
-            what = f"{label!r} from {start:.3f} to {end:.3f} s lies behind the end of the utterance at {seconds:.3f} s"
+            what = f"{label!r} from {start:.3f} to {end:.3f} s is after the end of the utterance at {seconds:.3f} s"
             raise AlignmentError(f"{what}; correct its alignment, or leave the utterance out")
     return [i._replace(end=min(i.end, seconds)) for i in intervals if i.start < seconds]
 

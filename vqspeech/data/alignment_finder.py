@@ -87,8 +87,8 @@ class AlignmentFinder:
             return str(_best(own, utterance.id))
         if objections:
             some = [f"{path} {why}" for path, why in objections.items()][:2]
-            fix = f"name its own after it, {utterance.id}.TextGrid or the like, or put it into a folder of its speaker"
-            raise AlignmentError(f"no alignment of its own: {'; '.join(some)}; {fix}")
+            fix = f"name its own alignment {utterance.id}.TextGrid or the like, or put it into a folder of its speaker"
+            raise AlignmentError(f"no alignment of this utterance: {'; '.join(some)}; {fix}")
         return None
 
     def _own(self, name: str, utterance: Utterance, objections: dict[Path, str]) -> list[Path]:

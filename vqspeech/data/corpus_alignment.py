@@ -103,7 +103,7 @@ def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> t
         MissingExtra: the aligner is not installed.
     """
     folder = Path(os.path.abspath(folder))
-    Aligner()  # not every utterance is to find out that it is not installed
+    Aligner()  # raises here, once, where it is not installed
     coverage, paths = Coverage(len(data)), {}
     for utterance, result, error in run_jobs(partial(_make, folder), list(data), nj, "align"):
         if error is not None:
@@ -221,7 +221,7 @@ def _facts(utterance: Utterance) -> _Facts:
     of_words: list[Interval] = []
     scores: list[Interval] = []
     if path.lower().endswith(".textgrid"):
-        # What is wrong with words and scores does not cost the phones.
+        # Faulty words and scores leave the phones usable.
         with suppress(AlignmentError):
             of_words = alignment.read_words(path)
         with suppress(AlignmentError):

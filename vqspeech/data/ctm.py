@@ -94,7 +94,7 @@ def write_ctm(path: str | os.PathLike, utterance: str, intervals: Iterable[Inter
 @cache
 def _index(path: str, _changed: int, _size: int) -> Index:
     index = Index()
-    bad: list[tuple[str, str, str]] = []  # the utterance that a line names, another that it may be of, what is wrong
+    bad: list[tuple[str, str, str]] = []  # (named utterance, one it may belong to, fault)
     at, before = 0, ""
     with open(path, "rb") as file:
         for number, raw in enumerate(file, 1):

@@ -69,7 +69,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         self.utterances = {}
         for utterance in ordered:
             if utterance.id in self.utterances:
-                raise DataDirError(f"utterance '{utterance.id}' twice; give each utterance an id of its own")
+                raise DataDirError(f"utterance '{utterance.id}' occurs twice; give each utterance its own id")
             gender = genders.get(utterance.speaker)
             self.utterances[utterance.id] = (
                 utterance if utterance.gender == gender else replace(utterance, gender=gender)
@@ -269,13 +269,15 @@ def _genders(parts: Sequence[DataDir]) -> dict[str, set[str]]:
 def _check(utterance: Utterance) -> None:
     name = utterance.id
     if not is_id(name) or not is_id(utterance.speaker):
-        raise DataDirError(f"'{name}' of '{utterance.speaker}' is no id; use names without blanks and slashes")
+        raise DataDirError(f"'{name}' of '{utterance.speaker}' is not a valid id; use names without blanks and slashes")
     if not name.startswith(utterance.speaker):
         fix = f"rename it to '{utterance.speaker}-{name}'"
         raise DataDirError(f"speaker '{utterance.speaker}' is not a prefix of utterance '{name}'; {fix}")
     for what, value in (("path", utterance.path), ("text", utterance.text), ("alignment", utterance.alignment)):
         if value is not None and (not value or value != value.strip() or "\n" in value or "\r" in value):
-            raise DataDirError(f"{what} {value!r} of '{name}' cannot stand on a line; take blanks and line ends off it")
+            raise DataDirError(
+                f"{what} {value!r} of '{name}' cannot be written on one line; remove blanks and line ends"
+            )
     if is_pipe(utterance.path):
         raise DataDirError(f"'{name}' is a command ({utterance.path}), not a file; write its output to a file first")
     if utterance.gender is not None and utterance.gender not in GENDERS:

@@ -141,7 +141,7 @@ def read_shards(path: str | Path) -> Shards:
     shard, first, length = numbers.T.copy()
     counted, samples = index.get("utterances", len(rows)), index.get("samples", length.sum())
     if not rows or len(numbers) != len(rows) or len(rows) != counted or length.sum() != samples:
-        raise ShardError(f"{path}: utterances.tsv is cut short or changed; run `vqspeech dump` again")
+        raise ShardError(f"{path}: utterances.tsv is truncated or changed; run `vqspeech dump` again")
     if shard.min() < 0 or shard.max() >= len(files) or first.min() < 0 or length.min() < 1:
         raise ShardError(f"{path}: utterances.tsv names samples that no shard has; run `vqspeech dump` again")
     names, speakers = [row[0] for row in rows], [row[1] for row in rows]
@@ -152,9 +152,7 @@ def read_shards(path: str | Path) -> Shards:
         if last > len(audio_maps[i]):
             raise ShardError(f"{path}: {file['audio']} is shorter than its index; run `vqspeech dump` again")
         if world_maps and (len(world_maps) != len(files) or world.count_frames(last) > len(world_maps[i])):
-            raise ShardError(
-                f"{path}: the WORLD frames of {file['audio']} are not all there; run `vqspeech dump` again"
-            )
+            raise ShardError(f"{path}: the WORLD frames of {file['audio']} are incomplete; run `vqspeech dump` again")
     return found
 
 
@@ -187,7 +185,7 @@ def write_shards(
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
     for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*"):
-        for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:  # these a dump that was killed has left
+        for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:  # also what a killed dump left
             old.unlink()
     rows: list[str] = []
     files: list[dict[str, str]] = []

@@ -53,12 +53,12 @@ def read_columns(path: str | os.PathLike) -> list[Interval]:
     if header is not None:
         return _xlabel(path, lines[header + 1 :])
     if lines and lines[0][1].startswith("#!MLF!#"):
-        raise AlignmentError(f"{path}: a master label file; write each of its parts to a file of its own")
+        raise AlignmentError(f"{path}: a master label file; write each of its parts to a separate file")
     rows: list[tuple[str, str, str]] = []
     times: list[tuple[float, float]] = []
     for number, line in lines:
         fields = line.split()
-        if fields[0] == "///":  # what follows are other readings of the same (HTK)
+        if fields[0] == "///":  # alternative transcriptions follow (HTK)
             break
         if len(fields) < 3:
             raise AlignmentError(f"{path}:{number}: want 'start end phone', not {' '.join(fields)!r}")
@@ -103,7 +103,7 @@ def parse_time(path: str, number: int, text: str) -> float:
     try:
         value = float("x" if "_" in text else text)  # Python takes 1_0 for 10
     except ValueError:
-        raise AlignmentError(f"{path}:{number}: {text!r} is no time; check the order of the columns") from None
+        raise AlignmentError(f"{path}:{number}: {text!r} is not a time; check the order of the columns") from None
     if not 0 <= value < float("inf"):
         raise AlignmentError(f"{path}:{number}: time {text} is out of range; an utterance starts at 0")
     return value

@@ -130,7 +130,7 @@ def _choose_items(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_
     """Return the items that fit, in order."""
     items = list(items)
     random.Random(seed).shuffle(items)
-    # Each utterance ranked by what its speaker has without it: who has little keeps it all.
+    # Rank each utterance by what its speaker has without it: speakers with little speech keep all of it.
     seconds: dict[str, float] = {}
     ranks = []
     for i, item in enumerate(items):
@@ -203,7 +203,7 @@ def _read(folder: Path) -> list[_Item]:
     ends = np.cumsum([0, *sizes])
     frames = np.cumsum([0, *(world.count_frames(length) for length in lengths)])
     if ends[-1] != len(data) or frames[-1] != len(cents):
-        raise ShardError(f"{folder}: the files of the pack are not of one pack; make it again")
+        raise ShardError(f"{folder}: the files belong to different packs; make it again")
     parts = [data[first:last] for first, last in pairwise(ends)]
     contours = [cents[first:last] for first, last in pairwise(frames)]
     return [_Item(*one) for one in zip(sets, utterances, speakers, parts, lengths, contours, strict=True)]

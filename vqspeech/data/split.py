@@ -39,7 +39,7 @@ def split(data: DataDir, unseen_speakers: int | Sequence[str], share: float, see
     if not all(held_out.values()):
         empty = " and ".join(name for name, names in held_out.items() if not names)
         fix = "give some speaker at least three different sentences"
-        raise DataDirError(f"{empty} would be empty: too few sentences to hold some out; {fix}")
+        raise DataDirError(f"{empty} would be empty: too few sentences to hold any out; {fix}")
     away = held_out["dev"] | held_out["test"]
     return {
         "train": DataDir(utterance for utterance in seen if utterance.id not in away),
@@ -76,7 +76,7 @@ def _unseen(data: DataDir, wanted: int | Sequence[str], random: np.random.Genera
 
 def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generator) -> dict[str, set[str]]:
     groups: dict[str, _Group] = {}
-    left: dict[str, int] = {}  # utterances of a speaker that are still there to learn from
+    left: dict[str, int] = {}  # utterances of each speaker that are left for training
     for utterance in seen:
         key = "id " + utterance.id if utterance.text is None else "text " + normalise_sentence(utterance.text)
         groups.setdefault(key, []).append(utterance)
@@ -92,7 +92,7 @@ def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generat
         if 2 * _useful(group, needs[name]) > len(group) and _take(group, left, needs[name], parts[name]):
             continue
         rest.append(group)
-    # Now the speakers of whom a part has nothing yet: at the least excess for the others.
+    # Then the speakers that a part still lacks, with the least excess for the others.
     rest.sort(key=len)
     for name, need in needs.items():
         for group in rest:

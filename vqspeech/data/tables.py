@@ -116,16 +116,18 @@ def read_table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
             continue
         key, value = match[1], (match[2] or "").strip(" \t")
         if not is_id(key):
-            faults.append(Fault(file, number, f"'{key}' is no id", "use a name without blanks and slashes"))
+            faults.append(Fault(file, number, f"'{key}' is not a valid id", "use a name without blanks and slashes"))
         if not value:
-            faults.append(Fault(file, number, f"nothing behind '{key}'", "complete or delete the line"))
+            faults.append(Fault(file, number, f"no value after '{key}'", "complete or delete the line"))
         if key in rows:
-            faults.append(Fault(file, number, f"'{key}' again, first on line {rows[key].line}", "delete one of them"))
+            faults.append(
+                Fault(file, number, f"'{key}' occurs twice, first on line {rows[key].line}", "delete one of them")
+            )
             continue
         # UTF-8 keeps the order of code points, so that this is the byte order of LC_ALL=C.
         if sorted_so_far and key < previous:
             sorted_so_far = False
-            what = f"'{key}' behind '{previous}': not sorted as bytes"
+            what = f"'{key}' after '{previous}': not sorted as bytes"
             faults.append(Fault(file, number, what, f"sort it: LC_ALL=C sort -o {file} {file}"))
         previous = key
         rows[key] = Row(number, value)
@@ -164,7 +166,7 @@ class Tables:
         restore_folder(tables.folder)
         if not tables.folder.is_dir():
             what = "is a file" if tables.folder.exists() else "no such folder"
-            tables._fault("", 0, what, "give a data directory, as made by: vqspeech prepare")
+            tables._fault("", 0, what, "give a data directory, as written by: vqspeech prepare")
             return tables
         for name in FILES:
             path = tables.folder / name
@@ -173,7 +175,7 @@ class Tables:
         for name, rows in (("wav.scp", tables.wav), ("utt2spk", tables.utt2spk)):
             if not (tables.folder / name).is_file():
                 there = ", ".join(sorted(entry.name for entry in tables.folder.iterdir())[:8]) or "nothing"
-                fix = "not a data directory (yet)? make one of recordings with: vqspeech prepare"
+                fix = "not a data directory (yet)? make one from recordings with: vqspeech prepare"
                 tables._fault(name, 0, f"missing; the folder holds {there}", fix)
             elif not rows:
                 tables._fault(name, 0, "holds no entries", "a data directory needs at least one utterance")
@@ -233,7 +235,10 @@ class Tables:
         for utterance, (line, speaker) in self.utt2spk.items():
             if not is_id(speaker):
                 self._fault(
-                    "utt2spk", line, f"'{speaker}' is no speaker", "write one speaker without blanks and slashes"
+                    "utt2spk",
+                    line,
+                    f"'{speaker}' is not a valid speaker",
+                    "write one speaker without blanks and slashes",
                 )
             elif not utterance.startswith(speaker):
                 fix = f"rename it, in all files, to '{speaker}-{utterance}'"
@@ -250,13 +255,13 @@ class Tables:
             self._check_spk2utt(speakers)
 
     def _check_spk2utt(self, speakers: set[str]) -> None:
-        anew = f"delete spk2utt; vqspeech subset {self.folder} --out NEW writes it anew"
+        anew = f"delete spk2utt; vqspeech subset {self.folder} --out NEW writes a new one"
         listed: dict[str, set[str]] = {speaker: set() for speaker in speakers}
         for speaker, (line, value) in self.spk2utt.items():
             for utterance in value.split():
                 row = self.utt2spk.get(utterance)
                 if utterance in listed.setdefault(speaker, set()):
-                    self._fault("spk2utt", line, f"'{utterance}' stands twice", anew)
+                    self._fault("spk2utt", line, f"'{utterance}' occurs twice", anew)
                 elif row is None or row.value != speaker:
                     owner = f"of '{row.value}'" if row else "not there"
                     self._fault("spk2utt", line, f"'{utterance}' of '{speaker}' is {owner} in utt2spk", anew)
@@ -275,7 +280,7 @@ class Tables:
             for utterance, row in rows.items():
                 if row.value != row.value.strip():
                     what = f"the path of '{utterance}' ends or begins in white space ({row.value!a})"
-                    self._fault(name, row.line, what, "take it off, and off the name of the file")
+                    self._fault(name, row.line, what, "remove it, here and from the name of the file")
         for utterance, (line, value) in self.utt2dur.items():
             try:
                 seconds = float(value)

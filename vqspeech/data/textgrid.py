@@ -119,9 +119,9 @@ class _Body:
         intervals = [
             Interval(_number(rest[i]), _number(rest[i + 1]), _string(rest[i + 2]).strip()) for i in range(0, whole, 3)
         ]
-        # A count is not believed: what ends with the tier is whole, however many it was to be.
+        # The count is not trusted: what ends with the tier is complete.
         if whole < len(rest) or (len(intervals) < count and not _reaches(intervals, last)):
-            what = f"it breaks off behind interval {len(intervals)} of {count:g}"
+            what = f"it ends after interval {len(intervals)} of {count:g}"
             raise ValueError(f"{what}, at {intervals[-1].end:g} s of {last:g}" if intervals else what)
         return intervals
 
@@ -136,7 +136,7 @@ def _chronological(text: str) -> list[Tier]:
     def after(what: str) -> str:
         token = next(tokens, None)
         if token is None:
-            raise ValueError(f"it breaks off before {what}")
+            raise ValueError(f"it ends before {what}")
         return token
 
     for what in ("its kind", "its start", "its end"):
@@ -183,7 +183,7 @@ def _binary(raw: bytes) -> list[Tier]:
         size = 2 * take("H")[0] if wide else length
         piece = raw[at : at + size]
         if len(piece) < size:
-            raise ValueError("it breaks off within a label")
+            raise ValueError("it ends within a label")
         at += size
         return piece.decode("utf-16-be" if wide else "latin-1")
 
@@ -201,13 +201,13 @@ def _binary(raw: bytes) -> list[Tier]:
 
 def _number(token: str) -> float:
     if token.startswith('"'):
-        raise ValueError(f"{_string(token)!r} stands where a number should")
+        raise ValueError(f"{_string(token)!r} is where a number should be")
     return float(token.rstrip("%"))
 
 
 def _string(token: str) -> str:
     if not token.startswith('"'):
-        raise ValueError(f"{token} stands where a label should")
+        raise ValueError(f"{token} is where a label should be")
     return _unquoted(token)
 
 

@@ -118,7 +118,7 @@ def write_units(
     checked: dict[str, np.ndarray] = {}
     for name in sorted(codes):
         if name.split() != [name]:
-            raise UnitsError(f"{name!r} is no utterance id; use names without blanks")
+            raise UnitsError(f"{name!r} is not an utterance id; use names without blanks")
         checked[name] = _checked(f"{path}: {name}", codes[name], size)
     text = "".join(_lines(checked))
     described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_contents(checked)}
@@ -155,11 +155,11 @@ def read_units(path: str | os.PathLike) -> Units:
         if not name:
             raise UnitsError(f"{path}:{number}: empty line; delete it")
         if name in codes:
-            raise UnitsError(f"{path}:{number}: '{name}' stands twice; delete one of them")
+            raise UnitsError(f"{path}:{number}: '{name}' occurs twice; delete one of them")
         try:
             numbers = [int(field) for field in fields]
         except ValueError:
-            raise UnitsError(f"{path}:{number}: '{name}' has codes that are no integers; encode it again") from None
+            raise UnitsError(f"{path}:{number}: '{name}' has codes that are not integers; encode it again") from None
         codes[name] = _checked(f"{path}:{number}: {name}", numbers, described["codes"])
     if not codes:
         raise UnitsError(f"{path}: no utterances; encode again")
@@ -205,7 +205,7 @@ def _check_contents(
     if described.get("units_sha256", contents["units_sha256"]) != contents["units_sha256"]:
         raise UnitsError(f"{path}: not the codes that {side} describes, which may be another model's; encode again")
     if "units_sha256" not in described and not whole:
-        raise UnitsError(f"{path}: breaks off within its last line; encode again")
+        raise UnitsError(f"{path}: ends within its last line; encode again")
 
 
 def _checked(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.ndarray:
@@ -221,7 +221,7 @@ def _checked(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.nda
 def _description(path: str | os.PathLike) -> dict:
     side = side_file(path)
     if not side.is_file():
-        raise UnitsError(f"{side}: no such file; it says what the codes in {Path(path).name} are, copy it beside them")
+        raise UnitsError(f"{side}: no such file; it describes the codes in {Path(path).name}, copy it to their folder")
     try:
         described = json.loads(side.read_text(encoding="utf-8-sig"))
     except ValueError as error:
@@ -233,7 +233,7 @@ def _description(path: str | os.PathLike) -> dict:
         if not isinstance(described, dict) or not isinstance(described.get(key), kind) or described.get(key) is True
     ]
     if wrong:
-        raise UnitsError(f"{side}: lacks {', '.join(wrong)}, or holds something else there; encode again")
+        raise UnitsError(f"{side}: missing or of another type: {', '.join(wrong)}; encode again")
     if not 0 < described["rate_hz"] < float("inf") or described["codes"] < 1:
         raise UnitsError(f"{side}: rate_hz and codes must be more than 0; encode again")
     stages = described.get("stages", [described["codes"]])

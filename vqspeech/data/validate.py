@@ -79,14 +79,14 @@ def _out_of_order(tables: Tables) -> list[Fault]:
     found = []
     for speaker, (line, value) in tables.spk2utt.items():
         if value.split() != sorted(value.split()):
-            fix = f"delete spk2utt; vqspeech subset {tables.folder} --out NEW writes it anew"
+            fix = f"delete spk2utt; vqspeech subset {tables.folder} --out NEW writes a new one"
             what = f"the utterances of '{speaker}' are not sorted as bytes"
             found.append(Fault(os.fspath(tables.folder / "spk2utt"), line, what, fix))
     pairs = find_unsorted({name: row.value for name, row in tables.utt2spk.items()})
     if not pairs:
         return found
     (line, speaker), before = tables.utt2spk[pairs[0][1]], tables.utt2spk[pairs[0][0]].value
-    what = f"'{pairs[0][1]}' of '{speaker}' behind '{pairs[0][0]}' of '{before}': not sorted by speaker, as Kaldi wants"
+    what = f"'{pairs[0][1]}' of '{speaker}' after '{pairs[0][0]}' of '{before}': not sorted by speaker, as Kaldi wants"
     fix = "let no speaker's id be the beginning of another's: rename one in all files, or its folder, and prepare again"
     return [*found, Fault(os.fspath(tables.folder / "utt2spk"), line, what, fix)]
 

@@ -1,5 +1,7 @@
 """Speech from espeak-ng and the times of its phones."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -36,7 +38,7 @@ def test_phones_of_a_sentence():
     text = "sil sh iy b ao t ah p aa k ih t w aa ch sil b ah t ao l dh ah s m ao l b aa t ah l z f eh l sil"
     assert [i.label for i in found] == text.split()
     assert found[0].start == 0 and found[-1].end == len(wave) / espeak.RATE
-    assert all(a.end == b.start and a.start < a.end for a, b in zip(found, found[1:], strict=False))
+    assert all(a.end == b.start and a.start < a.end for a, b in pairwise(found))
     pause = next(i for i in found[1:] if i.label == "sil")
     assert pause.end - pause.start > 0.12, "the pause is not the closure of the stop behind it"
 

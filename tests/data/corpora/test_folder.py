@@ -71,7 +71,7 @@ def test_two_folders_of_one_speaker(tmp_path: Path):
 
 def test_recordings_without_folders(tmp_path: Path):
     trees.tone(tmp_path / "a.wav")
-    with pytest.raises(CorpusError, match="move the recordings of each speaker into a folder of its own"):
+    with pytest.raises(CorpusError, match="move the recordings of each speaker into one folder"):
         prepare(tmp_path)
 
 

@@ -166,7 +166,7 @@ def _label_fault(utterance: Utterance) -> str | None:
         end = alignment.read_alignment(utterance.alignment)[-1].end
     except (AlignmentError, OSError):
         return "that cannot be read"
-    return "longer than the recording, of another version of it" if end > utterance.seconds + _SLACK else None
+    return "longer than the recording, made for another version of it" if end > utterance.seconds + _SLACK else None
 
 
 def _with_length(utterance: Utterance) -> Utterance:

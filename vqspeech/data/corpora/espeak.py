@@ -33,7 +33,7 @@ _STRESS = "'\",=%"
 _R = ("r", "r-", "r/")
 _STOPS = frozenset(["p", "b", "t", "d", "k", "g", "ch", "jh"])
 _NASALS = frozenset(["m", "n", "ng"])
-# Seconds, but for the last, in dB.
+# Seconds, except the last, in dB.
 _SHORTEST = 0.02
 _CODA = 0.065
 _TRANSITION = 0.055
@@ -119,7 +119,7 @@ def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 5
         _unload(library)
     wave = np.frombuffer(b"".join(pieces), dtype=np.int16)
     if not wave.any() or not phonemes:
-        raise CorpusError(f"espeak-ng says nothing for {text!r}; give it a sentence with words")
+        raise CorpusError(f"espeak-ng produces no sound for {text!r}; give it a sentence with words")
     return wave, phonemes
 
 

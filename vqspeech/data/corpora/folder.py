@@ -39,7 +39,9 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     if other:
         kind, whole = other
         fix = f"prepare it as that: vqspeech prepare {kind} --corpus {whole}"
-        raise CorpusError(f"{root}: this is {kind}, whose folders are not speakers or whose text lies elsewhere; {fix}")
+        raise CorpusError(
+            f"{root}: this is {kind}, whose folders are not speakers or whose text is in other files; {fix}"
+        )
     account = Account(f"folder {root.name}")
     utterances: dict[str, Utterance] = {}
     speakers: dict[str, str] = {}

@@ -135,7 +135,7 @@ def find_timit_regions(path: Path) -> list[Path]:
         regions = [folder for folder in level if _TIMIT_REGION.fullmatch(folder.name) and _timit_speakers(folder)]
         if regions:
             return regions
-        # Only where few folders are is it worth to look further down: speakers of other corpora are many.
+        # Many folders are the speakers of another corpus: not worth a search.
         level = [inner for folder in level for inner in list_folders(folder)] if len(level) <= 16 else []
     return []
 
@@ -156,7 +156,7 @@ def detect_other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
 
 
 def missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
-    """Return the error that a folder is not the corpus `name`: what was looked for, what is there instead, and the fix."""
+    """Return the error that a folder is not the corpus `name`: what was wanted, what is there instead, the fix."""
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in corpus.iterdir() if not entry.name.startswith("."))
     there = ", ".join(entries[:8]) + (f", ... ({len(entries)} in all)" if len(entries) > 8 else "") or "nothing"
     return CorpusError(
@@ -193,9 +193,9 @@ def _advice(path: Path, name: str) -> str:
         return f"unpack {archives[0]} first"
     first = next(list_recordings(path), None)
     if first is None:
-        return "there is no sound file below it at all; check the path, or download the corpus again"
+        return "there is no sound file below it; check the path, or download the corpus again"
     if _kind(path) == name:
-        return "check that it was unpacked whole"
-    move = f"move the recordings of each speaker into a folder of its own: {path / 'SPEAKER' / first.name}"
+        return "check that it was unpacked completely"
+    move = f"move the recordings of each speaker into one folder: {path / 'SPEAKER' / first.name}"
     by_speaker = f"for recordings in one folder per speaker: vqspeech prepare folder --corpus {path}"
     return by_speaker if len(first.relative_to(path).parts) > 1 else move

@@ -163,7 +163,7 @@ def _make(root: Path, reading: _Reading) -> None:
     wave, phones = synthesise_recording(reading.speaker, reading.text, zlib.crc32(reading.utterance.encode()))
     write_ctm(_path(root, "ctm", reading), reading.utterance, phones)
     audio.write(_path(root, "wav", reading), wave, espeak.RATE)
-    # Last, as its being there says that the others are.
+    # Written last: where it exists, the others do.
     write_text(_path(root, "txt", reading), f"{reading.text}\n")
 
 

@@ -94,12 +94,12 @@ def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
             account.drop(name, "no sentence of TIMIT by its name")
             continue
         if sentence.startswith("SA") and not sa:
-            account.drop(name, "a sentence that every speaker says (SA)")
+            account.drop(name, "a sentence that every speaker reads (SA)")
             continue
         utterance = f"{speaker}_{sentence}"
         text, phones = beside.get(f"{sentence}.TXT"), beside.get(f"{sentence}.PHN")
         if phones is None:
-            account.note(utterance, "no phone labels (.PHN) beside it")
+            account.note(utterance, "no phone labels (.PHN) in its folder")
         utterances.append(
             Utterance(
                 utterance,
