@@ -163,7 +163,7 @@ def test_engine_and_exactness_are_chosen(
     wave = made.convert(audio.read_waveform("a.wav"), "low", exact=True, temperature=0.9, seed=4)
     # Two engines may differ where a uniform hits the edge between two classes.
     assert np.mean(np.abs(audio.read_waveform("a.low.wav") - np.clip(wave, -1, 1)) < 1e-4) > 0.99
-    assert main(["reconstruct", *voice, "--out", "out", "--engine", "graph"]) == FAILED
+    assert main(["reconstruct", *voice, "--out", "out", "--engine", "persistent"]) == FAILED
     assert "needs a CUDA GPU" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["convert", *voice, "--engine", "fast"])

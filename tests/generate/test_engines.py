@@ -16,9 +16,19 @@ from hypothesis import strategies as st
 
 import vqspeech
 from tests import reference
-from vqspeech import audio
+from vqspeech import audio, deprecation
 from vqspeech.errors import ConfigError
-from vqspeech.generate import ENGINES, Projected, chosen, conditioning, engines, generate, kernel, logits, piece
+from vqspeech.generate import (
+    ENGINES,
+    ProjectedConditioning,
+    choose_engine,
+    choose_piece_length,
+    compute_logits,
+    conditioning,
+    engines,
+    generate,
+    kernel,
+)
 from vqspeech.models.decoders import Lanes, WaveNet
 
 HERE = ["cached", "kernel"]
@@ -85,7 +95,7 @@ def test_logits_are_those_of_the_parallel_forward(engine, batch, codes, layers, 
     found = generate(net.cell(), told, uniforms, engine=engine, progress=False)
     with torch.no_grad():
         parallel = net(found.to(torch.uint8), told).transpose(1, 2)
-    torch.testing.assert_close(logits(net.cell(), told, found, engine), parallel, atol=1e-4, rtol=0)
+    torch.testing.assert_close(compute_logits(net.cell(), told, found, engine), parallel, atol=1e-4, rtol=0)
     state, dilations, split = oracle(net, told[0])
     slow = reference.wavenet_logits(state, dilations, found[0].numpy(), split, hop)
     np.testing.assert_allclose(parallel[0].numpy(), slow, atol=1e-4)
@@ -104,7 +114,7 @@ def test_the_networks_of_the_configurations(engine):
     found = generate(net.cell(), told, uniforms, engine=engine, progress=False)
     with torch.no_grad():
         parallel = net(found.to(torch.uint8), told).transpose(1, 2)
-    torch.testing.assert_close(logits(net.cell(), told, found, engine), parallel, atol=1e-4, rtol=0)
+    torch.testing.assert_close(compute_logits(net.cell(), told, found, engine), parallel, atol=1e-4, rtol=0)
     assert torch.equal(found, generate(net.cell(), told, uniforms, engine="cached", progress=False))
 
 
@@ -171,13 +181,13 @@ def test_it_starts_from_the_midpoint_with_empty_buffers(engine):
     first = generate(cell, told, uniforms, engine=engine, progress=False)
     generate(cell, told + 1, uniforms.flip(1), engine=engine, progress=False)  # another utterance in between
     assert torch.equal(generate(cell, told, uniforms, engine=engine, progress=False), first)
-    silent = logits(cell, told[:, :, :1], torch.full((1, 1), 77), engine)
+    silent = compute_logits(cell, told[:, :, :1], torch.full((1, 1), 77), engine)
     wanted = reference.wavenet_logits(*oracle(net, told[0])[:2], np.array([77]), oracle(net, told[0])[2], net.hop)
     np.testing.assert_allclose(silent[0].numpy(), wanted, atol=1e-5)
 
 
 @every_engine
-def test_lanes_do_not_leak_into_each_other(engine):
+def test_streams_do_not_leak_into_each_other(engine):
     net = network()
     told, uniforms = inputs(net, 4, 5)
     together = generate(net.cell(), told, uniforms, engine=engine, progress=False)
@@ -191,11 +201,11 @@ def test_a_lane_of_the_kernel_is_the_same_bits_in_any_company(threads):
     net, before = network(residual=40, skip=70), torch.get_num_threads()
     told, uniforms = inputs(net, 19, 2)
     classes = (uniforms * 256).long()
-    alone = torch.cat([logits(net.cell(), told[i : i + 1], classes[i : i + 1], "kernel") for i in range(19)])
+    alone = torch.cat([compute_logits(net.cell(), told[i : i + 1], classes[i : i + 1], "kernel") for i in range(19)])
     try:
         torch.set_num_threads(threads)
         for count in (2, 3, 5, 8, 9, 19):
-            assert torch.equal(logits(net.cell(), told[:count], classes[:count], "kernel"), alone[:count])
+            assert torch.equal(compute_logits(net.cell(), told[:count], classes[:count], "kernel"), alone[:count])
     finally:
         torch.set_num_threads(before)
 
@@ -232,12 +242,14 @@ def test_projected_conditioning_is_the_conditioning():
     latents, voices = torch.randn(3, 3, 150), torch.arange(3)
     with torch.no_grad():
         whole = net.conditioning(latents, voices)
-        lazy = Projected(net._features(latents, voices), net.project.weight[:, :, 0], net.project.get_parameter("bias"))
+        lazy = ProjectedConditioning(
+            net._features(latents, voices), net.project.weight[:, :, 0], net.project.get_parameter("bias")
+        )
         assert lazy.shape == whole.shape and lazy.device == whole.device
         torch.testing.assert_close(lazy[:, :, :], whole, atol=1e-5, rtol=1e-5)
         for first, until in ((0, 1), (63, 65), (70, 150), (149, 150)):
             assert torch.equal(lazy[:, :, first:until], lazy[:, :, :][:, :, first:until])
-        alone = Projected(
+        alone = ProjectedConditioning(
             net._features(latents, voices)[1:2], net.project.weight[:, :, 0], net.project.get_parameter("bias")
         )
         assert torch.equal(alone[:, :, 5:9], lazy[:, :, 5:9][1:2])
@@ -268,29 +280,37 @@ def test_settings_and_shapes_that_make_no_sense():
 def test_an_engine_that_cannot_run_says_so(monkeypatch):
     net = network()
     told, uniforms = inputs(net, 1, 1)
-    with pytest.raises(ConfigError, match="no engine 'fast'; there are auto, cached, kernel, graph, persistent"):
+    with pytest.raises(ConfigError, match="no engine 'fast'; choose one of auto, cached, kernel, persistent"):
         generate(net.cell(), told, uniforms, engine="fast")
     monkeypatch.delenv("TRITON_INTERPRET", raising=False)
-    for engine in ("graph", "persistent"):
-        with pytest.raises(ConfigError, match=f"{engine} needs a CUDA GPU, not 'cpu'; choose"):
-            generate(net.cell(), told, uniforms, engine=engine)
-    with pytest.raises(ConfigError, match="kernel runs on the processor, not on 'meta'; choose"):
+    with pytest.raises(ConfigError, match="persistent needs a CUDA GPU, not 'cpu'; choose"):
+        generate(net.cell(), told, uniforms, engine="persistent")
+    with pytest.raises(ConfigError, match="kernel runs on the CPU, not on 'meta'; choose"):
         generate(net.cell(), told.to("meta"), uniforms, engine="kernel")
 
 
 def test_auto_is_the_fastest_of_a_device(monkeypatch):
-    for version, expected in (((7, 5), "graph"), ((9, 0), "persistent")):
+    for version, expected in (((7, 5), "cached"), ((9, 0), "persistent")):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, version=version: version)
-        assert chosen("auto", torch.device("cuda")) == expected
-    assert chosen("auto", torch.device("cpu")) == "kernel" and chosen("auto", torch.device("meta")) == "cached"
-    assert chosen("cached", torch.device("cuda")) == "cached" and set(ENGINES) == set(engines._STEP)
+        assert choose_engine("auto", torch.device("cuda")) == expected
+    assert (
+        choose_engine("auto", torch.device("cpu")) == "kernel"
+        and choose_engine("auto", torch.device("meta")) == "cached"
+    )
+    assert choose_engine("cached", torch.device("cuda")) == "cached" and set(ENGINES) == set(engines._STEP_COST)
+
+
+def test_the_old_engine_graph_is_the_loop_with_a_warning(monkeypatch):
+    monkeypatch.setattr(deprecation, "_warned", set())
+    with pytest.warns(FutureWarning, match="'engine graph' is now 'engine cached'"):
+        assert choose_engine("graph", torch.device("cpu")) == "cached"
 
 
 def test_speed_is_said(capsys):
     net = network()
     told, uniforms = inputs(net, 2, 3)
     generate(net.cell(), told, uniforms)
-    assert "kernel: 2 x 24 steps at" in (said := capsys.readouterr().err) and "x real time in all lanes" in said
+    assert "kernel: 2 x 24 steps at" in (said := capsys.readouterr().err) and "x real time in all streams" in said
 
 
 @given(
@@ -299,15 +319,15 @@ def test_speed_is_said(capsys):
 def test_pieces_cost_about_the_least(steps, overlap, engine, most, threads):
     cores = threads if engine == "kernel" else 1
 
-    def cost(lanes: int) -> float:
-        return (engines._STEP[engine] + -(-lanes // cores)) * (steps / lanes + overlap)
+    def cost(streams: int) -> float:
+        return (engines._STEP_COST[engine] + -(-streams // cores)) * (steps / streams + overlap)
 
     with patch("torch.get_num_threads", lambda: threads):
-        found = piece(steps, overlap, engine, torch.device("cpu"), most * cores)
-    lanes = round(steps / found)
-    assert found * min(lanes, steps) >= steps - found and lanes <= most * cores
+        found = choose_piece_length(steps, overlap, engine, torch.device("cpu"), most * cores)
+    streams = round(steps / found)
+    assert found * min(streams, steps) >= steps - found and streams <= most * cores
     if found > 100:  # else whole steps are too coarse to tell
-        assert cost(lanes) <= 1.1 * min(cost(count) for count in range(1, most * cores + 1))
+        assert cost(streams) <= 1.1 * min(cost(count) for count in range(1, most * cores + 1))
 
 
 def test_overlapping_pieces_draw_with_the_same_numbers():
@@ -321,12 +341,16 @@ def test_overlapping_pieces_draw_with_the_same_numbers():
 def test_long_streams_need_no_more_memory(monkeypatch):
     """What is laid out at once, in latents; the buffers do not know the length."""
     asked = []
-    told = Projected.__getitem__
-    monkeypatch.setattr(Projected, "__getitem__", lambda self, index: asked.append(index[2]) or told(self, index))
+    told = ProjectedConditioning.__getitem__
+    monkeypatch.setattr(
+        ProjectedConditioning, "__getitem__", lambda self, index: asked.append(index[2]) or told(self, index)
+    )
     monkeypatch.setattr(kernel, "CHUNK", 0.001)
     net = network(hop=64)
     features = torch.zeros(1, net.smooth.out_channels, 3000)
-    projected = Projected(features, net.project.weight[:, :, 0].detach(), net.project.get_parameter("bias").detach())
+    projected = ProjectedConditioning(
+        features, net.project.weight[:, :, 0].detach(), net.project.get_parameter("bias").detach()
+    )
     generate(net.cell(), projected, torch.rand(1, 64 * 3000), engine="kernel", progress=False)
     assert max(part.stop - part.start for part in asked) < 1000
 
@@ -336,7 +360,7 @@ import torch
 from vqspeech.generate import generate
 from vqspeech.models.wavenet import CausalStack
 cell = CausalStack(4, 4, 2, 1, 1, 1, 3, 3).cell()
-generate(cell, torch.zeros(1, cell.conditions, 1), torch.zeros(1, 1), progress=False)
+generate(cell, torch.zeros(1, cell.conditioning_channels, 1), torch.zeros(1, 1), progress=False)
 """
 
 

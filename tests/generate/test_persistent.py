@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vqspeech.errors import ConfigError
-from vqspeech.generate import Projected, cached, generate, logits, persistent
+from vqspeech.generate import ProjectedConditioning, cached, compute_logits, generate, persistent
 from vqspeech.generate.cell import Cell
 from vqspeech.models.wavenet import CausalStack
 
@@ -60,14 +60,14 @@ def network(layers=4, cycle=3, residual=6, skip=7, classes=256, inputs=None, see
 
 def given_to(cell: Cell, batch: int, latents: int, hold: int, seed=0) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
-    conditioning = torch.randn(batch, cell.conditions, latents, generator=generator)
+    conditioning = torch.randn(batch, cell.conditioning_channels, latents, generator=generator)
     return conditioning.to(DEVICE), torch.rand(batch, latents * hold, generator=generator).to(DEVICE)
 
 
 def drawn(cell, conditioning, uniforms, temperature=1.0, top_p=1.0, given=None, out=None, precision=EXACT, tiling=None):
     if given is None:
         given = torch.empty(len(uniforms), 0, dtype=torch.long, device=DEVICE)
-    return persistent.sampled(
+    return persistent.sample_classes(
         cell,
         conditioning,
         uniforms,
@@ -93,7 +93,7 @@ def shifted(net, classes):
 
 
 SHAPES = [
-    # layers, cycle, residual, skip, classes, batch, latents, hold, lanes
+    # layers, cycle, residual, skip, classes, batch, latents, hold, streams
     (1, 1, 1, 1, 2, 1, 3, 1, 16),
     (4, 3, 6, 7, 256, 3, 4, 3, 16),
     (3, 2, 16, 80, 40, 17, 2, 2, 16),
@@ -105,12 +105,12 @@ SHAPES = [
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("conditioned", [True, False])
 def test_logits_are_those_of_the_parallel_forward_pass(shape, conditioned):
-    *sizes, batch, latents, hold, lanes = shape
+    *sizes, batch, latents, hold, streams = shape
     net = network(*sizes)
     conditioning, uniforms = given_to(net.cell(), batch, latents, hold)
     conditioning = conditioning * conditioned
     classes = (uniforms * net.logits.out_channels).long()
-    found = forced_logits(net.cell(), conditioning, classes, tiling=persistent.Tiling(lanes))
+    found = forced_logits(net.cell(), conditioning, classes, tiling=persistent.Tiling(streams))
     with torch.no_grad():
         wanted = net.predicted(shifted(net, classes), conditioning)
     assert wanted.std() > 0.1
@@ -119,11 +119,11 @@ def test_logits_are_those_of_the_parallel_forward_pass(shape, conditioned):
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_samples_are_those_of_the_loop(shape):
-    *sizes, batch, latents, hold, lanes = shape
+    *sizes, batch, latents, hold, streams = shape
     cell = network(*sizes).cell()
     conditioning, uniforms = given_to(cell, batch, latents, hold)
     wanted = generate(cell, conditioning, uniforms, engine="cached", progress=False)
-    assert torch.equal(drawn(cell, conditioning, uniforms, tiling=persistent.Tiling(lanes)), wanted)
+    assert torch.equal(drawn(cell, conditioning, uniforms, tiling=persistent.Tiling(streams)), wanted)
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(0.7, 1.0), (1.4, 0.6), (0.0, 1.0), (0.0, 0.5)])
@@ -152,7 +152,9 @@ def test_drawing_at_the_edges(top_p, classes):
         steps = row.double().softmax(0).cumsum(0)
         uniforms = torch.cat([torch.tensor([0.0, 1 - 2**-24]), (steps - 1e-3).float(), (steps + 1e-3).float()])
         uniforms = uniforms.clamp(0, 1 - 2**-24)[:, None].to(DEVICE)
-        found = drawn(cell, torch.zeros(len(uniforms), cell.conditions, 1, device=DEVICE), uniforms, 1.0, top_p)
+        found = drawn(
+            cell, torch.zeros(len(uniforms), cell.conditioning_channels, 1, device=DEVICE), uniforms, 1.0, top_p
+        )
         wanted = cached.draw(row.expand(len(uniforms), -1).to(DEVICE), uniforms[:, 0], 1.0, top_p)
         assert found[:, 0].tolist() == wanted.tolist()
 
@@ -173,11 +175,11 @@ def test_the_interface_finds_the_engine():
     conditioning, uniforms = given_to(net.cell(), 2, 3, 2)
     found = generate(net.cell(), conditioning, uniforms, engine="persistent", progress=False)
     assert torch.equal(found, drawn(net.cell(), conditioning, uniforms, precision=BF16))
-    own, of_loop = (logits(net.cell(), conditioning, found, engine=name) for name in ("persistent", "cached"))
+    own, of_loop = (compute_logits(net.cell(), conditioning, found, engine=name) for name in ("persistent", "cached"))
     assert (own - of_loop).square().mean().sqrt() < BOUND * of_loop.std()
 
 
-def test_lanes_do_not_leak_into_each_other():
+def test_streams_do_not_leak_into_each_other():
     cell = network().cell()
     conditioning, uniforms = given_to(cell, 18, 3, 3)
     together = drawn(cell, conditioning, uniforms)
@@ -227,7 +229,7 @@ def test_a_launch_covers_what_fits(monkeypatch):
     counts = []
     launch = persistent._launch
     monkeypatch.setattr(persistent, "_launch", lambda *a: counts.append(a[4][-5]) or launch(*a))
-    monkeypatch.setattr(persistent, "HELD", 2 * 16 * 4 * 2 * 16 * 4)  # two latents of 16 lanes
+    monkeypatch.setattr(persistent, "HELD", 2 * 16 * 4 * 2 * 16 * 4)  # two latents of 16 streams
     assert torch.equal(drawn(cell, conditioning, uniforms), once)
     assert counts == [6, 6, 3]
 
@@ -242,8 +244,8 @@ def test_an_expanded_conditioning_will_do():
 def test_the_conditioning_may_be_computed_where_it_is_read():
     cell = network().cell()
     features, uniforms = torch.randn(2, 3, 9, device=DEVICE), given_to(cell, 2, 9, 2)[1]
-    weight, bias = (torch.randn(cell.conditions, *rest, device=DEVICE) for rest in ((3,), ()))
-    projected = Projected(features, weight, bias)
+    weight, bias = (torch.randn(cell.conditioning_channels, *rest, device=DEVICE) for rest in ((3,), ()))
+    projected = ProjectedConditioning(features, weight, bias)
     assert torch.equal(drawn(cell, projected, uniforms), drawn(cell, projected[:, :, :9], uniforms))
 
 
@@ -273,7 +275,7 @@ def test_fewer_stages_where_shared_memory_is_small(monkeypatch):
     assert torch.equal(drawn(cell, conditioning, uniforms), wanted)
     assert tried == [3, 2, 2]  # the second launch asks for no more than the first had
     monkeypatch.setattr(persistent_kernel, "sample", Small(0))
-    with pytest.raises(ConfigError, match="too wide .* --engine graph"):
+    with pytest.raises(ConfigError, match="too wide .* --engine cached"):
         drawn(cell, conditioning, uniforms)
 
 

@@ -68,10 +68,10 @@ def test_cached_logits_are_those_of_the_full_forward_pass(name):
             step = Step(made.network, torch.tensor([1, 2]))
             found = torch.stack([step(column) for column in before.T], 1)
         else:
-            from vqspeech.generate import logits
+            from vqspeech.generate import compute_logits
 
             made = made.float()
-            found = logits(made.network.cell(), made.network.speaker(torch.tensor([1, 2]))[:, :, None], codes)
+            found = compute_logits(made.network.cell(), made.network.speaker(torch.tensor([1, 2]))[:, :, None], codes)
     tolerance = 1e-10 if name == "transformer" else 1e-5
     torch.testing.assert_close(found, wanted.to(found.dtype), atol=tolerance, rtol=tolerance)
 

@@ -10,7 +10,7 @@ from vqspeech import audio, world
 from vqspeech.conf import load_config
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
-from vqspeech.generate import generate, logits
+from vqspeech.generate import compute_logits, generate
 from vqspeech.models.decoders import Lanes, WorldWaveNet
 from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.frontend import dithered
@@ -56,7 +56,7 @@ def test_sampling_is_the_full_pass(engine):
         uniforms = torch.rand(1, 12 * 160, generator=torch.Generator().manual_seed(0))
         drawn = generate(decoder.cell(), given, uniforms, engine=engine, progress=False)
         full = decoder(drawn.to(torch.uint8), given).transpose(1, 2)
-    torch.testing.assert_close(logits(decoder.cell(), given, drawn, engine), full, atol=1e-4, rtol=0)
+    torch.testing.assert_close(compute_logits(decoder.cell(), given, drawn, engine), full, atol=1e-4, rtol=0)
 
 
 def test_speech_is_the_filtered_excitation_drawn_with_that_conditioning():

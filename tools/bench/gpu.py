@@ -17,7 +17,7 @@ from torch import Tensor
 # The toolkit beside this file, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from vqspeech.generate import Cell, cached, graph, persistent
+from vqspeech.generate import Cell, cached, persistent
 from vqspeech.models.wavenet import CausalStack
 
 RATE, HOP = 16_000, 64
@@ -41,7 +41,9 @@ def cell_of(layers: int, cycle: int, residual: int, skip: int, scale: float) -> 
 def given_to(cell: Cell, lanes: int, steps: int, hop: int = HOP) -> tuple[Tensor, Tensor]:
     """Conditioning, the same for all lanes (it is only expanded, for memory), and uniforms that differ."""
     generator = torch.Generator(device="cuda").manual_seed(1)
-    conditioning = torch.randn(1, cell.conditions, -(-steps // hop), generator=generator, device="cuda") * 0.3
+    conditioning = (
+        torch.randn(1, cell.conditioning_channels, -(-steps // hop), generator=generator, device="cuda") * 0.3
+    )
     return conditioning.expand(lanes, -1, -1), torch.rand(lanes, steps, generator=generator, device="cuda")
 
 
@@ -70,12 +72,12 @@ def checks() -> Iterator[bool]:
     small = cell_of(6, 4, 24, 40, 3.0)
     conditioning, uniforms = given_to(small, 37, 15 * 14, 15)
     conditioning = conditioning * torch.linspace(-1, 1, 37, device="cuda")[:, None, None]
-    kinds: dict[str, tuple[Sampler, dict]] = {"graph": (graph.sampled, {"precision": EXACT})}
+    kinds: dict[str, tuple[Sampler, dict]] = {}
     for lanes in (16, 32):
         tiling = persistent.Tiling(lanes)
-        kinds[f"persistent, tiles of {lanes}"] = (persistent.sampled, {"precision": EXACT, "tiling": tiling})
+        kinds[f"persistent, tiles of {lanes}"] = (persistent.sample_classes, {"precision": EXACT, "tiling": tiling})
     for settings in ({}, {"temperature": 0.7, "top_p": 0.8}, {"temperature": 0.0}):
-        wanted = sampled(cached.sampled, small, conditioning, uniforms, **settings)
+        wanted = sampled(cached.sample_classes, small, conditioning, uniforms, **settings)
         for name, (engine, options) in kinds.items():
             same = (sampled(engine, small, conditioning, uniforms, **options, **settings) == wanted).float().mean()
             again = sampled(engine, small, conditioning, uniforms, **options, **settings)
@@ -85,14 +87,13 @@ def checks() -> Iterator[bool]:
     for name, cell in (("small", small), ("30 layers", cell_of(30, 10, 64, 256, 1.0))):
         conditioning, uniforms = given_to(cell, 37, 1280)
         classes = (uniforms * 256).long()
-        wanted = forced(cached.sampled, cell, conditioning, classes)
-        for engine, of in ((graph.sampled, "graph"), (persistent.sampled, "persistent")):
-            for precision in (EXACT, BF16, torch.float16):
-                found = forced(engine, cell, conditioning, classes, precision=precision)
-                largest, rms = (found - wanted).abs().max(), (found - wanted).square().mean().sqrt()
-                figure = f"{largest:.2g} at most, {rms:.2g} rms"
-                line(f"{name}, {of}, {precision}: error of logits", figure, f"deviation {wanted.std():.2g}")
-                yield bool(largest < 1e-4 if precision is EXACT else rms < 0.05 * wanted.std())
+        wanted = forced(cached.sample_classes, cell, conditioning, classes)
+        for precision in (EXACT, BF16, torch.float16):
+            found = forced(persistent.sample_classes, cell, conditioning, classes, precision=precision)
+            largest, rms = (found - wanted).abs().max(), (found - wanted).square().mean().sqrt()
+            figure = f"{largest:.2g} at most, {rms:.2g} rms"
+            line(f"{name}, persistent, {precision}: error of logits", figure, f"deviation {wanted.std():.2g}")
+            yield bool(largest < 1e-4 if precision is EXACT else rms < 0.05 * wanted.std())
 
 
 def seconds_of(engine: Sampler, cell: Cell, lanes: int, steps: int, **options) -> float:
@@ -137,26 +138,23 @@ def speeds(seconds: float) -> None:
         line(f"{what}, {lanes:,} lane{'s' * (lanes > 1)}", f"{rate:,.0f} samples/s", note)
 
     for lanes in (1, units * 16, units * 32):
-        timed("persistent, bf16", persistent.sampled, lanes)
-    whole = seconds_of(persistent.sampled, cell, 1, 10 * RATE)
+        timed("persistent, bf16", persistent.sample_classes, lanes)
+    whole = seconds_of(persistent.sample_classes, cell, 1, 10 * RATE)
     line("persistent, bf16: 10 s of speech from first to last", f"{whole:.2f} s", f"{10 / whole:.2f} x real time")
-    timed("cached, float32", cached.sampled, 1)
-    for lanes in (1, 32, 256, 4096):
-        timed("graph, float32", graph.sampled, lanes)
-    for lanes in (1, 4096):
-        timed("graph, bf16", graph.sampled, lanes, precision=BF16)
+    for lanes in (1, 256, 4096):
+        timed("cached, float32", cached.sample_classes, lanes)
     for lanes in (16, 64, 4096, units * 64):
-        timed("persistent, bf16", persistent.sampled, lanes)
-    timed("persistent, bf16, top_p 0.9", persistent.sampled, 1, top_p=0.9)
-    timed("persistent, fp16", persistent.sampled, 1, precision=torch.float16)
-    timed("persistent, float32", persistent.sampled, 1, precision=EXACT)
+        timed("persistent, bf16", persistent.sample_classes, lanes)
+    timed("persistent, bf16, top_p 0.9", persistent.sample_classes, 1, top_p=0.9)
+    timed("persistent, fp16", persistent.sample_classes, 1, precision=torch.float16)
+    timed("persistent, float32", persistent.sample_classes, 1, precision=EXACT)
     for warps in (4, 8, 16):
         for stages in (1, 2, 3):
             tiling = persistent.Tiling(16, warps, stages)
-            timed(f"persistent, bf16, {warps} warps, {stages} stages", persistent.sampled, 1, tiling=tiling)
+            timed(f"persistent, bf16, {warps} warps, {stages} stages", persistent.sample_classes, 1, tiling=tiling)
     for lanes, warps, stages in ((16, 8, 3), (16, 8, 2), (32, 8, 3), (32, 8, 2), (64, 8, 2), (64, 8, 1), (64, 16, 2)):
         what = f"persistent, bf16, tiles of {lanes}, {warps} warps, {stages} stages"
-        timed(what, persistent.sampled, units * 64, tiling=persistent.Tiling(lanes, warps, stages))
+        timed(what, persistent.sample_classes, units * 64, tiling=persistent.Tiling(lanes, warps, stages))
 
 
 def main() -> None:

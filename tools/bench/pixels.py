@@ -5,7 +5,7 @@ import time
 import torch
 
 from vqspeech.conf.vision import load_config
-from vqspeech.generate.cached import draw
+from vqspeech.generate.cached import draw_classes
 from vqspeech.vision.models.pixelcnn import PixelCNN
 from vqspeech.vision.models.pixelcnn_cache import sampled
 
@@ -46,7 +46,7 @@ class Pixels:
         for place in range(PASSES):
             i, j = divmod(place, SHAPE[2])
             logits = self.priors[name](codes, nobody)[:, :, 0, i, j]
-            codes[:, 0, i, j] = draw(logits, uniforms[:, 0, i, j], 1.0, 1.0)
+            codes[:, 0, i, j] = draw_classes(logits, uniforms[:, 0, i, j], 1.0, 1.0)
         return codes
 
 

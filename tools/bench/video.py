@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from vqspeech.conf.vision import load_config
-from vqspeech.generate.cached import draw
+from vqspeech.generate.cached import draw_classes
 from vqspeech.vision.models.prior import uniforms
 from vqspeech.vision.models.video import VideoPrior
 
@@ -55,7 +55,7 @@ class Videos:
         found = []
         for place in list(np.ndindex(*SHAPE))[:count]:
             logits = prior.network(clip, actions)[(slice(None), slice(None), GIVEN, *place)]
-            found.append(draw(logits, numbers[(slice(None), 0, *place)], 1.0, 1.0))
+            found.append(draw_classes(logits, numbers[(slice(None), 0, *place)], 1.0, 1.0))
             clip[(slice(None), GIVEN, *place)] = found[-1]
         return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from vqspeech import audio, extras, loudness
 from vqspeech.commands.arguments import (
@@ -36,7 +37,7 @@ from vqspeech.commands.targets import (
 from vqspeech.console import print_path
 from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError, ends_batch
-from vqspeech.generate import ENGINES
+from vqspeech.generate import ENGINES, choose_engine
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.models.pieces import LANES, PIECE
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
@@ -81,10 +82,15 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--engine",
+        type=_parse_engine,
         choices=["auto", *ENGINES],
         default="auto",
         help="of sampling (default: the fastest on this device)",
     )
+
+
+def _parse_engine(text: str) -> str:
+    return choose_engine(text, torch.device("cpu")) if text == "graph" else text
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,11 +1,19 @@
-"""Autoregressive sampling: the packed weights of one step, and engines that run it.
+"""Autoregressive sampling from a WaveNet: the packed weights of one step, and engines that run it.
 
-`generate(cell, conditioning, uniforms)` is the one interface; given uniforms make it a function, so that every engine
-can be held against the same samples.
+`generate(cell, conditioning, uniforms)` is the one interface. Its result is a function of the uniforms, so that all
+engines can be compared on the same samples.
 """
 
 from vqspeech.generate.cell import Cell
-from vqspeech.generate.conditioning import Projected
-from vqspeech.generate.engines import ENGINES, chosen, generate, logits, piece
+from vqspeech.generate.conditioning import ProjectedConditioning
+from vqspeech.generate.engines import ENGINES, choose_engine, choose_piece_length, compute_logits, generate
 
-__all__ = ["ENGINES", "Cell", "Projected", "chosen", "generate", "logits", "piece"]
+__all__ = [
+    "ENGINES",
+    "Cell",
+    "ProjectedConditioning",
+    "choose_engine",
+    "choose_piece_length",
+    "compute_logits",
+    "generate",
+]

@@ -1,16 +1,16 @@
-"""Sampling with a ring buffer a layer, so that a step costs one pass over the weights, whatever came before."""
+"""Sampling in PyTorch with a ring buffer per layer: a step costs one pass over the weights, however long the past."""
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from vqspeech.generate.cell import Cell
-from vqspeech.generate.conditioning import BLOCK, Projected
+from vqspeech.generate.conditioning import BLOCK, ProjectedConditioning
 
 
-def sampled(
+def sample_classes(
     cell: Cell,
-    conditioning: Tensor | Projected,
+    conditioning: Tensor | ProjectedConditioning,
     uniforms: Tensor,
     *,
     temperature: float,
@@ -19,7 +19,7 @@ def sampled(
     logits: Tensor | None,
     progress: bool,
 ) -> Tensor:
-    """Classes int64 `(batch, time)`; the arguments are those of an `Engine`."""
+    """Sample classes, int64 `(batch, time)`; the arguments are those of an `Engine`."""
     batch, steps = uniforms.shape
     hold = steps // conditioning.shape[2]
     layers, width = len(cell.dilations), cell.width
@@ -48,13 +48,16 @@ def sampled(
         found = _logits(cell, activations.view(batch, -1))
         if logits is not None:
             logits[:, step] = found
-        drawn = given[:, step] if step < given.shape[1] else draw(found, uniforms[:, step], temperature, top_p)
+        if step < given.shape[1]:
+            drawn = given[:, step]
+        else:
+            drawn = draw_classes(found, uniforms[:, step], temperature, top_p)
         classes[:, step] = drawn
     return classes
 
 
-def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:
-    """Classes `(batch,)` of logits `(batch, classes)` by uniforms `(batch,)`, as `generate` says."""
+def draw_classes(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> Tensor:
+    """Draw classes `(batch,)` from logits `(batch, classes)` by uniforms `(batch,)`, as `generate` describes."""
     if temperature == 0:
         return logits.argmax(1)
     probabilities = (logits / temperature).softmax(1)
@@ -65,7 +68,7 @@ def draw(logits: Tensor, uniform: Tensor, temperature: float, top_p: float) -> T
         probabilities = probabilities.masked_fill(outside, 0.0)
     cumulative = probabilities.cumsum(1)
     total = cumulative[:, -1:].contiguous()
-    last = torch.searchsorted(cumulative, total)  # a product that is rounded up to the total chooses no class beyond
+    last = torch.searchsorted(cumulative, total)  # uniform * total may be rounded up to total
     return torch.searchsorted(cumulative, uniform[:, None] * total, right=True).minimum(last)[:, 0]
 
 

@@ -7,11 +7,19 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Cell:
-    """`embedding` `(classes, residual)`; `gated` `(layers, 2 * residual, 2 * residual)`, its inputs the sample
-    `dilation` back and then the present one; `residual` the matrix and bias of every layer but the last; `output` the
-    skip, hidden and logits matrices with their biases, the skip matrix over the gated activations of all layers side by
-    side; `dilations` of the layers; `start`, the class before the first; `rate` of the samples (Hz) where they are
-    those of a sound."""
+    """The weights of one step.
+
+    Attributes:
+        embedding: `(classes, residual)`.
+        gated: `(layers, 2 * residual, 2 * residual)`; its inputs are the sample `dilation` steps back and the present.
+        gated_bias: `(layers, 2 * residual)`.
+        residual: Matrix and bias of every layer except the last.
+        output: Skip, hidden and logits matrices with their biases; the inputs of the skip matrix are the gated
+            activations of all layers, one after the other.
+        dilations: Of the layers, in samples.
+        start: The class before the first.
+        rate: Samples per second (Hz), where they are those of a sound.
+    """
 
     embedding: Tensor
     gated: Tensor
@@ -29,15 +37,15 @@ class Cell:
 
     @property
     def classes(self) -> int:
-        """Classes that are drawn."""
+        """Number of classes."""
         return self.output[-1][0].shape[1]
 
     @property
-    def conditions(self) -> int:
-        """Channels of the conditioning: a number for every filter and gate of every layer."""
+    def conditioning_channels(self) -> int:
+        """Channels of the conditioning: one for each filter and gate of each layer."""
         return len(self.dilations) * 2 * self.width
 
     @property
     def receptive_field(self) -> int:
-        """Samples before the present one that a prediction depends on."""
+        """Samples of the past that a prediction depends on."""
         return 1 + sum(self.dilations)

@@ -1,12 +1,12 @@
-"""The compiled half of the kernel: one step of the network for some lanes. Only `kernel` imports this (numba).
+"""The compiled half of the engine `kernel`, which alone imports this module (numba): steps of the network for streams.
 
-A matrix `(inputs, outputs)` is packed in blocks of `BLOCK` outputs, `(outputs / BLOCK, inputs, BLOCK)`: in the order in
-which it is read, from the first number to the last. The sums of a block, for up to `TILE` lanes, stay in registers
-while the inputs go by, so that each weight that is read serves all those lanes; a vector holds outputs, not lanes, so
-that one lane alone runs at the speed at which the weights come. Every sum runs over the inputs in their order whatever
-lanes are beside it: a lane's results are the same bits alone and in company.
+A matrix `(inputs, outputs)` is packed in blocks of `BLOCK` outputs, `(outputs / BLOCK, inputs, BLOCK)`, the order in
+which it is read. The sums of a block, for up to `TILE` streams, stay in registers during the loop over the inputs, so
+that each weight is read once for all those streams. A vector holds outputs, not streams, so that a single stream is
+limited only by the bandwidth of the weights. Every sum runs over the inputs in their order for any number of streams:
+the results of a stream are the same bits alone and in a batch.
 
-All of it is in one file: numba's cache on disk asks whether the file of the outermost function has changed.
+All of it is in one file, because numba's cache on disk checks only the file of the outermost function for changes.
 """
 
 import math
@@ -22,18 +22,20 @@ _FEATURES = llvm.get_host_cpu_features()
 WIDTH = 16 if _FEATURES.get("avx512f") else 8 if _FEATURES.get("avx2") else 4
 """float32 numbers in a vector register."""
 TILE = 8 if _FEATURES.get("avx512f") or not _FEATURES.get("avx2") else 5
-"""Lanes at once: 2 * TILE sums, 2 weights and an input fit the 32 registers, of AVX2 the 16."""
+"""Streams at once: 2 * TILE sums, 2 weights and an input fit the 32 registers, of AVX2 the 16."""
 BLOCK = 2 * WIDTH
-"""Outputs at once; the numbers of outputs are multiples of it."""
+"""Outputs at once; numbers of outputs are multiples of it."""
 _SPAN = 256
-"""Inputs at once where there is more than one tile: their weights of a block stay in the cache nearest by."""
+"""Inputs at once where there is more than one tile, so that their weights of a block stay in the L1 cache."""
 
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, WIDTH)
 
 
-def _emit(builder, multiply_add, weights, stride, x, x_stride, out, out_stride, count, lanes: int, blocks: int) -> None:
-    """The loop over `count` inputs for `lanes` lanes and `blocks` blocks that lie `stride` apart: out += Wᵀ x."""
+def _emit(
+    builder, multiply_add, weights, stride, x, x_stride, out, out_stride, count, streams: int, blocks: int
+) -> None:
+    """Emit the loop over `count` inputs for some streams, and for blocks that lie `stride` apart: out += Wᵀ x."""
 
     def at(pointer, *offsets):
         for offset in offsets:
@@ -49,10 +51,10 @@ def _emit(builder, multiply_add, weights, stride, x, x_stride, out, out_stride, 
     offsets = [(number(block), half) for block in range(blocks) for half in (0, WIDTH)]
     sums_at = [
         [
-            vector(at(out, builder.mul(out_stride, number(lane)), builder.mul(block, number(BLOCK)), number(half)))
+            vector(at(out, builder.mul(out_stride, number(stream)), builder.mul(block, number(BLOCK)), number(half)))
             for block, half in offsets
         ]
-        for lane in range(lanes)
+        for stream in range(streams)
     ]
     first = [[builder.load(place, align=4) for place in row] for row in sums_at]
     before, loop = builder.block, builder.append_basic_block("inputs")
@@ -65,33 +67,33 @@ def _emit(builder, multiply_add, weights, stride, x, x_stride, out, out_stride, 
     read = [builder.load(vector(at(row, builder.mul(stride, block), number(half))), align=4) for block, half in offsets]
     undefined, zeros = ir.Constant(_VECTOR, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), None)
     added = []
-    for lane, lane_sums in enumerate(sums):
-        value = builder.load(at(x, builder.mul(x_stride, number(lane)), i))
+    for stream, stream_sums in enumerate(sums):
+        value = builder.load(at(x, builder.mul(x_stride, number(stream)), i))
         one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
         repeated = builder.shuffle_vector(one, undefined, zeros)
-        pairs = zip(read, lane_sums, strict=True)
+        pairs = zip(read, stream_sums, strict=True)
         added.append([builder.call(multiply_add, [weight, repeated, total]) for weight, total in pairs])
     following = builder.add(i, number(1))
     i.add_incoming(number(0), before)
     i.add_incoming(following, loop)
-    for lane in range(lanes):
-        for total, start, new in zip(sums[lane], first[lane], added[lane], strict=True):
+    for stream in range(streams):
+        for total, start, new in zip(sums[stream], first[stream], added[stream], strict=True):
             total.add_incoming(start, before)
             total.add_incoming(new, loop)
     builder.cbranch(builder.icmp_signed("<", following, count), loop, after)
     builder.position_at_end(after)
-    for lane in range(lanes):
-        for new, place in zip(added[lane], sums_at[lane], strict=True):
+    for stream in range(streams):
+        for new, place in zip(added[stream], sums_at[stream], strict=True):
             builder.store(new, place, align=4)
 
 
-_SHAPES = {(lanes, 1) for lanes in range(1, TILE + 1)} | {(1, 4), (1, 2), (2, 2)}
-"""(lanes, blocks) there is code for; few lanes take more blocks, for sums enough to hide the time an addition takes."""
+_SHAPES = {(streams, 1) for streams in range(1, TILE + 1)} | {(1, 4), (1, 2), (2, 2)}
+"""(streams, blocks) with compiled code; few streams take more blocks, for sums enough to hide the latency of adding."""
 
 
 @intrinsic
-def _tile(typing, weights, weights_at, stride, x, x_at, x_stride, out, out_at, out_stride, count, lanes, blocks):
-    """`_emit` for a pair (lanes, blocks) of `_SHAPES`; the arrays are flat, `*_at` where their part begins."""
+def _tile(typing, weights, weights_at, stride, x, x_at, x_stride, out, out_at, out_stride, count, streams, blocks):
+    """Call `_emit` for a pair (streams, blocks) of `_SHAPES`; arrays are flat, `*_at` is where their part begins."""
     integer = types.intp
     sides = [weights, integer, integer, x, integer, integer, out, integer, integer]
     signature = types.void(*sides, integer, integer, integer)
@@ -107,11 +109,11 @@ def _tile(typing, weights, weights_at, stride, x, x_at, x_stride, out, out_at, o
         end = builder.append_basic_block("done")
         shape = builder.add(builder.mul(args[10], ir.Constant(_INT, 8)), args[11])
         switch = builder.switch(shape, end)
-        for lanes, blocks in sorted(_SHAPES):
-            case = builder.append_basic_block(f"lanes{lanes}blocks{blocks}")
-            switch.add_case(ir.Constant(_INT, 8 * lanes + blocks), case)
+        for streams, blocks in sorted(_SHAPES):
+            case = builder.append_basic_block(f"streams{streams}blocks{blocks}")
+            switch.add_case(ir.Constant(_INT, 8 * streams + blocks), case)
             builder.position_at_end(case)
-            _emit(builder, multiply_add, *flat, lanes, blocks)
+            _emit(builder, multiply_add, *flat, streams, blocks)
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
@@ -120,30 +122,33 @@ def _tile(typing, weights, weights_at, stride, x, x_at, x_stride, out, out_at, o
 
 
 @njit
-def _add_product(weights, weights_at, x, x_at, x_stride, out, out_at, out_stride, inputs, outputs, lanes):
-    """out[lane] += Wᵀ x[lane] of every lane: W packed from `weights[weights_at]` on, x and out rows that lie a stride
-    apart; `outputs` is a multiple of `BLOCK`, `inputs` at least 1."""
-    span = inputs if lanes <= TILE else min(inputs, _SPAN)
+def _add_product(weights, weights_at, x, x_at, x_stride, out, out_at, out_stride, inputs, outputs, streams):
+    """Add Wᵀ x[stream] to out[stream] for every stream.
+
+    W is packed from `weights[weights_at]` on; rows of x and out lie a stride apart. `outputs` is a multiple of `BLOCK`,
+    `inputs` at least 1.
+    """
+    span = inputs if streams <= TILE else min(inputs, _SPAN)
     for start in range(0, inputs, span):
         count = min(span, inputs - start)
         block = 0
         while block < outputs // BLOCK:
             left = outputs // BLOCK - block
-            blocks = 4 if lanes == 1 and left >= 4 else 2 if lanes <= 2 and left >= 2 else 1
+            blocks = 4 if streams == 1 and left >= 4 else 2 if streams <= 2 and left >= 2 else 1
             from_weight = weights_at + (block * inputs + start) * BLOCK
-            for lane in range(0, lanes, TILE):
+            for stream in range(0, streams, TILE):
                 _tile(  # pyright: ignore[reportCallIssue]
                     weights,
                     from_weight,
                     inputs * BLOCK,
                     x,
-                    x_at + lane * x_stride + start,
+                    x_at + stream * x_stride + start,
                     x_stride,
                     out,
-                    out_at + lane * out_stride + block * BLOCK,
+                    out_at + stream * out_stride + block * BLOCK,
                     out_stride,
                     count,
-                    min(TILE, lanes - lane),
+                    min(TILE, streams - stream),
                     blocks,
                 )
             block += blocks
@@ -151,7 +156,7 @@ def _add_product(weights, weights_at, x, x_at, x_stride, out, out_at, out_stride
 
 @intrinsic
 def _power_of_two(typing, exponent):
-    """2**exponent, a float32, of a float32 that is a whole number in [-126, 127]: those bits, put in their place."""
+    """Return 2**exponent as float32, by shifting the exponent bits; the exponent is a whole number in [-126, 127]."""
 
     def generated(context, builder, signature, args):
         whole, integer = builder.fptosi(args[0], ir.IntType(32)), ir.IntType(32)
@@ -168,7 +173,10 @@ _1, _2 = np.float32(1), np.float32(2)
 
 @njit(fastmath=True, error_model="numpy")
 def exponential(x):
-    """e**x of a float32 in [-87, 87], within 5e-7 of it: 2**n times the Taylor series of e**f, |f| <= ln(2) / 2."""
+    """Return e**x of a float32 in [-87, 87], relative error below 5e-7.
+
+    It is 2**n times the Taylor series of e**f, |f| <= ln(2) / 2.
+    """
     scaled = x * _LOG2_E
     whole = np.floor(scaled + _HALF)
     f = x - whole * _LN_2
@@ -178,10 +186,10 @@ def exponential(x):
 
 @njit(fastmath=True, error_model="numpy")
 def gate(filters, gates, out):
-    """out = tanh(filters) * sigmoid(gates), absolute error below 5e-7.
+    """Write tanh(filters) * sigmoid(gates) to `out`, absolute error below 5e-7.
 
     tanh f = (1 - a) / (1 + a) with a = e**(-2 f), sigmoid g = 1 / (1 + b) with b = e**-g: one division for both. Beyond
-    9 and 40 the functions are at their limits in float32.
+    9 and 40 the functions have reached their limits in float32.
     """
     for i in range(len(out)):
         f = min(max(filters[i], np.float32(-9)), np.float32(9))
@@ -192,8 +200,8 @@ def gate(filters, gates, out):
 
 
 @njit(fastmath=True, error_model="numpy")
-def _drawn(logits, at, count, uniform, temperature, top_p, odds):
-    """The class that `generate` describes, of `count` logits; `odds` is room for as many."""
+def _draw_class(logits, at, count, uniform, temperature, top_p, odds):
+    """Draw a class from `count` logits, as `generate` describes; `odds` is a buffer of that size."""
     best = 0
     for k in range(1, count):
         if logits[at + k] > logits[at + best]:
@@ -220,7 +228,7 @@ def _drawn(logits, at, count, uniform, temperature, top_p, odds):
 
 @njit
 def _keep_nucleus(odds, top_p):
-    """Sets all but the fewest odds that make up `top_p` of their sum to zero."""
+    """Keep the fewest odds that make up `top_p` of their sum; set the others to zero."""
     order = np.argsort(-odds, kind="mergesort")
     before, total = np.float32(0), odds.sum()
     for k in order:
@@ -231,14 +239,14 @@ def _keep_nucleus(odds, top_p):
 
 
 @njit
-def _fill(out, lanes, width, biases, at):
-    for lane in range(lanes):
+def _fill(out, streams, width, biases, at):
+    for stream in range(streams):
         for i in range(width):
-            out[lane * width + i] = biases[at + i]
+            out[stream * width + i] = biases[at + i]
 
 
 @njit(nogil=True, cache=True)
-def advance(
+def run_steps(
     weights,
     biases,
     embedding,
@@ -254,43 +262,54 @@ def advance(
     until,
     settings,
 ):
-    """Steps `now` to `until` of some lanes; fills their `classes` `(lanes, time)` (and `logits`, unless it is empty).
+    """Run steps `now` to `until` of some streams, and fill their classes and, unless it is empty, `logits`.
 
-    weights and biases: those of every layer, gated before residual, then skip, hidden, logits, all padded to `BLOCK`;
-    embedding `(inputs, width)` padded too; conditioning `(lanes, layers, 2, residual, latents)` of the latents of
-    these steps; sizes: `hold`, the padded skip, hidden and logits, the classes; state: the buffers that
-    are kept from call to call; settings: temperature and top_p.
+    Args:
+        weights: Of every layer, gated before residual, then skip, hidden, logits; all padded to `BLOCK`.
+        biases: Likewise.
+        embedding: `(inputs, width)`, padded.
+        dilations: Of the layers.
+        sizes: Steps per latent, padded skip, hidden and logits, classes.
+        conditioning: `(streams, layers, 2, residual, latents)`, of the latents of these steps.
+        uniforms: `(streams, time)`.
+        given: `(streams, n)`, classes that are not sampled.
+        classes: `(streams, time)`, to be filled.
+        logits: `(streams, time, classes)`, or `(streams, 0, classes)`.
+        state: Buffers that are kept from call to call.
+        now: First step.
+        until: Step after the last.
+        settings: Temperature and top_p.
     """
     rings, drawn, held, pair, z, activations, skip, hidden, found, odds = state
-    lanes, layers, _, residual, _ = conditioning.shape
+    streams, layers, _, residual, _ = conditioning.shape
     width = embedding.shape[1]
     hold, skips, hiddens, outputs, count = sizes
     for step in range(now, until):
         if step % hold == 0:
             _hold(conditioning, step // hold - now // hold, biases, width, held)
-        for lane in range(lanes):
+        for stream in range(streams):
             for i in range(width):
-                pair[lane * 2 * width + width + i] = embedding[drawn[lane], i]
+                pair[stream * 2 * width + width + i] = embedding[drawn[stream], i]
         weight, bias, ring = 0, 0, 0
         for layer in range(layers):
-            slot = ring + step % dilations[layer] * lanes * width
-            for lane in range(lanes):
-                here, there = lane * 2 * width, slot + lane * width
+            slot = ring + step % dilations[layer] * streams * width
+            for stream in range(streams):
+                here, there = stream * 2 * width, slot + stream * width
                 for i in range(width):
                     pair[here + i] = rings[there + i]
                     rings[there + i] = pair[here + width + i]
-            ring += dilations[layer] * lanes * width
-            for i in range(lanes * 2 * width):
-                z[i] = held[layer * lanes * 2 * width + i]
-            _add_product(weights, weight, pair, 0, 2 * width, z, 0, 2 * width, 2 * width, 2 * width, lanes)
+            ring += dilations[layer] * streams * width
+            for i in range(streams * 2 * width):
+                z[i] = held[layer * streams * 2 * width + i]
+            _add_product(weights, weight, pair, 0, 2 * width, z, 0, 2 * width, 2 * width, 2 * width, streams)
             weight, bias = weight + 4 * width * width, bias + 2 * width
-            for lane in range(lanes):
-                at, to = lane * 2 * width, (lane * layers + layer) * width
+            for stream in range(streams):
+                at, to = stream * 2 * width, (stream * layers + layer) * width
                 gate(z[at : at + width], z[at + width : at + 2 * width], activations[to : to + width])
             if layer < layers - 1:
-                for lane in range(lanes):
+                for stream in range(streams):
                     for i in range(width):
-                        pair[lane * 2 * width + width + i] += biases[bias + i]
+                        pair[stream * 2 * width + width + i] += biases[bias + i]
                 _add_product(
                     weights,
                     weight,
@@ -302,41 +321,43 @@ def advance(
                     2 * width,
                     width,
                     width,
-                    lanes,
+                    streams,
                 )
                 weight, bias = weight + width * width, bias + width
-        _fill(skip, lanes, skips, biases, bias)
-        _add_product(weights, weight, activations, 0, layers * width, skip, 0, skips, layers * width, skips, lanes)
+        _fill(skip, streams, skips, biases, bias)
+        _add_product(weights, weight, activations, 0, layers * width, skip, 0, skips, layers * width, skips, streams)
         weight, bias = weight + layers * width * skips, bias + skips
-        for i in range(lanes * skips):
+        for i in range(streams * skips):
             skip[i] = max(skip[i], np.float32(0))
-        _fill(hidden, lanes, hiddens, biases, bias)
-        _add_product(weights, weight, skip, 0, skips, hidden, 0, hiddens, skips, hiddens, lanes)
+        _fill(hidden, streams, hiddens, biases, bias)
+        _add_product(weights, weight, skip, 0, skips, hidden, 0, hiddens, skips, hiddens, streams)
         weight, bias = weight + skips * hiddens, bias + hiddens
-        for i in range(lanes * hiddens):
+        for i in range(streams * hiddens):
             hidden[i] = max(hidden[i], np.float32(0))
-        _fill(found, lanes, outputs, biases, bias)
-        _add_product(weights, weight, hidden, 0, hiddens, found, 0, outputs, hiddens, outputs, lanes)
-        for lane in range(lanes):
+        _fill(found, streams, outputs, biases, bias)
+        _add_product(weights, weight, hidden, 0, hiddens, found, 0, outputs, hiddens, outputs, streams)
+        for stream in range(streams):
             if logits.shape[1]:
                 for k in range(count):
-                    logits[lane, step, k] = found[lane * outputs + k]
+                    logits[stream, step, k] = found[stream * outputs + k]
             if step < given.shape[1]:
-                drawn[lane] = given[lane, step]
+                drawn[stream] = given[stream, step]
             else:
-                drawn[lane] = _drawn(found, lane * outputs, count, uniforms[lane, step], settings[0], settings[1], odds)
-            classes[lane, step] = drawn[lane]
+                drawn[stream] = _draw_class(
+                    found, stream * outputs, count, uniforms[stream, step], settings[0], settings[1], odds
+                )
+            classes[stream, step] = drawn[stream]
 
 
 @njit
 def _hold(conditioning, latent, biases, width, held):
-    """Conditioning of one latent, with the bias of the gated convolutions: held `(layers, lanes, 2, width)`."""
-    lanes, layers, _, residual, _ = conditioning.shape
+    """Write the conditioning of a latent plus the gated bias to held `(layers, streams, 2, width)`."""
+    streams, layers, _, residual, _ = conditioning.shape
     for layer in range(layers):
-        for lane in range(lanes):
+        for stream in range(streams):
             for half in range(2):
-                at = ((layer * lanes + lane) * 2 + half) * width
+                at = ((layer * streams + stream) * 2 + half) * width
                 for i in range(residual):
                     held[at + i] = (
-                        conditioning[lane, layer, half, i, latent] + biases[layer * 3 * width + half * width + i]
+                        conditioning[stream, layer, half, i, latent] + biases[layer * 3 * width + half * width + i]
                     )

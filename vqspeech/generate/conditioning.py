@@ -1,17 +1,21 @@
-"""What a network is told, at its own rate; computed where it is read, since for all layers it is wider than sound."""
+"""Conditioning of all layers, computed when it is read: for a long sound it would not fit into memory."""
 
 import torch
 from torch import Tensor
 
 BLOCK = 64
-"""Latents that are projected at once: always as many, so that their bits do not depend on who asks for which."""
+"""Latents projected at once: always as many, so that results are the same bits whichever latents are read."""
 
 
-class Projected:
-    """weight · features + bias, read as if it were a tensor `(batch, channels, latents)`: `conditioning[:, :, a:b]`.
+class ProjectedConditioning:
+    """weight · features + bias, read like a tensor `(batch, channels, latents)`: `conditioning[:, :, a:b]`.
 
-    features `(batch, dimension, latents)`, weight `(channels, dimension)`, bias `(channels,)`. A stream's conditioning
-    does not depend on the streams beside it, to the last bit.
+    The conditioning of a stream does not depend on the other streams of the batch, to the last bit.
+
+    Args:
+        features: `(batch, dimension, latents)`.
+        weight: `(channels, dimension)`.
+        bias: `(channels,)`.
     """
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor):
@@ -20,7 +24,7 @@ class Projected:
         self.device = features.device
 
     def __getitem__(self, index: tuple[slice, slice, slice]) -> Tensor:
-        """The conditioning `(batch, channels, until - first)` of latents: all of the first two indices."""
+        """Return the conditioning `(batch, channels, until - first)`; the first two slices are ignored."""
         first, until, _ = index[2].indices(self.shape[2])
         start = first // BLOCK * BLOCK
         blocks = []

@@ -1,4 +1,4 @@
-"""The engines by name, and the one interface to them."""
+"""The sampling engines by name, and the one interface to them."""
 
 import math
 import sys
@@ -10,60 +10,72 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
+from vqspeech.deprecation import warn_renamed
 from vqspeech.errors import ConfigError
 from vqspeech.generate.cell import Cell
-from vqspeech.generate.conditioning import Projected
+from vqspeech.generate.conditioning import ProjectedConditioning
 
 Engine = Callable[..., Tensor]
 """`(cell, conditioning, uniforms, *, temperature, top_p, given, logits, progress)` → classes int64 `(batch, time)`.
 
-As `generate`; `logits`, where it is not None, is a float32 tensor `(batch, time, classes)` to be filled with the logits
-of every step. An engine that cannot run here raises `ConfigError` with the fix, before anything else.
+The arguments are those of `generate`; `logits`, where it is not None, is a float32 tensor `(batch, time, classes)` that
+receives the logits of every step. An engine that cannot run here raises `ConfigError` with the fix before any work.
 """
 
 ENGINES = {
-    "cached": "the loop in PyTorch over ring buffers, on any device: what the others are held against",
-    "kernel": "compiled for the processor at hand (numba)",
-    "graph": "that loop as a CUDA graph",
+    "cached": "the reference loop in PyTorch with ring buffers, on any device",
+    "kernel": "compiled for the processor (numba)",
     "persistent": "one Triton kernel for all layers of a step (CUDA)",
 }
-"""What there is beside `auto`; each is the function `sampled` of the module of its name."""
+"""Engines besides `auto`; each is the function `sample_classes` of the module of its name."""
 
-_STEP = {"cached": 50.0, "kernel": 3.0, "graph": 500.0, "persistent": 1000.0}
-"""What a step costs beside its lanes, in lanes: of the kernel on each core, of the others in all."""
+_STEP_COST = {"cached": 50.0, "kernel": 3.0, "persistent": 1000.0}
+"""Fixed cost of a step, in the cost of a stream: of the kernel on each core, of the others in total."""
 
 
-def chosen(engine: str, device: torch.device) -> str:
-    """The engine that `auto` stands for on a device: the fastest that runs there; any other name is itself.
+def choose_engine(engine: str, device: torch.device) -> str:
+    """Return the fastest engine on a device for `auto`; any other name is returned as it is.
 
-    Raises `ConfigError` for an unknown name.
+    The old name `graph`, of the loop as a CUDA graph, stands for `cached` for one release.
+
+    Raises:
+        ConfigError: The name is unknown.
     """
+    if engine == "graph":
+        warn_renamed("engine graph", "engine cached")
+        return "cached"
     if engine not in ("auto", *ENGINES):
-        raise ConfigError(f"no engine '{engine}'; there are auto, {', '.join(ENGINES)}")
+        raise ConfigError(f"no engine '{engine}'; choose one of auto, {', '.join(ENGINES)}")
     if engine != "auto":
         return engine
-    if device.type == "cuda":
-        new = torch.cuda.get_device_capability(device) >= (8, 0)
-        return "persistent" if new and find_spec("triton") else "graph"
+    if device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0) and find_spec("triton"):
+        return "persistent"
     return "kernel" if device.type == "cpu" else "cached"
 
 
-def piece(steps: int, overlap: int, engine: str, device: torch.device, most: int) -> int:
-    """Steps a piece, for pieces that overlap the next by `overlap` and run side by side, to take `steps` the fastest.
+def choose_piece_length(steps: int, overlap: int, engine: str, device: torch.device, limit: int) -> int:
+    """Return the length of pieces, in steps, with which `steps` steps take the least time side by side.
 
-    n lanes are steps / n + overlap steps long, and a step costs s + n / c with c cores and s of `_STEP`: the least in
-    all is at n = sqrt(s c steps / overlap), and `most` lanes there are.
+    n streams are steps / n + overlap steps long, and a step costs s + n / c with c cores and s of `_STEP_COST`. The
+    total is least at n = sqrt(s c steps / overlap).
+
+    Args:
+        steps: Length of the whole.
+        overlap: Steps that a piece shares with the next.
+        engine: Name of the engine.
+        device: Where it runs.
+        limit: Streams at most.
     """
-    name = chosen(engine, device)
+    name = choose_engine(engine, device)
     cores = torch.get_num_threads() if name == "kernel" else 1
-    lanes = math.sqrt(_STEP[name] * cores * steps / overlap)
-    return math.ceil(steps / min(most, max(1, round(lanes / cores)) * cores))
+    streams = math.sqrt(_STEP_COST[name] * cores * steps / overlap)
+    return math.ceil(steps / min(limit, max(1, round(streams / cores)) * cores))
 
 
 @torch.inference_mode()
 def generate(
     cell: Cell,
-    conditioning: Tensor | Projected,
+    conditioning: Tensor | ProjectedConditioning,
     uniforms: Tensor,
     *,
     temperature: float = 1.0,
@@ -72,34 +84,44 @@ def generate(
     engine: str = "auto",
     progress: bool = True,
 ) -> Tensor:
-    """Classes drawn one by one: int64 `(batch, time)`.
+    """Sample classes one by one, and return them: int64 `(batch, time)`.
 
-    conditioning `(batch, layers * 2 * residual, latents)` holds for time / latents steps each (`Projected`, where it is
-    too wide for long streams); uniforms `(batch, time)`
-    in [0, 1) choose the classes. The order: logits are divided by the `temperature` (0: the likeliest class); of their
-    distribution the nucleus is kept, the fewest classes, the likeliest first and of equals the lower one first, whose
-    probability reaches `top_p`; the class is that at which the cumulative probability of what was kept, in the order of
-    the classes, passes uniform times its sum. `given` int64 `(batch, n)` are the first n classes, drawn by somebody
-    else. The buffers start empty (zero) at every call.
+    Logits are divided by the temperature. Of their distribution the nucleus is kept: the fewest classes, most likely
+    first and of equals the lower first, whose probability reaches `top_p`. The class is the one at which the cumulative
+    probability of the kept classes, in the order of classes, passes uniform times its total. The buffers are zero at
+    the start of every call.
 
-    Raises `ValueError` where time is no multiple of latents, or a setting or a shape is none; `ConfigError` for an
-    unknown engine, or one that cannot run here.
+    Args:
+        cell: Weights of a step.
+        conditioning: `(batch, layers * 2 * residual, latents)`; a latent holds for time / latents steps.
+        uniforms: `(batch, time)` in [0, 1).
+        temperature: 0 takes the most likely class.
+        top_p: Probability of the nucleus, in (0, 1].
+        given: The first classes, int64 `(batch, n)`, which are not sampled.
+        engine: One of `ENGINES`, or "auto".
+        progress: Show a progress bar and the speed on stderr.
+
+    Raises:
+        ValueError: Time is not a multiple of latents, or a setting or a shape is invalid.
+        ConfigError: The engine is unknown, or cannot run here.
     """
     return _run(cell, conditioning, uniforms, temperature, top_p, given, engine, None, progress)
 
 
 @torch.inference_mode()
-def logits(cell: Cell, conditioning: Tensor | Projected, given: Tensor, engine: str = "auto") -> Tensor:
-    """The logits of every step of an engine that is given all classes `(batch, time)`: `(batch, time, classes)`."""
-    found = torch.empty(*given.shape, cell.classes, device=conditioning.device)
+def compute_logits(
+    cell: Cell, conditioning: Tensor | ProjectedConditioning, given: Tensor, engine: str = "auto"
+) -> Tensor:
+    """Return the logits `(batch, time, classes)` of every step for given classes `(batch, time)`."""
+    logits = torch.empty(*given.shape, cell.classes, device=conditioning.device)
     uniforms = torch.zeros(given.shape, device=conditioning.device)
-    _run(cell, conditioning, uniforms, 1.0, 1.0, given, engine, found, False)
-    return found
+    _run(cell, conditioning, uniforms, 1.0, 1.0, given, engine, logits, False)
+    return logits
 
 
 def _run(
     cell: Cell,
-    conditioning: Tensor | Projected,
+    conditioning: Tensor | ProjectedConditioning,
     uniforms: Tensor,
     temperature: float,
     top_p: float,
@@ -114,15 +136,15 @@ def _run(
     if steps % conditioning.shape[2]:
         raise ValueError(f"{steps} steps for {conditioning.shape[2]} latents: not a multiple")
     if not (temperature >= 0 and 0 < top_p <= 1):
-        raise ValueError(f"temperature {temperature}, top_p {top_p}: they are 0 or more, and in (0, 1]")
+        raise ValueError(f"temperature {temperature}, top_p {top_p}: must be 0 or more, and in (0, 1]")
     if given is None:
         given = torch.empty(batch, 0, dtype=torch.long, device=conditioning.device)
     if given.shape[0] != batch or given.shape[1] > steps:
         raise ValueError(f"given classes {tuple(given.shape)} for {batch} x {steps} steps")
-    name = chosen(engine, conditioning.device)
-    sampled: Engine = import_module(f"vqspeech.generate.{name}").sampled
+    name = choose_engine(engine, conditioning.device)
+    sample_classes: Engine = import_module(f"vqspeech.generate.{name}").sample_classes
     started = time.perf_counter()
-    classes = sampled(
+    classes = sample_classes(
         cell,
         conditioning,
         uniforms,
@@ -134,6 +156,6 @@ def _run(
     )
     if progress:
         rate = batch * steps / (time.perf_counter() - started)
-        factor = f", {rate / cell.rate:.2f}x real time in all lanes" if cell.rate else ""
+        factor = f", {rate / cell.rate:.2f}x real time in all streams" if cell.rate else ""
         print(f"{name}: {batch} x {steps:,} steps at {rate:,.0f} samples/s{factor}", file=sys.stderr)
     return classes

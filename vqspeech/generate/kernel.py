@@ -1,4 +1,4 @@
-"""Sampling by a kernel that is compiled for the processor at hand: packed weights, ring buffers, a core a group."""
+"""Sampling by a kernel that is compiled for the processor: packed weights, ring buffers, one core per group."""
 
 import atexit
 import sys
@@ -19,17 +19,23 @@ from vqspeech.errors import ConfigError
 from vqspeech.extras import recompile_damaged
 from vqspeech.files import temporary_folder
 from vqspeech.generate.cell import Cell
-from vqspeech.generate.conditioning import Projected
+from vqspeech.generate.conditioning import ProjectedConditioning
 
 CHUNK = 0.2
-"""Seconds, about, between two looks at the progress and at Ctrl-C; conditioning is laid out for as long."""
+"""Seconds between updates of the progress bar, about, after which Ctrl-C takes effect; conditioning is laid out for as
+long."""
 
 
-class Packed:
-    """The weights of a cell as the kernel reads them, one after the other, everything padded to its blocks."""
+class PackedWeights:
+    """The weights of a cell in the order in which the kernel reads them, all padded to its blocks.
+
+    Args:
+        cell: Weights of a step.
+        block: Outputs per block.
+    """
 
     def __init__(self, cell: Cell, block: int):
-        self.width, self.layers = _filled(cell.width, block), len(cell.dilations)
+        self.width, self.layers = _round_up(cell.width, block), len(cell.dilations)
         width, residual = self.width, cell.width
         weights, biases = [], []
         for layer in range(self.layers):
@@ -37,40 +43,40 @@ class Packed:
             gated[:, :residual, :, :residual] = cell.gated[layer].cpu().view(2, residual, 2, residual)
             bias = torch.zeros(2, width)
             bias[:, :residual] = cell.gated_bias[layer].cpu().view(2, residual)
-            weights.append(_blocks(gated.view(2 * width, 2 * width), block))
+            weights.append(_split_blocks(gated.view(2 * width, 2 * width), block))
             biases.append(bias.flatten())
             if layer < self.layers - 1:
                 weight, bias = cell.residual[layer]
-                weights.append(_blocks(_padded(weight, width, width), block))
-                biases.append(_padded(bias[None], 1, width)[0])
+                weights.append(_split_blocks(_pad(weight, width, width), block))
+                biases.append(_pad(bias[None], 1, width)[0])
         inputs = [self.layers * width]
         for i, (weight, bias) in enumerate(cell.output):
-            outputs = _filled(weight.shape[1], block)
+            outputs = _round_up(weight.shape[1], block)
             if i == 0:  # the activations of every layer are padded
                 whole = torch.zeros(self.layers, width, weight.shape[1])
                 whole[:, :residual] = weight.cpu().view(self.layers, residual, -1)
                 weight = whole.flatten(0, 1)
-            weights.append(_blocks(_padded(weight, inputs[-1], outputs), block))
-            biases.append(_padded(bias[None], 1, outputs)[0])
+            weights.append(_split_blocks(_pad(weight, inputs[-1], outputs), block))
+            biases.append(_pad(bias[None], 1, outputs)[0])
             inputs.append(outputs)
         self.outputs = inputs[1:]
         self.weights, self.biases = (torch.cat([one.flatten() for one in many]).numpy() for many in (weights, biases))
-        self.embedding = _padded(cell.embedding, len(cell.embedding), width).numpy()
+        self.embedding = _pad(cell.embedding, len(cell.embedding), width).numpy()
         self.dilations = np.array(cell.dilations)
         self.classes, self.start = cell.classes, cell.start
 
-    def state(self, lanes: int) -> tuple[np.ndarray, ...]:
-        """Empty buffers of so many lanes, as `advance` takes them."""
-        wide = lanes * self.width
+    def make_buffers(self, streams: int) -> tuple[np.ndarray, ...]:
+        """Return empty buffers for `streams` streams, as `compiled.run_steps` takes them."""
+        wide = streams * self.width
         sizes = [int(self.dilations.sum()) * wide, self.layers * 2 * wide, 2 * wide, 2 * wide, self.layers * wide]
-        sizes += [lanes * outputs for outputs in self.outputs] + [self.outputs[-1]]
+        sizes += [streams * outputs for outputs in self.outputs] + [self.outputs[-1]]
         rings, *rooms = (torch.zeros(size).numpy() for size in sizes)  # torch aligns them
-        return rings, np.full(lanes, self.start), *rooms
+        return rings, np.full(streams, self.start), *rooms
 
 
-def sampled(
+def sample_classes(
     cell: Cell,
-    conditioning: Tensor | Projected,
+    conditioning: Tensor | ProjectedConditioning,
     uniforms: Tensor,
     *,
     temperature: float,
@@ -79,14 +85,15 @@ def sampled(
     logits: Tensor | None,
     progress: bool,
 ) -> Tensor:
-    """Classes int64 `(batch, time)`; the arguments are those of an `Engine`. As many cores work as torch may use.
+    """Sample classes, int64 `(batch, time)`, on as many cores as torch may use; the arguments are those of an `Engine`.
 
-    Raises `ConfigError` where the tensors are not the processor's.
+    Raises:
+        ConfigError: The tensors are not on the CPU.
     """
     if conditioning.device.type != "cpu":
-        raise ConfigError(f"the engine kernel runs on the processor, not on '{conditioning.device}'; choose auto")
-    compiled = _compiled()
-    packed = Packed(cell, compiled.BLOCK)
+        raise ConfigError(f"the engine kernel runs on the CPU, not on '{conditioning.device}'; choose auto")
+    compiled = _import_compiled()
+    packed = PackedWeights(cell, compiled.BLOCK)
     batch, steps = uniforms.shape
     hold = steps // conditioning.shape[2]
     classes = torch.empty(batch, steps, dtype=torch.long)
@@ -95,11 +102,11 @@ def sampled(
     groups = [
         slice(part[0], part[-1] + 1) for part in np.array_split(range(batch), torch.get_num_threads()) if len(part)
     ]
-    states = [packed.state(group.stop - group.start) for group in groups]
+    states = [packed.make_buffers(group.stop - group.start) for group in groups]
     settings, sizes = (float(temperature), float(top_p)), (hold, *packed.outputs, packed.classes)
 
-    def advance(group: slice, state: tuple[np.ndarray, ...], conditions: np.ndarray, now: int, until: int) -> None:
-        compiled.advance(
+    def run_group(group: slice, state: tuple[np.ndarray, ...], conditions: np.ndarray, now: int, until: int) -> None:
+        compiled.run_steps(
             packed.weights,
             packed.biases,
             packed.embedding,
@@ -120,31 +127,34 @@ def sampled(
             until, started = min(now + size, steps), time.perf_counter()
             part = conditioning[:, :, now // hold : -(-until // hold)]
             part = part.reshape(batch, packed.layers, 2, cell.width, -1).contiguous().numpy()
-            list(pool.map(advance, groups, states, repeat(part), repeat(now), repeat(until)))
+            list(pool.map(run_group, groups, states, repeat(part), repeat(now), repeat(until)))
             bar.update(until - now)
             now = until
             size = max(16, min(4 * size, int(size * CHUNK / (time.perf_counter() - started))))
     return classes
 
 
-def _filled(size: int, block: int) -> int:
+def _round_up(size: int, block: int) -> int:
     return -(-size // block) * block
 
 
-def _padded(matrix: Tensor, rows: int, columns: int) -> Tensor:
+def _pad(matrix: Tensor, rows: int, columns: int) -> Tensor:
     whole = torch.zeros(rows, columns)
     whole[: matrix.shape[0], : matrix.shape[1]] = matrix.cpu()
     return whole
 
 
-def _blocks(matrix: Tensor, block: int) -> Tensor:
-    """A matrix `(inputs, outputs)` as `(outputs / block, inputs, block)`."""
+def _split_blocks(matrix: Tensor, block: int) -> Tensor:
+    """Return a matrix `(inputs, outputs)` as `(outputs / block, inputs, block)`."""
     return matrix.view(matrix.shape[0], -1, block).transpose(0, 1)
 
 
-def _compiled() -> ModuleType:
-    """The compiled half. What it compiles to is kept in $NUMBA_CACHE_DIR, else beside it, else in the user's cache;
-    where none can be written, every process compiles it anew."""
+def _import_compiled() -> ModuleType:
+    """Import the compiled half.
+
+    Machine code is cached in $NUMBA_CACHE_DIR, else beside the source, else in the user's cache; where none of them can
+    be written, every process compiles it anew.
+    """
     from numba import config
 
     try:
@@ -155,9 +165,9 @@ def _compiled() -> ModuleType:
         place = folder.enter_context(temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-kernel"))
         config.CACHE_DIR = str(place)  # pyright: ignore[reportAttributeAccessIssue]
         from vqspeech.generate import compiled
-    recompile_damaged(compiled.advance)
+    recompile_damaged(compiled.run_steps)
     source = Path(compiled.__file__)
-    kept = list(Path(str(compiled.advance.stats.cache_path)).glob(f"{source.stem}.advance-*.nbi"))
-    if not compiled.advance.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
+    kept = list(Path(str(compiled.run_steps.stats.cache_path)).glob(f"{source.stem}.run_steps-*.nbi"))
+    if not compiled.run_steps.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
         print("compiling the sampling kernel, once: about 6 s", file=sys.stderr, flush=True)
     return compiled

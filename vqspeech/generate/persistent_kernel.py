@@ -1,16 +1,16 @@
 """The kernel of the engine `persistent`, which alone imports this module, and only where it runs (Triton).
 
-Every program owns a tile of lanes and takes them through all layers of many steps without a launch between; it meets no
-other program. Within it, what threads hand each other through global memory is ordered by barriers: a ring has one slot
-more than its dilation, so that a step reads no slot that it writes, and one barrier a step is enough for all rings.
-That leaves the loop over the layers free of barriers, and Triton fetches the weights of later layers during this one.
+Every program owns a tile of streams and takes them through all layers of many steps in one launch; programs do not
+communicate. Within a program, barriers order what threads exchange through global memory: a ring has one slot more than
+its dilation, so that a step reads no slot that it writes, and one barrier per step is enough for all rings. The loop
+over the layers has no barrier, and Triton fetches the weights of later layers during the present one.
 """
 
 import triton
 import triton.language as tl
 
 ONE: tl.constexpr = tl.constexpr(0x3F800000)
-"""The bits of 1.0: those of floats from 0 on are in the order of the floats."""
+"""The bits of 1.0: for floats of at least 0, the order of the bits is the order of the floats."""
 
 
 @triton.jit
@@ -24,12 +24,14 @@ def _product(
     TILE: tl.constexpr,
     STAGES: tl.constexpr,
 ):
-    """`rows @ matrix + bias`, float32 `(TILE, OUTER)`: rows `(TILE, INNER)` and matrix `(INNER, OUTER)` in memory,
-    BLOCK of the inner numbers at a time."""
-    lanes, inputs, outputs = tl.arange(0, TILE), tl.arange(0, BLOCK), tl.arange(0, OUTER)
+    """Return `rows @ matrix + bias`, float32 `(TILE, OUTER)`.
+
+    rows `(TILE, INNER)` and matrix `(INNER, OUTER)` are in memory and are read in blocks of BLOCK inner numbers.
+    """
+    streams, inputs, outputs = tl.arange(0, TILE), tl.arange(0, BLOCK), tl.arange(0, OUTER)
     total = tl.zeros((TILE, OUTER), tl.float32) + tl.load(bias + outputs)[None, :]
     for start in tl.range(0, INNER, BLOCK, num_stages=STAGES):
-        left = tl.load(rows + lanes[:, None] * INNER + (start + inputs)[None, :])
+        left = tl.load(rows + streams[:, None] * INNER + (start + inputs)[None, :])
         right = tl.load(matrix + (start + inputs)[:, None] * OUTER + outputs[None, :])
         total = tl.dot(left, right, total, input_precision="ieee")
     return total
@@ -37,9 +39,9 @@ def _product(
 
 @triton.jit
 def _nucleus(odds, top_p):
-    """The odds `(TILE, CLASSES)` of the fewest classes that make up `top_p` of the sum, of equals the lower; else 0.
+    """Keep the odds `(TILE, CLASSES)` of the fewest classes that make up `top_p` of the sum; set the others to 0.
 
-    Instead of sorting, the least odds whose heavier ones fall short of it are searched for, bit by bit.
+    Of equals the lower class is kept. Instead of sorting, the smallest odds of the nucleus are found bit by bit.
     """
     wanted = tl.sum(odds, 1) * top_p
     bits = odds.to(tl.int32, bitcast=True)
@@ -57,8 +59,8 @@ def _nucleus(odds, top_p):
 
 
 @triton.jit
-def _drawn(found, uniform, sharpness, top_p, LEVELS: tl.constexpr, GREEDY: tl.constexpr, NUCLEUS: tl.constexpr):
-    """Classes int32 `(TILE,)` of logits `(TILE, CLASSES)`, of which LEVELS are real."""
+def _draw_class(found, uniform, sharpness, top_p, LEVELS: tl.constexpr, GREEDY: tl.constexpr, NUCLEUS: tl.constexpr):
+    """Draw classes int32 `(TILE,)` from logits `(TILE, CLASSES)`, of which LEVELS are real."""
     if GREEDY:
         return tl.argmax(found, 1)
     else:
@@ -111,12 +113,15 @@ def sample(
     KEEP: tl.constexpr,
     STAGES: tl.constexpr,
 ):
-    """Steps `first` to `first + count`: each class is drawn by its uniform from softmax(logits * sharpness), of which
-    the nucleus of `top_p` is kept where NUCLEUS; the likeliest where GREEDY. LEVELS of the CLASSES are real."""
+    """Run steps `first` to `first + count`.
+
+    Each class is drawn by its uniform from softmax(logits * sharpness): from the nucleus of `top_p` where NUCLEUS is
+    set; the most likely class where GREEDY is set. LEVELS of the CLASSES are real.
+    """
     program = tl.program_id(0).to(tl.int64)
-    lanes, channels, pairs = tl.arange(0, TILE), tl.arange(0, RESIDUAL), tl.arange(0, 2 * RESIDUAL)
+    streams, channels, pairs = tl.arange(0, TILE), tl.arange(0, RESIDUAL), tl.arange(0, 2 * RESIDUAL)
     skips, hiddens, levels = tl.arange(0, SKIP), tl.arange(0, HIDDEN), tl.arange(0, CLASSES)
-    tile = lanes[:, None] * RESIDUAL + channels[None, :]
+    tile = streams[:, None] * RESIDUAL + channels[None, :]
     rings += program * SLOTS * TILE * RESIDUAL
     skipped_rows += program * TILE * SKIP
     hidden_rows += program * TILE * HIDDEN
@@ -126,13 +131,13 @@ def sample(
     logits += program * count * TILE * CLASSES
     last += program * TILE
     kind = embedding.dtype.element_ty
-    drawn = tl.load(last + lanes)
+    drawn = tl.load(last + streams)
     for i in range(count):
         step = first + i
         latent = step // hold - first // hold
         conditions = held + latent.to(tl.int64) * (LAYERS * TILE * 2 * RESIDUAL)
-        uniform = tl.load(uniforms + i * TILE + lanes)
-        wanted = tl.load(classes + i * TILE + lanes)
+        uniform = tl.load(uniforms + i * TILE + streams)
+        wanted = tl.load(classes + i * TILE + streams)
         x = tl.load(embedding + drawn[:, None] * RESIDUAL + channels[None, :]).to(tl.float32)
         skipped = tl.zeros((TILE, SKIP), tl.float32) + tl.load(skip_bias + skips)[None, :]
         for layer in tl.range(0, LAYERS, num_stages=STAGES):
@@ -141,7 +146,7 @@ def sample(
             past = tl.load(rings + (start + (step + 1) % slots) * (TILE * RESIDUAL) + tile)
             present = x.to(kind)
             tl.store(rings + (start + step % slots) * (TILE * RESIDUAL) + tile, present)
-            z = tl.load(conditions + (layer * TILE + lanes)[:, None] * (2 * RESIDUAL) + pairs[None, :]).to(tl.float32)
+            z = tl.load(conditions + (layer * TILE + streams)[:, None] * (2 * RESIDUAL) + pairs[None, :]).to(tl.float32)
             weights = gated + layer * (4 * RESIDUAL * RESIDUAL) + channels[:, None] * (2 * RESIDUAL) + pairs[None, :]
             z = tl.dot(past, tl.load(weights), z, input_precision="ieee")
             z = tl.dot(present, tl.load(weights + 2 * RESIDUAL * RESIDUAL), z, input_precision="ieee")
@@ -152,16 +157,16 @@ def sample(
             x = tl.dot(h, tl.load(matrix), x, input_precision="ieee")
             matrix = skip + layer * (RESIDUAL * SKIP) + channels[:, None] * SKIP + skips[None, :]
             skipped = tl.dot(h, tl.load(matrix), skipped, input_precision="ieee")
-        tl.store(skipped_rows + lanes[:, None] * SKIP + skips[None, :], tl.maximum(skipped, 0.0).to(kind))
+        tl.store(skipped_rows + streams[:, None] * SKIP + skips[None, :], tl.maximum(skipped, 0.0).to(kind))
         tl.debug_barrier()
         found = _product(skipped_rows, hidden, hidden_bias, SKIP, HIDDEN, 64 if SKIP > 64 else SKIP, TILE, STAGES)
-        tl.store(hidden_rows + lanes[:, None] * HIDDEN + hiddens[None, :], tl.maximum(found, 0.0).to(kind))
+        tl.store(hidden_rows + streams[:, None] * HIDDEN + hiddens[None, :], tl.maximum(found, 0.0).to(kind))
         tl.debug_barrier()
         found = _product(hidden_rows, output, output_bias, HIDDEN, CLASSES, 64 if HIDDEN > 64 else HIDDEN, TILE, STAGES)
         if KEEP:
-            tl.store(logits + (i * TILE + lanes)[:, None] * CLASSES + levels[None, :], found)
-        chosen = _drawn(found, uniform, sharpness, top_p, LEVELS, GREEDY, NUCLEUS)
+            tl.store(logits + (i * TILE + streams)[:, None] * CLASSES + levels[None, :], found)
+        chosen = _draw_class(found, uniform, sharpness, top_p, LEVELS, GREEDY, NUCLEUS)
         drawn = tl.where(wanted < 0, chosen, wanted)
-        tl.store(classes + i * TILE + lanes, drawn)
+        tl.store(classes + i * TILE + streams, drawn)
         tl.debug_barrier()  # the next step reads what this one wrote into the rings
-    tl.store(last + lanes, drawn)
+    tl.store(last + streams, drawn)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from vqspeech.data.units import Units
-from vqspeech.generate.cached import draw
+from vqspeech.generate.cached import draw_classes
 
 
 class _Order:
@@ -94,7 +94,7 @@ class KneserNey:
         first = codes.shape[1] - steps
         for i in range(steps):
             logits = torch.from_numpy(np.log(self.distribution(codes[:, first + i - self.order + 1 : first + i])))
-            codes[:, first + i] = draw(logits.float(), torch.from_numpy(uniforms[:, i]), temperature, top_p)
+            codes[:, first + i] = draw_classes(logits.float(), torch.from_numpy(uniforms[:, i]), temperature, top_p)
         return codes[:, self.order - 1 :]
 
     def _numbers(self, codes: Sequence[np.ndarray], order: int) -> np.ndarray:

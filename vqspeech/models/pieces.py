@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from vqspeech import audio
-from vqspeech.generate import piece
+from vqspeech.generate import choose_piece_length
 from vqspeech.models.decoders import Decoder, Sampling, SourceFilter, WorldDecoder
 
 PIECE = 20.0
@@ -48,7 +48,9 @@ class Cutting:
         behind = decoder.context
         before = -(-decoder.receptive_field // decoder.hop) + behind
         overlap = before + -(-int(MEETING * audio.RATE) // decoder.hop) + behind
-        return cls(min(longest, piece(sum(codes), overlap, how.engine, device, LANES)), overlap, before, behind)
+        return cls(
+            min(longest, choose_piece_length(sum(codes), overlap, how.engine, device, LANES)), overlap, before, behind
+        )
 
     def pieces(self, codes: Sequence[int]) -> list[tuple[int, int, int]]:
         """(utterance, first code, code after the last) of every piece."""

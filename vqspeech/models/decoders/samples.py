@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio
-from vqspeech.generate import Projected, generate
+from vqspeech.generate import ProjectedConditioning, generate
 from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.frontend import waves
 from vqspeech.models.wavenet import CausalStack
@@ -43,7 +43,7 @@ class SampleDecoder(CausalStack):
     def drawn(self, features: Tensor, hop: int, lanes: Lanes) -> Tensor:
         """Speech drawn sample by sample, `hop` of them for each of the features `(batch, condition, places)`: float32
         `(batch, places * hop)`."""
-        conditioning = Projected(features, self.project.weight[:, :, 0], self.project.get_parameter("bias"))
+        conditioning = ProjectedConditioning(features, self.project.weight[:, :, 0], self.project.get_parameter("bias"))
         uniforms = lanes.uniforms(features.shape[2] * hop)
         how = lanes.sampling
         return waves(generate(self.cell(), conditioning, uniforms, temperature=how.temperature, engine=how.engine))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from vqspeech.generate.cached import draw
+from vqspeech.generate.cached import draw_classes
 from vqspeech.schema import Depth, Dropout, Width, require_multiple
 
 
@@ -113,7 +113,7 @@ class TransformerPrior(nn.Module):
         started = time.perf_counter()
         for i in tqdm(range(steps), "sampling", unit="code", disable=None if progress else True, leave=False):
             found = step(drawn)
-            drawn = given[:, i] if i < given.shape[1] else draw(found, uniforms[:, i], temperature, top_p)
+            drawn = given[:, i] if i < given.shape[1] else draw_classes(found, uniforms[:, i], temperature, top_p)
             codes[:, i] = drawn
         if progress:
             rate = batch * steps / (time.perf_counter() - started)

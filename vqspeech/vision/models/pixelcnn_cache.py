@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from vqspeech.generate.cached import draw
+from vqspeech.generate.cached import draw_classes
 from vqspeech.vision.models.pixelcnn import PixelCNN, gated
 
 
@@ -103,7 +103,7 @@ def sampled(
                 if given is not None and i < told:
                     codes[:, c, i, j] = given[:, c, i, j]
                 else:
-                    codes[:, c, i, j] = draw(found, uniforms[:, c, i, j], temperature, top_p)
+                    codes[:, c, i, j] = draw_classes(found, uniforms[:, c, i, j], temperature, top_p)
                 if network.ahead is not None and c < channels - 1:
                     features = features + network.ahead(codes[:, c, i, j] + c * size)
     return codes.clone()

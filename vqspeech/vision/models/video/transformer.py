@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from vqspeech.generate.cached import draw
+from vqspeech.generate.cached import draw_classes
 from vqspeech.models.prior.transformer import Block
 from vqspeech.schema import Depth, Dropout, Width, require_multiple
 from vqspeech.vision.models.video.network import Past, VideoNetwork
@@ -102,7 +102,7 @@ class TransformerVideo(VideoNetwork):
             for block, one in zip(self.frame, kept, strict=True):
                 query, one[0, :, :, i : i + 1], one[1, :, :, i : i + 1] = block.projected(x)
                 x = block.attended(x, query, one[0, :, :, : i + 1], one[1, :, :, : i + 1], open_)
-            found = draw(self.output(self.norms[1](x))[:, 0], flat[:, i], temperature, top_p)
+            found = draw_classes(self.output(self.norms[1](x))[:, 0], flat[:, i], temperature, top_p)
             codes[:, i] = found
         return codes.unflatten(1, self.grid)
 
