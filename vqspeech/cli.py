@@ -1,4 +1,8 @@
-"""`vqspeech VERB …`: every verb is a module of `vqspeech.commands`; `vqspeech vision VERB …`: of `vision.commands`."""
+"""The command line: `vqspeech VERB …`.
+
+Every verb is a module of `vqspeech.commands`, and of `vqspeech.vision.commands` for `vqspeech vision VERB …`, with
+`add_arguments(parser)`, `run(args)` and an `EXAMPLE`. A verb of several kinds has a module for each kind (`subcommands`).
+"""
 
 import argparse
 import sys
@@ -7,9 +11,11 @@ from importlib import import_module
 
 from vqspeech import __version__
 from vqspeech.console import open_standard_streams
+from vqspeech.deprecation import rename_arguments
 from vqspeech.devices import keep_freed_memory
 from vqspeech.errors import FAILED, VqspeechError, describe_error, is_out_of_memory
 from vqspeech.signals import Interrupted, exit_on_interrupt, raise_on_signals
+from vqspeech.subcommands import describe_command
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
@@ -20,29 +26,24 @@ VISION_VERBS = (
     "prepare", "record", "validate", "train", "encode", "prior", "prior-video", "sample", "sample-video", "reconstruct",
     "score", "draw",
 )  # fmt: skip
-"""Those of `vqspeech vision`."""
-
-
+"""Verbs of `vqspeech vision`."""
 BROKEN_PIPE = 141
-"""Exit status where nobody reads what is written to standard output: that of other tools, which SIGPIPE ends."""
+"""Exit status where nobody reads standard output any more: that of other tools, which SIGPIPE ends."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs one verb; returns the exit status. A user's error is said in one line, without a traceback.
+    """Run one verb and return the exit status. An error of the user is printed in one line, without a traceback.
 
-    Without `argv` it is the program, which takes the arguments, streams and signals of the process.
+    Args:
+        argv: The arguments. Without them it is the program: it takes the arguments, streams and signals of the process.
     """
     if argv is None:
         argv = sys.argv[1:]
         exit_on_interrupt(" ".join(["vqspeech", *argv[:1]]))
         open_standard_streams()
-    name, about, verbs, package = "vqspeech", "Discrete speech units and voice conversion from raw audio.", VERBS, ""
-    if argv[:1] == ["vision"]:
-        name, about, verbs, package = "vqspeech vision", "The same for images.", VISION_VERBS, "vision."
-        argv = argv[1:]
-    parser = argparse.ArgumentParser(name, description=about)
-    parser.add_argument("--version", action="store_true", help="print the version and stop")
-    _add_verbs(parser, verbs, f"vqspeech.{package}commands", argv[:1])
+    argv = rename_arguments(argv)
+    parser = make_parser(argv)
+    name, argv = ("vqspeech vision", argv[1:]) if argv[:1] == ["vision"] else ("vqspeech", argv)
     name = " ".join([name, *argv[:1]])
     try:
         with raise_on_signals():
@@ -62,29 +63,38 @@ def main(argv: list[str] | None = None) -> int:
         print(f"{name}: {interrupted}", file=sys.stderr)
         return interrupted.status
     except (VqspeechError, OSError, MemoryError, RuntimeError) as error:
-        # OSError: a full disk, a forbidden folder. Writing is atomic, so nothing that was there is harmed.
+        # OSError: a full disk, a forbidden folder. Files are written whole or not at all, so none is damaged.
         if isinstance(error, RuntimeError) and not is_out_of_memory(error):
             raise
         print(f"{name}: {describe_error(error)}", file=sys.stderr)
         return FAILED
 
 
-def _add_verbs(parser: argparse.ArgumentParser, names: Sequence[str], package: str, first: Sequence[str]) -> None:
-    """Only the verb at hand, the `first` word, is imported in full: `vqspeech validate` need not wait for torch."""
+def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """Return the parser of the verbs, or of those of `vqspeech vision`, whose arguments come after that word.
+
+    Args:
+        argv: The arguments. Only the verb that they name is imported, so that `vqspeech validate` starts without torch.
+    """
+    name, about, names, package = "vqspeech", "Discrete speech units and voice conversion from raw audio.", VERBS, ""
+    first = argv[:1]
+    if first == ["vision"]:
+        name, about, names, package = "vqspeech vision", "The same for images and video.", VISION_VERBS, "vision."
+        first = argv[1:2]
+    parser = argparse.ArgumentParser(name, description=about)
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
-    named = [verb for verb in first if verb in names]
     for verb in names:
-        if named and verb != named[0]:
+        if first and first[0] in names and verb != first[0]:
             verbs.add_parser(verb)
-            continue
-        if verb == "vision":  # its own verbs are asked for by their name only
-            verbs.add_parser(verb, help="Images: `vqspeech vision --help`.")
-            continue
-        module = import_module(f"{package}.{verb.replace('-', '_')}")
-        about = (module.__doc__ or verb).strip().splitlines()[0]
-        one = verbs.add_parser(verb, help=about, description=module.__doc__)
-        module.add_arguments(one)
-        one.set_defaults(run=module.run)
+        elif verb == "vision":  # its verbs are loaded only where they are asked for
+            verbs.add_parser(verb, help="Images and video: `vqspeech vision --help`.")
+        else:
+            module = import_module(f"vqspeech.{package}commands.{verb.replace('-', '_')}")
+            command = verbs.add_parser(verb, **describe_command(module))
+            module.add_arguments(command)
+            command.set_defaults(run=module.run)
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,19 +1,31 @@
-"""Verbs that come in several kinds, each a module of its own, made like that of a verb."""
+"""Verbs of several kinds, such as `vqspeech score units`: each kind is a module made like that of a verb."""
 
 import argparse
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+
+def describe_command(module: ModuleType) -> dict[str, Any]:
+    """Return the options of `add_parser` for the module of a verb: its help, and its `EXAMPLE` below the options."""
+    text = (module.__doc__ or "").strip()
+    example = getattr(module, "EXAMPLE", "")
+    return {
+        "help": text.partition("\n")[0],
+        "description": text,
+        "epilog": example and f"Example: {example}",
+    }
 
 
 def add_subcommands(parser: argparse.ArgumentParser, modules: str, kinds: Sequence[str]) -> None:
-    """Adds one sub-verb a kind; `modules` is what their names have before the kind."""
+    """Add a sub-verb per kind; `modules` is the name of their modules before the kind."""
     subparsers = parser.add_subparsers(dest="kind", required=True, metavar="{" + ",".join(kinds) + "}")
     for kind in kinds:
         module = import_module(modules + kind)
-        help_text = (module.__doc__ or "").strip().splitlines()[0]
-        module.add_arguments(subparsers.add_parser(kind, help=help_text, description=module.__doc__))
+        module.add_arguments(subparsers.add_parser(kind, **describe_command(module)))
 
 
 def run_subcommand(args: argparse.Namespace, modules: str) -> int:
-    """Runs the sub-verb; its exit status."""
+    """Run the sub-verb and return its exit status."""
     return import_module(modules + args.kind).run(args)

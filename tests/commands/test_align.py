@@ -54,7 +54,7 @@ def test_some_without_a_transcript(data, capsys):
 def test_nothing_to_align_writes_nothing(data, capsys):
     DataDir([Utterance("anna-1", "anna", str(data / "anna-1.wav"))]).write(data / "silent")
     assert main(["align", str(data / "silent"), "--out", str(data / "out")]) == FAILED
-    assert "nothing could be aligned, nothing is written" in capsys.readouterr().err
+    assert "no utterance could be aligned, so nothing is written" in capsys.readouterr().err
     assert not (data / "out").exists()
 
 

@@ -128,7 +128,7 @@ def test_streams_that_cannot_be(here: Path, send: Callable, monkeypatch: pytest.
     audio.write("a.wav", buzz(0.2, 120))
     for words, message in (
         (["convert", "--src", "a.wav", "--speaker", "low", "high", "--out", "-"], "one recording in one voice"),
-        (["encode", "--src", "a.wav", "--out", "-", "--runs", "runs"], "--runs is made of a units file"),
+        (["encode", "--src", "a.wav", "--out", "-", "--runs", "runs"], "--runs needs a units file"),
         (["convert", "--src", "-", "--speaker", "low"], "skipped stdin"),
     ):
         send(b"no sound")

@@ -124,7 +124,7 @@ def test_subset(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture):
     assert main(["subset", str(data), "--out", str(out), "--utterance-list", str(out / "utt2spk")]) == 0
     assert list(DataDir.read(out).utterances) == ["p226_001"]
     assert main(["subset", str(data), "--out", str(out), "--utterance-list", "/nowhere"]) == FAILED
-    assert "/nowhere: no list of utterances" in capsys.readouterr().err
+    assert "/nowhere: cannot be read as a list of utterances" in capsys.readouterr().err
 
 
 def test_subset_mends_spk2utt(data: Path, tmp_path: Path):
@@ -146,6 +146,6 @@ def test_what_would_lose_data_is_refused(data: Path, capsys: pytest.CaptureFixtu
     assert main(["subset", str(data), "--out", str(data), "--per-speaker", "1"]) == FAILED
     assert "of which the rest would be lost" in capsys.readouterr().err
     assert main(["dump", str(data), "--out", str(data)]) == FAILED
-    assert "is a data directory, which a dump would spoil" in capsys.readouterr().err
+    assert "is a data directory, which a dump would damage" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before
     assert main(["subset", str(data), "--out", str(data)]) == 0, "which loses nothing"

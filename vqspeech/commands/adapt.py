@@ -1,13 +1,13 @@
-"""Learn a new voice from a few minutes of recordings, for a trained model, in minutes.
+"""Fine-tune a trained model to a new voice, in minutes, from a few minutes of recordings.
 
-Codes and the other voices stay as they are. Then: vqspeech convert --model OUT --speaker NAME --src FILE
+Codes and the other voices do not change. Afterwards: vqspeech convert --model OUT --speaker NAME --src FILE
 """
 
 import argparse
 import sys
 from pathlib import Path
 
-from vqspeech.commands.arguments import non_negative_int, output_file, positive_int
+from vqspeech.commands.arguments import add_seed_argument, output_file, positive_int
 from vqspeech.commands.loading import add_model_argument, find_model
 from vqspeech.commands.outputs import check_outputs
 from vqspeech.data.corpora.layout import list_recordings, list_unusable
@@ -19,33 +19,35 @@ from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.adapt import adapt_voice, check_voice_name, cut_recordings
 
+EXAMPLE = "vqspeech adapt --src recordings/ --name anna --out anna.safetensors"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech adapt`."""
+    """Add the options of `vqspeech adapt`."""
     add_model_argument(parser)
     parser.add_argument(
-        "--src", nargs="+", required=True, metavar="PATH", help="sound files of the voice, or folders of them"
+        "--src", nargs="+", required=True, metavar="PATH", help="recordings of the speaker, or folders of them"
     )
-    parser.add_argument("--name", required=True, metavar="NAME", help="what the voice is called")
-    parser.add_argument("--gender", choices=("f", "m"), help="for `vqspeech speakers`")
+    parser.add_argument("--name", required=True, metavar="NAME", help="name of the new voice")
+    parser.add_argument("--gender", choices=("f", "m"), help="gender of the speaker, for `vqspeech speakers`")
     parser.add_argument(
         "--out", type=output_file, required=True, metavar="FILE", help="checkpoint to write, with the new voice"
     )
-    parser.add_argument("--steps", type=positive_int, default=400, metavar="N", help="at most (default: %(default)s)")
     parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of the windows drawn (default: %(default)s)"
+        "--steps", type=positive_int, default=400, metavar="N", help="training steps at most (default: %(default)s)"
     )
+    add_seed_argument(parser, "of the training windows")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the model; exit status 3 where recordings were skipped."""
+    """Write the model; the exit status is 3 where recordings were skipped."""
     path, skipped = find_model(args.model), Skipped()
     check_voice_name(args.name)
     model, about = VQVAE.from_pretrained(path), checkpoint.read(path, "none.")[1]
     if args.name in model.speakers:
         raise SpeakerError(f"the model has a voice '{args.name}' already; choose another --name")
-    check_file(args.out, 2 * path.stat().st_size)  # float32, though the model may be stored as float16
-    files = _files(args.src, skipped)
+    check_file(args.out, 2 * path.stat().st_size)  # float32, even of a model in float16
+    files = _find_recordings(args.src, skipped)
     check_outputs({"model": Path(args.out)}, files, skipped)
     with lock_file(args.out):
         data = cut_recordings(args.name, files, skipped)
@@ -72,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     return skipped.status(len({utterance.path for utterance in data}))
 
 
-def _files(given: list[str], skipped: Skipped) -> list[Path]:
+def _find_recordings(given: list[str], skipped: Skipped) -> list[Path]:
     files = []
     for path in map(Path, given):
         inside = list(list_recordings(path)) if path.is_dir() else [path]

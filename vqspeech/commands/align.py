@@ -1,7 +1,7 @@
-"""Find where each word and phone is spoken: from recordings and transcripts, or in the files of another aligner.
+"""Align words and phones to recordings, from transcripts (English only) or from the files of another aligner.
 
-English only. Writes a data directory with `utt2ali`, in which all utterances stay, and the TextGrids (words, phones,
-scores) to OUT.align; those that are there and fit are kept. Prints how much is aligned, and what is doubtful.
+Writes a data directory with `utt2ali` and all utterances, and TextGrids (words, phones, scores) to OUT.align, where
+valid ones are reused. Prints how much is aligned, and which alignments are doubtful.
 """
 
 import argparse
@@ -9,15 +9,17 @@ import sys
 import time
 from pathlib import Path
 
-from vqspeech.commands.arguments import output_data_dir, positive_int
+from vqspeech.commands.arguments import add_jobs_argument, output_data_dir
 from vqspeech.data import corpus_alignment
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
 
+EXAMPLE = "vqspeech align data/all --out data/aligned --nj 4"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech align`."""
+    """Add the options of `vqspeech align`."""
     parser.add_argument("data", metavar="DATA", help="data directory, with text")
     parser.add_argument(
         "--out", type=output_data_dir, required=True, metavar="OUT", help="data directory to write; may be DATA itself"
@@ -26,14 +28,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from",
         dest="source",
         metavar="DIR",
-        help="take the alignments below DIR, make none: TextGrid, CTM, lab, phn, phones, named after utterances, or "
-        "after recordings in a folder of the speaker",
+        help="import the alignments below DIR (TextGrid, CTM, lab, phn, phones), named after utterances, or after "
+        "recordings in a folder per speaker, instead of aligning",
     )
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
+    add_jobs_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the data directory and prints the account; exit status 3 where utterances have no alignment."""
+    """Write the data directory and print a summary; the exit status is 3 where utterances have no alignment."""
     data, started = DataDir.read(args.data), time.perf_counter()
     folder = Path(f"{Path(args.out)}.align")
     if args.source:
@@ -45,7 +47,9 @@ def run(args: argparse.Namespace) -> int:
         print(f"{folder}: {speed:,.0f}x real time, {speed / args.nj:,.0f}x a process", file=sys.stderr)
     print(coverage.summary())
     if not coverage.aligned:
-        raise AlignmentError(f"{args.data}: nothing could be aligned, nothing is written; the reasons are above")
+        raise AlignmentError(
+            f"{args.data}: no utterance could be aligned, so nothing is written; the reasons are above"
+        )
     aligned.write(args.out)
     if not args.source:
         write_text(folder / "doubtful", "".join(f"{name} {why}\n" for name, why in coverage.doubtful.items()))

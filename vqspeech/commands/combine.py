@@ -1,21 +1,23 @@
-"""Put several data directories together.
+"""Combine several data directories into one.
 
-Refuses utterance ids that mean different utterances in two of them.
+An utterance id that stands for different utterances in two of them is an error.
 """
 
 import argparse
 
 from vqspeech.commands.arguments import output_data_dir
 
+EXAMPLE = "vqspeech combine data/train data/dev --out data/both"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add the options of `vqspeech combine`."""
     parser.add_argument("data", nargs="+", metavar="DATA", help="data directories")
     parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes them as one and prints its size."""
+    """Write the data directory and print its size."""
     from vqspeech.data.datadir import DataDir, combine
 
     data = combine([DataDir.read(path) for path in args.data])

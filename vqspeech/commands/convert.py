@@ -1,4 +1,4 @@
-"""Say a recording again in another voice."""
+"""Convert recordings to another voice."""
 
 import argparse
 import sys
@@ -17,10 +17,10 @@ import torch
 from vqspeech import audio, extras, loudness
 from vqspeech.commands.arguments import (
     STREAM,
+    add_seed_argument,
     is_folder,
     is_sound,
     non_negative_float,
-    non_negative_int,
     positive_int,
     sound_folder,
 )
@@ -42,24 +42,26 @@ from vqspeech.jobs import Skipped, attempt
 from vqspeech.models.pieces import LANES, PIECE
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
 
+EXAMPLE = "vqspeech convert --src a.wav --speaker p225 --out b.wav"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech convert`."""
+    """Add the options of `vqspeech convert`."""
     add_model_argument(parser)
     add_source_arguments(parser)
     add_target_arguments(parser)
     parser.add_argument(
         "--out",
         metavar="PATH",
-        help="for one source and voice a sound file (default: SRC.SPEAKER.wav beside the source), or - for a WAV on "
-        "standard output; else a folder, for FOLDER/SPEAKER/NAME.wav, NAME being the path below a folder of sources",
+        help="for one recording and voice a sound file (default: SRC.SPEAKER.wav next to the source), or - for a WAV "
+        "on standard output; else a folder, for FOLDER/SPEAKER/NAME.wav, where NAME is the path below a source folder",
     )
     parser.add_argument(
         "--raw",
         type=positive_int,
         metavar="HZ",
-        help="standard input and output are raw 16-bit samples (s16le, mono) at so many Hz, converted as they come by "
-        "a live model",
+        help="standard input and output are raw 16-bit samples (s16le, mono) at HZ, converted as they arrive by a live "
+        "model",
     )
     add_melody_arguments(parser)
     add_sound_arguments(parser)
@@ -67,25 +69,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds `--temperature`, `--seed`, `--exact` and `--engine`, which matter to a decoder that draws its samples."""
+    """Add `--temperature`, `--seed`, `--exact` and `--engine`, for decoders that sample."""
     parser.add_argument(
-        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="of sampling (default: %(default)s)"
+        "--temperature",
+        type=non_negative_float,
+        default=1.0,
+        metavar="T",
+        help="temperature of sampling (default: %(default)s)",
     )
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of sampling (default: %(default)s)"
-    )
+    add_seed_argument(parser, "of sampling")
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="draw every utterance in one stream, slower: the same whatever is converted beside it, on however many "
-        "cores (default: cut long ones into pieces that are drawn side by side)",
+        help="sample each utterance as one stream: slower, but independent of the batch and of the number of cores "
+        "(default: long utterances are cut into pieces that are sampled in parallel)",
     )
     parser.add_argument(
         "--engine",
         type=_parse_engine,
         choices=["auto", *ENGINES],
         default="auto",
-        help="of sampling (default: the fastest on this device)",
+        help="engine of sampling (default: the fastest on this device)",
     )
 
 
@@ -94,32 +98,32 @@ def _parse_engine(text: str) -> str:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the conversions; exit status 3 where recordings were skipped."""
+    """Write the conversions; the exit status is 3 where recordings were skipped."""
     voices, skipped = target_names(args), Skipped()
     if args.loudness is not None:
         extras.import_extra("pyloudnorm", "loudness")  # before anything is read
     if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and is_streaming(args):
         return convert_stdin(args)
     if args.raw:
-        raise ConfigError("--raw is for a stream in one voice by a live model: --model live --src - --out -")
+        raise ConfigError("--raw converts a stream to one voice by a live model: --model live --src - --out -")
     with open_sources(args, skipped) as found:
         inputs = [*(utterance.path for utterance in found), *(args.like or [])]
-        wanted = check_speech_outputs(_wanted(args, found, voices), inputs, skipped)
+        wanted = check_speech_outputs(_choose_paths(args, found, voices), inputs, skipped)
         model = load_model(args)
         targets = load_target_voices(args, model)
         return write_speech(model, found, {u.id: voices for u in found}, wanted, args, skipped, targets)
 
 
 def is_streaming(args: argparse.Namespace) -> bool:
-    """Return whether standard input is converted as it comes: by a live model, raw or a WAV, as it is but for voice."""
+    """Return whether standard input can be converted as it arrives: by a live model, raw or WAV."""
     from vqspeech.commands.pipe import is_wav_input
 
-    whole = args.preserve_pauses or args.loudness is not None or args.rate != audio.RATE
-    return not whole and is_live_model(args.model) and (args.raw is not None or is_wav_input())
+    needs_all = args.preserve_pauses or args.loudness is not None or args.rate != audio.RATE
+    return not needs_all and is_live_model(args.model) and (args.raw is not None or is_wav_input())
 
 
 def convert_stdin(args: argparse.Namespace) -> int:
-    """Write what standard input says, in a voice, to standard output as it comes."""
+    """Convert standard input to standard output as it arrives."""
     from vqspeech.commands.pipe import convert_stream, open_input, read_format
     from vqspeech.models.live.model import Live
     from vqspeech.stream import Converter
@@ -139,22 +143,27 @@ def convert_stdin(args: argparse.Namespace) -> int:
     return 0
 
 
-def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str]) -> dict[tuple[str, str], Path]:
-    """Where each utterance goes in each voice. Raises `OutputError`, `AudioError` or `ConfigError` where `--out` cannot
-    hold that."""
+def _choose_paths(args: argparse.Namespace, found: list[Utterance], voices: list[str]) -> dict[tuple[str, str], Path]:
+    """Return the path of each utterance in each voice, by (utterance, voice).
+
+    Raises:
+        AudioError: `--out` has the ending of a format that cannot be written.
+        ConfigError: `--out` is missing, or standard output for several conversions.
+        OutputError: `--out` or the name of a voice cannot be used.
+    """
     single, out = is_single_recording(args, found) and len(voices) == 1, args.out
     for name in voices:
         check_file_name(name, "the voice")
     if single and out is None:
         [utterance], [name] = found, voices
-        beside = Path(f"{Path(utterance.path).with_suffix('')}.{name}.wav")
-        return {(utterance.id, name): Path(STREAM) if args.src == [STREAM] else beside}
+        path = Path(f"{Path(utterance.path).with_suffix('')}.{name}.wav")
+        return {(utterance.id, name): Path(STREAM) if args.src == [STREAM] else path}
     if out is None:
-        raise ConfigError("several conversions need --out, a folder: they become FOLDER/SPEAKER/NAME.wav")
+        raise ConfigError("several conversions need a folder as --out, for FOLDER/SPEAKER/NAME.wav")
     if single and (out == STREAM or (audio.is_writable(out) and not is_folder(out))):
         return {(found[0].id, voices[0]): Path(out)}
     if out == STREAM:
-        raise ConfigError("standard output takes one recording in one voice; name a folder by --out")
+        raise ConfigError("standard output takes one recording in one voice; name a folder with --out")
     if single and is_sound(out):
         audio.check_writable(out)
     sound_folder(out)
@@ -164,7 +173,7 @@ def _wanted(args: argparse.Namespace, found: list[Utterance], voices: list[str])
 def check_speech_outputs(
     wanted: dict[tuple[str, str], Path], inputs: Iterable[str], skipped: Skipped
 ) -> dict[tuple[str, str], Path]:
-    """Return those of the paths `wanted` that can be written, as `check_outputs` does."""
+    """Return those of the paths that can be written, as `check_outputs` does."""
     if list(wanted.values()) == [Path(STREAM)]:
         check_stdout()
         return wanted
@@ -180,23 +189,31 @@ def write_speech(
     skipped: Skipped,
     targets: Mapping[str, VoiceName] | None = None,
 ) -> int:
-    """Decodes every utterance in its voices to the paths `wanted` by (utterance, voice), each written as it is ready.
+    """Decode utterances in their voices, write each file as soon as it is ready, and return the exit status.
 
-    Those that are decoded side by side are `LANES` at most, and of `LANES` pieces together, so that memory does not
-    grow with them. `targets` has the voices that are not the model's own, by name. Returns the exit status.
+    A batch is limited in conversions and in length, so that memory does not grow with the number of utterances.
+
+    Args:
+        model: The model.
+        found: The utterances.
+        voices: Names of the voices by utterance.
+        wanted: Paths by (utterance, voice); conversions without a path are left out.
+        args: Options of sampling and, with `targets`, of pitch and sound.
+        skipped: Receives the conversions that fail.
+        targets: Voices that are not the model's own, by name.
     """
-    how = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
+    options = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
     if targets is not None:
-        how |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
-        how["keep_pauses"] = args.preserve_pauses
+        options |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
+        options["keep_pauses"] = args.preserve_pauses
     rate, level = (audio.RATE, None) if targets is None else (args.rate, args.loudness)
-    batch, started = _Batch(model, wanted, targets or {}, how, skipped, rate, level), time.perf_counter()
-    # The shortest first: lanes of about one length waste the least.
+    batch, started = _Batch(model, wanted, targets or {}, options, skipped, rate, level), time.perf_counter()
+    # The shortest first: streams of similar length waste the least.
     for utterance in sorted(found, key=lambda u: u.seconds or 0.0):
         names = [name for name in voices[utterance.id] if (utterance.id, name) in wanted]
         if not names:
             continue
-        source, error = attempt(partial(_source, model), utterance)
+        source, error = attempt(partial(_load_source, model), utterance)
         if error is not None:
             skipped.add(utterance.id, error)
             continue
@@ -205,75 +222,86 @@ def write_speech(
     batch.write()
     if batch.done:
         took = time.perf_counter() - started
-        rate = f"{batch.seconds * audio.RATE / took:,.0f} samples/s, {batch.seconds / took:.2f}x real time"
-        print(f"{batch.done} written, {batch.seconds:.1f} s of speech in {took:.1f} s: {rate}", file=sys.stderr)
+        speed = f"{batch.seconds * audio.RATE / took:,.0f} samples/s, {batch.seconds / took:.2f}x real time"
+        print(f"{batch.done} written, {batch.seconds:.1f} s of speech in {took:.1f} s: {speed}", file=sys.stderr)
     return skipped.status(batch.done)
 
 
-def _source(model: VQVAE, utterance: Utterance) -> Source:
+def _load_source(model: VQVAE, utterance: Utterance) -> Source:
     return model.source(audio.read_audible_blocks(utterance.path, utterance.start, utterance.end))
 
 
 @dataclass
 class _Batch:
-    """Conversions that are decoded side by side, and written at `rate` (Hz) and a `loudness` (LUFS; None: as the
-    source). `done` are written, of `seconds` together."""
+    """Conversions that are decoded together.
+
+    Attributes:
+        wanted: Paths by (utterance, voice).
+        targets: Voices that are not the model's own, by name.
+        options: Of `convert_parts`.
+        skipped: Receives the conversions that fail.
+        rate: Sampling rate of the files (Hz).
+        loudness: Of the files (LUFS); None for that of the source.
+        done: Files written.
+        seconds: Their length in all.
+        pending: (utterance, voice, source) that are not decoded yet.
+    """
 
     model: VQVAE
     wanted: dict[tuple[str, str], Path]
     targets: Mapping[str, VoiceName]
-    how: dict[str, Any]
+    options: dict[str, Any]
     skipped: Skipped
     rate: int = audio.RATE
     loudness: float | None = None
     done: int = 0
     seconds: float = 0.0
-    lanes: list[tuple[str, str, Source]] = field(default_factory=list)
+    pending: list[tuple[str, str, Source]] = field(default_factory=list)
 
     def add(self, utterance: str, voice: str, source: Source) -> None:
-        """Takes one more; what has been taken is written as soon as it is enough."""
-        self.lanes.append((utterance, voice, source))
-        seconds = sum(len(source.normalised.samples) for *_, source in self.lanes) / audio.RATE
-        if len(self.lanes) == LANES or seconds >= LANES * PIECE:
+        """Add a conversion, and write the batch where it is full."""
+        self.pending.append((utterance, voice, source))
+        seconds = sum(len(source.normalised.samples) for *_, source in self.pending) / audio.RATE
+        if len(self.pending) == LANES or seconds >= LANES * PIECE:
             self.write()
 
     def write(self) -> None:
-        """Writes what has been taken; where that fails for all of it, each by itself, and names those that fail."""
-        lanes, self.lanes = self.lanes, []
+        """Write the batch; where it fails as a whole, write each conversion by itself and skip those that fail."""
+        batch, self.pending = self.pending, []
         done: set[int] = set()
         try:
-            self._decode(lanes, done)
+            self._decode(batch, done)
         except Exception as error:
             if isinstance(error, ConfigError | BrokenPipeError) or ends_batch(error):
                 raise
-            if len(lanes) == 1:
-                self._skip(*lanes[0][:2], error)
+            if len(batch) == 1:
+                self._skip(*batch[0][:2], error)
                 return
-            for i, lane in enumerate(lanes):
+            for i, conversion in enumerate(batch):
                 if i not in done:
-                    self.lanes = [lane]
+                    self.pending = [conversion]
                     self.write()
 
-    def _decode(self, lanes: list[tuple[str, str, Source]], done: set[int]) -> None:
-        """Decodes and writes `lanes`; numbers of those that are over, written or skipped, go to `done`."""
-        if not lanes:
+    def _decode(self, batch: list[tuple[str, str, Source]], done: set[int]) -> None:
+        """Decode and write a batch; the indices of finished conversions, written or skipped, are added to `done`."""
+        if not batch:
             return
-        voices = [self.targets.get(voice, voice) for _, voice, _ in lanes]
-        parts = self.model.convert_parts([source for *_, source in lanes], voices, **self.how)
-        for i, said in groupby(parts, itemgetter(0)):
-            utterance, voice, source = lanes[i]
+        voices = [self.targets.get(voice, voice) for _, voice, _ in batch]
+        parts = self.model.convert_parts([source for *_, source in batch], voices, **self.options)
+        for i, group in groupby(parts, itemgetter(0)):
+            utterance, voice, source = batch[i]
             path = self.wanted[utterance, voice]
             try:
-                sound = self._finished(part for _, part in said)
+                sound = self._finish(part for _, part in group)
                 if path != Path(STREAM):
                     audio.write_parts(path, sound, self.rate)
                     print_path(path)
                 elif self.rate == audio.RATE:
                     write_stdout(sound, len(source.normalised.samples))
-                else:  # its header says how long it is
+                else:  # the header holds the length
                     whole = [*sound]
                     write_stdout(whole, sum(map(len, whole)), self.rate)
-            except OSError as error:  # of this path alone: the decoder goes on
+            except OSError as error:  # concerns this file alone, so decoding goes on
                 if isinstance(error, BrokenPipeError) or ends_batch(error):
                     raise
                 self._skip(utterance, voice, error)
@@ -282,8 +310,8 @@ class _Batch:
                 self.seconds += len(source.normalised.samples) / audio.RATE
             done.add(i)
 
-    def _finished(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """A conversion as it is written: at the rate and the loudness that are wanted."""
+    def _finish(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yield a conversion at the rate and loudness of the files."""
         if self.loudness is not None:
             parts = [loudness.set_loudness(np.concatenate([*parts]), self.loudness)]
         yield from audio.resample_blocks(parts, audio.RATE, self.rate)

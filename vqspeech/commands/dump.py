@@ -1,30 +1,32 @@
-"""Write the shards that training reads: µ-law audio at 16 kHz, and WORLD frames where asked."""
+"""Write the shards that training reads: µ-law audio at 16 kHz and, with --world, WORLD frames."""
 
 import argparse
 import sys
 import time
 from pathlib import Path
 
-from vqspeech.commands.arguments import output_folder, positive_int
+from vqspeech.commands.arguments import add_jobs_argument, output_folder
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
 from vqspeech.errors import OutputError
 from vqspeech.locks import lock_folder
 
+EXAMPLE = "vqspeech dump data/train --out dump/train --world"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech dump`."""
+    """Add the options of `vqspeech dump`."""
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
-    parser.add_argument("--world", action="store_true", help="with WORLD frames, which the fast decoder learns from")
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--world", action="store_true", help="add WORLD frames, which the WORLD decoder is trained on")
+    add_jobs_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the dump; exit status 3 where recordings were skipped."""
+    """Write the dump; the exit status is 3 where recordings were skipped."""
     started = time.perf_counter()
     if (Path(args.out) / "wav.scp").exists():
-        raise OutputError(f"{args.out}: is a data directory, which a dump would spoil; choose another --out")
+        raise OutputError(f"{args.out}: is a data directory, which a dump would damage; choose another --out")
     with lock_folder(args.out):
         shards, skipped = write_shards(DataDir.read(args.data), args.out, args.world, args.nj)
     speed = shards.seconds / (time.perf_counter() - started)

@@ -1,4 +1,4 @@
-"""Encode speech into a units file: a line an utterance, `id c1 c2 c3 …`."""
+"""Encode speech into a units file: a line per utterance, `id c1 c2 c3 …`."""
 
 import argparse
 import sys
@@ -10,7 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from vqspeech import audio, loudness
-from vqspeech.commands.arguments import STREAM, output_file, output_folder, output_stream, positive_int
+from vqspeech.commands.arguments import (
+    STREAM,
+    add_jobs_argument,
+    output_file,
+    output_folder,
+    output_stream,
+)
 from vqspeech.commands.loading import add_model_argument, find_model
 from vqspeech.commands.outputs import check_file_name, check_outputs
 from vqspeech.commands.sources import add_source_arguments, open_sources
@@ -21,9 +27,11 @@ from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
 
+EXAMPLE = "vqspeech encode --src a.wav --out units.txt"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech encode`."""
+    """Add the options of `vqspeech encode`."""
     add_model_argument(parser)
     add_source_arguments(parser)
     parser.add_argument(
@@ -31,32 +39,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_stream,
         required=True,
         metavar="UNITS",
-        help="units file; what it means goes to UNITS.json; - for standard output, each line as it is ready",
+        help="units file, described by UNITS.json; - writes each line to standard output as it is ready",
     )
     parser.add_argument(
         "--runs",
         type=output_file,
         metavar="FILE",
-        help="write there too the codes with runs of one code as one, for language models",
+        help="also write the codes with repetitions removed, for language models",
     )
     parser.add_argument(
         "--features",
         type=output_folder,
         metavar="DIR",
-        help="write there too what the encoder gives before the codebook, UTTERANCE.npy (frames, dimension) each",
+        help="also write the output of the encoder before the codebook, UTTERANCE.npy (frames, dimension)",
     )
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
+    add_jobs_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the units; exit status 3 where recordings were skipped."""
+    """Write the units; the exit status is 3 where recordings were skipped."""
     path, skipped, units = find_model(args.model), Skipped(), {}
     with open_sources(args, skipped) as found:
         _check_outputs(args, found)
-        model = _model(str(path), args.nj)
-        started, codes_made, done = time.perf_counter(), 0, 0
-        for name, codes in _encoded(str(path), args.nj, args.features, found, skipped):
-            done, codes_made = done + 1, codes_made + len(codes)
+        model = _load_coder(str(path), args.nj)
+        started, codes_total, done = time.perf_counter(), 0, 0
+        for name, codes in _encode_all(str(path), args.nj, args.features, found, skipped):
+            done, codes_total = done + 1, codes_total + len(codes)
             if args.out == STREAM:
                 _write_line(name, codes)
             else:
@@ -70,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
         if args.runs:
             write_runs(args.runs, read_units(args.out))
     if done:
-        seconds = codes_made / model.rate
+        seconds = codes_total / model.rate
         speed = seconds / (time.perf_counter() - started)
         print(f"{args.out}: {done} utterances, {seconds:.0f} s, {speed:,.0f}x real time", file=sys.stderr)
     return skipped.status(done)
@@ -79,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
     if args.out == STREAM:
         if args.runs:
-            raise ConfigError("--runs is made of a units file; name one with --out")
+            raise ConfigError("--runs needs a units file; name one with --out")
         return
     paths = [Path(args.out), side_file(args.out), *([Path(args.runs)] if args.runs else [])]
     for path in paths:
@@ -87,10 +95,10 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
     check_outputs(dict(enumerate(paths)), [utterance.path for utterance in found], Skipped())
 
 
-def _encoded(
+def _encode_all(
     path: str, nj: int, features: str | None, found: list[Utterance], skipped: Skipped
 ) -> Iterator[tuple[str, np.ndarray]]:
-    for utterance, codes, error in run_jobs(partial(_codes, path, nj, features), found, nj, "encode"):
+    for utterance, codes, error in run_jobs(partial(_encode_one, path, nj, features), found, nj, "encode"):
         if error is None:
             yield utterance.id, codes
         else:
@@ -98,13 +106,13 @@ def _encoded(
 
 
 def _write_line(name: str, codes: np.ndarray) -> None:
-    """Writes a line of units to standard output, past `sys.stdout`: who reads it no more ends the work."""
+    """Write a line of units to standard output, not through `sys.stdout`, so that a closed pipe ends the work."""
     with open(1, "wb", closefd=False) as output:
         output.write(f"{name} {' '.join(map(str, codes.tolist()))}\n".encode())
 
 
 @lru_cache(1)
-def _model(path: str, nj: int) -> Coder:
+def _load_coder(path: str, nj: int) -> Coder:
     import torch
 
     if nj > 1:
@@ -112,15 +120,17 @@ def _model(path: str, nj: int) -> Coder:
     return Coder.from_pretrained(path)
 
 
-def _codes(path: str, nj: int, features: str | None, utterance: Utterance) -> np.ndarray:
+def _encode_one(path: str, nj: int, features: str | None, utterance: Utterance) -> np.ndarray:
     if utterance.id.split() != [utterance.id]:
-        raise UnitsError(f"{utterance.path}: a name with blanks cannot stand in a units file; rename it")
+        raise UnitsError(f"{utterance.path}: a name with blanks is not allowed in a units file; rename it")
     try:
         utterance.id.encode()
     except UnicodeEncodeError:
-        raise UnitsError(f"{utterance.path}: a name that is no text cannot stand in a units file; rename it") from None
-    model = _model(path, nj)
-    # In blocks, not as one waveform: an utterance of hours fits.
+        raise UnitsError(
+            f"{utterance.path}: a name that is not valid text is not allowed in a units file; rename it"
+        ) from None
+    model = _load_coder(path, nj)
+    # In blocks, so that an utterance of hours fits into memory.
     blocks = audio.read_audible_blocks(utterance.path, utterance.start, utterance.end)
     if features is None:
         return model.encode_blocks(blocks)

@@ -1,6 +1,6 @@
-"""Write a model for others: half or a quarter of the size, without the state of its training, with a card beside it.
+"""Export a model for publication: half or a quarter of the size, without training state, with a model card.
 
-The card holds configuration, voices, and the scores of the experiment where the checkpoint lies in one.
+The card holds the configuration, the voices, and the scores of the experiment, where there are any.
 """
 
 import argparse
@@ -20,42 +20,43 @@ from vqspeech.metrics.card import card
 from vqspeech.models import checkpoint
 from vqspeech.models.live.model import Live
 
+EXAMPLE = "vqspeech export --model exp/vctk_world --out voice.safetensors"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech export`."""
+    """Add the options of `vqspeech export`."""
     add_model_argument(parser)
     kind = parser.add_mutually_exclusive_group(required=True)
-    kind.add_argument("--out", type=output_file, metavar="FILE", help="NAME.safetensors; the card is NAME.md beside it")
+    kind.add_argument("--out", type=output_file, metavar="FILE", help="NAME.safetensors to write; the card is NAME.md")
     kind.add_argument(
         "--onnx",
         type=output_folder,
         metavar="DIR",
-        help="write a live model as ONNX graphs, whose states go in and come out, and a program that runs them",
+        help="write a live model as ONNX graphs, with their states as inputs and outputs, and a program that runs them",
     )
     parser.add_argument(
-        "--about", metavar="TEXT", help="Markdown file for the card: what it learned from, licence, how it was trained"
+        "--about", metavar="TEXT", help="Markdown file for the card: training data, licence, how the model was trained"
     )
     parser.add_argument(
         "--int8",
         nargs="?",
         const="all",
         choices=("all", "decoder"),
-        help="weights as 8-bit integers with a scale a row, of the decoder alone where the codes are to stay what they "
-        "are (default: float16)",
+        help="weights as 8-bit integers with a scale per row; `decoder` leaves the codes unchanged (default: float16)",
     )
     parser.add_argument(
         "--share",
         metavar="FILE",
-        help="checkpoint in the folder of --out: what both have in common, such as an encoder, is left there",
+        help="checkpoint in the folder of --out whose weights, such as the encoder, are not written again",
     )
     parser.add_argument(
         "--scores", metavar="JSON", help="scores for the card (default: scores.json beside the checkpoint)"
     )
-    parser.add_argument("--data", metavar="DATA", help="data directory that tells the genders of the voices")
+    parser.add_argument("--data", metavar="DATA", help="data directory with the genders of the voices")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes both files and prints their names."""
+    """Write model and card, or the graphs, and print their names."""
     path = find_model(args.model)
     if args.onnx:
         return _write_graphs(path, Path(args.onnx))
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"--out {out}: end it in {checkpoint.SUFFIX}")
     given = [path, *(file for file in (args.about, args.scores, args.share) if file)]
     check_outputs({"model": out, "card": out.with_suffix(".md")}, given, Skipped())
-    about_text = _text(args.about) if args.about else ""
+    about_text = _read_text(args.about) if args.about else ""
     beside = path.with_name("scores.json")
     scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
     if scored:
@@ -92,10 +93,8 @@ def _write_graphs(path: Path, folder: Path) -> int:
     return 0
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"--about {path}: no text that can be read ({error}); give a Markdown file in UTF-8"
-        ) from None
+        raise ConfigError(f"--about {path}: cannot be read ({error}); give a Markdown file in UTF-8") from None

@@ -1,6 +1,8 @@
-"""Print what a model or configuration is: parameters, receptive field, rates."""
+"""Print the properties of a model or configuration: parameters, receptive field, rates."""
 
 import argparse
+
+from torch import nn
 
 from vqspeech import audio
 from vqspeech.commands.arguments import positive_int
@@ -12,24 +14,34 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.live.model import Live
 from vqspeech.models.vqvae import VQVAE
 
+EXAMPLE = "vqspeech info --conf vctk quantizer=ema decoder.layers=20"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech info`."""
+    """Add the options of `vqspeech info`."""
     add_model_argument(parser)
-    parser.add_argument("--conf", metavar="NAME", help=f"a configuration instead: {', '.join(list_experiments())}")
     parser.add_argument(
-        "--speakers", type=positive_int, default=109, metavar="N", help="voices with --conf (default: %(default)s)"
+        "--conf", metavar="NAME", help=f"describe a configuration instead: {', '.join(list_experiments())}"
     )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="overrides of the configuration")
+    parser.add_argument(
+        "--speakers",
+        type=positive_int,
+        default=109,
+        metavar="N",
+        help="number of voices with --conf (default: %(default)s)",
+    )
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="settings of the configuration, such as decoder.layers=20"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a table."""
+    """Print the table."""
     if args.conf:
         options = load_config(args.conf, args.overrides)
         model = VQVAE(options, [str(i) for i in range(args.speakers)]) if "decoder" in options else Coder(options)
     elif args.overrides:
-        raise ConfigError(f"{args.overrides[0]}: only a configuration can be overridden; name one with --conf")
+        raise ConfigError(f"{args.overrides[0]}: only a configuration has settings to change; name one with --conf")
     else:
         model = load_coder(find_model(args.model))
     for name, value in describe_model(model).items():
@@ -38,12 +50,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe_model(model: Coder) -> dict[str, str]:
-    """What a model is, by name, in words."""
+    """Return the properties of a model as text, by name."""
 
-    def parameters(module) -> str:
+    def count(module: nn.Module) -> str:
         return f"{sum(parameter.numel() for parameter in module.parameters()):,}"
 
-    def field(samples: int) -> str:
+    def format_samples(samples: int) -> str:
         return f"{samples:,} samples, {1000 * samples / audio.RATE:.1f} ms"
 
     if isinstance(model, Live):
@@ -51,9 +63,9 @@ def describe_model(model: Coder) -> dict[str, str]:
         return {
             "decoder": "source_filter, causal",
             "speakers": str(len(model.speakers)),
-            "parameters": parameters(model),
-            **{f"  {name}": parameters(part) for name, part in parts.items()},
-            "latency": field(model.latency),
+            "parameters": count(model),
+            **{f"  {name}": count(part) for name, part in parts.items()},
+            "latency": format_samples(model.latency),
         }
     codes, latents = model.quantizer.size, model.config["encoder"]["latents"]
     decoder = model.decoder if isinstance(model, VQVAE) else None
@@ -62,12 +74,12 @@ def describe_model(model: Coder) -> dict[str, str]:
         "quantizer": f"{model.config['quantizer']['name']}, {codes} codes of {latents} dimensions",
         "decoder": model.config["decoder"]["name"] if decoder else "none",
         "speakers": str(len(model.speakers)),
-        "parameters": parameters(model),
-        "  encoder": parameters(model.encoder),
-        **({"  decoder": parameters(decoder)} if decoder else {}),
+        "parameters": count(model),
+        "  encoder": count(model.encoder),
+        **({"  decoder": count(decoder)} if decoder else {}),
         "downsampling": f"{model.hop}x",
         "rate": f"{model.rate:g} codes/s",
         "bit rate": f"{bit_rate(model.rate, codes):,.0f} bit/s",
-        "receptive field, encoder": field(model.encoder_field),
-        **({"receptive field, decoder": field(decoder.receptive_field)} if decoder else {}),
+        "receptive field, encoder": format_samples(model.encoder_field),
+        **({"receptive field, decoder": format_samples(decoder.receptive_field)} if decoder else {}),
     }

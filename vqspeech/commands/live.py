@@ -1,6 +1,6 @@
-"""Speak in another voice as you speak: microphone to headphones.
+"""Convert your voice live, from microphone to headphones.
 
-vqspeech live --like b.wav; wear headphones, or the microphone hears what is said.
+Wear headphones, so that the microphone does not pick up the converted voice.
 """
 
 import argparse
@@ -12,20 +12,26 @@ from vqspeech.commands.loading import add_model_argument
 from vqspeech.commands.targets import add_melody_arguments
 from vqspeech.errors import SpeakerError
 
+EXAMPLE = "vqspeech live --model live.safetensors --like b.wav"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech live`."""
+    """Add the options of `vqspeech live`."""
     add_model_argument(parser)
     given = parser.add_mutually_exclusive_group()
-    given.add_argument("--speaker", metavar="NAME", help="target voice, of the model or made by `vqspeech voice make`")
+    given.add_argument("--speaker", metavar="NAME", help="target voice: of the model, or made by `vqspeech voice make`")
     given.add_argument(
-        "--like", nargs="+", metavar="FILE", help="the voice of these recordings of one speaker, ten seconds or more"
+        "--like", nargs="+", metavar="FILE", help="recordings of the target speaker, ten seconds or more in all"
     )
     add_melody_arguments(parser)
-    parser.add_argument("--input", type=_device, metavar="DEVICE", help="microphone, by number or part of its name")
-    parser.add_argument("--output", type=_device, metavar="DEVICE", help="headphones, likewise")
-    parser.add_argument("--list-devices", action="store_true", help="list sound devices and stop")
-    parser.add_argument("--seconds", type=positive_int, metavar="N", help="stop after so many")
+    parser.add_argument(
+        "--input", type=_parse_device, metavar="DEVICE", help="microphone, by number or part of its name"
+    )
+    parser.add_argument(
+        "--output", type=_parse_device, metavar="DEVICE", help="headphones, by number or part of their name"
+    )
+    parser.add_argument("--list-devices", action="store_true", help="list the sound devices and exit")
+    parser.add_argument("--seconds", type=positive_int, metavar="N", help="stop after N seconds")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -34,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         print(*microphone.list_devices(), sep="\n")
         return 0
     if not (args.speaker or args.like):
-        raise SpeakerError("whose voice? give --like with a recording of it, or --speaker with its name")
+        raise SpeakerError("no target voice; give --like with a recording of it, or --speaker with its name")
     rate = microphone.choose_rate(args.input, args.output)  # before the model is read
     from vqspeech.stream import Converter
 
@@ -47,5 +53,5 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _device(text: str) -> int | str:
+def _parse_device(text: str) -> int | str:
     return int(text) if text.isdigit() else text

@@ -1,7 +1,4 @@
-"""Outputs on the command line: types of argparse that see, before any work, whether they can be written (not a verb).
-
-They raise `OutputError`, which is told in one line.
-"""
+"""Outputs of commands: checks before any work, and sound on standard output (not a verb)."""
 
 import os
 import struct
@@ -21,7 +18,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 
 def check_file_name(name: str, what: str) -> None:
-    """Raise `OutputError` where `name`, of `what`, cannot name a file or folder in another one."""
+    """Raise `OutputError` where `name`, the name of `what`, cannot be the name of a file or folder."""
     if name in ("", ".", "..") or any(c in "/\\" or unicodedata.category(c) == "Cc" for c in name):
         raise OutputError(f"{what} {name!r} cannot name a file or folder; give it another name")
 
@@ -29,20 +26,20 @@ def check_file_name(name: str, what: str) -> None:
 def check_outputs(
     outputs: Mapping[Key, Path], inputs: Iterable[str | os.PathLike], skipped: Skipped
 ) -> dict[Key, Path]:
-    """Return those of `outputs` that can be written; the others are named in `skipped`.
+    """Return those of `outputs` that can be written; the others are added to `skipped`.
 
     Raises:
-        OutputError: One is among the `inputs`, two are one file, or it is the only one and cannot be written.
+        OutputError: An output is one of the `inputs`, two are the same file, or the only one cannot be written.
     """
     known = {identity: path for path in inputs if (identity := _identity(path))}
     places: dict[str, Path] = {}
     kept: dict[Key, Path] = {}
     for key, path in outputs.items():
         if (identity := _identity(path)) in known:
-            raise OutputError(f"{path}: is {known[identity]}, which would be lost; choose another --out")
+            raise OutputError(f"{path}: is the input {known[identity]}, which would be lost; choose another --out")
         twin = places.setdefault(unicodedata.normalize("NFC", str(path)).casefold(), path)
         if twin is not path and (str(twin) == str(path) or ignores_case(path.parent)):
-            raise OutputError(f"{twin} and {path} are one file here; write them one after the other, to other folders")
+            raise OutputError(f"{twin} and {path} are the same file on this system; write them to different folders")
         try:
             check_file(path)
         except VqspeechError as error:
@@ -55,15 +52,20 @@ def check_outputs(
 
 
 def check_stdout() -> None:
-    """Raise `OutputError` where standard output cannot take a sound file."""
+    """Raise `OutputError` where standard output is a terminal."""
     if os.isatty(1):
-        raise OutputError("standard output (-) is a terminal, no place for sound; send it to a file: ... > FILE.wav")
+        raise OutputError("standard output (-) is a terminal; send the sound to a file: ... > FILE.wav")
 
 
 def write_stdout(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RATE) -> None:
-    """Write a waveform of so many `samples` at `rate` Hz, which comes in parts, to standard output as a 16-bit WAV.
+    """Write a waveform to standard output as a 16-bit WAV.
 
-    It goes past `sys.stdout`: who reads it no more ends the work. Its length stands in its header before anything else.
+    It does not go through `sys.stdout`, so that a closed pipe ends the work.
+
+    Args:
+        parts: The waveform in parts, float32 `(time,)` each.
+        samples: Its length, which is written to the header first.
+        rate: Samples per second (Hz).
     """
     size = min(2 * samples, 2**32 - 37)
     layout = (b"RIFF", size + 36, b"WAVE", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16, b"data", size)
@@ -77,7 +79,7 @@ def write_stdout(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RA
 
 def _identity(path: str | os.PathLike) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

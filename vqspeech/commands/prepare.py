@@ -1,49 +1,53 @@
-"""Make a data directory of a corpus.
+"""Make a data directory from a corpus.
 
-Looks at how the corpus is laid out, reads the header of each recording, writes the data directory, and prints the
-account: what was found, kept and dropped, and why.
+Detects the layout of the corpus, reads the header of each recording, writes the data directory, and prints how many
+utterances were found, kept and dropped, and why.
 """
 
 import argparse
 import importlib
 from types import ModuleType
 
-from vqspeech.commands.arguments import output_data_dir, output_folder, positive_int
+from vqspeech.commands.arguments import add_jobs_argument, output_data_dir, output_folder
+
+EXAMPLE = "vqspeech prepare vctk --corpus VCTK-Corpus --out data/all"
 
 CORPORA = {
-    "vctk": "VCTK 0.80 or 0.92, told apart by looking",
+    "vctk": "VCTK 0.80 or 0.92, detected by its layout",
     "librispeech": "LibriSpeech: all of it, some subsets, or the folder of one",
-    "timit": "TIMIT: all of it, its training or its test part",
-    "folder": "recordings of your own: DIR/SPEAKER/**/*.wav, with a.txt beside a.wav where there is text",
-    "mini": "a small corpus of synthetic voices, made on the spot in --corpus",
+    "timit": "TIMIT: all of it, its training part or its test part",
+    "folder": "your own recordings: DIR/SPEAKER/**/*.wav, with the transcript of a.wav, if any, in a.txt",
+    "mini": "a small corpus of synthetic voices, generated in --corpus",
 }
-"""The corpora, each with the module of its name in `vqspeech.data.corpora` and a line of help."""
+"""The corpora with their help; each is the module of its name in `vqspeech.data.corpora`."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options: which corpus, then where from and to."""
+    """Add a sub-verb per corpus."""
     corpora = parser.add_subparsers(dest="corpus_name", metavar="|".join(CORPORA), required=True)
     for name, help_text in CORPORA.items():
         corpus = corpora.add_parser(name, help=help_text, description=help_text)
-        where = "folder to make the corpus in" if name == "mini" else "folder the corpus was unpacked into"
+        where = "folder to generate the corpus in" if name == "mini" else "folder of the unpacked corpus"
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
         corpus.add_argument(
             "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"
         )
-        corpus.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default %(default)s)")
+        add_jobs_argument(corpus)
         if name == "vctk":
-            corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default mic1)")
+            corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default: mic1)")
         if name == "timit":
             corpus.add_argument(
-                "--subset", nargs="+", default=[], choices=("train", "test"), help="part (default: both)"
+                "--subset", nargs="+", default=[], choices=("train", "test"), help="part of the corpus (default: both)"
             )
-            corpus.add_argument("--no-sa", action="store_true", help="leave out SA1 and SA2, which every speaker says")
+            corpus.add_argument("--no-sa", action="store_true", help="omit SA1 and SA2, which all speakers read")
         if name == "librispeech":
-            corpus.add_argument("--subset", nargs="+", default=[], metavar="NAME", help="subsets (default all there)")
+            corpus.add_argument(
+                "--subset", nargs="+", default=[], metavar="NAME", help="subsets (default: all that are there)"
+            )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the data directory and prints the account; exit status 3 where some recordings cannot be read."""
+    """Write the data directory and print the summary; the exit status is 3 where recordings cannot be read."""
     options = {}
     if args.corpus_name == "vctk":
         options["mic"] = args.mic
@@ -60,5 +64,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def import_corpus(name: str) -> ModuleType:
-    """The module of a corpus, imported only now; its `prepare` gives the data directory and the account."""
+    """Import the module of a corpus, whose `prepare` returns the data directory and the summary."""
     return importlib.import_module(f"vqspeech.data.corpora.{name}")

@@ -1,6 +1,6 @@
-"""Put recordings through the codes and back in their own voices, free-running.
+"""Reconstruct recordings from their codes in their own voices, free-running.
 
-The voice is the utterance's speaker in a data directory; for a file it is named with --speaker.
+In a data directory the voice is the speaker of the utterance; for files it is named by --speaker.
 """
 
 import argparse
@@ -13,23 +13,27 @@ from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
 
+EXAMPLE = "vqspeech reconstruct --model exp/vctk_world --data data/dev --out reconstructed/"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech reconstruct`."""
+    """Add the options of `vqspeech reconstruct`."""
     add_model_argument(parser)
     add_source_arguments(parser)
     parser.add_argument(
-        "--speaker", metavar="NAME", help="the voice of all sources (default: each utterance's speaker)"
+        "--speaker", metavar="NAME", help="voice of all recordings (default: the speaker of each utterance)"
     )
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for NAME.wav")
     add_sampling_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the reconstructions; exit status 3 where recordings were skipped."""
+    """Write the reconstructions; the exit status is 3 where recordings were skipped."""
     skipped = Skipped()
     if not args.data and not args.speaker:
-        raise ConfigError("whose voice is it? name it with --speaker (`vqspeech speakers` lists those of the model)")
+        raise ConfigError(
+            "no voice is known for files; name it with --speaker (`vqspeech speakers` lists those of the model)"
+        )
     with open_sources(args, skipped) as found:
         voices = {utterance.id: [args.speaker or utterance.speaker] for utterance in found}
         paths = {(name, voice[0]): Path(args.out) / f"{name}.wav" for name, voice in voices.items()}

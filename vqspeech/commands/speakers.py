@@ -1,6 +1,6 @@
-"""List the voices of a model: name, gender and median pitch, as far as known; then your own for it.
+"""List the voices of a model, then your own for it: name, gender and median pitch, where known.
 
-Voices of your own are made of recordings by `vqspeech voice make`; `vqspeech voices` lists all of them.
+Your own voices are made from recordings by `vqspeech voice make`; `vqspeech voices` lists all of them.
 """
 
 import argparse
@@ -11,14 +11,16 @@ from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.models.decoders import SourceFilter
 from vqspeech.voices import Voice, read_voices
 
+EXAMPLE = "vqspeech speakers --model voice"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech speakers`."""
+    """Add the options of `vqspeech speakers`."""
     add_model_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a voice a line, its facts separated by tabs; "-" is an unknown one."""
+    """Print a voice per line, with tabs between columns and "-" for what is unknown."""
     model = load_model(args)
     for name, (median, _) in zip(model.speakers, model.pitch.numpy(), strict=True):
         pitch = "-" if np.isnan(median) else f"{np.exp(median):.0f} Hz"

@@ -1,18 +1,20 @@
-"""Divide a data directory into train, dev, test and unseen speakers.
+"""Split a data directory into train, dev, test and unseen speakers.
 
-dev and test hold sentences that no training speaker's training utterance says; unseen holds speakers as a whole.
+The sentences of dev and test do not occur in train; unseen holds all utterances of its speakers.
 """
 
 import argparse
 
-from vqspeech.commands.arguments import non_negative_int, output_folder
+from vqspeech.commands.arguments import add_seed_argument, non_negative_int, output_folder
+
+EXAMPLE = "vqspeech split data/all --out data --unseen 10"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add the options of `vqspeech split`."""
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument(
-        "--out", type=output_folder, required=True, metavar="DIR", help="where to write train, dev, test and unseen"
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder for train, dev, test and unseen"
     )
     unseen = parser.add_mutually_exclusive_group()
     unseen.add_argument(
@@ -20,17 +22,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=non_negative_int,
         default=0,
         metavar="N",
-        help="speakers to hold out, of both genders (default %(default)s)",
+        help="number of speakers to hold out, of both genders (default: %(default)s)",
     )
-    unseen.add_argument("--unseen-speakers", nargs="+", metavar="NAME", help="the speakers to hold out")
+    unseen.add_argument("--unseen-speakers", nargs="+", metavar="NAME", help="names of the speakers to hold out")
     parser.add_argument(
-        "--share", type=float, default=0.05, help="part of each speaker for dev and for test (default %(default)s)"
+        "--share", type=float, default=0.05, help="share of each speaker for dev, and for test (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=non_negative_int, default=0, help="of the choice (default %(default)s)")
+    add_seed_argument(parser, "of the choice")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the parts and prints their sizes; without unseen speakers there is no folder `unseen`."""
+    """Write the parts and print their sizes; without unseen speakers there is no folder `unseen`."""
     import shutil
     from pathlib import Path
 
@@ -44,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
             part.write(path)
             print(f"{path}: {part.summary()}")
         elif (path / "wav.scp").is_file():
-            shutil.rmtree(path)  # of an earlier split: its speakers are in train now
+            shutil.rmtree(path)  # left by an earlier split; its speakers are in train now
     return 0

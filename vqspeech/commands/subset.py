@@ -1,30 +1,32 @@
-"""Take some speakers or utterances of a data directory.
+"""Select speakers or utterances of a data directory.
 
-Without any restriction it is a copy, with spk2utt written anew.
+Without a selection it is copied, and its spk2utt is written anew.
 """
 
 import argparse
 
 from vqspeech.commands.arguments import output_data_dir, positive_int
 
+EXAMPLE = "vqspeech subset data/all --out data/small --per-speaker 20"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add the options of `vqspeech subset`."""
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these speakers")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--utterances", nargs="+", metavar="ID", help="only these utterances")
     chosen.add_argument(
-        "--utterance-list", metavar="FILE", help="only the utterances whose ids begin the lines of FILE"
+        "--utterance-list", metavar="FILE", help="only the utterances listed in FILE, an id at the start of each line"
     )
     parser.add_argument(
-        "--per-speaker", type=positive_int, metavar="N", help="at most N of each speaker, spread evenly"
+        "--per-speaker", type=positive_int, metavar="N", help="at most N utterances of each speaker, spread evenly"
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the subset and prints its size."""
+    """Write the subset and print its size."""
     from pathlib import Path
 
     from vqspeech.data.datadir import DataDir
@@ -35,13 +37,15 @@ def run(args: argparse.Namespace) -> int:
         try:
             lines = Path(args.utterance_list).read_text(encoding="utf-8-sig").split("\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise DataDirError(f"{args.utterance_list}: no list of utterances ({error}); give a text file") from None
+            raise DataDirError(
+                f"{args.utterance_list}: cannot be read as a list of utterances ({error}); give a text file"
+            ) from None
         utterances = [line.split()[0] for line in lines if line.strip()]
     whole = DataDir.read(args.data)
     data = whole.subset(args.speakers, utterances, args.per_speaker)
     if len(data) < len(whole) and Path(args.out).exists() and Path(args.out).samefile(args.data):
         raise DataDirError(
-            f"{args.out}: is the data directory itself, of which the rest would be lost; choose another --out"
+            f"{args.out}: is the data directory itself, and the other utterances would be lost; choose another --out"
         )
     data.write(args.out)
     print(f"{args.out}: {data.summary()}")

@@ -1,6 +1,6 @@
-"""Train a configuration once for every combination of settings, here or on a cluster; one table of all.
+"""Train a configuration for every combination of settings, here or on a cluster, and write a table of the results.
 
-The same command goes on where it was stopped. Settings of the launcher are overrides too, for example
+The same command resumes a sweep that was stopped. Settings of the launcher are given like those of the configuration:
 hydra.launcher.n_jobs=2 (joblib), hydra.launcher.partition=gpu (submitit_slurm).
 """
 
@@ -14,24 +14,31 @@ from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
 from vqspeech.training.sweep import LAUNCHERS, run_sweep
 
+EXAMPLE = "vqspeech sweep --conf vctk_world --train dump/train --dev dump/dev --out exp/sweep quantizer.codes=128,512"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech sweep`."""
+    """Add the options of `vqspeech sweep`."""
     parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
-    parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to learn from")
-    parser.add_argument("--dev", required=True, metavar="SHARDS", help="dump to watch: other utterances, same speakers")
+    parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to train on")
     parser.add_argument(
-        "--out", type=output_folder, required=True, metavar="DIR", help="folder of the experiments, and of scores.json"
+        "--dev", required=True, metavar="SHARDS", help="dump for validation: other utterances of the same speakers"
     )
-    parser.add_argument("--launcher", choices=LAUNCHERS, default="joblib", help="(default: %(default)s)")
-    parser.add_argument("--restart", action="store_true", help="train all from the start")
     parser.add_argument(
-        "overrides", nargs="+", metavar="KEY=VALUE,…", help="for example quantizer.codes=128,512 encoder.latents=16,64"
+        "--out", type=output_folder, required=True, metavar="DIR", help="folder for the experiments and scores.json"
+    )
+    parser.add_argument("--launcher", choices=LAUNCHERS, default="joblib", help="where jobs run (default: %(default)s)")
+    parser.add_argument("--restart", action="store_true", help="delete earlier trainings, and start anew")
+    parser.add_argument(
+        "overrides",
+        nargs="+",
+        metavar="KEY=VALUE,…",
+        help="values of settings, such as quantizer.codes=128,512 encoder.latents=16,64",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, then writes the section "sweep" and prints it."""
+    """Train, then write the section "sweep" and print it."""
     rows = []
     for folder in run_sweep(args.conf, args.overrides, args.train, args.dev, args.out, args.launcher, args.restart):
         about = checkpoint.read(folder / f"best{checkpoint.SUFFIX}", "none.")[1]

@@ -1,4 +1,4 @@
-"""The voices a command speaks in: those of the model, the user's own, or that of a recording (not a verb)."""
+"""Target voices of commands: of the model, of the user, or of a recording; and options of the output (not a verb)."""
 
 import argparse
 import sys
@@ -11,7 +11,7 @@ from vqspeech.models.vqvae import VQVAE, VoiceName
 from vqspeech.voices import Voice
 
 RATES = (16_000, 24_000, 48_000)
-"""Samples a second that conversions are written with (Hz)."""
+"""Sampling rates that conversions can be written with (Hz)."""
 
 
 def add_target_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     given = parser.add_mutually_exclusive_group(required=True)
     given.add_argument("--speaker", nargs="+", metavar="NAME", help="target voices (`vqspeech speakers` lists them)")
     given.add_argument(
-        "--like", nargs="+", metavar="FILE", help="the voice of these recordings of one speaker, ten seconds or more"
+        "--like", nargs="+", metavar="FILE", help="recordings of the target speaker, ten seconds or more in all"
     )
 
 
@@ -30,17 +30,19 @@ def add_melody_arguments(parser: argparse.ArgumentParser) -> None:
         type=float_between(-24, 24),
         default=0.0,
         metavar="SEMITONES",
-        help="raise the pitch, or lower it (default: %(default)s)",
+        help="raise the pitch by so many semitones, or lower it (default: %(default)s)",
     )
     parser.add_argument(
-        "--keep-pitch", action="store_true", help="the pitch of the source, not moved into the range of the voice"
+        "--keep-pitch",
+        action="store_true",
+        help="keep the pitch of the source, instead of moving it into the range of the target voice",
     )
     parser.add_argument(
         "--formant",
         type=float_between(0.5, 2.0),
         default=1.0,
         metavar="FACTOR",
-        help="stretch the spectrum: above 1 a shorter vocal tract, below 1 a longer one (default: %(default)s)",
+        help="scale the formants: above 1 a shorter vocal tract, below 1 a longer one (default: %(default)s)",
     )
 
 
@@ -51,30 +53,35 @@ def add_sound_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=RATES,
         default=audio.RATE,
-        help="samples a second of what is written (default: %(default)s, which the model makes; more is resampled, and "
-        "sounds the same)",
+        help="sampling rate of the output in Hz (default: %(default)s, that of the model; higher rates sound the same)",
     )
     parser.add_argument(
         "--loudness",
         type=float_between(-70, 0),
         metavar="LUFS",
-        help="integrated loudness of what is written, as broadcasters measure it, such as -23 (default: that of the "
-        "source; a recording is then held in memory as a whole)",
+        help="integrated loudness of the output (ITU-R BS.1770), such as -23; whole recordings are then held in memory "
+        "(default: that of the source)",
     )
     parser.add_argument(
         "--preserve-pauses",
         action="store_true",
-        help="the source's own sound in its pauses: breaths, the room (default: what the model makes of it, no louder)",
+        help="keep the sound of the source in pauses, such as breaths (default: that of the model, no louder)",
     )
 
 
 def target_names(args: argparse.Namespace) -> list[str]:
-    """Return the names of the voices, by which files are called: those of `--speaker`, or of the first recording."""
+    """Return the names of the voices, which name files: those of `--speaker`, or that of the first recording."""
     return list(dict.fromkeys(args.speaker)) if args.speaker else [Path(args.like[0]).stem]
 
 
 def load_target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, VoiceName]:
-    """Return the voices by name. Raises `SpeakerError`, `AudioError`, `CheckpointError`."""
+    """Return the voices by name.
+
+    Raises:
+        SpeakerError: There is no such voice, or the model takes none from recordings.
+        AudioError: A recording cannot be read.
+        CheckpointError: The file of a voice is damaged.
+    """
     if args.speaker:
         return {name: find_voice(model, name) for name in target_names(args)}
     model.voice_hash()  # before anything is read
@@ -85,6 +92,6 @@ def load_target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, Voic
 
 
 def warn_of_doubt(voice: Voice) -> None:
-    """Say on standard error what speaks against a voice being that of one speaker."""
+    """Warn on stderr where recordings of a voice are doubtful, such as those of several speakers."""
     if voice.doubt:
         print(f"warning: {voice.doubt}", file=sys.stderr)

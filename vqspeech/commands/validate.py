@@ -1,22 +1,26 @@
-"""Find every fault of a data directory.
+"""Find all faults of a data directory.
 
-Prints one line a fault, `file:line: what; fix`, and exits with 1 where there is any.
+Prints a line per fault, `file:line: fault; fix`, and exits with 1 where there are any.
 """
 
 import argparse
 
-from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.arguments import add_jobs_argument
+
+EXAMPLE = "vqspeech validate data/all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add the options of `vqspeech validate`."""
     parser.add_argument("data", metavar="DATA", help="data directory")
-    parser.add_argument("--no-audio", action="store_true", help="do not open the recordings, only see that they exist")
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default %(default)s)")
+    parser.add_argument(
+        "--no-audio", action="store_true", help="do not open the recordings, only check that they exist"
+    )
+    add_jobs_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints all faults, or what the data directory holds; exit status 1 where there are faults."""
+    """Print all faults, or a summary; the exit status is 1 where there are faults."""
     from vqspeech.data.datadir import DataDir
     from vqspeech.data.validate import find_faults
     from vqspeech.errors import FAILED

@@ -1,7 +1,7 @@
-"""Make a voice of recordings of one speaker: some seconds are enough, more are better.
+"""Make a voice from recordings of one speaker: ten seconds are enough, more are better.
 
-The voice is written to a file of a few kB among your voices (`vqspeech voices` lists them), where --speaker finds it by
-its name: vqspeech voice make --src recordings/ --name me; vqspeech convert --src a.wav --speaker me
+The voice is a file of a few kB in the folder of your voices (`vqspeech voices` lists them), and --speaker finds it by
+its name: vqspeech convert --src a.wav --speaker anna
 """
 
 import argparse
@@ -18,22 +18,24 @@ from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.voices import voice_path
 
+EXAMPLE = "vqspeech voice make --src recordings/ --name anna"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
+    """Add the options of `vqspeech voice make`."""
     add_model_argument(parser)
     parser.add_argument(
         "--src", nargs="+", required=True, metavar="PATH", help="recordings of the speaker, or folders of them"
     )
-    parser.add_argument("--name", required=True, help="what the voice is called")
+    parser.add_argument("--name", required=True, help="name of the voice")
     parser.add_argument(
-        "--out", type=output_file, metavar="FILE", help="write the voice to this file instead of among your voices"
+        "--out", type=output_file, metavar="FILE", help="file to write (default: a file in the folder of your voices)"
     )
-    parser.add_argument("--force", action="store_true", help="replace a voice of that name")
+    parser.add_argument("--force", action="store_true", help="replace an existing voice of that name")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the voice; exit status 3 where some recordings cannot be read."""
+    """Write the voice; the exit status is 3 where recordings cannot be read."""
     path = voice_path(args.name)
     path = Path(args.out) if args.out else path
     if path.exists() and not args.force:
@@ -43,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
     ]
     check_outputs({"voice": path}, files, Skipped())
     if not files:
-        raise AudioError(f"{', '.join(args.src)}: no recording in it by its ending; name the files")
+        raise AudioError(f"{', '.join(args.src)}: contains no file with the ending of a sound file; name the files")
     model = load_model(args)
     if args.name in model.speakers:
-        raise SpeakerError(f"the model has a voice '{args.name}' of its own; choose another --name")
+        raise SpeakerError(f"the model has a voice '{args.name}'; choose another --name")
     model.voice_hash()  # before anything is read
     skipped, waves = Skipped(), []
     for file in files:

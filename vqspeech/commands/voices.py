@@ -1,6 +1,6 @@
-"""List the voices that you have made (`vqspeech voice make`): name, pitch, seconds of speech.
+"""List the voices that you have made with `vqspeech voice make`: name, pitch, seconds of speech.
 
-The last column is the beginning of the hash of the model that a voice belongs to.
+The last column is the start of the hash of the model that the voice was made for.
 """
 
 import argparse
@@ -9,13 +9,15 @@ import sys
 
 from vqspeech.voices import Voice, read_voices, voice_folder
 
+EXAMPLE = "vqspeech voices"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """`vqspeech voices` has no options."""
+    """Add no options: `vqspeech voices` has none."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a voice a line; files that cannot be read are named on stderr."""
+    """Print a voice per line; unreadable files are reported on stderr."""
     count = 0
     for voice in read_voices():
         if isinstance(voice, Voice):

@@ -9,27 +9,32 @@ from vqspeech.errors import ConfigError
 
 
 def list_experiments() -> list[str]:
-    """Names of the experiments with models of speech that come with the toolkit."""
+    """Return the names of the configurations of models of speech."""
     return [name for name in list_configurations() if not name.endswith("prior")]
 
 
 def list_priors() -> list[str]:
-    """Names of those with priors over the codes of such a model."""
+    """Return the names of the configurations of priors over codes of speech."""
     return [name for name in list_configurations() if name.endswith("prior")]
 
 
 def list_configurations(module: str = __name__) -> list[str]:
-    """Names of all configurations of a module, sorted."""
+    """Return the names of all configurations of a module, sorted."""
     from importlib.resources import files
 
     return sorted(entry.name[:-5] for entry in files(module).iterdir() if entry.name.endswith(".yaml"))
 
 
 def load_config(name: str, overrides: list[str] | None = None, module: str = __name__) -> dict[str, Any]:
-    """The resolved configuration of an experiment, with overrides such as `decoder.layers=20` or `quantizer=gradient`.
+    """Return the resolved configuration of a name.
 
-    Groups that a `module` below this one lacks are taken from here. Raises `ConfigError` for an unknown experiment,
-    group or key, or a value that it may not have.
+    Args:
+        name: Configuration.
+        overrides: Settings such as `decoder.layers=20` or `quantizer=gradient`.
+        module: Package of the configuration. Groups that it lacks are taken from this one.
+
+    Raises:
+        ConfigError: The configuration, a group or a key is unknown, or a value is invalid.
     """
     from hydra import compose, initialize_config_module
     from hydra.errors import HydraException
@@ -54,12 +59,15 @@ TASKS = {
     "decoder": "vqspeech.training.speech:SpeechTask.check_config",
     "frontend": "vqspeech.training.clustering:check_config",
 }
-"""What checks a whole configuration, by the first of these groups that it has."""
+"""Function that checks a configuration, by the first of these groups that it has."""
 
 
 def check_config(resolved: dict[str, Any], module: str = __name__) -> dict[str, Any]:
-    """Return a configuration of a module after what learns from it has checked it, see `schema`. Raise `ConfigError`
-    where something in it is unknown, missing, or cannot be."""
+    """Check a configuration of a module by the task that it is for (`schema`), and return it.
+
+    Raises:
+        ConfigError: A key is unknown or missing, or a value is invalid.
+    """
     tasks = import_module(module).TASKS
     check = next((tasks[group] for group in tasks if group in resolved), None)
     return resolve_name(check)(resolved) if check else resolved

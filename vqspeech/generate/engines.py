@@ -131,8 +131,10 @@ def _run(
     progress: bool,
 ) -> Tensor:
     batch, steps = uniforms.shape
-    if conditioning.shape[:2] != (batch, cell.conditions):
-        raise ValueError(f"conditioning {tuple(conditioning.shape)} is not ({batch}, {cell.conditions}, latents)")
+    if conditioning.shape[:2] != (batch, cell.conditioning_channels):
+        raise ValueError(
+            f"conditioning {tuple(conditioning.shape)} is not ({batch}, {cell.conditioning_channels}, latents)"
+        )
     if steps % conditioning.shape[2]:
         raise ValueError(f"{steps} steps for {conditioning.shape[2]} latents: not a multiple")
     if not (temperature >= 0 and 0 < top_p <= 1):

@@ -1,4 +1,4 @@
-"""Configurations of models of images, with the codebooks of those of speech."""
+"""Configurations of models of images and video; their quantisers are those of speech."""
 
 from typing import Any
 
@@ -14,22 +14,22 @@ TASKS = {
 
 
 def list_configurations() -> list[str]:
-    """Names of all configurations, sorted."""
+    """Return the names of all configurations, sorted."""
     return conf.list_configurations(__name__)
 
 
 def list_experiments() -> list[str]:
-    """Names of the experiments with models of images."""
+    """Return the names of the configurations of models of images."""
     return [name for name in list_configurations() if not _is_prior(name)]
 
 
 def list_priors() -> list[str]:
-    """Names of those with priors over the codes of such a model."""
+    """Return the names of the configurations of priors over codes of images."""
     return [name for name in list_configurations() if _is_prior(name) and name not in list_video_priors()]
 
 
 def list_video_priors() -> list[str]:
-    """Names of those with priors over the codes of video."""
+    """Return the names of the configurations of priors over codes of video."""
     return [name for name in list_configurations() if name.endswith("video_prior")]
 
 
@@ -38,5 +38,5 @@ def _is_prior(name: str) -> bool:
 
 
 def load_config(name: str, overrides: list[str] | None = None) -> dict[str, Any]:
-    """As `conf.config`."""
+    """Return the resolved configuration of a name; see `conf.load_config`."""
     return conf.load_config(name, overrides, __name__)
