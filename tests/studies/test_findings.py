@@ -27,7 +27,7 @@ def test_intervals_decide(finding, first, second, verdict):
 
 
 def test_a_row_has_a_cell_for_each_case_that_has_both_rows():
-    row = LESS.row({"8 bits": {"a": [1.0, 1.5], "b": [2.0, 2.5]}, "9 bits": {"a": [1.0, 2.0]}})
+    row = LESS.tabulate({"8 bits": {"a": [1.0, 1.5], "b": [2.0, 2.5]}, "9 bits": {"a": [1.0, 2.0]}})
     assert row == {"row": "A is below B", "source": "the paper, figure 1", "8 bits": "agrees: -1 [-1, -1]"}
 
 
