@@ -1,7 +1,7 @@
 """The command line: `vqspeech VERB …`.
 
 Every verb is a module of `vqspeech.commands`, and of `vqspeech.vision.commands` for `vqspeech vision VERB …`, with
-`add_arguments(parser)`, `run(args)` and an `EXAMPLE`. A verb of several kinds has a module for each kind (`subcommands`).
+`add_arguments(parser)`, `run(args)` and an `EXAMPLE`. A verb of several kinds has a module per kind (`subcommands`).
 """
 
 import argparse
