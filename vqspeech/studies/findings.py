@@ -82,8 +82,8 @@ def format_difference(difference: Estimate) -> str:
 
 NOTES = (
     (
-        "a cell: the verdict, and by how much the first row named is above the second, mean over seeds and 95 % interval "
-        "(Student's t of the differences by seed)"
+        "a cell: the verdict, and by how much the first row named is above the second, mean over seeds and 95 % "
+        "interval (Student's t of the differences by seed)"
     ),
     "agrees: the interval lies on the published side alone; disagrees: on the other alone; undecided: on both",
 )
