@@ -9,8 +9,12 @@ from typing import Any
 MIB = 1024.0  # KiB, the unit of ru_maxrss on Linux
 
 
+class MissingPackage(Exception):
+    """A package that a measurement needs is not installed."""
+
+
 class Process:
-    """An interpreter that builds `module:name` (called with `arguments`) and then calls what that gave, when asked."""
+    """An interpreter that builds `module:name` (called with `arguments`) and calls the result when asked."""
 
     def __init__(self, target: str, *arguments: Any):
         context = multiprocessing.get_context("spawn")
@@ -38,7 +42,7 @@ class Process:
         except EOFError:
             raise SystemExit("a measuring process died; too little memory?") from None
         if not good:
-            raise SystemExit(answer)
+            raise answer if isinstance(answer, MissingPackage) else SystemExit(answer)
         return answer
 
 
@@ -68,7 +72,7 @@ def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
         while (call := pipe.recv()) is not None:
             pipe.send((True, served(*call)))
         pipe.send((True, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB))
-    except Exception:  # noqa: BLE001 -- sent to the parent, whatever it is
+    except Exception:
         import traceback
 
         pipe.send((False, traceback.format_exc()))
