@@ -12,8 +12,8 @@ from vqspeech import VQVAE, audio, pretrained
 from vqspeech.cli import main
 from vqspeech.commands.loading import load_coder
 from vqspeech.errors import FAILED, CheckpointError
-from vqspeech.metrics import scores
-from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.metrics.reports import scores
 from vqspeech.models import checkpoint
 
 

@@ -220,7 +220,7 @@ class Listener:
 
 def test_score_samples(made, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(score_samples, "Moonshine", Listener)
-    monkeypatch.setattr(score_samples.samples, "dictionary", lambda: frozenset(["one", "three"]))
+    monkeypatch.setattr(score_samples.measures, "read_dictionary", lambda: frozenset(["one", "three"]))
     short = ("--n", 2, "--seconds", 0.4)
     sample(made, tmp_path / "p", *short)
     sample(made, tmp_path / "b", *short, model="one", prior=False)

@@ -4,7 +4,7 @@ import pytest
 
 from tests.vision.images import image_files
 from vqspeech.cli import main
-from vqspeech.metrics import scores
+from vqspeech.metrics.reports import scores
 from vqspeech.studies.images import ImageStudy
 from vqspeech.studies.rates import FINDINGS, METHODS
 from vqspeech.studies.toy import AUTHORS

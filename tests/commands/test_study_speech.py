@@ -4,7 +4,7 @@ import pytest
 
 from vqspeech.cli import main
 from vqspeech.commands.study_speech import parse_rate
-from vqspeech.metrics import scores
+from vqspeech.metrics.reports import scores
 from vqspeech.studies.rates import METHODS
 from vqspeech.studies.speech import SpeechStudy
 

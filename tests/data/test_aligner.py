@@ -12,7 +12,7 @@ from vqspeech.data.alignment import Interval
 from vqspeech.data.corpora import espeak, mini
 from vqspeech.data.phones import PHONES
 from vqspeech.errors import AlignmentError, MissingExtra
-from vqspeech.metrics.alignment import compared
+from vqspeech.metrics.evaluations.alignment import compare_alignments
 
 pytest.importorskip("pocketsphinx")
 pytest.importorskip("espeakng_loader")
@@ -44,7 +44,7 @@ def test_words_and_phones_of_a_sentence(aligner, spoken):
     edges = {phone.start for phone in found.phones} | {found.phones[-1].end}
     assert {time for word in found.words for time in word[:2]} <= edges
     assert [word[:2] for word in found.words] == [score[:2] for score in found.scores]
-    errors = 1000 * compared(found.phones, exact).errors
+    errors = 1000 * compare_alignments(found.phones, exact).errors
     assert np.isfinite(errors).mean() > 0.85
     assert np.nanmedian(np.abs(errors)) < 12 and abs(np.nanmedian(errors)) < 6
 
@@ -135,7 +135,7 @@ def test_a_second_try_with_wide_beams_finds_what_the_first_does_not(aligner):
     wave, exact = mini.synthesise_recording("grace", text)
     found = aligner.align(soxr.resample(wave, espeak.RATE, audio.RATE), text)
     assert found.wide_beams and len(found.words) == 9
-    assert np.nanmedian(np.abs(compared(found.phones, exact).errors)) < 0.015
+    assert np.nanmedian(np.abs(compare_alignments(found.phones, exact).errors)) < 0.015
 
 
 def test_digital_silence_around_it_is_a_pause(aligner, spoken):

@@ -6,7 +6,7 @@ import numpy as np
 
 from vqspeech.data.alignment import Interval, label_frames
 from vqspeech.data.phones import PHONES
-from vqspeech.metrics.aligned import Aligned, segments
+from vqspeech.metrics.aligned import Aligned, find_segments
 
 
 def spoken(
@@ -16,7 +16,7 @@ def spoken(
     edges = np.cumsum([0.0, *(seconds for _, seconds in phones)]).tolist()
     intervals = [Interval(edges[i], edges[i + 1], label) for i, (label, _) in enumerate(phones)]
     frames = label_frames(intervals, len(codes), rate)
-    return Aligned(name, speaker, rate, np.array(codes, dtype=np.int64), frames, segments(intervals))
+    return Aligned(name, speaker, rate, np.array(codes, dtype=np.int64), frames, find_segments(intervals))
 
 
 def sentence(

@@ -11,7 +11,7 @@ from vqspeech.data.phones import INDEX
 from vqspeech.data.phones import PHONES as PHONE_NAMES
 from vqspeech.data.units import Units
 from vqspeech.errors import AlignmentError, UnitsError
-from vqspeech.metrics.aligned import collection, segments
+from vqspeech.metrics.aligned import collect_utterances, find_segments
 
 PHONES = [Interval(0, 0.5, "sil"), Interval(0.5, 1.2, "AA1"), Interval(1.2, 2.0, "k")]
 
@@ -30,7 +30,7 @@ def made(folder, alignments, seconds: float | None = 2.0, rate=10.0, frames=20):
 
 
 def test_phones_and_times(tmp_path):
-    found = collection(*made(tmp_path, {"a-1": PHONES}))
+    found = collect_utterances(*made(tmp_path, {"a-1": PHONES}))
     (one,) = found.utterances
     assert one.phones.tolist() == [INDEX["sil"]] * 5 + [INDEX["aa"]] * 7 + [INDEX["k"]] * 8
     assert one.segments.starts.tolist() == [0, 0.5, 1.2] and one.segments.phones.tolist()[1] == INDEX["aa"]
@@ -48,13 +48,13 @@ def test_phones_and_times(tmp_path):
     ],
 )
 def test_bad_alignments_are_skipped_with_a_reason(tmp_path, bad, reason):
-    found = collection(*made(tmp_path, {"a-1": PHONES, "a-2": bad}))
+    found = collect_utterances(*made(tmp_path, {"a-1": PHONES, "a-2": bad}))
     assert [one.name for one in found.utterances] == ["a-1"]
     assert list(found.skipped.reasons) == ["a-2"] and reason in found.skipped.reasons["a-2"]
 
 
 def test_unknown_labels_are_counted(tmp_path):
-    found = collection(*made(tmp_path, {"a-1": [*PHONES[:2], Interval(1.2, 1.5, "@@")]}))
+    found = collect_utterances(*made(tmp_path, {"a-1": [*PHONES[:2], Interval(1.2, 1.5, "@@")]}))
     assert found.unknown == {"@@": 1} and found.utterances[0].phones[-1] == -1
     assert len(found.utterances[0].segments.phones) == 2
 
@@ -65,53 +65,53 @@ def test_most_speech_without_a_known_phone_is_refused(tmp_path):
     with pytest.raises(
         AlignmentError, match=r"87% of .* speech \(2.6 of 3.0 s\) .*: 2 intervals, 1 labels \('hello' 2\)"
     ):
-        collection(*made(tmp_path, {"a-1": words, "a-2": words}))
+        collect_utterances(*made(tmp_path, {"a-1": words, "a-2": words}))
     with pytest.raises(AlignmentError, match="int2sym"):
-        collection(*made(tmp_path, {"a-1": [Interval(0, 1, "12"), Interval(1, 2, "107")]}))
+        collect_utterances(*made(tmp_path, {"a-1": [Interval(0, 1, "12"), Interval(1, 2, "107")]}))
 
 
 def test_units_of_other_utterances_are_refused(tmp_path):
     units, data = made(tmp_path, {"a-1": PHONES})
     with pytest.raises(UnitsError, match=r"none of 1 utterances of the units \(A-1\) is among the 1 .*\(a-1\)"):
-        collection(replace(units, codes={"A-1": units.codes["a-1"]}), data)
+        collect_utterances(replace(units, codes={"A-1": units.codes["a-1"]}), data)
 
 
 def test_another_frame_rate_is_an_error_that_says_so(tmp_path):
     units, data = made(tmp_path, {"a-1": PHONES, "a-2": PHONES}, rate=25.0)
     with pytest.raises(UnitsError, match=r"a-1: its codes last 0.80 s at 25 Hz, its recording 2.00 s"):
-        collection(units, data)
+        collect_utterances(units, data)
     units, data = made(tmp_path, {"a-1": PHONES}, rate=5.0)
     with pytest.raises(UnitsError, match="rate_hz"):
-        collection(units, data)
+        collect_utterances(units, data)
 
 
 def test_without_known_lengths_the_alignment_tells_it(tmp_path):
-    found = collection(*made(tmp_path, {"a-1": PHONES}, seconds=None, rate=25.0))
+    found = collect_utterances(*made(tmp_path, {"a-1": PHONES}, seconds=None, rate=25.0))
     assert "behind the end" in found.skipped.reasons["a-1"]
 
 
 def test_one_recording_of_another_length_is_skipped(tmp_path):
     units, data = made(tmp_path, {"a-1": PHONES, "a-2": PHONES})
     units.codes["a-2"] = np.zeros(11, np.int64)
-    found = collection(units, data)
+    found = collect_utterances(units, data)
     assert [one.name for one in found.utterances] == ["a-1"] and "encode this data" in found.skipped.reasons["a-2"]
 
 
 def test_labels_for_two_phones_are_shared_out():
-    found = segments([Interval(0.0, 1.0, "ɛɹ")])
+    found = find_segments([Interval(0.0, 1.0, "ɛɹ")])
     assert found.phones.tolist() == [INDEX["eh"], INDEX["r"]] and found.starts.tolist() == [0, 0.5]
 
 
 def test_a_closure_and_its_burst_are_one_phone():
     """Also of an affricate; a closure without its burst is the stop, and one behind a gap another phone."""
     labels = ["h#", "s", "tcl", "t", "aa", "tcl", "ch", "kcl", "dcl", "jh", "bcl"]
-    found = segments([Interval(i / 10, (i + 1) / 10, label) for i, label in enumerate(labels)])
+    found = find_segments([Interval(i / 10, (i + 1) / 10, label) for i, label in enumerate(labels)])
     assert [PHONE_NAMES[i] for i in found.phones] == ["sil", "s", "t", "aa", "ch", "k", "jh", "b"]
     assert found.starts.tolist() == pytest.approx([0, 0.1, 0.2, 0.4, 0.5, 0.7, 0.8, 1.0])
     assert found.ends[2] == pytest.approx(0.4) and found.ends[4] == pytest.approx(0.7)
-    apart = segments([Interval(0, 0.1, "TCL"), Interval(0.2, 0.3, "T")])
+    apart = find_segments([Interval(0, 0.1, "TCL"), Interval(0.2, 0.3, "T")])
     assert apart.starts.tolist() == [0, 0.2]
 
 
 def test_nothing():
-    assert not len(segments([]).phones)
+    assert not len(find_segments([]).phones)

@@ -89,7 +89,7 @@ def test_conversion_moves_the_pitch_and_keeps_the_length(experiment):
 
 
 def test_reconstruction_is_nearer_than_another_sentence(experiment):
-    from vqspeech.metrics.mcd import mel_cepstral_distance
+    from vqspeech.metrics.measures.acoustics import mel_cepstral_distance
 
     data = DataDir.read(experiment / "data" / "test")
     paths = sorted((experiment / "exp/tiny/reconstructed").iterdir())

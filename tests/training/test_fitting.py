@@ -3,7 +3,7 @@ import torch
 
 from vqspeech.data.toys import load_digits
 from vqspeech.errors import ConfigError, VqspeechError
-from vqspeech.metrics.distortion import distortion
+from vqspeech.metrics.measures.codebook import measure_distortion
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import QUANTIZERS, quantizer
 from vqspeech.training.fitting import fit_autoencoder, fit_quantizer
@@ -20,7 +20,7 @@ def clusters(seed):
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_every_method_finds_clusters(name):
     book = fit_quantizer(quantizer(name, 4, 2, **SOFT.get(name, {})), clusters(0), 60, 64)
-    found = distortion(book, clusters(1))
+    found = measure_distortion(book, clusters(1))
     assert not book.training
     assert found["mse"] == pytest.approx(0.01, rel=0.2) and found["dead"] == 0
     assert found["perplexity"] == pytest.approx(4, abs=0.1)

@@ -9,7 +9,7 @@ import torch
 from vqspeech.conf import load_config
 from vqspeech.data.units import Units
 from vqspeech.errors import ConfigError, SpeakerError, UnitsError
-from vqspeech.metrics.kneser_ney import KneserNey
+from vqspeech.metrics.measures.kneser_ney import KneserNey
 from vqspeech.models import checkpoint
 from vqspeech.models.prior import LatentPrior
 from vqspeech.training.prior import PriorTask, SpokenUnits

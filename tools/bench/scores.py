@@ -13,8 +13,9 @@ from vqspeech.data.alignment import Interval, write_textgrid
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import PHONES
 from vqspeech.data.units import Units
-from vqspeech.metrics import abx, aligned
-from vqspeech.metrics import units as unit_metrics
+from vqspeech.metrics import aligned
+from vqspeech.metrics.evaluations import units as unit_metrics
+from vqspeech.metrics.measures import abx
 
 SPEAKERS, SECONDS, RATE, SIZE = 40, 10.0, 50.0, 512
 
@@ -47,16 +48,16 @@ def scoring(seconds: float, nj: int) -> dict[str, float]:
     with TemporaryDirectory() as folder:
         units, data = corpus(Path(folder), seconds)
         started = time.perf_counter()
-        unit_metrics.report(units, data)
+        unit_metrics.score_units(units, data)
         times = {"all but ABX": time.perf_counter() - started}
-        utterances = aligned.collection(units, data).utterances
-    table = abx.identity(SIZE)
-    abx.error(abx.phones_in_any_context(utterances[:2]), table, False)
-    for name, tokens in (("triphones", abx.triphones), ("phones", abx.phones_in_any_context)):
+        utterances = aligned.collect_utterances(units, data).utterances
+    table = abx.identity_distances(SIZE)
+    abx.estimate_error(abx.find_phones(utterances[:2]), table, False)
+    for name, tokens in (("triphones", abx.find_triphones), ("phones", abx.find_phones)):
         found = tokens(utterances)
         for across in (False, True):
             started = time.perf_counter()
-            abx.error(found, table, across, nj=nj)
+            abx.estimate_error(found, table, across, nj=nj)
             times[f"ABX, {name}, {'across' if across else 'within'}"] = time.perf_counter() - started
     return times
 
@@ -65,12 +66,12 @@ def plain(seconds: float, speakers: int) -> tuple[float, float, float]:
     """ABX of phones within speakers: seconds of plain loops, of ours on one core, and by how much the two differ."""
     with TemporaryDirectory() as folder:
         units, data = corpus(Path(folder), seconds, speakers)
-        tokens = abx.phones_in_any_context(aligned.collection(units, data).utterances)
-    found = abx.cells(tokens)
-    pairs, table = abx.tasks(found, across=False), abx.identity(SIZE)
-    abx.error(tokens, table, False)
+        tokens = abx.find_phones(aligned.collect_utterances(units, data).utterances)
+    found = abx.group_tokens(tokens)
+    pairs, table = abx.list_comparisons(found, across=False), abx.identity_distances(SIZE)
+    abx.estimate_error(tokens, table, False)
     started = time.perf_counter()
-    ours = abx.error(tokens, table, False).value
+    ours = abx.estimate_error(tokens, table, False).value
     took = time.perf_counter() - started
     started = time.perf_counter()
     theirs = _plain(tokens, found, pairs)

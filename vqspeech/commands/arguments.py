@@ -77,7 +77,7 @@ def output_data_dir(text: str) -> str:
 
 def scores_file(text: str) -> str:
     """Check the path of a scores file to create or to add to."""
-    from vqspeech.metrics import scores
+    from vqspeech.metrics.reports import scores
 
     output_file(text)
     if os.path.exists(text):

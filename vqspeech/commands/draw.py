@@ -10,7 +10,7 @@ from vqspeech.commands.arguments import positive_int
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.files import check_folder, replace_file
 from vqspeech.jobs import Skipped, attempt
-from vqspeech.metrics import pictures
+from vqspeech.metrics.reports import pictures
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,9 +32,9 @@ def run(args: argparse.Namespace) -> int:
     out = experiment / "pictures"
     check_folder(out)
     if (experiment / "curves.jsonl").is_file():
-        _saved(pictures.curves(experiment / "curves.jsonl"), out / "curves.png")
+        _saved(pictures.draw_curves(experiment / "curves.jsonl"), out / "curves.png")
     if (experiment / "prior" / "curves.jsonl").is_file():
-        _saved(pictures.curves(experiment / "prior" / "curves.jsonl"), out / "prior.png")
+        _saved(pictures.draw_curves(experiment / "prior" / "curves.jsonl"), out / "prior.png")
     for sheet in sorted(experiment.glob("samples/*/spectrograms.png")):
         path = out / f"samples-{sheet.parent.name}.png"
         with replace_file(path) as temporary:
@@ -62,9 +62,9 @@ def _draw(made: dict[str, Path], out: Path, utterance: Utterance) -> None:
     title = f"{name}: {utterance.text}" if utterance.text else name
     sounds = {title: audio.read_waveform(utterance.path, utterance.start, utterance.end)}
     sounds |= {kind: audio.read_waveform(path) for kind, path in list(made.items())[:3]}
-    _saved(pictures.spectrograms(sounds), out / f"{name}.png")
+    _saved(pictures.draw_spectrograms(sounds), out / f"{name}.png")
 
 
 def _saved(figure, path: Path) -> None:
-    pictures.save(figure, path)
+    pictures.save_figure(figure, path)
     print(path)

@@ -15,8 +15,8 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.errors import ConfigError
 from vqspeech.files import write_text
 from vqspeech.jobs import Skipped
-from vqspeech.metrics import scores
-from vqspeech.metrics.card import card
+from vqspeech.metrics.reports import scores
+from vqspeech.metrics.reports.card import format_card
 from vqspeech.models import checkpoint
 from vqspeech.models.live.model import Live
 
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
     part = "decoder" if args.int8 == "decoder" else ""
     model.save_pretrained(out, torch.int8 if args.int8 else torch.float16, args.share, part, **kept)
-    write_text(out.with_suffix(".md"), card(out.stem, load_coder(out), about, about_text, scored))
+    write_text(out.with_suffix(".md"), format_card(out.stem, load_coder(out), about, about_text, scored))
     print(out, out.with_suffix(".md"), sep="\n")
     return 0
 

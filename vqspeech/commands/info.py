@@ -9,7 +9,7 @@ from vqspeech.commands.arguments import positive_int
 from vqspeech.commands.loading import add_model_argument, find_model, load_coder
 from vqspeech.conf import list_experiments, load_config
 from vqspeech.errors import ConfigError
-from vqspeech.metrics.codebook import bit_rate
+from vqspeech.metrics.measures.codebook import bit_rate
 from vqspeech.models.coder import Coder
 from vqspeech.models.live.model import Live
 from vqspeech.models.vqvae import VQVAE

@@ -11,7 +11,7 @@ from pathlib import Path
 from vqspeech import audio, pretrained
 from vqspeech.commands.loading import VARIABLE
 from vqspeech.errors import CheckpointError, ConfigError
-from vqspeech.metrics.codebook import bit_rate
+from vqspeech.metrics.measures.codebook import bit_rate
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.frontend import FRONTENDS

@@ -25,8 +25,8 @@ from vqspeech.commands.arguments import (
 from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.data.units import read_units, require_same_codes, write_units
 from vqspeech.errors import AudioError, ConfigError
-from vqspeech.metrics import pictures
-from vqspeech.metrics.kneser_ney import KneserNey
+from vqspeech.metrics.measures.kneser_ney import KneserNey
+from vqspeech.metrics.reports import pictures
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
 
@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     write_units(
         out / "units.txt", dict(zip(names, codes, strict=True)), model=_describe_source(args), **_describe_units(model)
     )
-    pictures.save(pictures.spectrograms(sounds), out / "spectrograms.png")
+    pictures.save_figure(pictures.draw_spectrograms(sounds), out / "spectrograms.png")
     took = time.perf_counter() - started
     print(
         f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time",

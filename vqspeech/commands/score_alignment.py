@@ -1,42 +1,53 @@
-"""Measure an alignment against another of the same utterances, such as exact or hand-made phone times."""
+"""The score of an alignment against another of the same utterances."""
 
 import argparse
+from collections.abc import Generator
 
-from vqspeech.commands.arguments import positive_int, scores_file
+from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.data.datadir import DataDir
-from vqspeech.metrics import alignment, report, scores
-from vqspeech.metrics.bootstrap import redraw
+from vqspeech.metrics.evaluations.alignment import RATE, score_alignments
+from vqspeech.metrics.measures.bootstrap import redraw_speakers
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech score alignment`."""
-    parser.add_argument("--data", required=True, metavar="DATA", help="data directory with utt2ali")
-    parser.add_argument("--reference", required=True, metavar="DATA", help="data directory with the right utt2ali")
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-    parser.add_argument("--section", default="alignment", metavar="NAME", help="section in it (default: %(default)s)")
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section and prints it; exit status 3 where alignments cannot be read."""
+def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
+    """Compare the alignments of two data directories; the exit status is 3 where some cannot be read."""
     found, reference = (_alignments(path) for path in (args.data, args.reference))
     speakers = {utterance.id: utterance.speaker for utterance in DataDir.read(args.data)}
-    rows, count, skipped = alignment.scored(found, reference, args.nj, speakers)
-    kept = [name for name in found if name in reference and name not in skipped.reasons]
+    rows, count, skipped = score_alignments(found, reference, args.nj, speakers)
+    read = [name for name in found if name in reference and name not in skipped.reasons]
     notes = [
         f"{count} utterances of {args.data} against {args.reference}; phones are matched by least edits, boundaries "
         "compared where both phones beside them are matched and neighbours; positive: later than the reference; "
-        f"{redraw([speakers[name] for name in kept]).words}",
-        f"time with the same phone: of the frames at {alignment.RATE} Hz that have a phone in the reference, the share "
+        f"{redraw_speakers([speakers[name] for name in read]).words}",
+        f"time with the same phone: of the frames at {RATE} Hz that have a phone in the reference, the share "
         "with the same one; in the second row of its speech, in the third of its pauses",
     ]
     if count:
-        scores.add_rows(args.out, args.section, rows, notes=notes, seed=0, packages=("pocketsphinx",))
-        print(report.table(scores.read(args.out)["sections"][args.section]["rows"]))
+        yield Table(rows, notes, seed=0, packages=("pocketsphinx",))
     return skipped.status(count)
 
 
 def _alignments(path: str) -> dict[str, str]:
     return {utterance.id: utterance.alignment for utterance in DataDir.read(path) if utterance.alignment}
+
+
+SCORE = Score(
+    "alignment",
+    "Measure an alignment against another of the same utterances, such as exact or hand-made phone times.",
+    measure,
+    arguments=[
+        argument("--data", required=True, metavar="DATA", help="data directory with utt2ali"),
+        argument("--reference", required=True, metavar="DATA", help="data directory with the right utt2ali"),
+    ],
+    columns={
+        "median error (ms)": "median distance of a boundary from that of the reference",
+        "median, signed (ms)": "the same with its sign, positive where it comes later",
+        "within 20 ms": "share of the boundaries that are so near",
+        "boundaries compared": "share of the reference's boundaries that have a counterpart",
+        "time with the same phone": "share of the frames whose phone is that of the reference",
+    },
+    example="vqspeech score alignment --data data/dev --reference data/dev_exact --out exp/scores.json",
+    section=True,
+    nj=True,
+    print_notes=False,
+)

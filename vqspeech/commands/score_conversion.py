@@ -1,98 +1,35 @@
-"""Judge voice conversion: intelligibility, voice, quality, pitch.
-
-Conversions that there are, of one system or of several (--converted NAME=DIR …), or those that --like makes: of
-utterances of --data to speakers of --targets-data whom the model has never heard, told by so many seconds of them.
-"""
+"""The score of voice conversion."""
 
 import argparse
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from vqspeech.commands.arguments import positive_int, scores_file
+from vqspeech.commands.arguments import positive_int
 from vqspeech.commands.loading import add_model_argument, find_model, load_model
+from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.data.datadir import DataDir, combine
 from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
-from vqspeech.metrics import conversion, judges, report, scores
-from vqspeech.metrics.zero_shot import (
+from vqspeech.metrics import judges
+from vqspeech.metrics.evaluations import conversion
+from vqspeech.metrics.evaluations.zero_shot import (
     Plan,
     convert_plan,
-    convert_to_named,
-    copy_synthesis,
+    convert_to_known_voices,
+    copy_synthesise_sources,
     plan_conversions,
-    resynthesise,
+    resynthesise_sources,
 )
 from vqspeech.models.vqvae import VQVAE
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech score conversion`."""
-    parser.add_argument(
-        "--data", required=True, nargs="+", metavar="DATA", help="data directories of the source utterances, with text"
-    )
-    given = parser.add_mutually_exclusive_group(required=True)
-    given.add_argument(
-        "--converted", nargs="+", metavar="[ROW=]DIR", help="conversions, DIR/TARGET/UTTERANCE.wav; several by row"
-    )
-    given.add_argument(
-        "--like", nargs="+", type=positive_seconds, metavar="SECONDS", help="make conversions, to voices told by so "
-        "many seconds of recordings of each target; a row each, beside the source's own voice and WORLD copy synthesis"
-    )  # fmt: skip
-    parser.add_argument("--targets-data", required=True, metavar="DATA", help="recordings of the target speakers")
-    parser.add_argument(
-        "--reconstructed", nargs="+", metavar="[ROW=]DIR", help="reconstructions, of these or others of --data: "
-        "DIR/UTTERANCE.wav; several by row"
-    )  # fmt: skip
-    add_model_argument(parser)
-    parser.add_argument(
-        "--beside", nargs="+", default=[], metavar="MODEL", help="with --like: other models, to those of the targets "
-        "that they know by name, a row each"
-    )  # fmt: skip
-    parser.add_argument(
-        "--each",
-        type=positive_int,
-        default=2,
-        metavar="N",
-        help="with --like: targets of a source (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--per-speaker", type=positive_int, default=2, metavar="N", help="with --like: source utterances of each speaker "
-        "(default: %(default)s)"
-    )  # fmt: skip
-    parser.add_argument("--audio", metavar="DIR", help="with --like: keep the conversions in this folder")
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-    parser.add_argument(
-        "--section", default="conversion", metavar="NAME", help="section in it (default: %(default)s); pitch and "
-        'spectrum go to "NAME: pitch and spectrum"'
-    )  # fmt: skip
-    parser.add_argument(
-        "--enrol",
-        type=positive_int,
-        default=10,
-        metavar="N",
-        help="recordings that make a voice (default: %(default)s)",
-    )
-    for option, default, what in (
-        ("--asr", judges.ASR, "speech recogniser"),
-        ("--verifier", judges.VERIFIER, "speaker model"),
-        ("--rater", judges.RATER, "judge of quality"),
-    ):
-        parser.add_argument(
-            option, default=default, metavar="MODULE:CLASS", help=f"another {what} (default: %(default)s); "
-            "vqspeech/metrics/judges.py shows how one is written"
-        )  # fmt: skip
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the sections, prints their tables; exit status 3 where clips were skipped."""
-    make_judges = partial(judges.judges, args.asr, args.verifier, args.rater)
+def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
+    """Judge conversions, which `--like` makes first; the exit status is 3 where clips were skipped."""
+    make_judges = partial(judges.load_judges, args.asr, args.verifier, args.rater)
     sources, targets = combine([DataDir.read(path) for path in args.data]), DataDir.read(args.targets_data)
     with ExitStack() as stack:
         converted, copies, skipped = _rows(args.converted), _rows(args.reconstructed), Skipped()
@@ -102,22 +39,25 @@ def run(args: argparse.Namespace) -> int:
             plan = plan_conversions(sources, targets, args.each, max(args.like), args.per_speaker)
             converted, more = _make(args, plan, sources, folder, skipped)
             copies, sources, targets = copies | more, sources.subset(speakers=plan.sources.speakers), plan.judged
-        found = conversion.scored(
+        found = conversion.score_conversions(
             sources, converted, targets, copies, enrol=args.enrol, nj=args.nj, make_judges=make_judges
         )
-    second = f"{args.section}: pitch and spectrum"
-    packages = make_judges().packages
-    scores.add_rows(
-        args.out, args.section, found.rows, notes=found.notes, details=found.details, seed=0,
-        packages=[*packages, "jiwer"]
-    )  # fmt: skip
-    scores.add_rows(
-        args.out, second, found.pitch_rows, notes=found.pitch_notes, seed=0, packages=["pyworld-prebuilt"]
-    )  # fmt: skip
-    sections = scores.read(args.out)["sections"]
-    print(f"{report.table(sections[args.section]['rows'])}\n\n{report.table(sections[second]['rows'])}")
+    packages = [*make_judges().packages, "jiwer"]
+    yield Table(found.rows, found.notes, details=found.details, seed=0, packages=packages)
+    yield Table(found.pitch_rows, found.pitch_notes, "pitch and spectrum", seed=0, packages=["pyworld-prebuilt"])
     found.skipped.reasons.update(skipped.reasons)
     return found.skipped.status(len(found.details))
+
+
+def _add_conversions(parser: argparse.ArgumentParser) -> None:
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument(
+        "--converted", nargs="+", metavar="[ROW=]DIR", help="conversions, DIR/TARGET/UTTERANCE.wav; several by row"
+    )
+    given.add_argument(
+        "--like", nargs="+", type=positive_seconds, metavar="SECONDS", help="make conversions, to voices told by so "
+        "many seconds of recordings of each target; a row each, beside the source's own voice and WORLD copy synthesis"
+    )  # fmt: skip
 
 
 def _make(
@@ -133,10 +73,10 @@ def _make(
     for name in args.beside:
         beside = VQVAE.from_pretrained(find_model(name))
         row = Path(name).stem
-        if convert_to_named(beside, plan, folder / f"named-{row}", skipped):
+        if convert_to_known_voices(beside, plan, folder / f"named-{row}", skipped):
             converted[f"{row}, its voices"] = folder / f"named-{row}"
-    copy_synthesis(plan, copies["WORLD copy synthesis"], skipped)
-    resynthesise(model, plan, data, copies["own voice"], skipped)
+    copy_synthesise_sources(plan, copies["WORLD copy synthesis"], skipped)
+    resynthesise_sources(model, plan, data, copies["own voice"], skipped)
     return {row: str(path) for row, path in converted.items()}, {row: str(path) for row, path in copies.items()}
 
 
@@ -158,3 +98,63 @@ def positive_seconds(text: str) -> float:
     if not 1 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"{text} s tell no voice; give at least 1")
     return value
+
+
+def _judge_argument(option: str, default: str, what: str):
+    text = f"another {what} (default: %(default)s); vqspeech/metrics/judges.py shows how one is written"
+    return argument(option, default=default, metavar="MODULE:CLASS", help=text)
+
+
+SCORE = Score(
+    "conversion",
+    "Judge voice conversion: intelligibility, voice, quality, pitch.",
+    measure,
+    about="Conversions that there are, of one system or of several (--converted NAME=DIR …), or those that --like "
+    "makes: of utterances of --data to speakers of --targets-data whom the model has never heard, told by so many "
+    "seconds of them.",
+    arguments=[
+        argument(
+            "--data", required=True, nargs="+", metavar="DATA", help="data directories of the source utterances, with "
+            "text"
+        ),
+        _add_conversions,
+        argument("--targets-data", required=True, metavar="DATA", help="recordings of the target speakers"),
+        argument(
+            "--reconstructed", nargs="+", metavar="[ROW=]DIR", help="reconstructions, of these or others of --data: "
+            "DIR/UTTERANCE.wav; several by row"
+        ),
+        add_model_argument,
+        argument(
+            "--beside", nargs="+", default=[], metavar="MODEL", help="with --like: other models, to those of the "
+            "targets that they know by name, a row each"
+        ),
+        argument(
+            "--each", type=positive_int, default=2, metavar="N", help="with --like: targets of a source (default: "
+            "%(default)s)"
+        ),
+        argument(
+            "--per-speaker", type=positive_int, default=2, metavar="N", help="with --like: source utterances of each "
+            "speaker (default: %(default)s)"
+        ),
+        argument("--audio", metavar="DIR", help="with --like: keep the conversions in this folder"),
+        argument(
+            "--enrol", type=positive_int, default=10, metavar="N", help="recordings that make a voice (default: "
+            "%(default)s)"
+        ),
+        _judge_argument("--asr", judges.ASR, "speech recogniser"),
+        _judge_argument("--verifier", judges.VERIFIER, "speaker model"),
+        _judge_argument("--rater", judges.RATER, "judge of quality"),
+    ],
+    columns={
+        "CER, WER": "character and word error rate of a recogniser against the transcript",
+        "similarity to target": "cosine of speaker embeddings to the target's voice",
+        "target is nearest": "share of clips whose nearest voice is the target's",
+        "EER": "equal error rate of telling the claimed voice from others; 0.5 is chance",
+        "DNSMOS": "predicted opinion of quality, 1 to 5",
+    },
+    example="vqspeech score conversion --data data/test --targets-data data/train --converted exp/converted "
+    "--out exp/scores.json",
+    section=True,
+    nj=True,
+    print_notes=False,
+)  # fmt: skip

@@ -1,29 +1,30 @@
-"""Set models of several code rates and codebook sizes side by side: bit rate, intelligibility, and what leaks."""
+"""The score that sets models of several code rates and codebook sizes side by side."""
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
 
-from vqspeech.commands.arguments import scores_file
-from vqspeech.metrics import pictures, report, scores, trade
+from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.metrics.evaluations.comparisons import make_trade_rows
+from vqspeech.metrics.reports.pictures import draw_trade
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech score trade`."""
-    parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folder with a scores.json")
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "trade" and its picture, prints the table."""
-    found = trade.rows(args.experiments)
-    pictures.save(trade.picture(found), Path(args.out).parent / "pictures" / "trade.png")
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Collect the figures of the experiments, the fewest bits a second first."""
+    rows = make_trade_rows(args.experiments)
     notes = [
         "every column as in the tables of the experiment: conversions of sources that no model has heard; speaker and "
         "phone told from the codes of held-out utterances of training speakers",
         f"experiments: {', '.join(Path(folder).name for folder in args.experiments)}",
     ]
-    scores.add_rows(args.out, "trade", found, notes=notes)
-    print(report.table(scores.read(args.out)["sections"]["trade"]["rows"]))
-    return 0
+    yield Table(rows, notes, figures={"trade": draw_trade(rows)})
+
+
+SCORE = Score(
+    "trade",
+    "Set models of several code rates and codebook sizes side by side: bit rate, intelligibility, and what leaks.",
+    measure,
+    arguments=[argument("experiments", nargs="+", metavar="EXP", help="experiment folder with a scores.json")],
+    example="vqspeech score trade exp/k512_100hz exp/k128_25hz --out exp/scores.json",
+    print_notes=False,
+)

@@ -1,43 +1,30 @@
-"""Measure what training reached on held-out speech: losses, and the three numbers that show a collapse."""
+"""The score of what a training reached on held-out speech."""
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
 
-from vqspeech.commands.arguments import positive_float, positive_int, scores_file
+from vqspeech.commands.arguments import positive_float, positive_int
+from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.data.dump import read_shards
 from vqspeech.errors import CheckpointError
-from vqspeech.metrics import report, scores
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.evaluation import evaluate_vqvae
 
-LANES = 16
+BATCH = 16
+"""Windows of a batch."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech score training`."""
-    parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
-    parser.add_argument("--data", required=True, metavar="SHARDS", help="dump of held-out speech of its speakers")
-    parser.add_argument(
-        "--seconds", type=positive_float, default=1.28, help="length of a window (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--windows", type=positive_int, default=256, metavar="N", help=f"in multiples of {LANES} (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "training" and prints it."""
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Evaluate the best checkpoint of an experiment on a dump of held-out speech."""
     path = Path(args.experiment) / f"best{checkpoint.SUFFIX}"
     about = checkpoint.read(path, "none.")[1]
     if "figures" not in about:
         raise CheckpointError(f"{path}: does not say how it was trained; name the folder that `vqspeech train` wrote")
     model = VQVAE.from_pretrained(path)
-    batches = -(-args.windows // LANES)
-    figures = evaluate_vqvae(model, model.windows(read_shards(args.data), args.seconds), LANES, batches)
+    batches = -(-args.windows // BATCH)
+    figures = evaluate_vqvae(model, model.windows(read_shards(args.data), args.seconds), BATCH, batches)
     row = {
         "row": "best checkpoint",
         "step": about["step"],
@@ -51,11 +38,36 @@ def run(args: argparse.Namespace) -> int:
         name: value for name, value in figures.items() if name not in ("decoder", "shuffle_gap", "perplexity", "used")
     }
     notes = [
-        f"{batches * LANES} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
+        f"{batches * BATCH} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
         "held-out loss: the sum of the losses of the decoder; by name: nll in nats a sample; spectrum in nats, and "
         "envelope, its coefficients, in deviations, each times its weight; aperiodicity in deviations; voicing in nats "
         "a frame",
     ]
-    scores.add_rows(args.out, "training", [row], notes=notes, seed=about["training"]["seed"])
-    print(report.table(scores.read(args.out)["sections"]["training"]["rows"]))
-    return 0
+    yield Table([row], notes, seed=about["training"]["seed"])
+
+
+SCORE = Score(
+    "training",
+    "Measure what training reached on held-out speech: losses, and the three numbers that show a collapse.",
+    measure,
+    arguments=[
+        argument("experiment", metavar="EXP", help="experiment folder with best.safetensors"),
+        argument("--data", required=True, metavar="SHARDS", help="dump of held-out speech of its speakers"),
+        argument("--seconds", type=positive_float, default=1.28, help="length of a window (default: %(default)s)"),
+        argument(
+            "--windows",
+            type=positive_int,
+            default=256,
+            metavar="N",
+            help=f"in multiples of {BATCH} (default: %(default)s)",
+        ),
+    ],
+    columns={
+        "held-out loss": "sum of the losses of the decoder",
+        "loss added by shuffled codes": "what the decoder loses without the right codes; 0 where it ignores them",
+        "perplexity": "exp of the entropy of the codes",
+        "codes used": "codes that occur, of all",
+    },
+    example="vqspeech score training exp/mini --data dump/dev --out exp/mini/scores.json",
+    print_notes=False,
+)

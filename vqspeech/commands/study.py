@@ -7,7 +7,7 @@ from typing import Any
 
 from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.locks import lock_folder
-from vqspeech.metrics import report, scores
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.subcommands import add_subcommands, run_subcommand
 
 EXAMPLE = "vqspeech study toy --out exp/toy --seeds 5"
@@ -54,4 +54,4 @@ class StudyTables:
     def print(self) -> None:
         """Print all tables."""
         for section in scores.read(self.path)["sections"].values():
-            print(report.table(section["rows"]))
+            print(markdown.format_table(section["rows"]))

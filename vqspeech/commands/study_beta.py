@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.commands.study import StudyTables, add_study_arguments
-from vqspeech.metrics.pictures import save
+from vqspeech.metrics.reports.pictures import save_figure
 from vqspeech.studies import findings, pictures
 from vqspeech.studies.beta import CODES, SIZES, TOLERANCE, BetaStudy
 
@@ -36,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     tables.add("beta: findings", study.tabulate_findings(), *findings.NOTES, same)
     title = "held-out error by weight of the commitment loss"
     figure = pictures.draw_curves(title, "β", study.estimate_curves(), "error (% of variance)")
-    save(figure, out / "pictures" / "beta.png")
+    save_figure(figure, out / "pictures" / "beta.png")
     tables.print()
     return 0

@@ -7,7 +7,7 @@ from vqspeech.commands.arguments import add_device_argument, positive_int
 from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ImageError
-from vqspeech.metrics.pictures import save
+from vqspeech.metrics.reports.pictures import save_figure
 from vqspeech.studies import findings, pictures
 from vqspeech.studies.images import CURVE_IMAGES, LOSSES, ImageStudy
 from vqspeech.studies.quantised_images import GROUPS, select_images
@@ -98,8 +98,8 @@ def run(args: argparse.Namespace) -> int:
             f"errs: {ERRS[name]}",
             AT_LARGE,
         )
-    save(pictures.draw_image_rates(study), out / "pictures" / "images.png")
-    save(pictures.draw_convergence(study, study.middle_rate), out / "pictures" / "images-convergence.png")
+    save_figure(pictures.draw_image_rates(study), out / "pictures" / "images.png")
+    save_figure(pictures.draw_convergence(study, study.middle_rate), out / "pictures" / "images-convergence.png")
     tables.print()
     return 0
 

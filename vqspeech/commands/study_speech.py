@@ -7,8 +7,8 @@ from vqspeech.commands.arguments import add_device_argument, positive_int
 from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.data.dump import read_shards
 from vqspeech.devices import resolve_device
-from vqspeech.metrics.pictures import save
-from vqspeech.metrics.quality import PACKAGES, require_judges
+from vqspeech.metrics.measures.quality import PACKAGES, require_packages
+from vqspeech.metrics.reports.pictures import save_figure
 from vqspeech.studies import findings, pictures
 from vqspeech.studies.quantised_speech import select_speech
 from vqspeech.studies.rates import POLICY, name_rate
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         MissingExtra: The extra `study` is not installed.
         ShardError: A dump has no WORLD frames.
     """
-    require_judges()
+    require_packages()
     out, rates = Path(args.out), list(dict.fromkeys(args.bits))
     train, test = read_shards(args.train), read_shards(args.test)
     speech = select_speech(train, test, args.vectors, args.recordings, resolve_device(args.device))
@@ -93,8 +93,8 @@ def run(args: argparse.Namespace) -> int:
         "errs: is further off in dB or loses more PESQ; figures count to four places",
         "encoder and decoder are the identity, so the gradient of NSVQ's loss is that of the codebook loss of eq. 3",
     )
-    save(pictures.draw_rates(study, pictures.SPEECH_FIGURES), out / "pictures" / "speech.png")
-    save(pictures.draw_resyntheses(study), out / "pictures" / "speech-spectrograms.png")
+    save_figure(pictures.draw_rates(study, pictures.SPEECH_FIGURES), out / "pictures" / "speech.png")
+    save_figure(pictures.draw_resyntheses(study), out / "pictures" / "speech-spectrograms.png")
     tables.print()
     return 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.data.toys import TOYS
-from vqspeech.metrics.pictures import save
+from vqspeech.metrics.reports.pictures import save_figure
 from vqspeech.studies import findings, pictures
 from vqspeech.studies.toy import CODES, HELD_OUT, METHODS, POINTS, REPLACEMENTS, ToyStudy
 
@@ -44,6 +44,6 @@ def run(args: argparse.Namespace) -> int:
         for toy in TOYS for policy in REPLACEMENTS for method in METHODS
     }  # fmt: skip
     points = {toy: draw(POINTS, 0) for toy, draw in TOYS.items()}
-    save(pictures.draw_codebooks(points, shown), out / "pictures" / "toy.png")
+    save_figure(pictures.draw_codebooks(points, shown), out / "pictures" / "toy.png")
     tables.print()
     return 0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf import list_experiments
-from vqspeech.metrics import report, scores
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
 from vqspeech.training.sweep import LAUNCHERS, run_sweep
 
@@ -56,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
     path = os.path.join(args.out, "scores.json")
     notes = [f"{args.conf}; the best checkpoint of each, on the windows of {Path(args.dev)} that training watched"]
     scores.add_rows(path, "sweep", rows, notes=notes)
-    print(report.table(scores.read(path)["sections"]["sweep"]["rows"]))
+    print(markdown.format_table(scores.read(path)["sections"]["sweep"]["rows"]))
     return 0

@@ -49,7 +49,7 @@ class Collection:
     unknown: Counter[str] = field(default_factory=Counter)
 
 
-def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
+def collect_utterances(units: Units, data: DataDir, nj: int = 1) -> Collection:
     """The utterances of `units` that are in `data` with an alignment, read by `nj` processes.
 
     Skipped with a reason are those whose alignment cannot be read, has no phone that is known or has phones behind the
@@ -80,8 +80,8 @@ def collection(units: Units, data: DataDir, nj: int = 1) -> Collection:
     return found
 
 
-def segments(intervals: Iterable[Interval]) -> Segments:
-    """The phones of labelled intervals, as in `alignment.phone_spans`."""
+def find_segments(intervals: Iterable[Interval]) -> Segments:
+    """The phones of labelled intervals, as in `alignment.merge_phones`."""
     spans = alignment.merge_phones(intervals)
     phones, starts, ends = zip(*spans, strict=True) if spans else ((), (), ())
     return Segments(
@@ -94,7 +94,7 @@ def segments(intervals: Iterable[Interval]) -> Segments:
 def _aligned(
     rate: float, item: tuple[str, str, str, float | None, np.ndarray]
 ) -> tuple[Aligned, Counter[str], tuple[float, float]]:
-    """The utterance, how often each label has no phone, and the `alignment.speech_seconds`."""
+    """The utterance, how often each label has no phone, and the `alignment.measure_speech`."""
     name, speaker, path, seconds, codes = item
     lasts = len(codes) / rate
     if seconds is not None and abs(seconds - lasts) > _SLACK * max(seconds, lasts) + 2 / rate:
@@ -108,5 +108,5 @@ def _aligned(
     except AlignmentError as error:
         raise AlignmentError(f"{path}: {error}") from None
     phones = alignment.label_frames(inside, len(codes), rate)
-    one = Aligned(name, speaker, rate, codes, phones, segments(inside))
+    one = Aligned(name, speaker, rate, codes, phones, find_segments(inside))
     return one, alignment.count_unknown_labels(intervals), alignment.measure_speech(inside)

@@ -9,8 +9,8 @@ import torch
 from tqdm import tqdm
 
 from vqspeech.data.toys import load_digits
-from vqspeech.metrics.bootstrap import Estimate
-from vqspeech.metrics.codebook import perplexity
+from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.metrics.measures.codebook import perplexity
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, mean_over_seeds

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from vqspeech.metrics.bootstrap import Estimate
-from vqspeech.metrics.report import number
+from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.metrics.reports.markdown import format_number
 from vqspeech.studies.runs import mean_over_seeds
 
 AGREES, DISAGREES, UNDECIDED = "agrees", "disagrees", "undecided"
@@ -74,7 +74,7 @@ class Finding:
 def format_difference(difference: Estimate) -> str:
     """Return a difference with its sign and interval, as text."""
     value, low, high = (
-        f"{'+' if figure > 0 else ''}{number(figure)}" if np.isfinite(figure) else "?"
+        f"{'+' if figure > 0 else ''}{format_number(figure)}" if np.isfinite(figure) else "?"
         for figure in (difference.value, difference.low, difference.high)
     )
     return f"{value} [{low}, {high}]"

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.studies.published import tabulate_comparison
 from vqspeech.studies.quantised_images import (
     GROUPS,

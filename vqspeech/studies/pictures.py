@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vqspeech import world
-from vqspeech.metrics import pictures
-from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.metrics.reports import pictures
 from vqspeech.studies.rates import REPLACEMENTS, RateStudy, name_rate
 
 if TYPE_CHECKING:
@@ -150,4 +150,4 @@ def draw_resyntheses(study: "SpeechStudy") -> "Figure":
     for bits in dict.fromkeys((order[0], *single[-1:], order[-1])):
         frames = study.quantise_frames(bits, RESYNTHESISED_ROW, recording.frames)
         sounds[f"{name_rate(bits)} ({RESYNTHESISED_ROW})"] = world.synthesise(frames)
-    return pictures.spectrograms(sounds)
+    return pictures.draw_spectrograms(sounds)

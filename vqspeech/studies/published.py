@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vqspeech.metrics.report import number
+from vqspeech.metrics.reports.markdown import format_number
 from vqspeech.studies.findings import AGREES, DISAGREES, UNDECIDED, format_difference
 from vqspeech.studies.runs import mean_over_seeds
 from vqspeech.studies.toy import AUTHORS
@@ -51,7 +51,7 @@ def compare_difference(first: Sequence[float], second: Sequence[float], publishe
     ends = np.sign(published) * np.array([difference.low, difference.high])
     verdict = AGREES if (ends > 0).all() else DISAGREES if (ends < 0).all() else UNDECIDED
     sign = "+" if published > 0 else ""
-    return f"{verdict}: {format_difference(difference)}, published {sign}{number(published)}"
+    return f"{verdict}: {format_difference(difference)}, published {sign}{format_number(published)}"
 
 
 def tabulate_comparison(figure: str, ours: Mapping[int, Mapping[str, Sequence[float]]]) -> list[dict[str, Any]]:

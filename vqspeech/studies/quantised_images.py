@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.training.fitting import minimise
 from vqspeech.vision.data.batches import ImageBatch, ImageBatches
 from vqspeech.vision.data.images import ImageSet
@@ -118,7 +118,7 @@ def measure_quality(model: VQVAE, held_out: Tensor) -> dict[str, float]:
         "ssim": float(ssim(originals, reconstructions).mean()),
         "psnr_unquantised": float(psnr(originals, reconstruct_unquantised(model, held_out)).mean()),
         "perplexity": perplexity(counts),
-        "dead": float(model.codes - used(counts)),
+        "dead": float(model.codes - count_used(counts)),
     }
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 from vqspeech import world
 from vqspeech.data.dump import Shards
 from vqspeech.data.envelopes import Normalisation, fit_normalisation, read_active_frames
-from vqspeech.metrics.codebook import perplexity, used
-from vqspeech.metrics.resynthesis import Resynthesised, quality, resynthesised
-from vqspeech.metrics.spectral import distortion, spectral_distances
+from vqspeech.metrics.evaluations.resynthesis import Resynthesis, measure_resynthesis, resynthesise_recordings
+from vqspeech.metrics.measures.acoustics import spectral_distances, spectral_distortion
+from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.models.quantize.residual import ResidualCodebook
 
 _BLOCK = 8192  # frames whose spectra are held at once
@@ -31,7 +31,7 @@ class Speech(NamedTuple):
     normalisation: Normalisation
     vectors: Tensor
     held_out: np.ndarray
-    recordings: list[Resynthesised]
+    recordings: list[Resynthesis]
 
     @property
     def fingerprint(self) -> str:
@@ -63,7 +63,7 @@ def select_speech(
         how,
         torch.from_numpy(how.to_vectors(frames)).to(device),
         read_active_frames(test),
-        resynthesised(test, recordings),
+        resynthesise_recordings(test, recordings),
     )
 
 
@@ -99,13 +99,13 @@ def measure_distortion(book: ResidualCodebook, speech: Speech) -> dict[str, floa
     """
     codes = book.nearest(speech.vectors)
     counts = [one.bincount(minlength=size).cpu().numpy() for one, size in zip(codes.T, book.sizes, strict=True)]
-    spectral = distortion(measure_distances(book, speech))
+    spectral = spectral_distortion(measure_distances(book, speech))
     return {
         "sd": spectral.mean,
         "above2": spectral.above2,
         "above4": spectral.above4,
         "train_mse": float((speech.vectors - book.decoded(codes)).square().mean()),
-        "dead": float(sum(book.sizes) - sum(map(used, counts))),
+        "dead": float(sum(book.sizes) - sum(map(count_used, counts))),
         "perplexity": float(np.prod([perplexity(one) for one in counts])),
     }
 
@@ -120,5 +120,5 @@ def measure_quality(speech: Speech, book: ResidualCodebook | None = None) -> dic
         MissingExtra: A package is not installed.
     """
     if book is None:
-        return dict(quality(speech.recordings)._asdict())
-    return dict(quality(speech.recordings, lambda frames: quantise_frames(book, speech, frames))._asdict())
+        return dict(measure_resynthesis(speech.recordings)._asdict())
+    return dict(measure_resynthesis(speech.recordings, lambda frames: quantise_frames(book, speech, frames))._asdict())

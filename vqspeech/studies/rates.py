@@ -7,7 +7,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.studies import toy
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, mean_over_seeds

@@ -11,7 +11,7 @@ import numpy as np
 
 from vqspeech.arrays import ArrayError, read_arrays
 from vqspeech.files import replace_file
-from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate
 
 
 def mean_over_seeds(values: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Estimate:

@@ -10,7 +10,7 @@ import torch
 from tqdm import tqdm
 
 from vqspeech.data.toys import TOYS
-from vqspeech.metrics.distortion import distortion
+from vqspeech.metrics.measures.codebook import measure_distortion
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.replacement import AsPublished
 from vqspeech.studies.findings import Finding
@@ -97,7 +97,7 @@ class ToyStudy:
         if seed == 0:
             weights = [book.weight.detach().numpy()]
             save_arrays(self._codebook_path(toy, row), self._settings(toy, row, seed), weights)
-        return distortion(book, torch.from_numpy(TOYS[toy](HELD_OUT, 1_000_000 + seed)))
+        return measure_distortion(book, torch.from_numpy(TOYS[toy](HELD_OUT, 1_000_000 + seed)))
 
     def _settings(self, toy: str, row: str, seed: int) -> dict[str, Any]:
         common = {"toy": toy, "seed": seed, "codes": CODES, "steps": self.steps, "batch": self.batch}

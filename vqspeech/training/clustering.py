@@ -19,8 +19,8 @@ from vqspeech import audio
 from vqspeech.data.dump import Shards
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
-from vqspeech.metrics.codebook import perplexity, used
-from vqspeech.metrics.scores import this_command
+from vqspeech.metrics.measures.codebook import count_used, perplexity
+from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.encoder import Projection
@@ -154,4 +154,4 @@ def measure_codebook(model: Coder, windows: Tensor) -> dict[str, float]:
     error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
     counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
     left = float(error / (z - z.mean(0)).square().sum())
-    return {"variance left over": left, "perplexity": perplexity(counts), "used": float(used(counts))}
+    return {"variance left over": left, "perplexity": perplexity(counts), "used": float(count_used(counts))}

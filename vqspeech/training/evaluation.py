@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vqspeech.data.windows import Windows
-from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.models.vqvae import VQVAE
 
 
@@ -29,7 +29,7 @@ def evaluate_vqvae(model: VQVAE, windows: Windows, size: int, batches: int) -> d
         for name, value in {**losses, "decoder": decoder, "shuffle_gap": gap}.items():
             totals[name] = totals.get(name, 0.0) + float(value) / batches
     model.train(training)
-    return totals | {"perplexity": perplexity(counts.numpy()), "used": float(used(counts.numpy()))}
+    return totals | {"perplexity": perplexity(counts.numpy()), "used": float(count_used(counts.numpy()))}
 
 
 def _shuffled(codes: Tensor, mask: Tensor) -> Tensor:

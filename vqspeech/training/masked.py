@@ -22,8 +22,8 @@ from vqspeech import audio, loudness
 from vqspeech.data.dump import Shards
 from vqspeech.devices import supports_bfloat16
 from vqspeech.errors import CheckpointError, ConfigError
-from vqspeech.metrics.codebook import perplexity, used
-from vqspeech.metrics.scores import this_command
+from vqspeech.metrics.measures.codebook import count_used, perplexity
+from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.content import STRIDE, ContentEncoder, restored
@@ -570,7 +570,7 @@ def train_content(
     counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
     error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
     figures = {"variance left over": float(error / (z - z.mean(0)).square().sum()), "perplexity": perplexity(counts)}
-    figures |= {"used": float(used(counts)), "samples_seen": float(train.length.sum())}
+    figures |= {"used": float(count_used(counts)), "samples_seen": float(train.length.sum())}
     about = {"step": training.step, "figures": figures, "training": training.config["training"]}
     model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about, command=this_command())
     return figures

@@ -103,7 +103,7 @@ class SpeechTask:
         conversion to another voice."""
         if step % self.options["listen_every"]:
             return
-        from vqspeech.metrics.pictures import spectrograms
+        from vqspeech.metrics.reports.pictures import draw_spectrograms
 
         self.model.eval()
         wave = loudness.to_float(self.dev.samples(0, 0, int(self.options["listen_seconds"] * audio.RATE)))
@@ -113,7 +113,7 @@ class SpeechTask:
         sounds[f"conversion {other}"] = self.model.convert(wave, other)
         self.model.train()
         log.add_sounds(step, sounds, audio.RATE)
-        log.add_plot(step, "spectrograms", spectrograms(sounds))
+        log.add_plot(step, "spectrograms", draw_spectrograms(sounds))
 
 
 def _take_encoder(model: VQVAE, path: str) -> None:

@@ -27,8 +27,8 @@ from tqdm import tqdm
 
 from vqspeech.errors import ConfigError, DivergenceError, is_out_of_memory
 from vqspeech.locks import lock_folder
-from vqspeech.metrics.codebook import perplexity, used
-from vqspeech.metrics.scores import this_command
+from vqspeech.metrics.measures.codebook import count_used, perplexity
+from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import agreed, summed
 from vqspeech.training.log import CURVES, Log
@@ -233,7 +233,7 @@ class Trainer:
         figures |= {
             "train_loss": loss,
             "train_perplexity": perplexity(seen),
-            "train_used": float(used(seen)),
+            "train_used": float(count_used(seen)),
             "lr": learning_rate(self.step, self.options, self.seconds),
             f"{self.task.items}_per_second": rate,
             f"{self.task.items}_seen": self.seen,

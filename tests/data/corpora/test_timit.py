@@ -12,8 +12,8 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.data.units import Units
 from vqspeech.data.validate import find_faults
 from vqspeech.errors import CorpusError
-from vqspeech.metrics.aligned import collection
-from vqspeech.metrics.boundary import boundaries
+from vqspeech.metrics.aligned import collect_utterances
+from vqspeech.metrics.measures.boundary import find_boundaries
 
 IDS = ["FCJF0_SA1", "FCJF0_SX37", "FDAW0_SA1", "MARC0_SI1188"]
 
@@ -89,8 +89,8 @@ def test_no_boundary_lies_within_a_stop(tmp_path: Path):
     """Of `h# s tcl t aa h#` there are four boundaries; two are of speech beside speech."""
     data = prepare(trees.timit(tmp_path), ["test"])[0]
     units = Units({"FDAW0_SA1": np.zeros(50, np.int64)}, 100.0, 4, "m", "0" * 64)
-    (one,) = collection(units, data).utterances
-    assert boundaries(one).phones.tolist() == pytest.approx([0.125, 0.1875, 0.25, 0.375])
+    (one,) = collect_utterances(units, data).utterances
+    assert find_boundaries(one).phones.tolist() == pytest.approx([0.125, 0.1875, 0.25, 0.375])
 
 
 def test_a_corpus_of_other_rates_is_read_as_it_is(tmp_path: Path):

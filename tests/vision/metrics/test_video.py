@@ -9,7 +9,7 @@ import torch
 from tests.vision.episodes import codes_of
 from tests.vision.worlds import ACTIONS, frames, small_model
 from vqspeech.errors import ImageError
-from vqspeech.metrics.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.vision.data.images import Image, write_images
 from vqspeech.vision.metrics import drift, foresight, obedience, video
 from vqspeech.vision.metrics.moving import side_by_side

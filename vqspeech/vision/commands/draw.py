@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.metrics.pictures import save
+from vqspeech.metrics.reports.pictures import save_figure
 from vqspeech.vision.metrics.curves import curves
 
 
@@ -19,6 +19,6 @@ def run(args: argparse.Namespace) -> int:
     sources = {"curves": folder, **{name: folder / name for name in ("prior", "top", "video")}}
     for name, source in sources.items():
         if (source / "curves.jsonl").is_file():
-            save(curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
+            save_figure(curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
             print(folder / "pictures" / f"{name}.png")
     return 0

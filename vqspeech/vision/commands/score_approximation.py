@@ -5,8 +5,8 @@ import argparse
 import torch
 
 from vqspeech.commands.arguments import positive_int, scores_file
-from vqspeech.metrics import report, scores
-from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
 from vqspeech.vision.commands.score_bits import described
 from vqspeech.vision.data.batches import ImageBatches
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         name = f"importance sampling, {samples} sample{'s' * (samples > 1)}"
         found[name] = bounds.bits(bounds.importance(model, images, samples), model)
     rows = [
-        {"row": name, "bits/dimension": ratio(values), "above the exact": ratio(values - exact)}
+        {"row": name, "bits/dimension": estimate_ratio(values), "above the exact": estimate_ratio(values - exact)}
         for name, values in found.items()
     ]
     height, width = model.code_shape
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         *described(model),
     ]
     scores.add_rows(args.out, "approximation", rows, notes=notes, seed=0)
-    print(report.table(scores.read(args.out)["sections"]["approximation"]["rows"]), *notes, sep="\n")
+    print(markdown.format_table(scores.read(args.out)["sections"]["approximation"]["rows"]), *notes, sep="\n")
     return 0
 
 

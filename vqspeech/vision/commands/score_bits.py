@@ -8,8 +8,8 @@ import torch
 
 from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
 from vqspeech.errors import ConfigError
-from vqspeech.metrics import report, scores
-from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.batches import ImageBatches
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     images = ImageBatches(image_set(args.data))
     found = bits(over(images, args.limit, 64, model.bound), model)
     redrawn = redraw_episodes(images.images.table.at(images.picks(args.limit)))
-    mean = partial(ratio, groups=redrawn.groups)
+    mean = partial(estimate_ratio, groups=redrawn.groups)
     rows = [{"row": what(model), "step": _step(args.experiment), BITS: mean(found)}]
     notes = [f"{len(found)} images of {args.data}; {redrawn.words}", *described(model)]
     if trained:
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
             rows.append(rows[0] | row | {"of it codes": mean(learned)})
             notes.append(f"learned prior: {args.prior}, step {_step(args.prior)}, not told the class")
     scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
-    print(report.table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")
+    print(markdown.format_table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")
     return 0
 
 

@@ -5,7 +5,7 @@ import argparse
 import torch
 
 from vqspeech.commands.arguments import positive_int, scores_file
-from vqspeech.metrics import report, scores
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.vision.data.codes import image_codes
 from vqspeech.vision.metrics import prior as measures
 from vqspeech.vision.metrics.episodes import redraw_episodes
@@ -63,5 +63,5 @@ def run(args: argparse.Namespace) -> int:
             f"{args.dev or 'a tenth of it'}"
         )
     scores.add_rows(args.out, args.section, rows, notes=notes)
-    print(report.table(scores.read(args.out)["sections"][args.section]["rows"]), *notes, sep="\n")
+    print(markdown.format_table(scores.read(args.out)["sections"][args.section]["rows"]), *notes, sep="\n")
     return 0

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from vqspeech.commands.arguments import positive_int, scores_file
-from vqspeech.metrics import report, scores
-from vqspeech.metrics.bootstrap import ratio
-from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
+from vqspeech.metrics.measures.codebook import count_used, perplexity
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
 from vqspeech.vision.commands.score_bits import described
 from vqspeech.vision.data.batches import ImageBatches
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = [
         {"row": name}
         | {
-            what: ratio(measure(images.numpy(), other), groups=redrawn.groups)
+            what: estimate_ratio(measure(images.numpy(), other), groups=redrawn.groups)
             for what, measure in (("PSNR, dB", psnr), ("SSIM", ssim))
         }
         for name, other in (("reconstructions", made), ("the mean training image for all", mean))
@@ -60,10 +60,10 @@ def run(args: argparse.Namespace) -> int:
         codes = torch.cat([model.encode(part).cpu() for part in images.split(32)])
         counts = codes.flatten().bincount(minlength=model.codes).numpy()
         size = codes[0].numel() * np.log2(model.codes)
-        rows[0] |= {"perplexity": perplexity(counts), "codes used": f"{used(counts)} of {model.codes}"}
+        rows[0] |= {"perplexity": perplexity(counts), "codes used": f"{count_used(counts)} of {model.codes}"}
         notes.append(f"{size:,.0f} bits an image, {8 * model.dimensions / size:.1f} times less than its pixels")
     if isinstance(model, VIMCO):
         notes.append("decoded from codes drawn from the posterior; perplexity and codes used are of the likeliest ones")
     scores.add_rows(args.out, "reconstructions", rows, notes=notes, packages=["scikit-image"])
-    print(report.table(scores.read(args.out)["sections"]["reconstructions"]["rows"]), *notes, sep="\n")
+    print(markdown.format_table(scores.read(args.out)["sections"]["reconstructions"]["rows"]), *notes, sep="\n")
     return 0

@@ -9,8 +9,8 @@ import torch
 from vqspeech.arrays import ArrayError, read_arrays
 from vqspeech.commands.arguments import output_file, positive_int, scores_file
 from vqspeech.errors import ImageError
-from vqspeech.metrics import report, scores
-from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import image_set
 from vqspeech.vision.metrics import pictures
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         {
             "row": name,
-            "distance to the nearest training image": ratio(one.distance, groups=groups),
+            "distance to the nearest training image": estimate_ratio(one.distance, groups=groups),
             "least": one.distance.min(),
         }
         for name, one, groups in (("samples", found, None), ("held-out images", real, redrawn.groups))
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     shown = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).astype(np.int64)  # of all classes
     sheet = pictures.pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)
     pictures.save(sheet, args.picture)
-    print(report.table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
+    print(markdown.format_table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
     return 0
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import scores_file
 from vqspeech.errors import ConfigError
-from vqspeech.metrics import report, scores
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.training.log import read_curves
 from vqspeech.vision.commands.score_bits import BITS, LEARNED, described, what
 from vqspeech.vision.models import Autoencoder
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if any(WHOLE in row for row in rows):
         notes.append(f"{WHOLE}, whose number n is: as in the table 'bits' of each")
     scores.add_rows(args.out, "steps", rows, notes=notes)
-    print(report.table(rows), *notes, sep="\n")
+    print(markdown.format_table(rows), *notes, sep="\n")
     return 0
 
 

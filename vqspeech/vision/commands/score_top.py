@@ -7,9 +7,9 @@ import torch
 
 from vqspeech.commands.arguments import non_negative_float, output_file, positive_int, scores_file
 from vqspeech.errors import ImageError
-from vqspeech.metrics import report, scores
-from vqspeech.metrics.bootstrap import ratio
-from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
+from vqspeech.metrics.measures.codebook import count_used, perplexity
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models.quantize import SeparateCodebooks
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.codes import image_codes
@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     rows = [
         {
             "row": f"given {name}",
-            "bits/image": ratio(one.numpy(), groups=redrawn.groups),
-            "more than with its own": ratio((one - bits[OWN]).numpy(), groups=redrawn.groups),
+            "bits/image": estimate_ratio(one.numpy(), groups=redrawn.groups),
+            "more than with its own": estimate_ratio((one - bits[OWN]).numpy(), groups=redrawn.groups),
         }
         for name, one in bits.items()
     ]
@@ -79,13 +79,13 @@ def run(args: argparse.Namespace) -> int:
         f"{latents} latents of {top.size} codes cost {price:.0f} bits, and save {spared:.1f} beside none; the decoder "
         f"learned to do without on {100 * top.condition_dropout:.0f} % of the images",
         f"by latent: perplexity {', '.join(f'{perplexity(one.numpy()):.0f}' for one in counts)}, "
-        f"{', '.join(str(used(one.numpy())) for one in counts)} of {top.size} codes used; {_codebooks(top)}",
+        f"{', '.join(str(count_used(one.numpy())) for one in counts)} of {top.size} codes used; {_codebooks(top)}",
         f"the decoder sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden "
         "in training",
     ]
     scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
     pictures.save(_sheet(args, top, model), args.picture)
-    print(report.table(scores.read(args.out)["sections"]["top"]["rows"]), *notes, args.picture, sep="\n")
+    print(markdown.format_table(scores.read(args.out)["sections"]["top"]["rows"]), *notes, args.picture, sep="\n")
     return 0
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
-from vqspeech.metrics import report, scores
+from vqspeech.metrics.reports import markdown, scores
 from vqspeech.vision.commands.sample import codes_of
 from vqspeech.vision.data.codes import ImageCodes, image_codes
 from vqspeech.vision.data.images import image_set
@@ -86,7 +86,12 @@ def run(args: argparse.Namespace) -> int:
     for section in _sections(args, held, codes, alone):
         notes, packages = section.notes, ["scikit-image"]
         scores.add_rows(args.out, section.name, section.rows, notes=notes, seed=args.seed, packages=packages)
-        print(section.name, report.table(scores.read(args.out)["sections"][section.name]["rows"]), sep="\n", flush=True)
+        print(
+            section.name,
+            markdown.format_table(scores.read(args.out)["sections"][section.name]["rows"]),
+            sep="\n",
+            flush=True,
+        )
     return 0
 
 

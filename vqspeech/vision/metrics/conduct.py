@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech.metrics.bootstrap import ratio
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.metrics import drift, obedience, video
 from vqspeech.vision.metrics.foresight import Told
@@ -63,7 +63,7 @@ def parting(held: HeldClips, inverse: InverseModel, one: str, other: str) -> Sec
     first, second = (names.index(action) for action in (one, other))
     more = [(said[..., first] - said[..., second]).sum(1) for said in (_said(held, inverse, codes) for codes in (a, b))]
     apart = (more[0] > more[1]) + 0.5 * (more[0] == more[1])
-    table[0]["told apart"] = ratio(apart, groups=held.groups)
+    table[0]["told apart"] = estimate_ratio(apart, groups=held.groups)
     notes = [
         f"share of codes that differ where {one}, or {other}, is kept up from the same frames, drawn by different "
         "numbers; the same action drawn twice: what chance alone makes of it",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vqspeech.metrics.bootstrap import ratio, statistic
+from vqspeech.metrics.measures.bootstrap import estimate_ratio, estimate_statistic
 from vqspeech.vision.models import CodeModel
 
 
@@ -45,10 +45,10 @@ def row(name: str, clips: np.ndarray, pixels: np.ndarray, real: np.ndarray, mode
     detail = pixels.astype(np.float32).std((-2, -1)).mean((1, 2))
     return {
         "row": name,
-        "divergence of codes, bits": statistic(
+        "divergence of codes, bits": estimate_statistic(
             lambda weights: divergence(weights @ own, world), len(clips), groups=[str(group) for group in groups]
         ),
-        "codes that change": ratio(moves, groups=groups),
-        "codes found again": ratio(found, groups=groups),
-        "contrast": ratio(detail, groups=groups),
+        "codes that change": estimate_ratio(moves, groups=groups),
+        "codes found again": estimate_ratio(found, groups=groups),
+        "contrast": estimate_ratio(detail, groups=groups),
     }

@@ -1,6 +1,6 @@
 """What intervals over images redraw: frames of one episode depend on each other, other images do not."""
 
-from vqspeech.metrics.bootstrap import Redraw
+from vqspeech.metrics.measures.bootstrap import Redraw
 from vqspeech.vision.data.table import ImageTable
 
 

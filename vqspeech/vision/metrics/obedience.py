@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from vqspeech.errors import ImageError
-from vqspeech.metrics.bootstrap import Estimate, statistic
+from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
 from vqspeech.vision.data.images import ImageSet
 
 LEARNED, BATCH = 20_000, 32
@@ -116,5 +116,5 @@ def recovered(said: np.ndarray, done: np.ndarray, groups: Sequence[int] | np.nda
         seen = of_all > 0
         return float(((weights @ hits)[seen] / of_all[seen]).mean())
 
-    found = statistic(balanced, len(counts))
+    found = estimate_statistic(balanced, len(counts))
     return Estimate(found.value, found.low, found.high, len(done))

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from vqspeech.metrics.bootstrap import Group, ratio
+from vqspeech.metrics.measures.bootstrap import Group, estimate_ratio
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import ImagePrior
 
@@ -97,7 +97,7 @@ def spread(codes: ImageCodes, count: int) -> ImageCodes:
 
 
 def _row(name: str, bits: np.ndarray, groups: Sequence[Group] | None) -> dict:
-    whole = ratio(bits.reshape(len(bits), -1).sum(1), groups=groups)
+    whole = estimate_ratio(bits.reshape(len(bits), -1).sum(1), groups=groups)
     a_code = 1 / bits[0].size
     code = replace(whole, value=whole.value * a_code, low=whole.low * a_code, high=whole.high * a_code)
     return {"row": name, "bits/code, held out": code, "bits/image, held out": whole}

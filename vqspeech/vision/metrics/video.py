@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vqspeech.metrics.bootstrap import Estimate, ratio
+from vqspeech.metrics.measures.bootstrap import Estimate, estimate_ratio
 from vqspeech.vision.data.clips import ClipBatch
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import uniforms
@@ -107,8 +107,8 @@ def rows(
     table = []
     for name, found in bits.items():
         flat = found.reshape(*found.shape[:2], -1).mean(2)
-        row = {f"{prefix} {h}": ratio(flat[:, h - 1], groups=groups) for h in horizons if h <= flat.shape[1]}
-        table.append({"row": name, **row, f"all {flat.shape[1]}": ratio(flat.mean(1), groups=groups)})
+        row = {f"{prefix} {h}": estimate_ratio(flat[:, h - 1], groups=groups) for h in horizons if h <= flat.shape[1]}
+        table.append({"row": name, **row, f"all {flat.shape[1]}": estimate_ratio(flat.mean(1), groups=groups)})
     return table
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech.errors import ImageError
-from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.schema import Count, Options, check_groups
 from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
@@ -118,7 +118,7 @@ def held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) 
     figures = {"bits": -total / scale}
     if isinstance(model, CodeModel):
         figures |= {"shuffle_gap": gap / scale, "perplexity": perplexity(counts.numpy())}
-        figures["used"] = float(used(counts.numpy()))
+        figures["used"] = float(count_used(counts.numpy()))
     return figures
 
 

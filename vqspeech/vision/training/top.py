@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from vqspeech.errors import ConfigError
-from vqspeech.metrics.codebook import perplexity, used
+from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.training.codes import CodesTask
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import describe_codes
@@ -37,7 +37,7 @@ class TopTask(CodesTask):
         figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}
         by_latent = {
             "perplexity": [perplexity(one.numpy()) for one in counts],
-            "used": [float(used(one.numpy())) for one in counts],
+            "used": [float(count_used(one.numpy())) for one in counts],
         }
         for name, values in by_latent.items():
             figures[name] = sum(values) / len(values)

@@ -1,0 +1,182 @@
+"""One declarative `Score` for every kind of `vqspeech score` and `vqspeech vision score` (not a verb).
+
+A score is one module with a `SCORE`, and its name in the registry of its verb:
+
+    def measure(args):
+        waves = {one.id: audio.read_waveform(one.path) for one in DataDir.read(args.data)}
+        rows = [{"row": "recordings", "level (dB)": estimate_ratio([level(wave) for wave in waves.values()])}]
+        yield Table(rows, notes=["root mean square, full scale is 0 dB"])
+
+    SCORE = Score("level", "Measure the level of recordings.", measure, arguments=[argument("--data", required=True)],
+                  columns={"level (dB)": "mean level"}, example="vqspeech score level --data data/dev --out s.json")
+
+Reading `--out`, writing scores.json, tables, pictures and the exit status are the same for all of them.
+"""
+
+import argparse
+import textwrap
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
+from vqspeech.metrics.reports import markdown, pictures, scores
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of a command line: `names` and `options` are those of `argparse`'s `add_argument`."""
+
+    names: Sequence[str]
+    options: Mapping[str, Any]
+
+
+def argument(*names: str, **options: Any) -> Argument:
+    """Return the declaration of an argument; parameters as in `argparse.ArgumentParser.add_argument`."""
+    return Argument(names, options)
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a score measured: one section of the scores file.
+
+    Attributes:
+        rows: Rows as `scores.add_rows` takes them: the key "row", and a key for each column.
+        notes: How it was measured, a sentence each.
+        name: Of the table, where a score has several: its section is "SECTION: name".
+        details: Figures of single items.
+        seed: Of what was drawn at random, None where nothing was.
+        packages: Further packages whose versions matter.
+        figures: Pictures by name, figures of matplotlib, written to pictures/NAME.png beside the scores file.
+        files: Other files that were written, printed below the table.
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    notes: Sequence[str] = ()
+    name: str = ""
+    details: Sequence[Mapping[str, Any]] = ()
+    seed: int | None = None
+    packages: Sequence[str] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[str] = ()
+
+
+Measure = Callable[[argparse.Namespace], Generator[Table, None, int | None]]
+"""Takes the parsed arguments, yields each `Table` as soon as it is measured, returns the exit status, None for 0."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A kind of score.
+
+    Attributes:
+        name: The word on the command line, and the section of the scores file.
+        help: What it measures, in one sentence.
+        measure: The function that measures.
+        arguments: What it takes from the command line, besides `--out` and what the flags below add; a function adds
+            several to a parser.
+        columns: What each column (or row) says, by its name.
+        example: A command line.
+        about: Further sentences for `--help`.
+        section: Whether `--section` names another section.
+        nj: Whether it takes `--nj`, the number of processes.
+        seed: Whether it takes `--seed`.
+        headings: Whether the names of the sections are printed above their tables.
+        print_notes: Whether the notes are printed below their table; they are written to the file in any case.
+    """
+
+    name: str
+    help: str
+    measure: Measure
+    arguments: Sequence[Argument | Callable[[argparse.ArgumentParser], None]] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+    example: str = ""
+    about: str = ""
+    section: bool = False
+    nj: bool = False
+    seed: bool = False
+    headings: bool = False
+    print_notes: bool = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of this score."""
+        for one in self.arguments:
+            if isinstance(one, Argument):
+                parser.add_argument(*one.names, **one.options)
+            else:
+                one(parser)
+        parser.add_argument(
+            "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
+        )
+        if self.section:
+            parser.add_argument(
+                "--section", default=self.name, metavar="NAME", help="section in it (default: %(default)s)"
+            )
+        if self.seed:
+            parser.add_argument(
+                "--seed",
+                type=non_negative_int,
+                default=0,
+                metavar="N",
+                help="of all that is drawn (default: %(default)s)",
+            )
+        if self.nj:
+            parser.add_argument(
+                "--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)"
+            )
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Measure, write each table to the scores file and print it; return the exit status."""
+        tables = self.measure(args)
+        count = 0
+        while True:
+            try:
+                table = next(tables)
+            except StopIteration as end:
+                return end.value or 0
+            if count and not self.headings:
+                print()
+            self._write(table, args)
+            count += 1
+
+    def _write(self, table: Table, args: argparse.Namespace) -> None:
+        section = getattr(args, "section", self.name)
+        section = f"{section}: {table.name}" if table.name else section
+        for name, figure in table.figures.items():
+            pictures.save_figure(figure, Path(args.out).parent / "pictures" / f"{name}.png")
+        scores.add_rows(
+            args.out, section, table.rows, notes=table.notes, details=table.details, seed=table.seed,
+            packages=table.packages,
+        )  # fmt: skip
+        text = markdown.format_table(scores.read(args.out)["sections"][section]["rows"])
+        lines = [*(table.notes if self.print_notes else ()), *table.files]
+        if self.headings:
+            print(section, text, *(["\n".join(lines)] if lines else []), sep="\n\n", end="\n\n", flush=True)
+        else:
+            print(text, *lines, sep="\n", flush=True)
+
+    def epilog(self) -> str:
+        """Return the example and the columns, for the end of `--help`."""
+        parts = [f"example:\n  {self.example}"] if self.example else []
+        parts += ["columns:", *(f"  {name}: {meaning}" for name, meaning in self.columns.items())] * bool(self.columns)
+        return "\n".join(parts)
+
+
+def find_score(modules: str, name: str) -> Score:
+    """Return the `SCORE` of the module whose name is `modules` followed by `name`."""
+    return import_module(modules + name).SCORE
+
+
+def add_scores(parser: argparse.ArgumentParser, modules: str, names: Sequence[str]) -> None:
+    """Add a sub-verb for each of the scores `names`; `modules` is what the names of their modules begin with."""
+    subparsers = parser.add_subparsers(dest="kind", required=True, metavar="{" + ",".join(names) + "}")
+    for name in names:
+        score = find_score(modules, name)
+        text = textwrap.fill(f"{score.help} {score.about}".strip(), 78)
+        one = subparsers.add_parser(
+            name, help=score.help, description=text, epilog=score.epilog(),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        score.add_arguments(one)

@@ -1,0 +1,221 @@
+"""The tables on a units file: what its codes tell of the phones and of the speakers, and how they are used."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from vqspeech.data.datadir import DataDir
+from vqspeech.data.units import Units, find_runs
+from vqspeech.jobs import Skipped, run_jobs
+from vqspeech.metrics.aligned import Aligned, Collection, collect_utterances
+from vqspeech.metrics.measures import abx, boundary, codebook, leak, phone, phone_ngrams
+from vqspeech.metrics.measures.abx import Compared
+from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
+
+WITH, WITHOUT = "with silence", "speech only"
+"""The columns of the phone table."""
+CODES, PHONES, BOUNDARIES, SPEAKERS, ABX = "", "phones", "boundaries", "speakers", "ABX"
+"""The tables."""
+HELD_OUT, LIKELIEST = "accuracy, map held out", "most likely phone"
+_ORDERS = {"bigrams": 2, "trigrams": 3}
+
+
+@dataclass
+class Table:
+    """One table: its rows, and notes on how it was made."""
+
+    rows: list[dict]
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class UnitScores:
+    """The tables by name, without those that nothing can be said in; the utterances with phones; what was skipped."""
+
+    tables: dict[str, Table]
+    aligned: list[Aligned]
+    skipped: Skipped
+
+
+def score_units(
+    units: Units, data: DataDir, seed: int = 0, nj: int = 1, compared: Compared | None = None, with_abx: bool = False
+) -> UnitScores:
+    """Everything that is measured of units whose utterances are in `data`.
+
+    Utterances without alignment count for the codes and the speakers only, those not in `data` for the codes only; both
+    are noted. What ABX compares is `compared`; without, codes are equal or not. `nj` processes. Raises `UnitsError`
+    where the codes of all utterances fit another frame rate.
+    """
+    found = collect_utterances(units, data, nj)
+    tables = {CODES: Table(make_code_rows(units), _left_out(units, data, found))}
+    if any((one.phones >= 0).any() for one in found.utterances):
+        tables[PHONES] = _phone_table(found.utterances, units, seed)
+        tables[BOUNDARIES] = _boundary_table(found.utterances)
+    speakers = _speaker_table(units, data, seed, nj, tables.get(PHONES))
+    if speakers.rows:
+        tables[SPEAKERS] = speakers
+    else:
+        tables[CODES].notes += speakers.notes
+    if with_abx and PHONES in tables:
+        tables[ABX] = _abx_table(found.utterances, units, compared, seed, nj)
+    return UnitScores(tables, found.utterances, found.skipped)
+
+
+def make_code_rows(units: Units) -> list[dict]:
+    """How the codes are used."""
+    from scipy.sparse import csr_array
+
+    def table(codes: Sequence[np.ndarray]) -> csr_array:
+        """How often each utterance has each code, `(utterances, size)`."""
+        lengths = [len(one) for one in codes]
+        places = (np.repeat(np.arange(len(codes)), lengths), np.concatenate(codes))
+        return csr_array((np.ones(sum(lengths)), places), shape=(len(codes), units.size))
+
+    all_codes = list(units.codes.values())
+    n, nothing = len(all_codes), float("nan")
+    lengths = np.array([len(one) for one in all_codes], dtype=float)
+    frames, run_starts = table(all_codes), table([one[find_runs(one)] for one in all_codes])
+
+    def run_rate(weights: np.ndarray) -> float:
+        return units.rate * float((weights @ run_starts).sum() / (weights @ lengths))
+
+    def plain(value: float) -> Estimate:
+        return Estimate(float(value), nothing, nothing, n)
+
+    values = {
+        "codes": plain(units.size),
+        "codes used": plain(codebook.count_used(frames.sum(axis=0))),
+        "perplexity": estimate_statistic(lambda w: codebook.perplexity(w @ frames), n),
+        "rate (Hz)": plain(units.rate),
+        "bit rate (bit/s)": plain(codebook.bit_rate(units.rate, units.size)),
+        "bit rate at the codes' entropy (bit/s)": estimate_statistic(
+            lambda w: codebook.entropy_rate(units.rate, w @ frames), n
+        ),
+        "rate of runs (Hz)": estimate_statistic(run_rate, n),
+        "bit rate at the runs' entropy (bit/s)": estimate_statistic(
+            lambda w: codebook.entropy_rate(run_rate(w), w @ run_starts), n
+        ),
+    }
+    return [{"row": name, "value": value} for name, value in values.items()]
+
+
+def _left_out(units: Units, data: DataDir, found: Collection) -> list[str]:
+    known = [name for name in units.codes if name in data]
+    without = sum(not data[name].alignment for name in known)
+    notes = []
+    if len(known) < len(units.codes):
+        notes.append(f"{len(units.codes) - len(known)} utterances of the units file are not in the data directory")
+    if without:
+        notes.append(f"{without} utterances have no alignment")
+    if found.skipped.reasons:
+        some = ", ".join(list(found.skipped.reasons)[:8])
+        notes.append(
+            f"{len(found.skipped.reasons)} utterances skipped, as codes and alignment do not go together: {some}"
+        )
+    if found.unknown:
+        some = ", ".join(f"{label!r} ({count})" for label, count in found.unknown.most_common(8))
+        notes.append(f"{sum(found.unknown.values())} intervals have labels of no known phone set: {some}")
+    return notes
+
+
+def _phone_table(utterances: list[Aligned], units: Units, seed: int) -> Table:
+    codes, phones, size = [one.codes for one in utterances], [one.phones for one in utterances], units.size
+    mixed = phone.shuffle_codes(codes, seed)
+    measures: dict[str, Callable[[phone.Frames], Estimate]] = {
+        LIKELIEST: lambda p: phone.likeliest_phone_accuracy(p),
+        "shuffled codes, map held out": lambda p: phone.held_out_accuracy(mixed, p, size, seed),
+        HELD_OUT: lambda p: phone.held_out_accuracy(codes, p, size, seed),
+        **{
+            f"accuracy of {name}, map held out": lambda p, order=order: phone_ngrams.held_out_accuracy(
+                codes, p, size, order, seed
+            )
+            for name, order in _ORDERS.items()
+        },
+        "accuracy, the paper's way": lambda p: phone.mapping_accuracy(codes, p, size),
+        **{
+            f"accuracy of {name}, the paper's way": lambda p, order=order: phone_ngrams.mapping_accuracy(
+                codes, p, size, order
+            )
+            for name, order in _ORDERS.items()
+        },
+        "PNMI": lambda p: phone.pnmi(codes, p, size),
+        "PNMI, shuffled codes": lambda p: phone.pnmi(mixed, p, size),
+        "phone purity": lambda p: phone.phone_purity(codes, p, size),
+        "cluster purity": lambda p: phone.cluster_purity(codes, p, size),
+    }
+    speech = phone.mask_silence(phones)
+    rows = [{"row": name, WITH: measure(phones), WITHOUT: measure(speech)} for name, measure in measures.items()]
+    note = (
+        f"{len(utterances)} of {len(units.codes)} utterances aligned, {sum(map(len, codes))} codes; map held out: "
+        "fitted on one half of the utterances, scored on the other; the paper's way: fitted to what it is scored on, "
+        "which n-grams turn into memory; shuffled within utterances"
+    )
+    return Table(rows, [note])
+
+
+def _boundary_table(utterances: list[Aligned]) -> Table:
+    found = [boundary.find_boundaries(one) for one in utterances]
+    true = [one.phones for one in found]
+    rows = [
+        {"row": "changes of code", **boundary.score_boundaries(true, [one.found for one in found])},
+        {"row": "as many, evenly spread", **boundary.score_boundaries(true, [one.even for one in found])},
+    ]
+    note = (
+        f"{sum(map(len, true))} boundaries between phones, found within {1000 * boundary.TOLERANCE:g} ms, one to one; "
+        "over-segmentation: found / true - 1; R-value: Räsänen et al. 2009"
+    )
+    return Table(rows, [note])
+
+
+def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Table | None) -> Table:
+    names = [name for name in units.codes if name in data]
+    who = [data[name].speaker for name in names]
+    enough = leak.has_speaker_pair(who)
+    if not enough.any():
+        return Table([], ["speakers: none of two or more has two or more utterances, so nothing is said of them"])
+    chosen = [name for name, keep in zip(names, enough, strict=True) if keep]
+    who = [data[name].speaker for name in chosen]
+    shares = [leak.code_shares(units.codes[name], units.rate, units.size, units.stages) for name in chosen]
+    told = {row["row"]: row[WITHOUT] for row in phones.rows} if phones else {}
+    rows = [{"row": "codes", "speaker": leak.accuracy(shares, who, seed), "phone": told.get(HELD_OUT)}]
+    found = run_jobs(leak.compute_cepstra, [data[name] for name in chosen], nj, "MFCC")
+    heard = [(features, one.speaker) for one, features, error in found if error is None]
+    again = leak.has_speaker_pair([speaker for _, speaker in heard])
+    if again.any():
+        features, of = zip(*(one for one, keep in zip(heard, again, strict=True) if keep), strict=True)
+        rows.append({"row": "MFCC", "speaker": leak.accuracy(features, of, seed), "phone": None})
+    rows.append({"row": "chance", "speaker": leak.chance(shares, who), "phone": told.get(LIKELIEST)})
+    notes = [
+        f"speaker: share of {sum(map(len, shares))} pieces of {leak.SECONDS:g} s or more whose speaker, of "
+        f"{len(set(who))}, a logistic regression tells that was fitted to the other half of the utterances; from √ of "
+        "the share of each code, or mean and deviation of 13 MFCC; low is good",
+        "phone: accuracy on speech, map held out; high is good",
+    ]
+    if len(chosen) < len(names):
+        notes.append(f"{len(names) - len(chosen)} utterances are the only one of their speaker")
+    if len(heard) < len(chosen):
+        notes.append(f"MFCC: without {len(chosen) - len(heard)} utterances, whose recordings cannot be read")
+    return Table(rows, notes)
+
+
+def _abx_table(utterances: list[Aligned], units: Units, compared: Compared | None, seed: int, nj: int) -> Table:
+    codes, table = compared or abx.compare_codes(units)
+    utterances = [replace(one, codes=codes[one.name]) for one in utterances]
+    rows, counts = [], []
+    for name, tokens in (
+        ("triphones", abx.find_triphones(utterances)),
+        ("phones in any context", abx.find_phones(utterances)),
+    ):
+        row: dict = {"row": name}
+        for column, across in (("within speakers", False), ("across speakers", True)):
+            row[column] = abx.estimate_error(tokens, table, across, seed, nj, f"ABX, {name}, {column}")
+        rows.append(row)
+        counts.append(f"{len(tokens.sounds)} {name}")
+    kind = "equal or not" if compared is None else "angle of the code vectors"
+    notes = [
+        f"error, 0 is perfect, 1/2 chance; two codes: {kind}; two tokens: mean distance along the best warping path",
+        f"{', '.join(counts)}; at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most "
+        f"{abx.OTHERS} other speakers for each A, drawn at random; intervals: jackknife over utterances",
+    ]
+    return Table(rows, notes)
