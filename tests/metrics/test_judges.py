@@ -5,7 +5,7 @@ import pytest
 
 from vqspeech import audio
 from vqspeech.errors import AudioError, ConfigError, MissingExtra
-from vqspeech.metrics import load_judges as judging
+from vqspeech.metrics import judges as judging
 from vqspeech.metrics.judges import load_judges
 from vqspeech.metrics.measures import verification
 from vqspeech.metrics.measures.intelligibility import wer

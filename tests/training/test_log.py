@@ -10,7 +10,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.metrics.reports.pictures import draw_curves
 from vqspeech.training.log import Log, read_curves
 from vqspeech.vision.commands.score_steps import bits_by_step
-from vqspeech.vision.metrics import draw_curves as image_curves
+from vqspeech.vision.metrics import curves as image_curves
 
 WHOLE = "".join(json.dumps({"step": step, "bits": 9.0 / step, "gap": 0.5}) + "\n" for step in (2, 4, 6))
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from tests.metrics.test_conversion import judges
 
+from tests.metrics.evaluations.test_conversion import judges
 from tests.models.recorded import voice_model, vowels
 from tests.models.test_vqvae import model as world_model
 from vqspeech import audio

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.metrics.test_kneser_ney import chain
 
+from tests.metrics.measures.test_kneser_ney import chain
 from vqspeech.data.units import Units
 from vqspeech.metrics.evaluations import prior as prior_measures
 from vqspeech.metrics.evaluations import samples as evaluation
