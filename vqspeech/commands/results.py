@@ -8,7 +8,7 @@ from pathlib import Path
 from vqspeech.commands.arguments import output_file
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file, write_text
-from vqspeech.metrics.reports import claims, markdown, scores
+from vqspeech.metrics.reports import claims, results, scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
         raise scores.ScoresError(
             "no experiment has scores; make them with: vqspeech score units, vqspeech score conversion"
         )
-    text = markdown.results(scored, args.draft)
+    text = results.format_results(scored, args.draft)
     for experiment in scored:
-        for path, copy in markdown.pictures(experiment).items():
+        for path, copy in results.list_pictures(experiment).items():
             with replace_file(Path(args.out).parent / copy) as temporary:
                 shutil.copyfile(path, temporary)
     write_text(args.out, text)

@@ -8,8 +8,8 @@ Spectral distortion: Paliwal and Atal, "Efficient vector quantization of LPC par
 mean over frames, and the share of frames that are far off, the outliers. About 1 dB, hardly any above 2 and none above
 4 dB, is not heard.
 
-Pitch is log F0 every 10 ms, 0 where unvoiced (`world.extract_log_f0`: DIO and StoneMask). Errors of the pitch tracker are part
-of all figures; those of the µ-law copy show how large they are.
+Pitch is log F0 every 10 ms, 0 where unvoiced (`world.extract_log_f0`: DIO and StoneMask). Errors of the pitch tracker
+are part of all figures; those of the µ-law copy show how large they are.
 """
 
 from typing import NamedTuple
