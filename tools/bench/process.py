@@ -1,4 +1,4 @@
-"""Work in processes of its own: a fresh interpreter each, so that its peak memory is its own. No torch in here."""
+"""Measurements in fresh interpreters, so that the peak memory of each is its own. No torch in this module."""
 
 import multiprocessing
 import resource
@@ -40,7 +40,10 @@ class Process:
         try:
             good, answer = self._pipe.recv()
         except EOFError:
-            raise SystemExit("a measuring process died; too little memory?") from None
+            self._process.join()
+            status = self._process.exitcode
+            reason = "is memory short?" if status == -9 else "its message is above"
+            raise SystemExit(f"a measuring process ended with status {status}; {reason}") from None
         if not good:
             raise answer if isinstance(answer, MissingPackage) else SystemExit(answer)
         return answer
@@ -72,7 +75,9 @@ def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
         while (call := pipe.recv()) is not None:
             pipe.send((True, served(*call)))
         pipe.send((True, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB))
-    except Exception:
+    except ModuleNotFoundError as error:
+        pipe.send((False, MissingPackage(str(error))))
+    except Exception:  # noqa: BLE001 -- sent to the parent, whatever it is
         import traceback
 
         pipe.send((False, traceback.format_exc()))

@@ -24,7 +24,8 @@ def theirs(codes: int, dimension: int):
     try:
         from vector_quantize_pytorch import VectorQuantize  # pyright: ignore[reportMissingImports]
     except ImportError:
-        raise SystemExit(f"the bench measures {THEIRS} too: pip install -c constraints.txt {THEIRS}") from None
+        fix = f"pip install -c constraints.txt {THEIRS}"
+        raise ModuleNotFoundError(f"{THEIRS} is not installed; get it with: {fix}") from None
     return VectorQuantize(dim=dimension, codebook_size=codes, decay=0.99, commitment_weight=0.25)
 
 
