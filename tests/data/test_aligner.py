@@ -7,7 +7,7 @@ import pytest
 import soxr
 
 from vqspeech import audio
-from vqspeech.data.aligner import Aligner, _aligned, _Word, find_doubt
+from vqspeech.data.aligner import Aligner, _to_utterance, _Word, find_doubt
 from vqspeech.data.alignment import Interval
 from vqspeech.data.corpora import espeak, mini
 from vqspeech.data.phones import PHONES
@@ -68,7 +68,7 @@ def test_pauses_that_touch_are_one_and_noise_is_spoken_noise():
     for name, frames, phone in words:
         found.append(_Word(name, at, frames, -40, [(phone, at, frames)]))
         at += frames
-    one = _aligned(found, ["a"], 0.16, [], False)
+    one = _to_utterance(found, ["a"], 0.16, [], False)
     times = [0, 0.05 + 0.0078125, 0.09 + 0.0078125, 0.12 + 0.0078125, 0.16]
     assert [phone.label for phone in one.phones] == ["sil", "ey", "spn", "sil"]
     assert [phone.start for phone in one.phones] == pytest.approx(times[:-1]) and one.phones[-1].end == 0.16

@@ -97,14 +97,14 @@ class Aligner:
         if not words:
             raise AlignmentError("no transcript; complete text, or leave the utterance out")
         sound = (np.clip(wave, -1.0, 1.0) * 32767).astype("<i2").tobytes()
-        found, wide = self._found(self._narrow, sound, words), False
+        found, wide = self._search(self._narrow, sound, words), False
         if found is None:
-            found, wide = self._found(self._wide, sound, words), True
+            found, wide = self._search(self._wide, sound, words), True
         if found is None:
             fix = "is it the transcript of another one? correct it, or leave the utterance out"
             raise AlignmentError(f"the {len(words)} words of its transcript cannot be found in it; {fix}")
         derived = [word for word in dict.fromkeys(words) if word in self._derived]
-        return _aligned(found, words, len(wave) / audio.RATE, derived, wide)
+        return _to_utterance(found, words, len(wave) / audio.RATE, derived, wide)
 
     @cached_property
     def _wide(self) -> Any:
@@ -113,11 +113,11 @@ class Aligner:
     def _decoder(self, **options: float) -> Any:
         return self._package.Decoder(lm=None, bestpath=False, loglevel="FATAL", **options)
 
-    def _found(self, decoder: Any, sound: bytes, words: Sequence[str]) -> list[_Word] | None:
+    def _search(self, decoder: Any, sound: bytes, words: Sequence[str]) -> list[_Word] | None:
         """Return the words with their phones, and pauses; None where the search did not reach the last word."""
         try:
             decoder.reinit_feat()  # otherwise it keeps the noise estimate of the previous recording
-            decoder.set_align_text(" ".join(self._entry(decoder, word) for word in words))
+            decoder.set_align_text(" ".join(self._look_up(decoder, word) for word in words))
             _decode(decoder, sound)
             if decoder.hyp() is None:
                 return None
@@ -132,7 +132,7 @@ class Aligner:
         ]
         return found if sum(not _is_filler(word.name) for word in found) == len(words) else None
 
-    def _entry(self, decoder: Any, word: str) -> str:
+    def _look_up(self, decoder: Any, word: str) -> str:
         """Return the spelling of a word in the dictionary of `decoder`; add it where it is missing."""
         for entry in (word, word.strip("'")):
             if decoder.lookup_word(entry) is not None:
@@ -164,7 +164,7 @@ def _is_filler(name: str) -> bool:
     return name.startswith(("<", "["))
 
 
-def _aligned(
+def _to_utterance(
     found: list[_Word], words: list[str], seconds: float, oov_words: list[str], wide_beams: bool
 ) -> AlignedUtterance:
     last = found[-1].start + found[-1].duration

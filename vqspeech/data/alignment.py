@@ -64,12 +64,12 @@ def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> lis
         intervals = read_columns(path)
         labels = {interval.label for interval in intervals}
     elif ending == ".textgrid":
-        intervals = _intervals_of(path, read_tiers(path), "phones")
+        intervals = _select_intervals(path, read_tiers(path), "phones")
         labels = {interval.label for interval in intervals}
     else:
         raise AlignmentError(f"{path}: no alignment format known by this ending; known are {' '.join(ENDINGS)}")
-    checked = _checked(path, intervals)
-    return [i._replace(label=_without_position(i.label)) for i in checked] if _have_positions(labels) else checked
+    checked = _check_intervals(path, intervals)
+    return [i._replace(label=_strip_position(i.label)) for i in checked] if _have_positions(labels) else checked
 
 
 def read_words(path: str | os.PathLike) -> list[Interval]:
@@ -79,8 +79,10 @@ def read_words(path: str | os.PathLike) -> list[Interval]:
         AlignmentError: as in `read_alignment`.
     """
     path = os.fspath(path)
-    intervals = _intervals_of(path, read_tiers(path), "words")
-    return [word for word in _checked(path, intervals) if word.label.lower() not in _NO_WORDS] if intervals else []
+    intervals = _select_intervals(path, read_tiers(path), "words")
+    return (
+        [word for word in _check_intervals(path, intervals) if word.label.lower() not in _NO_WORDS] if intervals else []
+    )
 
 
 def read_scores(path: str | os.PathLike) -> list[Interval]:
@@ -90,7 +92,7 @@ def read_scores(path: str | os.PathLike) -> list[Interval]:
         AlignmentError: as in `read_alignment`.
     """
     path = os.fspath(path)
-    scores = [interval for interval in _intervals_of(path, read_tiers(path), "scores") if interval.label]
+    scores = [interval for interval in _select_intervals(path, read_tiers(path), "scores") if interval.label]
     try:
         [float(interval.label) for interval in scores]
     except ValueError as error:
@@ -109,7 +111,7 @@ def has_phones(path: str | os.PathLike, utterance: str) -> bool:
         if os.fspath(path).lower().endswith(".ctm"):
             labels = index_ctm(path).labels
             marked = _have_positions(labels)
-            counts = Counter({_without_position(k) if marked else k: n for k, n in labels.items()})
+            counts = Counter({_strip_position(k) if marked else k: n for k, n in labels.items()})
         else:
             counts = Counter(interval.label for interval in read_alignment(path, utterance))
     except AlignmentError:
@@ -235,19 +237,19 @@ def _have_positions(labels: Iterable[str]) -> bool:
     for label in labels:
         if _is_speech(label):
             return False
-        if _is_speech(_without_position(label)):
+        if _is_speech(_strip_position(label)):
             marked += 1
-        elif split_label(_without_position(label)) is None:
+        elif split_label(_strip_position(label)) is None:
             strange += 1
     return marked > strange
 
 
-def _without_position(label: str) -> str:
+def _strip_position(label: str) -> str:
     match = _POSITION.fullmatch(label)
     return match[1] if match else label
 
 
-def _intervals_of(path: str, tiers: Sequence[Tier], name: str) -> list[Interval]:
+def _select_intervals(path: str, tiers: Sequence[Tier], name: str) -> list[Interval]:
     """Return the intervals of the tier of a known name; a single tier holds the phones unless its name says otherwise.
 
     Only a missing tier of phones is an error.
@@ -275,7 +277,7 @@ def _is_named(tier: Tier, pattern: str) -> bool:
     return re.search(pattern, tier.name.strip(), re.IGNORECASE) is not None
 
 
-def _checked(path: str, intervals: list[Interval]) -> list[Interval]:
+def _check_intervals(path: str, intervals: list[Interval]) -> list[Interval]:
     if not intervals:
         raise AlignmentError(f"{path}: no intervals; align the utterance again or take it out of utt2ali")
     for start, end, label in intervals:

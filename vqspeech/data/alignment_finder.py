@@ -55,7 +55,7 @@ class AlignmentFinder:
         self._of_recording: dict[str, list[Utterance]] = {}
         for utterance in data:
             if _is_whole(utterance):
-                self._of_recording.setdefault(_name(utterance).casefold(), []).append(utterance)
+                self._of_recording.setdefault(_recording_name(utterance).casefold(), []).append(utterance)
         self._ctm: dict[str, list[Path]] = {}
         self._named: dict[str, list[_File]] = {}
         known = {ending.lower() for ending in ENDINGS}
@@ -80,54 +80,54 @@ class AlignmentFinder:
             AlignmentError: files have its name but belong, or may belong, to others; or several belong to it.
         """
         objections: dict[Path, str] = {}
-        own = [*self._ctm.get(utterance.id, ()), *self._own(utterance.id, utterance, objections)]
+        own = [*self._ctm.get(utterance.id, ()), *self._list_own(utterance.id, utterance, objections)]
         if not own and _is_whole(utterance):
-            own = self._own(_name(utterance), utterance, objections)
+            own = self._list_own(_recording_name(utterance), utterance, objections)
         if own:
-            return str(_best(own, utterance.id))
+            return str(_choose_file(own, utterance.id))
         if objections:
             some = [f"{path} {why}" for path, why in objections.items()][:2]
             fix = f"name its own alignment {utterance.id}.TextGrid or the like, or put it into a folder of its speaker"
             raise AlignmentError(f"no alignment of this utterance: {'; '.join(some)}; {fix}")
         return None
 
-    def _own(self, name: str, utterance: Utterance, objections: dict[Path, str]) -> list[Path]:
+    def _list_own(self, name: str, utterance: Utterance, objections: dict[Path, str]) -> list[Path]:
         """Return the files of that name without an objection, and add those with one to `objections`."""
         own = []
-        for file in self._by_name(name):
-            objection = self._objection(file, utterance)
+        for file in self._list_named(name):
+            objection = self._find_objection(file, utterance)
             if objection is None:
                 own.append(file.path)
             else:
                 objections[file.path] = objection
         return own
 
-    def _by_name(self, name: str) -> list[_File]:
+    def _list_named(self, name: str) -> list[_File]:
         """Return the files of that name; if there are none, those of one name that differs only in letter case."""
         alike = self._named.get(name.casefold(), [])
         exact = [file for file in alike if file.name == name]
         return exact or (alike if len({file.name for file in alike}) == 1 else [])
 
-    def _objection(self, file: _File, utterance: Utterance) -> str | None:
+    def _find_objection(self, file: _File, utterance: Utterance) -> str | None:
         """Return why a file named like an utterance or its recording must not be taken for it, or None."""
-        speakers = {self._speaker(folder) for folder in file.folders} - {None}
+        speakers = {self._match_speaker(folder) for folder in file.folders} - {None}
         if speakers and utterance.speaker not in speakers:
             return f"is in the folder of speaker {min(filter(None, speakers))}"
         if file.name == utterance.id:
             return None
-        recorded = {self._speaker(folder) for folder in _folders(utterance)}
+        recorded = {self._match_speaker(folder) for folder in _list_folder_ids(utterance)}
         if file.depth and not speakers and utterance.speaker in recorded:
             return f"is in no folder of speaker {utterance.speaker}"
         named = self._data.utterances.get(file.name)
         if named and (named.speaker in speakers or not speakers):
             return f"is of {named.id}"
-        for other in self._of_recording.get(_name(utterance).casefold(), ()):
+        for other in self._of_recording.get(_recording_name(utterance).casefold(), ()):
             its_own = other.speaker in speakers or not speakers
-            if other.id != utterance.id and its_own and _claim(file, other) >= _claim(file, utterance):
+            if other.id != utterance.id and its_own and _rate_claim(file, other) >= _rate_claim(file, utterance):
                 return f"is of {other.id}, or may be"
         return None
 
-    def _speaker(self, folder: str) -> str | None:
+    def _match_speaker(self, folder: str) -> str | None:
         """Return the speaker whom a folder is named after."""
         return folder if folder in self._speakers else self._folded.get(folder.casefold())
 
@@ -136,22 +136,22 @@ def _is_whole(utterance: Utterance) -> bool:
     return not utterance.start and utterance.end is None
 
 
-def _name(utterance: Utterance) -> str:
+def _recording_name(utterance: Utterance) -> str:
     return strip_endings(Path(utterance.path).name)
 
 
-def _folders(utterance: Utterance) -> list[str]:
+def _list_folder_ids(utterance: Utterance) -> list[str]:
     return [make_id(part) for part in Path(utterance.path).parent.parts]
 
 
-def _claim(file: _File, utterance: Utterance) -> tuple[bool, int]:
+def _rate_claim(file: _File, utterance: Utterance) -> tuple[bool, int]:
     """Return how surely a file is of a recording: (same letter case, number of common folders from the inside)."""
-    pairs = list(zip(file.folders[::-1], _folders(utterance)[::-1], strict=False))
+    pairs = list(zip(file.folders[::-1], _list_folder_ids(utterance)[::-1], strict=False))
     common = next((i for i, (a, b) in enumerate(pairs) if a != b), len(pairs))
-    return _name(utterance) == file.name, common
+    return _recording_name(utterance) == file.name, common
 
 
-def _best(paths: list[Path], utterance: str) -> Path:
+def _choose_file(paths: list[Path], utterance: str) -> Path:
     if len(paths) > 1:
         paths = [path for path in paths if has_phones(path, utterance)] or paths
     first = min(_PREFERRED.index(path.suffix.lower()) for path in paths)

@@ -64,23 +64,25 @@ class Coverage:
         aligned = f"aligned {len(self.aligned)} of {self.utterances} utterances, {self.seconds / 60:.1f} min"
         lines = [f"{aligned}; {share:.1%} of this has a phone"]
         if self.skipped.reasons:
-            lines.append(f"skipped {len(self.skipped.reasons)} ({_some(self.skipped.reasons)})")
+            lines.append(f"skipped {len(self.skipped.reasons)} ({_list_examples(self.skipped.reasons)})")
         if self.doubtful:
             worst = [f"{name}: {why}" for name, why in self.doubtful.items()]
-            lines.append(f"doubtful {len(worst)} ({_some(worst)})")
+            lines.append(f"doubtful {len(worst)} ({_list_examples(worst)})")
         if self.other_words:
-            lines.append(f"other words than the transcript: {len(self.other_words)} ({_some(self.other_words)})")
+            lines.append(
+                f"other words than the transcript: {len(self.other_words)} ({_list_examples(self.other_words)})"
+            )
         if self.unknown:
             labels = [f"{label!r} {count}" for label, count in self.unknown.most_common()]
-            lines.append(f"labels without a phone: {self.unknown.total()} ({_some(labels)})")
+            lines.append(f"labels without a phone: {self.unknown.total()} ({_list_examples(labels)})")
         if self.unknown_speech > self.speech:
             share = self.unknown_speech / (self.speech + self.unknown_speech)
             lines.append(f"{share:.0%} of what is labelled as speech has no known phone: nothing can be scored by this")
         if self.oov_words:
             words = [f"{word} {count}" for word, count in self.oov_words.most_common()]
-            lines.append(f"words in no dictionary, pronounced by rule: {len(words)} ({_some(words)})")
+            lines.append(f"words in no dictionary, pronounced by rule: {len(words)} ({_list_examples(words)})")
         if self.wide_beams:
-            lines.append(f"found with very wide beams only: {len(self.wide_beams)} ({_some(self.wide_beams)})")
+            lines.append(f"found with very wide beams only: {len(self.wide_beams)} ({_list_examples(self.wide_beams)})")
         return "\n".join(lines)
 
 
@@ -105,17 +107,17 @@ def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> t
     folder = Path(os.path.abspath(folder))
     Aligner()  # raises here, once, where it is not installed
     coverage, paths = Coverage(len(data)), {}
-    for utterance, result, error in run_jobs(partial(_make, folder), list(data), nj, "align"):
+    for utterance, result, error in run_jobs(partial(_align_one, folder), list(data), nj, "align"):
         if error is not None:
             coverage.skipped.add(utterance.id, error)
             continue
-        paths[utterance.id] = str(_path(folder, utterance))
-        _count(coverage, utterance.id, result.facts)
+        paths[utterance.id] = str(_grid_path(folder, utterance))
+        _add_facts(coverage, utterance.id, result.facts)
         if result.aligned_now:
             coverage.new_seconds += result.facts.seconds
             coverage.oov_words.update(result.oov_words)
             coverage.wide_beams += [utterance.id] if result.wide_beams else []
-    return _with_alignments(data, paths), coverage
+    return _set_alignments(data, paths), coverage
 
 
 def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
@@ -153,13 +155,13 @@ def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> 
         example = next(iter(data)).id if len(data) else "ID"
         fix = f"alignments are named after utterances, such as {example}.TextGrid"
         raise AlignmentError(f"{source}: no alignment of any of {len(data)} utterances below it; {fix}")
-    for utterance, facts, error in run_jobs(_facts, there, nj, "alignments"):
+    for utterance, facts, error in run_jobs(_read_facts, there, nj, "alignments"):
         if error is not None:
             coverage.skipped.add(utterance.id, error)
         else:
             paths[utterance.id] = utterance.alignment
-            _count(coverage, utterance.id, facts)
-    return _with_alignments(data, paths), coverage
+            _add_facts(coverage, utterance.id, facts)
+    return _set_alignments(data, paths), coverage
 
 
 class _Facts(NamedTuple):
@@ -184,22 +186,22 @@ class _Result(NamedTuple):
 
 
 @lru_cache(1)
-def _aligner() -> Aligner:
+def _get_aligner() -> Aligner:
     return Aligner()
 
 
-def _make(folder: Path, utterance: Utterance) -> _Result:
-    path = _path(folder, utterance)
+def _align_one(folder: Path, utterance: Utterance) -> _Result:
+    path = _grid_path(folder, utterance)
     if utterance.text is None:
         raise AlignmentError("no transcript; complete text, or leave the utterance out")
     there = replace(utterance, alignment=str(path))
     if _is_current(there):
-        return _Result(_facts(there), False, [], False)
+        return _Result(_read_facts(there), False, [], False)
     wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
-    one = _aligner().align(wave, utterance.text)
+    one = _get_aligner().align(wave, utterance.text)
     tiers = {"words": one.words, "phones": one.phones, "scores": one.scores}
     alignment.write_textgrid(path, tiers, len(wave) / audio.RATE)
-    return _Result(_facts(there), True, one.oov_words, one.wide_beams)
+    return _Result(_read_facts(there), True, one.oov_words, one.wide_beams)
 
 
 def _is_current(utterance: Utterance) -> bool:
@@ -210,12 +212,12 @@ def _is_current(utterance: Utterance) -> bool:
         grid, words, _ = alignment.read_alignment(path), alignment.read_words(path), alignment.read_scores(path)
     except (OSError, AlignmentError):
         return False
-    same_length = abs(grid[-1].end - _seconds(utterance)) < _SAME_LENGTH
+    same_length = abs(grid[-1].end - _measure_seconds(utterance)) < _SAME_LENGTH
     return same_length and [word.label for word in words] == text.split_words(utterance.text or "")
 
 
-def _facts(utterance: Utterance) -> _Facts:
-    path, seconds = str(utterance.alignment), _seconds(utterance)
+def _read_facts(utterance: Utterance) -> _Facts:
+    path, seconds = str(utterance.alignment), _measure_seconds(utterance)
     intervals = alignment.clip_intervals(alignment.read_alignment(path, utterance.id), seconds)
     known = [i for i in intervals if split_label(i.label) is not None]
     of_words: list[Interval] = []
@@ -232,18 +234,18 @@ def _facts(utterance: Utterance) -> _Facts:
         sum(i.end - i.start for i in known),
         alignment.count_unknown_labels(intervals),
         *alignment.measure_speech(intervals),
-        find_doubt(scores) if scores else _early(intervals, seconds),
-        bool(heard and said) and not _same_words(heard, said),
+        find_doubt(scores) if scores else _find_early_end(intervals, seconds),
+        bool(heard and said) and not _has_same_words(heard, said),
     )
 
 
-def _early(intervals: Sequence[Interval], seconds: float) -> str | None:
+def _find_early_end(intervals: Sequence[Interval], seconds: float) -> str | None:
     """Return why labels that end long before the recording are doubtful: of another recording, or in another unit."""
     last = intervals[-1].end if intervals else 0.0
     return f"its labels end at {last:.2f} s, it lasts {seconds:.2f} s" if last < seconds / 2 else None
 
 
-def _same_words(labels: Iterable[str], said: list[str]) -> bool:
+def _has_same_words(labels: Iterable[str], said: list[str]) -> bool:
     """Return whether labels are these words; words that an aligner could not pronounce match any."""
     heard = [word for label in labels for word in ([label] if label in _UNKNOWN_WORD else text.split_words(label))]
     if len(heard) != len(said):
@@ -251,14 +253,14 @@ def _same_words(labels: Iterable[str], said: list[str]) -> bool:
     return all(a in _UNKNOWN_WORD or a.strip("'") == b.strip("'") for a, b in zip(heard, said, strict=True))
 
 
-def _seconds(utterance: Utterance) -> float:
+def _measure_seconds(utterance: Utterance) -> float:
     if utterance.seconds:
         return utterance.seconds
     end = audio.info(utterance.path).seconds if utterance.end is None else utterance.end
     return end - utterance.start
 
 
-def _count(coverage: Coverage, name: str, facts: _Facts) -> None:
+def _add_facts(coverage: Coverage, name: str, facts: _Facts) -> None:
     coverage.aligned.append(name)
     coverage.seconds += facts.seconds
     coverage.labelled += facts.labelled
@@ -271,14 +273,14 @@ def _count(coverage: Coverage, name: str, facts: _Facts) -> None:
         coverage.other_words.append(name)
 
 
-def _path(folder: Path, utterance: Utterance) -> Path:
+def _grid_path(folder: Path, utterance: Utterance) -> Path:
     return folder / utterance.speaker / f"{utterance.id}.TextGrid"
 
 
-def _with_alignments(data: DataDir, paths: dict[str, str]) -> DataDir:
+def _set_alignments(data: DataDir, paths: dict[str, str]) -> DataDir:
     return DataDir(replace(utterance, alignment=paths.get(utterance.id)) for utterance in data)
 
 
-def _some(names: Iterable[str]) -> str:
+def _list_examples(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")

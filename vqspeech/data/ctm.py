@@ -45,7 +45,7 @@ def index_ctm(path: str | os.PathLike) -> Index:
         AlignmentError: the file is in an encoding that does not include ASCII.
     """
     status = os.stat(path)
-    return _index(os.fspath(path), status.st_mtime_ns, status.st_size)
+    return _read_index(os.fspath(path), status.st_mtime_ns, status.st_size)
 
 
 def read_ctm(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
@@ -92,7 +92,7 @@ def write_ctm(path: str | os.PathLike, utterance: str, intervals: Iterable[Inter
 
 
 @cache
-def _index(path: str, _changed: int, _size: int) -> Index:
+def _read_index(path: str, _changed: int, _size: int) -> Index:
     index = Index()
     bad: list[tuple[str, str, str]] = []  # (named utterance, one it may belong to, fault)
     at, before = 0, ""

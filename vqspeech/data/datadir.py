@@ -61,7 +61,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         ordered = sorted(utterances, key=lambda utterance: utterance.id)
         genders: dict[str, str] = {}
         for utterance in ordered:
-            _check(utterance)
+            _check_utterance(utterance)
             if utterance.gender and genders.setdefault(utterance.speaker, utterance.gender) != utterance.gender:
                 raise DataDirError(
                     f"speaker '{utterance.speaker}' is both f and m; correct spk2gender in one of the two"
@@ -137,16 +137,16 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         """
         chosen = self.utterances
         if speakers is not None:
-            wanted = _known(speakers, set(self.speakers), "speaker")
+            wanted = _require_names(speakers, set(self.speakers), "speaker")
             chosen = {name: utterance for name, utterance in chosen.items() if utterance.speaker in wanted}
         if utterances is not None:
-            wanted = _known(utterances, self.utterances, "utterance")
+            wanted = _require_names(utterances, self.utterances, "utterance")
             chosen = {name: utterance for name, utterance in chosen.items() if name in wanted}
         if per_speaker is not None:
             if per_speaker < 1:
                 raise DataDirError(f"{per_speaker} utterances per speaker; ask for at least 1")
             lists = DataDir(chosen.values()).by_speaker.values()
-            chosen = {utterance.id: utterance for some in lists for utterance in _spread(some, per_speaker)}
+            chosen = {utterance.id: utterance for some in lists for utterance in _pick_evenly(some, per_speaker)}
         if not chosen:
             raise DataDirError("no utterance is left; choose more speakers or utterances")
         return DataDir(chosen.values())
@@ -191,14 +191,14 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
             raise DataDirError(f"{path}: no utterances to write; a data directory needs at least one")
         check_replaceable(path)
         try:
-            contents = {name: content.encode() for name, content in self._files().items() if content}
+            contents = {name: content.encode() for name, content in self._format_files().items() if content}
         except UnicodeEncodeError as error:
             raise DataDirError(f"{error.object!a} cannot be written as UTF-8; rename the file") from None
         with replace_folder(path) as folder:
             for name, content in contents.items():
                 (folder / name).write_bytes(content)
 
-    def _files(self) -> dict[str, str]:
+    def _format_files(self) -> dict[str, str]:
         segmented = any(utterance.start or utterance.end is not None for utterance in self)
         recordings: dict[str, str] = {}  # path -> id of the recording: that of the first utterance in it
         for utterance in self:
@@ -206,25 +206,25 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         by_speaker = self.by_speaker
 
         def column(value: Callable[[Utterance], str | None]) -> str:
-            return _lines((utterance.id, value(utterance)) for utterance in self)
+            return _format_rows((utterance.id, value(utterance)) for utterance in self)
 
         return {
-            "wav.scp": _lines(sorted((name, path) for path, name in recordings.items()))
+            "wav.scp": _format_rows(sorted((name, path) for path, name in recordings.items()))
             if segmented
             else column(lambda utterance: utterance.path),
             "segments": column(
                 lambda utterance: (
-                    f"{recordings[utterance.path]} {_number(utterance.start)} "
-                    f"{-1 if utterance.end is None else _number(utterance.end)}"
+                    f"{recordings[utterance.path]} {_format_number(utterance.start)} "
+                    f"{-1 if utterance.end is None else _format_number(utterance.end)}"
                 )
             )
             if segmented
             else "",
             "utt2spk": column(lambda utterance: utterance.speaker),
-            "spk2utt": _lines((name, " ".join(one.id for one in some)) for name, some in by_speaker.items()),
+            "spk2utt": _format_rows((name, " ".join(one.id for one in some)) for name, some in by_speaker.items()),
             "text": column(lambda utterance: utterance.text),
-            "utt2dur": column(lambda one: None if one.seconds is None else _number(one.seconds)),
-            "spk2gender": _lines((name, some[0].gender) for name, some in by_speaker.items()),
+            "utt2dur": column(lambda one: None if one.seconds is None else _format_number(one.seconds)),
+            "spk2gender": _format_rows((name, some[0].gender) for name, some in by_speaker.items()),
             "utt2ali": column(lambda utterance: utterance.alignment),
         }
 
@@ -251,13 +251,13 @@ def combine(parts: Sequence[DataDir]) -> DataDir:
         raise DataDirError(
             f"{len(clashes)} utterance ids mean different utterances in two directories ({names}); {fix}"
         )
-    for speaker, some in _genders(parts).items():
+    for speaker, some in _collect_genders(parts).items():
         if len(some) > 1:
             raise DataDirError(f"speaker '{speaker}' is f in one directory and m in another; correct spk2gender in one")
     return DataDir(together.values())
 
 
-def _genders(parts: Sequence[DataDir]) -> dict[str, set[str]]:
+def _collect_genders(parts: Sequence[DataDir]) -> dict[str, set[str]]:
     genders: dict[str, set[str]] = {}
     for part in parts:
         for utterance in part:
@@ -266,7 +266,7 @@ def _genders(parts: Sequence[DataDir]) -> dict[str, set[str]]:
     return genders
 
 
-def _check(utterance: Utterance) -> None:
+def _check_utterance(utterance: Utterance) -> None:
     name = utterance.id
     if not is_id(name) or not is_id(utterance.speaker):
         raise DataDirError(f"'{name}' of '{utterance.speaker}' is not a valid id; use names without blanks and slashes")
@@ -311,7 +311,7 @@ def check_replaceable(path: Path) -> None:
         raise DataDirError(f"{path}: is the working directory, which cannot be replaced; choose another folder")
 
 
-def _known(names: Iterable[str], there: Iterable[str], what: str) -> set[str]:
+def _require_names(names: Iterable[str], there: Iterable[str], what: str) -> set[str]:
     wanted, there = set(names), set(there)
     unknown = sorted(wanted - there)
     if unknown:
@@ -320,13 +320,13 @@ def _known(names: Iterable[str], there: Iterable[str], what: str) -> set[str]:
     return wanted
 
 
-def _spread(items: list[Utterance], count: int) -> list[Utterance]:
+def _pick_evenly(items: list[Utterance], count: int) -> list[Utterance]:
     return items if len(items) <= count else [items[i * len(items) // count] for i in range(count)]
 
 
-def _lines(rows: Iterable[tuple[str, str | None]]) -> str:
+def _format_rows(rows: Iterable[tuple[str, str | None]]) -> str:
     return "".join(f"{name} {value}\n" for name, value in rows if value is not None)
 
 
-def _number(value: float) -> str:
+def _format_number(value: float) -> str:
     return np.format_float_positional(value, trim="-")

@@ -156,7 +156,7 @@ def read_shards(path: str | Path) -> Shards:
     return found
 
 
-def _features(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.ndarray | None]:
+def _analyse(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.ndarray | None]:
     blocks = audio.read_audible_blocks(utterance.path, utterance.start, utterance.end)
     samples = loudness.normalise(blocks).samples
     frames = world.analyse(loudness.to_float(samples)).astype(np.float16) if with_world else None
@@ -192,7 +192,7 @@ def write_shards(
     samples, digest = 0, hashlib.sha256()
 
     def dumped() -> Iterator[tuple[Utterance, np.ndarray, np.ndarray | None]]:
-        for utterance, result, error in run_jobs(partial(_features, with_world), list(data), nj, "dump"):
+        for utterance, result, error in run_jobs(partial(_analyse, with_world), list(data), nj, "dump"):
             if error is None:
                 yield utterance, *result
             else:

@@ -51,7 +51,7 @@ def read_columns(path: str | os.PathLike) -> list[Interval]:
     lines = [(number, line) for number, line in enumerate(read_lines(path), 1) if line.strip()]
     header = next((i for i, (_, line) in enumerate(lines) if line.strip() == "#"), None)
     if header is not None:
-        return _xlabel(path, lines[header + 1 :])
+        return _read_xlabel(path, lines[header + 1 :])
     if lines and lines[0][1].startswith("#!MLF!#"):
         raise AlignmentError(f"{path}: a master label file; write each of its parts to a separate file")
     rows: list[tuple[str, str, str]] = []
@@ -64,7 +64,7 @@ def read_columns(path: str | os.PathLike) -> list[Interval]:
             raise AlignmentError(f"{path}:{number}: want 'start end phone', not {' '.join(fields)!r}")
         times.append((parse_time(path, number, fields[0]), parse_time(path, number, fields[1])))
         rows.append((fields[0], fields[1], fields[2]))
-    rate = _rate(path, RATES[ending], [text for row in rows for text in row[:2]])
+    rate = _find_rate(path, RATES[ending], [text for row in rows for text in row[:2]])
     full = [_FULL_CONTEXT.match(label) if ending == ".lab" else None for *_, label in rows]
     return [
         Interval(start / rate, end / rate, match.group(1) if match else row[2])
@@ -109,7 +109,7 @@ def parse_time(path: str, number: int, text: str) -> float:
     return value
 
 
-def _xlabel(path: str, lines: Sequence[tuple[int, str]]) -> list[Interval]:
+def _read_xlabel(path: str, lines: Sequence[tuple[int, str]]) -> list[Interval]:
     """Return the intervals of ESPS's lines `end colour label`; each begins where the one before ends."""
     intervals: list[Interval] = []
     for number, line in lines:
@@ -122,7 +122,7 @@ def _xlabel(path: str, lines: Sequence[tuple[int, str]]) -> list[Interval]:
     return intervals
 
 
-def _rate(path: str, usual: int, times: Sequence[str]) -> int:
+def _find_rate(path: str, usual: int, times: Sequence[str]) -> int:
     """Return the units of time per second: the `usual` number, or 1 where the times are decimals of seconds."""
     last = max(map(float, times), default=0.0)
     fractions = any(not float(text).is_integer() for text in times)

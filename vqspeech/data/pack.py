@@ -97,7 +97,7 @@ def write_pack(
     """
     items = [(utterance, name) for name, data in (("train", train), ("dev", dev)) for utterance in data]
     ready, skipped = [], Skipped()
-    for (utterance, name), result, error in run_jobs(_prepare, items, nj, "pack"):
+    for (utterance, name), result, error in run_jobs(_encode, items, nj, "pack"):
         if error is None:
             ready.append(_Item(name, utterance.id, utterance.speaker, *result))
         else:
@@ -209,7 +209,7 @@ def _read(folder: Path) -> list[_Item]:
     return [_Item(*one) for one in zip(sets, utterances, speakers, parts, lengths, contours, strict=True)]
 
 
-def _prepare(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
+def _encode(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
     """Opus bytes, number of samples, and F0 in cents above `world.LOWEST_F0` plus one, 0 where unvoiced."""
     utterance, _ = item
     wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)

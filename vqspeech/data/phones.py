@@ -32,26 +32,26 @@ INDEX: dict[str, int] = {phone: index for index, phone in enumerate(PHONES)}
 """Index of each phone in `PHONES`."""
 
 
-def _table(text: str) -> dict[str, tuple[str, ...]]:
+def _parse_table(text: str) -> dict[str, tuple[str, ...]]:
     """Return the table of `a=b c d=e+f`: label=phone[+phone], one label per word."""
     return {label: tuple(p for p in phones.split("+") if p) for label, phones in (w.split("=") for w in text.split())}
 
 
 _STRESSED = re.compile(r"^([aeiou][a-z])[012]$")
 
-_PAUSES = _table(
+_PAUSES = _parse_table(
     "sil=sil sp=sil pau=sil pause=sil h#=sil #h=sil #=sil <eps>=sil <sil>=sil epi=sil silence=sil _=sil ssil=sil "
     "brth=sil {b_trans}=sil {e_trans}=sil spn=spn nsn=spn noise=spn lau=spn laugh=spn laughter=spn <unk>=spn unk=spn "
     "unknown=spn oov=spn ns=spn vocnoise=spn iver=spn <iver>=spn"
 ) | {"": (SILENCE,)}
 
-_ARPABET = _PAUSES | {phone: (phone,) for phone in PHONES} | _table("ax=ah axr=er ix=ih ux=uw hv=hh")
+_ARPABET = _PAUSES | {phone: (phone,) for phone in PHONES} | _parse_table("ax=ah axr=er ix=ih ux=uw hv=hh")
 
-_TIMIT = _ARPABET | _table("ax-h=ah el=l em=m en=n eng=ng nx=n dx=t bcl=b dcl=d gcl=g pcl=p tcl=t kcl=k")
+_TIMIT = _ARPABET | _parse_table("ax-h=ah el=l em=m en=n eng=ng nx=n dx=t bcl=b dcl=d gcl=g pcl=p tcl=t kcl=k")
 
-_BUCKEYE = _TIMIT | {f"{vowel}n": (vowel,) for vowel in _VOWELS.split()} | _table("tq=t")
+_BUCKEYE = _TIMIT | {f"{vowel}n": (vowel,) for vowel in _VOWELS.split()} | _parse_table("tq=t")
 
-_IPA = _table(
+_IPA = _parse_table(
     "p=p b=b t=t d=d k=k g=g ɡ=g c=k ɟ=g tʃ=ch dʒ=jh ʧ=ch ʤ=jh f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh ɦ=hh ç=hh "
     "ʈ=t ɖ=d kp=k ɡb=g tɕ=ch dʑ=jh ʋ=v ɕ=sh ʑ=zh ɭ=l "
     "m=m ɱ=m n=n ɲ=n ŋ=ng l=l ɫ=l ʎ=l ɹ=r r=r ɻ=r j=y w=w ʍ=w ɾ=t ʔ=t x=k "
@@ -72,15 +72,17 @@ _TRIGRAPHS: dict[str, str] = dict(
 _TRIGRAPH = re.compile("|".join(map(re.escape, _TRIGRAPHS)))
 _IPA_TAILS = "ɹrlɫəɚ"
 
-_ESPEAK = _table(
+_ESPEAK = _parse_table(
     "p=p b=b t=t t#=t t2=t d=d d#=d d2=d k=k g=g tS=ch dZ=jh f=f v=v T=th D=dh s=s z=z z#=z z/2=z S=sh Z=zh h=hh "
     "m=m m-=m n=n n-=n N=ng l=l l/=l l/2=l l/3=l l#=l r=r r-=r r/=r w=w w#=w j=y x=k ?=t ;= "
     "i:=iy i=iy I=ih I2=ih I#=ih I2#=ih E=eh E2=eh E#=eh e#=eh a=ae a2=ae aa=ae a#=ah a#2=ah A:=aa A#=aa "
     "0=aa 02=ah 0#=ah O:=ao O=ao O2=ao U=uh @5=uh u:=uw u=uw V=ah @=ah @2=ah @#=ah @-=ah 3:=er "
     "eI=ey e:=ey aI=ay OI=oy oU=ow oU#=ow o:=ow aU=aw @L=ah+l A~=aa O~=ao i@=iy+ah aI@=ay+ah IR=ih VR=ah"
 )
-_ESPEAK_RHOTIC = _ESPEAK | _table("3=er A@=aa+r O@=ao+r o@=ao+r e@=eh+r i@3=ih+r U@=uh+r aI3=ay+er aU@=aw+er")
-_ESPEAK_NONRHOTIC = _ESPEAK | _table("3=ah A@=aa O@=ao o@=ao e@=eh i@=ih+ah i@3=ih+ah U@=uh+ah aI3=ay+ah aU@=aw+ah")
+_ESPEAK_RHOTIC = _ESPEAK | _parse_table("3=er A@=aa+r O@=ao+r o@=ao+r e@=eh+r i@3=ih+r U@=uh+r aI3=ay+er aU@=aw+er")
+_ESPEAK_NONRHOTIC = _ESPEAK | _parse_table(
+    "3=ah A@=aa O@=ao o@=ao e@=eh i@=ih+ah i@3=ih+ah U@=uh+ah aI3=ay+ah aU@=aw+ah"
+)
 
 SOURCES: tuple[str, ...] = ("arpabet", "timit", "buckeye", "ipa", "espeak", "espeak-gb")
 """Names of the phone sets that can be folded."""
@@ -118,7 +120,7 @@ def split_label(label: str, source: str | None = None) -> tuple[str, ...] | None
         table = _LETTERS[source]
         return table.get(plain) or table.get(_STRESSED.sub(r"\1", plain))
     if source == "ipa":
-        return _PAUSES.get(plain) or _ipa(label)
+        return _PAUSES.get(plain) or _split_ipa(label)
     raise ValueError(f"no phone set {source!r}; there are: {' '.join(SOURCES)}")
 
 
@@ -138,7 +140,7 @@ def fold(label: str, source: str | None = None) -> str | None:
     return phones[0] if phones and len(phones) == 1 else None
 
 
-def _ipa(label: str) -> tuple[str, ...] | None:
+def _split_ipa(label: str) -> tuple[str, ...] | None:
     """Return the phones of a symbol of the table, or of a vowel followed by r, l or schwa; marks do not matter."""
     spelled = _TRIGRAPH.sub(lambda match: _TRIGRAPHS[match[0]], label.strip()).lower()
     spelled = spelled.replace("ə˞", "ɚ").replace("ɜ˞", "ɝ")

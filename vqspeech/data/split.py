@@ -33,9 +33,9 @@ def split(data: DataDir, unseen_speakers: int | Sequence[str], share: float, see
     if not 0 < share < 0.5:
         raise DataDirError(f"a share of {share} for dev and test each; give more than 0 and less than 0.5")
     random = np.random.default_rng(seed)
-    unseen = _unseen(data, unseen_speakers, random)
+    unseen = _choose_unseen(data, unseen_speakers, random)
     seen = [utterance for utterance in data if utterance.speaker not in unseen]
-    held_out = _held_out(seen, share, random)
+    held_out = _choose_held_out(seen, share, random)
     if not all(held_out.values()):
         empty = " and ".join(name for name, names in held_out.items() if not names)
         fix = "give some speaker at least three different sentences"
@@ -54,7 +54,7 @@ def normalise_sentence(text: str) -> str:
     return _BETWEEN_WORDS.sub(" ", text.casefold()).strip() or text
 
 
-def _unseen(data: DataDir, wanted: int | Sequence[str], random: np.random.Generator) -> set[str]:
+def _choose_unseen(data: DataDir, wanted: int | Sequence[str], random: np.random.Generator) -> set[str]:
     speakers = {name: some[0].gender for name, some in data.by_speaker.items()}
     count = wanted if isinstance(wanted, int) else len(set(wanted))
     if not 0 <= count < len(speakers):
@@ -74,7 +74,7 @@ def _unseen(data: DataDir, wanted: int | Sequence[str], random: np.random.Genera
     return set(in_turn[:count])
 
 
-def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generator) -> dict[str, set[str]]:
+def _choose_held_out(seen: Iterable[Utterance], share: float, random: np.random.Generator) -> dict[str, set[str]]:
     groups: dict[str, _Group] = {}
     left: dict[str, int] = {}  # utterances of each speaker that are left for training
     for utterance in seen:
@@ -88,8 +88,8 @@ def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generat
     parts: dict[str, set[str]] = {"test": set(), "dev": set()}
     rest: list[_Group] = []
     for group in shuffled:
-        name = max(needs, key=lambda part: (_useful(group, needs[part]), _wanted(group, needs[part])))
-        if 2 * _useful(group, needs[name]) > len(group) and _take(group, left, needs[name], parts[name]):
+        name = max(needs, key=lambda part: (_count_useful(group, needs[part]), _count_needed(group, needs[part])))
+        if 2 * _count_useful(group, needs[name]) > len(group) and _hold_out(group, left, needs[name], parts[name]):
             continue
         rest.append(group)
     # Then the speakers that a part still lacks, with the least excess for the others.
@@ -97,11 +97,11 @@ def _held_out(seen: Iterable[Utterance], share: float, random: np.random.Generat
     for name, need in needs.items():
         for group in rest:
             if group[0].id not in parts["test"] and any(need[one.speaker] == quota[one.speaker] for one in group):
-                _take(group, left, need, parts[name])
+                _hold_out(group, left, need, parts[name])
     return parts
 
 
-def _useful(group: _Group, need: dict[str, int]) -> int:
+def _count_useful(group: _Group, need: dict[str, int]) -> int:
     """Return how many utterances of the group a part still needs."""
     counts: dict[str, int] = {}
     for utterance in group:
@@ -109,12 +109,12 @@ def _useful(group: _Group, need: dict[str, int]) -> int:
     return sum(min(count, max(0, need[speaker])) for speaker, count in counts.items())
 
 
-def _wanted(group: _Group, need: dict[str, int]) -> int:
+def _count_needed(group: _Group, need: dict[str, int]) -> int:
     """Return how many utterances a part still needs of the group's speakers."""
     return sum(max(0, need[speaker]) for speaker in {utterance.speaker for utterance in group})
 
 
-def _take(group: _Group, left: dict[str, int], need: dict[str, int], part: set[str]) -> bool:
+def _hold_out(group: _Group, left: dict[str, int], need: dict[str, int], part: set[str]) -> bool:
     """Hold the group out, unless that leaves some speaker without an utterance to learn from; return whether it did."""
     for utterance in group:
         left[utterance.speaker] -= 1

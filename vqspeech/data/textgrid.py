@@ -54,12 +54,12 @@ def read_tiers(path: str | os.PathLike) -> list[Tier]:
     raw = Path(path).read_bytes()
     try:
         if raw.startswith(_BINARY):
-            return _binary(raw)
+            return _read_binary(raw)
         text = read_text(path)
         text = raw.decode("latin-1") if text is None else text
         if "\0" in text or not ('"TextGrid"' in text or _CHRONOLOGICAL in text):
             raise ValueError("it does not begin as one")
-        return _chronological(text) if _CHRONOLOGICAL in text else _text(text)
+        return _read_chronological(text) if _CHRONOLOGICAL in text else _read_text(text)
     except (ValueError, struct.error, IndexError) as error:
         raise AlignmentError(f"{os.fspath(path)}: not a TextGrid that can be read ({error}); write it again") from None
 
@@ -80,21 +80,21 @@ def write_textgrid(
         f"xmin = 0\nxmax = {last!r}\ntiers? <exists>\nsize = {len(tiers)}\nitem []:",
     ]
     for number, (name, intervals) in enumerate(tiers.items(), 1):
-        filled = _without_gaps(intervals, last)
-        lines.append(f'    item [{number}]:\n        class = "IntervalTier"\n        name = {_quoted(name)}')
+        filled = _fill_gaps(intervals, last)
+        lines.append(f'    item [{number}]:\n        class = "IntervalTier"\n        name = {_quote(name)}')
         lines.append(f"        xmin = 0\n        xmax = {last!r}\n        intervals: size = {len(filled)}")
         for n, (start, end, label) in enumerate(filled, 1):
             lines.append(f"        intervals [{n}]:\n            xmin = {float(start)!r}")
-            lines.append(f"            xmax = {float(end)!r}\n            text = {_quoted(label)}")
+            lines.append(f"            xmax = {float(end)!r}\n            text = {_quote(label)}")
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _text(text: str) -> list[Tier]:
+def _read_text(text: str) -> list[Tier]:
     """Return the tiers of long and of short text, found by their heads first, so that a fault stays within its tier."""
     heads = list(_TIER.finditer(text))
     ends = [head.start() for head in heads[1:]] + [len(text)]
     return [
-        Tier(_unquoted(head[2]), _Body(head[1], text[head.end() : end]), head[1] == _POINTS)
+        Tier(_unquote(head[2]), _Body(head[1], text[head.end() : end]), head[1] == _POINTS)
         for head, end in zip(heads, ends, strict=True)
     ]
 
@@ -113,11 +113,12 @@ class _Body:
         tokens = _TOKEN.findall(text)
         if len(tokens) < 3:
             raise ValueError("it has no start, end and number of intervals")
-        _, last, count = map(_number, tokens[:3])
+        _, last, count = map(_parse_number, tokens[:3])
         rest = tokens[3:]
         whole = len(rest) - len(rest) % 3
         intervals = [
-            Interval(_number(rest[i]), _number(rest[i + 1]), _string(rest[i + 2]).strip()) for i in range(0, whole, 3)
+            Interval(_parse_number(rest[i]), _parse_number(rest[i + 1]), _parse_string(rest[i + 2]).strip())
+            for i in range(0, whole, 3)
         ]
         # The count is not trusted: what ends with the tier is complete.
         if whole < len(rest) or (len(intervals) < count and not _reaches(intervals, last)):
@@ -130,7 +131,7 @@ def _reaches(intervals: Sequence[Interval], last: float) -> bool:
     return bool(intervals) and intervals[-1].end >= last - _ENOUGH
 
 
-def _chronological(text: str) -> list[Tier]:
+def _read_chronological(text: str) -> list[Tier]:
     tokens = iter(_TOKEN.findall(_COMMENT.sub(lambda match: match[1] or "", text)))
 
     def after(what: str) -> str:
@@ -142,29 +143,29 @@ def _chronological(text: str) -> list[Tier]:
     for what in ("its kind", "its start", "its end"):
         after(what)
     kinds, names = [], []
-    for _ in range(int(_number(after("the number of tiers")))):
-        kinds.append(_string(after("the kind of a tier")))
-        names.append(_string(after("the name of a tier")))
+    for _ in range(int(_parse_number(after("the number of tiers")))):
+        kinds.append(_parse_string(after("the kind of a tier")))
+        names.append(_parse_string(after("the name of a tier")))
         after("the start of a tier")
         after("the end of a tier")
     intervals: list[list[Interval]] = [[] for _ in kinds]
     for token in tokens:
-        tier = int(_number(token)) - 1
+        tier = int(_parse_number(token)) - 1
         if not 0 <= tier < len(kinds):
             raise ValueError(f"it has no tier {token}")
-        start = _number(after("a time"))
+        start = _parse_number(after("a time"))
         if kinds[tier] == _POINTS:
             after("a mark")
         else:
-            end = _number(after("a time"))
-            intervals[tier].append(Interval(start, end, _string(after("a label")).strip()))
+            end = _parse_number(after("a time"))
+            intervals[tier].append(Interval(start, end, _parse_string(after("a label")).strip()))
     return [
         Tier(name, lambda found=found: found, kind == _POINTS)
         for name, kind, found in zip(names, kinds, intervals, strict=True)
     ]
 
 
-def _binary(raw: bytes) -> list[Tier]:
+def _read_binary(raw: bytes) -> list[Tier]:
     """Return the tiers of a binary file.
 
     Numbers are big-endian; strings have their length before them, or 0xFFFF, the length, and UTF-16.
@@ -199,27 +200,27 @@ def _binary(raw: bytes) -> list[Tier]:
     return tiers
 
 
-def _number(token: str) -> float:
+def _parse_number(token: str) -> float:
     if token.startswith('"'):
-        raise ValueError(f"{_string(token)!r} is where a number should be")
+        raise ValueError(f"{_parse_string(token)!r} is where a number should be")
     return float(token.rstrip("%"))
 
 
-def _string(token: str) -> str:
+def _parse_string(token: str) -> str:
     if not token.startswith('"'):
         raise ValueError(f"{token} is where a label should be")
-    return _unquoted(token)
+    return _unquote(token)
 
 
-def _unquoted(token: str) -> str:
+def _unquote(token: str) -> str:
     return token[1:-1].replace('""', '"')
 
 
-def _quoted(label: str) -> str:
+def _quote(label: str) -> str:
     return '"{}"'.format(label.replace('"', '""'))
 
 
-def _without_gaps(intervals: Sequence[Interval], last: float) -> list[Interval]:
+def _fill_gaps(intervals: Sequence[Interval], last: float) -> list[Interval]:
     filled: list[Interval] = []
     at = 0.0
     for interval in intervals:

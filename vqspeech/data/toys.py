@@ -13,7 +13,7 @@ def swiss_roll(points: int, seed: int) -> np.ndarray:
     random = np.random.default_rng(seed)
     angle = 1.5 * np.pi * (1 + 2 * random.random(points))
     roll = np.stack([angle * np.cos(angle), angle * np.sin(angle)], 1)
-    return _scaled(roll + 0.3 * random.standard_normal((points, 2)))
+    return _standardise(roll + 0.3 * random.standard_normal((points, 2)))
 
 
 def two_moons(points: int, seed: int) -> np.ndarray:
@@ -22,7 +22,7 @@ def two_moons(points: int, seed: int) -> np.ndarray:
     angle, lower = np.pi * random.random(points), random.random(points) < 0.5
     x = np.where(lower, 1 - np.cos(angle), np.cos(angle))
     y = np.where(lower, 0.5 - np.sin(angle), np.sin(angle))
-    return _scaled(np.stack([x, y], 1) + 0.07 * random.standard_normal((points, 2)))
+    return _standardise(np.stack([x, y], 1) + 0.07 * random.standard_normal((points, 2)))
 
 
 def unequal_mixture(points: int, seed: int) -> np.ndarray:
@@ -31,10 +31,10 @@ def unequal_mixture(points: int, seed: int) -> np.ndarray:
     shares = 0.5 ** np.arange(8)
     one = random.choice(8, points, p=shares / shares.sum())
     centres = 4 * np.stack([np.cos(np.pi * one / 4), np.sin(np.pi * one / 4)], 1)
-    return _scaled(centres + 0.5 * random.standard_normal((points, 2)))
+    return _standardise(centres + 0.5 * random.standard_normal((points, 2)))
 
 
-def _scaled(points: np.ndarray) -> np.ndarray:
+def _standardise(points: np.ndarray) -> np.ndarray:
     return ((points - points.mean(0)) / points.std(0)).astype(np.float32)
 
 

@@ -119,9 +119,9 @@ def write_units(
     for name in sorted(codes):
         if name.split() != [name]:
             raise UnitsError(f"{name!r} is not an utterance id; use names without blanks")
-        checked[name] = _checked(f"{path}: {name}", codes[name], size)
-    text = "".join(_lines(checked))
-    described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_contents(checked)}
+        checked[name] = _check_codes(f"{path}: {name}", codes[name], size)
+    text = "".join(_format_lines(checked))
+    described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_summarise(checked)}
     if len(stages) > 1:
         described["stages"] = list(stages)
     with replace_file(path) as temporary:
@@ -141,7 +141,7 @@ def read_units(path: str | os.PathLike) -> Units:
     """
     if not os.path.isfile(path):
         raise UnitsError(f"{path}: no such file; make it with: vqspeech encode")
-    described = _description(path)
+    described = _read_description(path)
     codes: dict[str, np.ndarray] = {}
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
@@ -160,7 +160,7 @@ def read_units(path: str | os.PathLike) -> Units:
             numbers = [int(field) for field in fields]
         except ValueError:
             raise UnitsError(f"{path}:{number}: '{name}' has codes that are not integers; encode it again") from None
-        codes[name] = _checked(f"{path}:{number}: {name}", numbers, described["codes"])
+        codes[name] = _check_codes(f"{path}:{number}: {name}", numbers, described["codes"])
     if not codes:
         raise UnitsError(f"{path}: no utterances; encode again")
     _check_contents(path, codes, described, whole=text.endswith("\n"))
@@ -178,18 +178,18 @@ def write_runs(path: str | os.PathLike, units: Units) -> None:
 
     See Lakhotia et al. 2021 (arXiv 2102.01192). The durations are lost, so the file has no side file.
     """
-    write_text(path, "".join(_lines({name: codes[find_runs(codes)] for name, codes in units.codes.items()})))
+    write_text(path, "".join(_format_lines({name: codes[find_runs(codes)] for name, codes in units.codes.items()})))
 
 
-def _lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:
+def _format_lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:
     """Yield the lines of a units file."""
     return (f"{name} {' '.join(map(str, some.tolist()))}\n" for name, some in codes.items())
 
 
-def _contents(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
+def _summarise(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return what the side file says of the codes in the units file, regardless of order and white space."""
     digest = hashlib.sha256()
-    for line in _lines(dict(sorted(codes.items()))):
+    for line in _format_lines(dict(sorted(codes.items()))):
         digest.update(line.encode())
     return {"utterances": len(codes), "frames": sum(map(len, codes.values())), "units_sha256": digest.hexdigest()}
 
@@ -198,7 +198,7 @@ def _check_contents(
     path: str | os.PathLike, codes: Mapping[str, np.ndarray], described: Mapping[str, Any], whole: bool
 ) -> None:
     """Raise `UnitsError` where the codes are not those of the side file; `whole`: the last line has an end."""
-    side, contents = side_file(path).name, _contents(codes)
+    side, contents = side_file(path).name, _summarise(codes)
     for key, what in (("utterances", "utterances"), ("frames", "codes")):
         if described.get(key, contents[key]) != contents[key]:
             raise UnitsError(f"{path}: {contents[key]} {what}, {described[key]} by {side}; encode again")
@@ -208,7 +208,7 @@ def _check_contents(
         raise UnitsError(f"{path}: ends within its last line; encode again")
 
 
-def _checked(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.ndarray:
+def _check_codes(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.ndarray:
     found = np.asarray(codes if isinstance(codes, np.ndarray) else list(codes))
     if not found.size or found.ndim != 1:
         raise UnitsError(f"{where}: no codes; leave the utterance out")
@@ -218,7 +218,7 @@ def _checked(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np.nda
     return found.astype(np.int64)
 
 
-def _description(path: str | os.PathLike) -> dict:
+def _read_description(path: str | os.PathLike) -> dict:
     side = side_file(path)
     if not side.is_file():
         raise UnitsError(f"{side}: no such file; it describes the codes in {Path(path).name}, copy it to their folder")

@@ -48,15 +48,15 @@ def find_faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> lis
     if tables.wav and not (tables.folder / "spk2utt").is_file():
         fix = f"vqspeech subset {tables.folder} --out NEW writes it"
         found.append(Fault(os.fspath(tables.folder / "spk2utt"), 0, "missing", fix))
-    missing = _missing(tables)
-    found += missing + _out_of_order(tables) + _of_alignments(tables, nj)
+    missing = _find_missing(tables)
+    found += missing + _find_unsorted(tables) + _check_alignments(tables, nj)
     if audio:
         absent = {fault.line for fault in missing if fault.file.endswith("wav.scp")}
-        found += _of_recordings(tables, absent, nj)
+        found += _check_recordings(tables, absent, nj)
     return found
 
 
-def _missing(tables: Tables) -> list[Fault]:
+def _find_missing(tables: Tables) -> list[Fault]:
     found = []
     for name, rows, what in (("wav.scp", tables.wav, "recording"), ("utt2ali", tables.utt2ali, "alignment")):
         for line, value in rows.values():
@@ -74,7 +74,7 @@ def _missing(tables: Tables) -> list[Fault]:
     return found
 
 
-def _out_of_order(tables: Tables) -> list[Fault]:
+def _find_unsorted(tables: Tables) -> list[Fault]:
     """Return the first place where utterances are not sorted by speaker, and lines of `spk2utt` that are not sorted."""
     found = []
     for speaker, (line, value) in tables.spk2utt.items():
@@ -91,7 +91,7 @@ def _out_of_order(tables: Tables) -> list[Fault]:
     return [*found, Fault(os.fspath(tables.folder / "utt2spk"), line, what, fix)]
 
 
-def _of_alignments(tables: Tables, nj: int) -> list[Fault]:
+def _check_alignments(tables: Tables, nj: int) -> list[Fault]:
     """Return alignments that exist and cannot be read, or have speech after the end of their utterance."""
     items = []
     for utterance, row in tables.utt2ali.items():
@@ -117,7 +117,7 @@ def _check_alignment(item: tuple[str, str, float | None]) -> None:
         raise AlignmentError(f"{path}: {error}") from None
 
 
-def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
+def _check_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
     tasks: dict[str, _Task] = {}
     lines: dict[str, int] = {}
     for row in tables.wav.values():
@@ -131,7 +131,7 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
             tasks[source[0].value].parts.append((utterance, source[1], claimed))
     found = []
     rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
-    for task, result, error in run_jobs(_findings, list(tasks.values()), nj, "recordings"):
+    for task, result, error in run_jobs(_check_recording, list(tasks.values()), nj, "recordings"):
         findings = result
         if error is not None:
             what, _, fix = f"{task.path}: {error}".rpartition("; ")
@@ -142,7 +142,7 @@ def _of_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
     return found
 
 
-def _findings(task: _Task) -> list[_Finding]:
+def _check_recording(task: _Task) -> list[_Finding]:
     """Return the faults of one recording and of the utterances in it."""
     try:
         sounds, recorded = _find_sound(task, audio.info(task.path).rate)

@@ -117,26 +117,26 @@ def compute_utterance_statistics(shards: Shards, name: str, statistics: Callable
         return statistics(torch.from_numpy(shards.samples(i).copy())).numpy().astype(np.float32)
 
     path, shortest = shards.path / f"statistics.{name}.safetensors", int(shards.length.argmin())
-    kept, probe = _kept_statistics(path, shards), computed(shortest)
+    kept, probe = _load_statistics(path, shards), computed(shortest)
     if kept is not None and kept.shape[1:] == probe.shape and np.allclose(kept[shortest], probe, 1e-4, 1e-4):
         return kept
     found = np.stack([computed(i) for i in range(len(shards))])
     with suppress(OSError, SafetensorError), replace_file(path) as temporary:
-        save_file({"statistics": found}, temporary, {"sha256": _statistics_sha256(found, shards)})
+        save_file({"statistics": found}, temporary, {"sha256": _hash_statistics(found, shards)})
     return found
 
 
-def _kept_statistics(path: Path, shards: Shards) -> np.ndarray | None:
+def _load_statistics(path: Path, shards: Shards) -> np.ndarray | None:
     try:
         with safe_open(path, "np") as file:
             found, sha256 = file.get_tensor("statistics"), (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError, ValueError, TypeError):
         return None
     whole = found.dtype == np.float32 and found.ndim == 3 and len(found) == len(shards)
-    return found if whole and sha256 == _statistics_sha256(found, shards) else None
+    return found if whole and sha256 == _hash_statistics(found, shards) else None
 
 
-def _statistics_sha256(found: np.ndarray, shards: Shards) -> str:
+def _hash_statistics(found: np.ndarray, shards: Shards) -> str:
     return hashlib.sha256(shards.fingerprint.encode() + np.ascontiguousarray(found).tobytes()).hexdigest()
 
 

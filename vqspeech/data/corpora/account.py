@@ -51,8 +51,8 @@ class Account:
         """Return the account in lines: what was kept; how many were dropped for each reason, with examples; remarks."""
         lines = [f"{self.corpus}: found {self.recordings} recordings", f"kept {self.data.summary()}"]
         dropped = self.dropped | ({"cannot be read": list(self.unreadable.reasons)} if self.unreadable.reasons else {})
-        lines += [f"dropped {len(names)}: {reason} ({_some(names)})" for reason, names in dropped.items()]
-        lines += [f"note {len(names)}: {what} ({_some(names)})" for what, names in self.notes.items()]
+        lines += [f"dropped {len(names)}: {reason} ({_list_examples(names)})" for reason, names in dropped.items()]
+        lines += [f"note {len(names)}: {what} ({_list_examples(names)})" for what, names in self.notes.items()]
         return "\n".join(lines)
 
     def exit_status(self) -> int:
@@ -91,7 +91,7 @@ def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 
         CorpusError: nothing is left.
     """
     kept = []
-    for utterance, seconds, error in run_jobs(_with_length, utterances, nj, "headers"):
+    for utterance, seconds, error in run_jobs(_read_length, utterances, nj, "headers"):
         if error is not None:
             account.unreadable.add(utterance.path, error)
         else:
@@ -127,7 +127,7 @@ def drop_foreign_labels(data: DataDir, account: Account) -> DataDir:
     """
     kept = []
     for utterance in data:
-        fault = _label_fault(utterance)
+        fault = _find_label_fault(utterance)
         if fault:
             account.note(utterance.id, f"phone labels {fault} (left out)")
         kept.append(replace(utterance, alignment=None) if fault else utterance)
@@ -159,7 +159,7 @@ def read_transcript(path: Path, name: str, account: Account, numbered: bool = Fa
     return " ".join(text.split()) or None
 
 
-def _label_fault(utterance: Utterance) -> str | None:
+def _find_label_fault(utterance: Utterance) -> str | None:
     if utterance.alignment is None or utterance.seconds is None:
         return None
     try:
@@ -169,10 +169,10 @@ def _label_fault(utterance: Utterance) -> str | None:
     return "longer than the recording, made for another version of it" if end > utterance.seconds + _SLACK else None
 
 
-def _with_length(utterance: Utterance) -> Utterance:
+def _read_length(utterance: Utterance) -> Utterance:
     header = audio.info(utterance.path)
     return Utterance(**{**vars(utterance), "seconds": round(header.seconds, 6)})
 
 
-def _some(names: list[str]) -> str:
+def _list_examples(names: list[str]) -> str:
     return ", ".join(names[:_EXAMPLES]) + (", ..." if len(names) > _EXAMPLES else "")

@@ -153,11 +153,11 @@ def time_phones(wave: np.ndarray, phonemes: list[Phoneme], source: str = "espeak
             spans[-1] = spans[-1]._replace(end=end)
             continue
         if spans:
-            start = _onset(wave, spans[-1], start, phones[0])
+            start = _find_onset(wave, spans[-1], start, phones[0])
             spans[-1] = spans[-1]._replace(end=start)
         edges = np.linspace(start, end, len(phones) + 1).round().astype(int).tolist()
         spans += [_Span(edges[i], edges[i + 1], phone) for i, phone in enumerate(phones)]
-    return _merged(_with_codas(spans))
+    return _merge_pauses(_share_codas(spans))
 
 
 @lru_cache(maxsize=65536)
@@ -202,17 +202,17 @@ def _unload(library: ctypes.CDLL) -> None:
     getattr(_ctypes, unload)(library._handle)  # noqa: SLF001 (ctypes has no other way)
 
 
-def _onset(wave: np.ndarray, before: _Span, start: int, phone: str) -> int:
+def _find_onset(wave: np.ndarray, before: _Span, start: int, phone: str) -> int:
     """Return the sample at which `phone` starts; espeak-ng says `start`."""
     if phone in _STOPS and before.phone != SILENCE:
         loud = np.flatnonzero(wave[before.start : start])
         return before.start + int(loud[-1]) + 1 if len(loud) else before.start
     if before.phone in _NASALS and phone[0] in "aeiou":
-        return _opening(wave, before.start, start)
+        return _find_opening(wave, before.start, start)
     return start
 
 
-def _opening(wave: np.ndarray, first: int, last: int) -> int:
+def _find_opening(wave: np.ndarray, first: int, last: int) -> int:
     """Return the sample between `first` and `last` where the wave brightens most, if by `_RISE` dB; else `last`."""
     side = round(_SIDE * RATE)
     at = np.arange(max(first + side, last - round(_TRANSITION * RATE)), min(last, len(wave) - side - 1))
@@ -226,7 +226,7 @@ def _opening(wave: np.ndarray, first: int, last: int) -> int:
     return int(at[rise.argmax()]) if rise.max() > _RISE else last
 
 
-def _with_codas(spans: list[_Span]) -> list[_Span]:
+def _share_codas(spans: list[_Span]) -> list[_Span]:
     """Give the end of the vowel to an l or r without a time of its own, and remove empty phones."""
     shared = list(spans)
     for k in range(1, len(shared)):
@@ -238,7 +238,7 @@ def _with_codas(spans: list[_Span]) -> list[_Span]:
     return [span for span in shared if span.start < span.end]
 
 
-def _merged(spans: list[_Span]) -> list[Interval]:
+def _merge_pauses(spans: list[_Span]) -> list[Interval]:
     """Return intervals in seconds, with adjacent pauses merged."""
     merged: list[_Span] = []
     for span in spans:

@@ -10,12 +10,12 @@ from pathlib import Path
 from vqspeech.data.corpora.account import Account, drop_copies, measure_utterances, read_transcript
 from vqspeech.data.corpora.layout import (
     detect_other_corpus,
+    explain_missing_corpus,
     is_recording,
     list_folders,
     list_recordings,
     list_unusable,
     make_id,
-    missing_corpus,
     require_folder,
     strip_endings,
 )
@@ -51,18 +51,20 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
             both = f"'{speakers[speaker]}' and '{folder.name}'"
             raise CorpusError(f"{root}: the folders {both} are both speaker '{speaker}'; rename one")
         speakers[speaker] = folder.name
-        for path in _once(folder, root, account):
+        for path in _list_once(folder, root, account):
             name = f"{speaker}-{make_id('-'.join((*path.parent.relative_to(folder).parts, strip_endings(path.name))))}"
             if name in utterances:
                 account.drop(str(path.relative_to(root)), "another file has the same utterance id")
             else:
-                utterances[name] = Utterance(name, speaker, str(path), text=_text(path, name, account))
+                utterances[name] = Utterance(name, speaker, str(path), text=_find_text(path, name, account))
     for path, reason in list_unusable(root):
         account.recordings += path.is_file()
         name = str(path.relative_to(root))
         account.drop(name if name.isprintable() else ascii(name), reason)
     if not account.recordings:
-        raise missing_corpus(root, "folder", "SPEAKER/**/*.wav, .flac, .ogg, .mp3 or the like, one folder a speaker")
+        raise explain_missing_corpus(
+            root, "folder", "SPEAKER/**/*.wav, .flac, .ogg, .mp3 or the like, one folder a speaker"
+        )
     for path in sorted(root.iterdir()):
         if path.is_file() and is_recording(path) and not path.name.startswith("."):
             account.recordings += 1
@@ -70,7 +72,7 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     return measure_utterances(list(utterances.values()), account, nj), account
 
 
-def _once(folder: Path, root: Path, account: Account) -> list[Path]:
+def _list_once(folder: Path, root: Path, account: Account) -> list[Path]:
     """Return each recording of a speaker once; of the microphones of VCTK (`a_mic1`, `a_mic2`), the first."""
     fitting = []
     for path in list_recordings(folder):
@@ -88,7 +90,7 @@ def _once(folder: Path, root: Path, account: Account) -> list[Path]:
     return list(chosen.values())
 
 
-def _text(path: Path, name: str, account: Account) -> str | None:
+def _find_text(path: Path, name: str, account: Account) -> str | None:
     """Return the transcript of a recording, with the ending in either case.
 
     Where labels of TIMIT's kind are there too, the sample numbers before the words are removed.

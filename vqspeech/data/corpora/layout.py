@@ -112,10 +112,10 @@ def choose_copy(copies: Sequence[Path]) -> Path:
     Of those that can be read: a lossless one, then the one with the fewest endings.
     """
     copies = sorted(copies, key=lambda path: (path.suffix.lower() in _LOSSY, len(path.suffixes), path.name))
-    return next((path for path in copies[:-1] if _opens(path)), copies[-1])
+    return next((path for path in copies[:-1] if _can_open(path)), copies[-1])
 
 
-def _opens(path: Path) -> bool:
+def _can_open(path: Path) -> bool:
     try:
         audio.info(path)
     except AudioError:
@@ -132,7 +132,7 @@ def find_timit_regions(path: Path) -> list[Path]:
     """Return the folders of TIMIT's dialect regions, `DR1` to `DR8`, at or below `path`, that hold speakers."""
     level = [path]
     for _ in range(_TIMIT_DEPTH + 1):
-        regions = [folder for folder in level if _TIMIT_REGION.fullmatch(folder.name) and _timit_speakers(folder)]
+        regions = [folder for folder in level if _TIMIT_REGION.fullmatch(folder.name) and _list_timit_speakers(folder)]
         if regions:
             return regions
         # Many folders are the speakers of another corpus: not worth a search.
@@ -140,7 +140,7 @@ def find_timit_regions(path: Path) -> list[Path]:
     return []
 
 
-def _timit_speakers(path: Path) -> list[Path]:
+def _list_timit_speakers(path: Path) -> list[Path]:
     return [folder for folder in list_folders(path) if _TIMIT_SPEAKER.fullmatch(folder.name)]
 
 
@@ -151,20 +151,20 @@ def detect_other_corpus(path: Path, name: str) -> tuple[str, Path] | None:
     """
     if path.name in _VCTK and any(_VCTK_SPEAKER.fullmatch(folder.name) for folder in list_folders(path)):
         return "vctk", path.parent
-    kind = _kind(path)
+    kind = _detect_kind(path)
     return (kind, path) if kind and kind != name else None
 
 
-def missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
+def explain_missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
     """Return the error that a folder is not the corpus `name`: what was wanted, what is there instead, the fix."""
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in corpus.iterdir() if not entry.name.startswith("."))
     there = ", ".join(entries[:8]) + (f", ... ({len(entries)} in all)" if len(entries) > 8 else "") or "nothing"
     return CorpusError(
-        f"{corpus}: no {_TITLES[name]} here: looked for {wanted}; there is {there}; {_advice(corpus, name)}"
+        f"{corpus}: no {_TITLES[name]} here: looked for {wanted}; there is {there}; {_advise(corpus, name)}"
     )
 
 
-def _kind(path: Path) -> str | None:
+def _detect_kind(path: Path) -> str | None:
     """Return which corpus the folder itself is, as the command line names it."""
     try:
         names = [folder.name for folder in list_folders(path)]
@@ -179,12 +179,12 @@ def _kind(path: Path) -> str | None:
     return "timit" if find_timit_regions(path) else None
 
 
-def _advice(path: Path, name: str) -> str:
-    kind = _kind(path)
+def _advise(path: Path, name: str) -> str:
+    kind = _detect_kind(path)
     if kind and kind != name:
         return f"this is {_TITLES[kind]}: vqspeech prepare {kind} --corpus {path}"
     for where, nearby in (("further down", list_folders(path)), ("above", path.parents[:3])):
-        kinds = {folder: kind for folder in nearby if (kind := _kind(folder))}
+        kinds = {folder: kind for folder in nearby if (kind := _detect_kind(folder))}
         for folder, kind in sorted(kinds.items(), key=lambda item: item[1] != name):
             command = "give" if kind == name else f"vqspeech prepare {kind}"
             return f"{_TITLES[kind]} is in the folder {where}: {command} --corpus {folder}"
@@ -194,7 +194,7 @@ def _advice(path: Path, name: str) -> str:
     first = next(list_recordings(path), None)
     if first is None:
         return "there is no sound file below it; check the path, or download the corpus again"
-    if _kind(path) == name:
+    if _detect_kind(path) == name:
         return "check that it was unpacked completely"
     move = f"move the recordings of each speaker into one folder: {path / 'SPEAKER' / first.name}"
     by_speaker = f"for recordings in one folder per speaker: vqspeech prepare folder --corpus {path}"

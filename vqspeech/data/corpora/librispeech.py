@@ -9,7 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vqspeech.data.corpora.account import Account, drop_copies, measure_utterances
-from vqspeech.data.corpora.layout import is_recording, list_folders, missing_corpus, require_folder, strip_endings
+from vqspeech.data.corpora.layout import (
+    explain_missing_corpus,
+    is_recording,
+    list_folders,
+    require_folder,
+    strip_endings,
+)
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -37,23 +43,23 @@ def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1)
         top = root
         there = {folder.name: folder for folder in list_folders(root) if _is_subset(folder)}
         if not there:
-            raise missing_corpus(root, "librispeech", wanted)
+            raise explain_missing_corpus(root, "librispeech", wanted)
         unknown = [name for name in subsets if name not in there]
         if unknown:
             raise CorpusError(f"{root}: no subset {', '.join(unknown)}; there are {', '.join(there)}")
         chosen = [there[name] for name in subsets] or list(there.values())
     account = Account(f"LibriSpeech {' '.join(folder.name for folder in chosen)}")
-    genders = _genders(top / _SPEAKERS)
+    genders = _read_genders(top / _SPEAKERS)
     found: dict[str, Utterance] = {}
     for subset in chosen:
         for chapter in (chapter for speaker in list_folders(subset) for chapter in list_folders(speaker)):
-            for utterance in _chapter(chapter, genders, account):
+            for utterance in _read_chapter(chapter, genders, account):
                 if utterance.id in found:
                     account.drop(utterance.path, "the utterance is in another subset too")
                 else:
                     found[utterance.id] = utterance
     if not account.recordings:
-        raise missing_corpus(root, "librispeech", wanted)
+        raise explain_missing_corpus(root, "librispeech", wanted)
     return measure_utterances(list(found.values()), account, nj), account
 
 
@@ -62,9 +68,9 @@ def _is_subset(path: Path) -> bool:
     return any(chapter.name.isdigit() for speaker in speakers for chapter in list_folders(speaker))
 
 
-def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Utterance]:
+def _read_chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Utterance]:
     speaker = folder.parent.name
-    texts = _transcripts(folder / f"{speaker}-{folder.name}.trans.txt", account)
+    texts = _read_transcripts(folder / f"{speaker}-{folder.name}.trans.txt", account)
     recordings, utterances = [], []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.endswith(".trans.txt"):
@@ -86,7 +92,7 @@ def _chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Ut
     return utterances
 
 
-def _transcripts(path: Path, account: Account) -> dict[str, str]:
+def _read_transcripts(path: Path, account: Account) -> dict[str, str]:
     texts: dict[str, str] = {}
     if not path.is_file():
         return texts
@@ -99,7 +105,7 @@ def _transcripts(path: Path, account: Account) -> dict[str, str]:
     return texts
 
 
-def _genders(path: Path) -> dict[str, str]:
+def _read_genders(path: Path) -> dict[str, str]:
     """Return gender by speaker, from lines `14   | F | train-clean-360  | 25.03 | Kristin LeMoine`."""
     genders: dict[str, str] = {}
     if not path.is_file():

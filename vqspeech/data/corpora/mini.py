@@ -101,10 +101,10 @@ def make_corpus(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) 
     if root.exists() and not root.is_dir():
         raise CorpusError(f"{root}: is a file; choose a folder to make the corpus in")
     account = Account("mini", recordings=len(wanted))
-    missing = [reading for reading in wanted if not _is_there(root, reading)]
+    missing = [reading for reading in wanted if not _is_made(root, reading)]
     if missing:
         espeak.locate_library()
-    for reading, _, error in run_jobs(partial(_make, root), missing, nj, "utterances"):
+    for reading, _, error in run_jobs(partial(_make_reading, root), missing, nj, "utterances"):
         if error is not None:
             raise CorpusError(f"{reading.utterance}: {error}")
     utterances = [
@@ -159,7 +159,7 @@ def synthesise_recording(speaker: str, text: str, seed: int = 0) -> tuple[np.nda
     return wave.astype(np.float32), moved
 
 
-def _make(root: Path, reading: _Reading) -> None:
+def _make_reading(root: Path, reading: _Reading) -> None:
     wave, phones = synthesise_recording(reading.speaker, reading.text, zlib.crc32(reading.utterance.encode()))
     write_ctm(_path(root, "ctm", reading), reading.utterance, phones)
     audio.write(_path(root, "wav", reading), wave, espeak.RATE)
@@ -172,7 +172,7 @@ def _path(root: Path, ending: str, reading: _Reading) -> Path:
     return root / folder / reading.speaker / f"{reading.utterance}.{ending}"
 
 
-def _is_there(root: Path, reading: _Reading) -> bool:
+def _is_made(root: Path, reading: _Reading) -> bool:
     text = _path(root, "txt", reading)
     if not text.is_file() or text.read_text(encoding="utf-8").strip() != reading.text:
         return False

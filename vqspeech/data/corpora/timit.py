@@ -14,10 +14,10 @@ from pathlib import Path
 
 from vqspeech.data.corpora.account import Account, drop_copies, drop_foreign_labels, measure_utterances, read_transcript
 from vqspeech.data.corpora.layout import (
+    explain_missing_corpus,
     find_timit_regions,
     is_recording,
     list_folders,
-    missing_corpus,
     require_folder,
     strip_endings,
 )
@@ -50,7 +50,7 @@ def prepare(
     for region in find_timit_regions(root):
         regions.setdefault(region.parent.name.lower(), []).append(region)
     if not regions:
-        raise missing_corpus(root, "timit", "TRAIN/DR1/FCJF0/SA1.WAV or the like, in upper or lower case")
+        raise explain_missing_corpus(root, "timit", "TRAIN/DR1/FCJF0/SA1.WAV or the like, in upper or lower case")
     unknown = [name for name in subsets if name.lower() not in regions]
     if unknown:
         raise CorpusError(f"{root}: no part {', '.join(unknown)}; there are {', '.join(sorted(regions))}")
@@ -62,7 +62,7 @@ def prepare(
     parts: dict[str, str] = {}
     for part in order:
         for speaker in (folder for region in regions[part] for folder in list_folders(region)):
-            for utterance in _utterances(speaker, sa, account if part in wanted else Account("")):
+            for utterance in _list_utterances(speaker, sa, account if part in wanted else Account("")):
                 owner = parts.setdefault(utterance.id, part)
                 if part in wanted and (utterance.id in found or owner != part):
                     account.drop(utterance.path, f"the utterance is in {owner} already")
@@ -72,7 +72,7 @@ def prepare(
     return drop_foreign_labels(data, account), account
 
 
-def _utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
+def _list_utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
     """Return the utterances of a speaker."""
     speaker = folder.name.upper()
     recordings, beside = [], {}

@@ -11,7 +11,13 @@ import re
 from pathlib import Path
 
 from vqspeech.data.corpora.account import Account, drop_copies, drop_foreign_labels, measure_utterances, read_transcript
-from vqspeech.data.corpora.layout import is_recording, list_folders, missing_corpus, require_folder, strip_endings
+from vqspeech.data.corpora.layout import (
+    explain_missing_corpus,
+    is_recording,
+    list_folders,
+    require_folder,
+    strip_endings,
+)
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 
@@ -37,21 +43,21 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     trimmed = (root / _TRIMMED).is_dir()
     wanted = f"{_TRIMMED}/*/*_mic1.flac (0.92) or {_PLAIN}/*/*.wav (0.80)"
     if not trimmed and not (root / _PLAIN).is_dir():
-        raise missing_corpus(root, "vctk", wanted)
+        raise explain_missing_corpus(root, "vctk", wanted)
     if mic and not trimmed:
         raise CorpusError(f"{root}: VCTK 0.80 has one microphone, {mic} is of 0.92; leave --mic out")
     mic = (mic or MICROPHONES[0]) if trimmed else None
     account = Account(f"VCTK {'0.92, ' + str(mic) if mic else '0.80'}")
     if trimmed and (root / _PLAIN).is_dir():
         account.drop(_PLAIN, f"not looked at, {_TRIMMED} is there")
-    found = _recordings(root / (_TRIMMED if trimmed else _PLAIN), mic, account)
+    found = _list_recordings(root / (_TRIMMED if trimmed else _PLAIN), mic, account)
     if not account.recordings:
-        raise missing_corpus(root, "vctk", wanted)
-    genders = _genders(root / "speaker-info.txt")
-    texts = _by_speaker(root / "txt", ".txt", account)
+        raise explain_missing_corpus(root, "vctk", wanted)
+    genders = _read_genders(root / "speaker-info.txt")
+    texts = _list_by_speaker(root / "txt", ".txt", account)
     for name in sorted(set(texts) - set(found)):
         account.drop(name, "text without a recording")
-    labels = _by_speaker(root / "lab" / "mono", ".lab", account)
+    labels = _list_by_speaker(root / "lab" / "mono", ".lab", account)
     utterances = [
         Utterance(
             name,
@@ -67,7 +73,7 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     return drop_foreign_labels(data, account), account
 
 
-def _by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
+def _list_by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
     """Return the files by utterance, each from the folder of its speaker; drop those in the folder of another one."""
     found: dict[str, Path] = {}
     for folder in list_folders(top) if top.is_dir() else []:
@@ -81,7 +87,7 @@ def _by_speaker(top: Path, ending: str, account: Account) -> dict[str, Path]:
     return found
 
 
-def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tuple[str, Path]]:
+def _list_recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tuple[str, Path]]:
     """Return speaker and file by utterance, of one microphone where the corpus has two."""
     found: dict[str, tuple[str, Path]] = {}
     other: dict[str, str] = {}  # utterances that another microphone recorded
@@ -111,7 +117,7 @@ def _recordings(folder: Path, mic: str | None, account: Account) -> dict[str, tu
     return found
 
 
-def _genders(path: Path) -> dict[str, str]:
+def _read_genders(path: Path) -> dict[str, str]:
     """Return gender by speaker, from columns ID AGE GENDER ACCENTS REGION; 0.80 writes the id without its p."""
     genders = {}
     if not path.is_file():
