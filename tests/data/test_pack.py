@@ -85,7 +85,7 @@ def test_damage_is_said(packed, tmp_path):
     for name in ("audio.ogg", "index.npz"):
         (tmp_path / name).write_bytes((folder / "out" / name).read_bytes())
     (tmp_path / "audio.ogg").write_bytes((folder / "out" / "audio.ogg").read_bytes()[:-5])
-    with pytest.raises(ShardError, match="not of one pack"):
+    with pytest.raises(ShardError, match="belong to different packs"):
         read_pack(tmp_path)
     (tmp_path / "index.npz").write_bytes(b"nothing")
     with pytest.raises(ShardError, match="damaged"):

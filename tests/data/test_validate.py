@@ -77,7 +77,7 @@ IN_TABLES = [
     ("text", b"a-1 gr\xfc\xdfe\n", 1, "not UTF-8", "UTF-8"),
     ("text", "a-1 eins\r\na-2 zwei\r\n", 1, "2 lines end in CRLF", r"sed -i 's/\r$//'"),
     ("text", "a-1 eins\na-2 zw\rei\n", 2, "carriage return within the line", r"sed -i '2s/\r\(.\)/ \1/g'"),
-    ("utt2ali", "a-1 /x.lab\u00a0\n", 1, "the path of 'a-1' ends or begins in white space", "take it off"),
+    ("utt2ali", "a-1 /x.lab\u00a0\n", 1, "the path of 'a-1' ends or begins in white space", "remove it"),
     ("spk2utt", "a a-2 a-1\nb b-1\n", 1, "the utterances of 'a' are not sorted", "delete spk2utt"),
     ("text", "\ufeffa-1 eins\n", 1, "byte order mark", "sed -i"),
     ("text", "a-1 eins\na-9 neun\n", 2, "'a-9' is not in utt2spk", "delete"),
