@@ -269,7 +269,7 @@ def test_memory_that_is_short_is_told_with_what_helps(small_shards, tmp_path, mo
         patched.setattr(Trainer, "_one_step", failing)
         kind = RuntimeError if str(error) == "broken" else ConfigError
         with pytest.raises(
-            kind, match="broken|memory is short at step 4; .* is of step 3, and stays; halve training.batch"
+            kind, match="broken|out of memory at step 4; .* is of step 3, and stays; halve training.batch"
         ):
             trainer(WORLD, small_shards, tmp_path, "training.batch=4").train()
     again = trainer(WORLD, small_shards, tmp_path, "training.batch=2", "training.accumulate=2")

@@ -31,7 +31,7 @@ from vqspeech.models.frontend import MARGIN, LogMel, frontend, moments, speech_f
 from vqspeech.models.quantize import quantizer
 from vqspeech.models.quantize.search import nearest
 from vqspeech.schema import Codes, Count, NonNegative, Options, Positive, Range, check_groups
-from vqspeech.training.capture import Adam, capture_step, schedule_rate
+from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
 from vqspeech.training.clustering import fit_discriminant
 from vqspeech.training.fitting import fit_quantizer
 
@@ -319,7 +319,7 @@ class MaskedTraining:
         sizes = options.coarse[self.round], options.fine[self.round]
         torch.manual_seed(options.seed + self.round)
         self.heads = nn.ModuleList(nn.Linear(width, size) for size in sizes).to(self.device)
-        adam = Adam([*self.encoder.parameters(), *self.heads.parameters()])
+        adam = ClippedAdam([*self.encoder.parameters(), *self.heads.parameters()])
         self.encoder.train()
         self.frontend.train()
         count, steps = options.batch, self.window // STEP
@@ -353,7 +353,6 @@ class MaskedTraining:
             shown.copy_(hidden.detach())
 
         draw()
-        adam.set_rate(0.0)
         step = capture_step(one_step, self.device)
         begin = said = time.perf_counter()
         taken = 0

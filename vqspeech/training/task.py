@@ -36,6 +36,9 @@ class TrainingOptions:
     compile: Annotated[bool, CHANGEABLE]
     evaluate_every: Annotated[Count, CHANGEABLE]
     evaluate_batches: Count
+    check_every: Annotated[Count, CHANGEABLE] = 10
+    resident: Annotated[Literal["auto", "always", "never"], CHANGEABLE] = "auto"
+    capture: Annotated[bool, CHANGEABLE] = True
 
 
 class Batches(Protocol):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,17 @@ from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import agreed, summed
+from vqspeech.training.batches import BatchQueue, choose_batches
+from vqspeech.training.capture import AdamW
 from vqspeech.training.log import CURVES, Log
 from vqspeech.training.optimizer import (
     export_optimizer_state,
     group_parameters,
     load_optimizer_state,
-    reset_moved_codes,
 )
 from vqspeech.training.state import describe_run, list_changes, read_state
-from vqspeech.training.task import Task
+from vqspeech.training.step import TrainingStep
+from vqspeech.training.task import Batch, Batches, Task
 
 KEPT_FOLDER = "kept"
 """Folder of the models that `training.keep_from` keeps, each in a folder of its own, as an experiment has it."""
@@ -103,18 +106,20 @@ class Trainer:
             self.seconds = saved.about.get("seconds", 0.0)
         else:
             task.initialize()
-        optimizer = torch.optim.AdamW(
-            group_parameters(model, self.options["weight_decay"]), betas=(0.9, 0.99), fused=True
-        )
+        device = self.accelerator.device
+        model.to(device)
+        optimizer = AdamW(group_parameters(model, self.options["weight_decay"]), device, (0.9, 0.99))
         if saved:
             load_optimizer_state(model, optimizer, saved.tensors)
         self.changes = list_changes(saved.about, self.run) if saved else []
         self.good = self.step if saved else None
         if self.options["compile"]:
             task.network.compile()
-        self.model = model
+        self.model, self._set_rate = model, optimizer.set_rate
         self.wrapped, self.optimizer = self.accelerator.prepare(model, optimizer)
         self._stop = False
+        self._losses: list[float] = []
+        self._unread, self._check_every = 0, self.options.get("check_every", 10)
 
     @property
     def precision(self) -> str:
@@ -126,13 +131,19 @@ class Trainer:
 
         Raises `DivergenceError` where losses or weights are not finite any more: what was saved before stays.
         """
-        options, losses = self.options, []
+        options, self._losses, self._unread = self.options, [], 0
         log = Log(self.out) if self.main else None
         handlers = self._listen()
-        counts = torch.zeros(self.task.codes, device=self.accelerator.device)
+        device = self.accelerator.device
+        counts = torch.zeros(self.task.codes, device=device)
+        self._read_later = torch.zeros(self._check_every, options["accumulate"] + 1, device=device)
+        self._take_step = TrainingStep(self.accelerator, self.model, self.wrapped, self.optimizer, options, counts)
+        source = choose_batches(self.task.batches, options.get("resident", "auto"), device)
+        self._queue = BatchQueue(partial(self._draw, source), self.step * options["accumulate"], device)
         begun, begun_at = time.perf_counter(), self.step
         self._sat_down = begun - self.seconds
         self.wrapped.train()
+        finished = self._finished()
         if self.main:
             learned = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
             print(
@@ -140,7 +151,7 @@ class Trainer:
                 f"{self._budget} on {self.accelerator.device} in {self.precision}, "
                 f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}",
                 *(f"{self.out}: {change}: losses may differ in their last digits" for change in self.changes),
-                *([f"{self.out}: step {self.step} has been reached before"] if self._finished() else []),
+                *([f"{self.out}: step {self.step} has been reached before"] if finished else []),
                 sep="\n",
                 file=sys.stderr,
             )
@@ -153,79 +164,95 @@ class Trainer:
                 disable=not self.main,
                 mininterval=0.1 if sys.stderr.isatty() else 30,  # a log gets a line now and then
             ) as bar:
-                finished = self._finished()
                 while not finished and not self._stopped():
                     try:
-                        loss = self._one_step(counts)
-                    except DivergenceError as error:
-                        raise self._diverged(str(error)) from None
-                    except (MemoryError, RuntimeError) as error:
-                        if not is_out_of_memory(error):
+                        self._one_step(counts)
+                        bar.update()
+                        finished = self._finished()
+                        evaluates = self.step % options["evaluate_every"] == 0 or finished
+                        keeps = self._is_kept(finished)
+                        if evaluates or keeps or self._unread == self._check_every:
+                            self._check()
+                            rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
+                            bar.set_postfix_str(
+                                f"loss {self._losses[-1]:.3f}, {self.task.describe_speed(rate)}", refresh=False
+                            )
+                            if evaluates:
+                                self._evaluate(log, self._losses[-1], summed(counts), rate)
+                                counts.zero_()
+                            if keeps and self.main:
+                                self._keep()
+                        if log:
+                            self.task.log_examples(log, self.step)
+                    except (MemoryError, RuntimeError, DivergenceError) as error:
+                        explained = self._explain(error)
+                        if explained is error:
                             raise
-                        raise ConfigError(
-                            f"{self.out}: memory is short at step {self.step}; {self._kept}; halve training.batch and "
-                            "double training.accumulate, so that an update sees as many items"
-                        ) from error
-                    losses.append(loss)
-                    bar.update()
-                    rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                    bar.set_postfix_str(f"loss {loss:.3f}, {self.task.describe_speed(rate)}", False)
-                    finished = self._finished()
-                    if self.step % options["evaluate_every"] == 0 or finished:
-                        self._evaluate(log, loss, summed(counts), rate)
-                        counts.zero_()
-                    if self.main and self._is_kept(finished):
-                        self._keep()
-                    if log:
-                        self.task.log_examples(log, self.step)
+                        raise explained from error
             if self._stop and self.main:
+                self._check()
                 self._save()
         finally:
+            self._queue.close()
             for number, handler in handlers.items():
                 signal.signal(number, handler)
         self.accelerator.wait_for_everyone()
-        return TrainingResult(self.step, self._stop, losses)
+        return TrainingResult(self.step, self._stop, self._losses)
 
-    def _one_step(self, counts: Tensor) -> float:
+    def _draw(self, source: Batches, number: int) -> Batch:
+        """The batch of a draw; an update has as many draws as it has parts."""
+        return source.random(self.options["batch"], self.options["seed"], number, self.accelerator.process_index)
+
+    def _one_step(self, counts: Tensor) -> None:
+        """Take a step, of which nothing is read back yet."""
         options, process = self.options, self.accelerator.process_index
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.step, options, self.seconds)
-        total = 0.0
-        for part in range(options["accumulate"]):
-            draw = self.step * options["accumulate"] + part
-            # One seed a step, and a process's own beside it: dropout differs between processes and survives a resume.
-            torch.manual_seed(hash((options["seed"], draw, process)) & 0x7FFFFFFF)
-            batch = self.task.batches.random(options["batch"], options["seed"], draw, process).to(
-                self.accelerator.device
-            )
-            whole = part == options["accumulate"] - 1
-            with nullcontext() if whole else self.accelerator.no_sync(self.wrapped):
-                with self.accelerator.autocast():
-                    losses, codes, mask = self.wrapped(batch)
-                loss = torch.stack(list(losses.values())).sum()
-                self.accelerator.backward(loss / options["accumulate"])
-            counts += codes[mask].bincount(minlength=len(counts))
-            total += float(loss.detach()) / options["accumulate"]
-        reset_moved_codes(self.model, self.optimizer)
-        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), options["clip"])
-        # The gradient is the same in all processes, so that all of them end here; a loss is not.
-        if not math.isfinite(total) or (norm is not None and not math.isfinite(float(norm))):
-            raise DivergenceError("the loss, or its gradient, is not finite")
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self._set_rate(learning_rate(self.step, options, self.seconds))
+        draws = range(self.step * options["accumulate"], (self.step + 1) * options["accumulate"])
+        # Each draw of each process has a seed of its own: dropout differs between processes and survives a resume.
+        seeds = [hash((options["seed"], draw, process)) & 0x7FFFFFFF for draw in draws]
+        self._take_step([self._queue.take() for _ in draws], seeds)
+        self._read_later[self._unread].copy_(self._take_step.figures)
+        self._unread += 1
         self.step += 1
         self.seen += self._items_a_step
-        return total
+
+    def _check(self) -> None:
+        """Read losses and norms of the gradient of the steps since the last check.
+
+        Raises `DivergenceError` where one is not finite. The gradient is the same in all processes, so that all of them
+        end here; a loss is not.
+        """
+        rows, first = self._read_later[: self._unread].tolist(), self.step - self._unread
+        self._unread = 0
+        for step, (*parts, norm) in enumerate(rows, first):
+            if not all(math.isfinite(value) for value in (*parts, norm)):
+                raise self._diverged("the loss, or its gradient, is not finite", step)
+            total = 0.0
+            for loss in parts:
+                total += loss / len(parts)
+            self._losses.append(total)
+
+    def _explain(self, error: Exception) -> Exception:
+        """Return the error to raise for one that ended a step: the first divergence, a lack of memory, or itself."""
+        if isinstance(error, DivergenceError):
+            try:
+                self._check()
+            except DivergenceError as earlier:
+                return earlier
+            return error if str(error).startswith(f"{self.out}: ") else self._diverged(str(error))
+        if not is_out_of_memory(error):
+            return error
+        return ConfigError(
+            f"{self.out}: out of memory at step {self.step}; {self._kept}; halve training.batch and "
+            "double training.accumulate, so that an update sees as many items"
+        )
 
     def _evaluate(self, log: Log | None, loss: float, counts: Tensor, rate: float) -> None:
         if log is None:
             self.accelerator.wait_for_everyone()
             return
-        try:
-            with self.accelerator.autocast():
-                figures = self.task.evaluate(self.options["batch"], self.options["evaluate_batches"])
-        except DivergenceError as error:
-            raise self._diverged(str(error)) from None
+        with self.accelerator.autocast():
+            figures = self.task.evaluate(self.options["batch"], self.options["evaluate_batches"])
         if not math.isfinite(figures[self.task.criterion]):
             raise self._diverged("the held-out loss is not finite")
         tensors = self._tensors()
@@ -250,13 +277,20 @@ class Trainer:
 
     def _finished(self) -> bool:
         """Whether the run has come to its end, by steps or by the clock, which is that of the first process for all."""
-        self.seconds = time.perf_counter() - self._sat_down
+        seconds, last = time.perf_counter() - self._sat_down, self.step >= self.options["steps"]
         if not self.options.get("minutes"):
-            return self.step >= self.options["steps"]
-        if self.accelerator.num_processes > 1:
-            seconds = torch.tensor(self.seconds, dtype=torch.float64, device=self.accelerator.device)
-            self.seconds = float(agreed(seconds))
-        return self.step >= self.options["steps"] or self.seconds >= 60 * self.options["minutes"]
+            self.seconds = seconds
+            return last
+        if self.accelerator.num_processes == 1:
+            self.seconds = seconds
+        elif self._meets():
+            clock = torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)
+            self.seconds = float(agreed(clock))
+        return last or self.seconds >= 60 * self.options["minutes"]
+
+    def _meets(self) -> bool:
+        """Whether several processes agree after this step on whether to go on: not after each, they would wait."""
+        return self._unread in (0, self._check_every) or self.step % self.options["evaluate_every"] == 0
 
     @property
     def _budget(self) -> str:
@@ -290,10 +324,10 @@ class Trainer:
             raise self._diverged(f"{checkpoint.said(wrong)} not finite")
         return tensors
 
-    def _diverged(self, what: str) -> DivergenceError:
+    def _diverged(self, what: str, step: int | None = None) -> DivergenceError:
         return DivergenceError(
-            f"{self.out}: at step {self.step} {what}; {self._kept}; lower training.lr, or train with "
-            "training.precision=fp32, to another --out or with --restart"
+            f"{self.out}: at step {self.step if step is None else step} {what}; {self._kept}; lower training.lr, or "
+            "train with training.precision=fp32, to another --out or with --restart"
         )
 
     @property
@@ -330,6 +364,8 @@ class Trainer:
     def _stopped(self) -> bool:
         """Whether any process was told to stop: all must leave the loop at the same step."""
         if self.accelerator.num_processes > 1:
+            if not self._meets():
+                return False
             self._stop = bool(summed(torch.tensor(float(self._stop), device=self.accelerator.device)) > 0)
         return self._stop
 

@@ -25,7 +25,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import condition, soft_temperature
 from vqspeech.models.decoders.source_filter import SourceFilter, spectral_losses, waveforms_of
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.training.capture import Adam, capture_step, schedule_rate
+from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
 
 KIND = "voices"
 """What the saved file says it is."""
@@ -95,7 +95,7 @@ class VoiceTraining:
         self.decoder = SourceFilter(latents.shape[2], hop, 1, **(decoder or {})).to(self.device)
         self.classifier = nn.Linear(self.decoder.speaker.embedding_dim, len(self.train.names)).to(self.device)
         self.decoder_options = dict(decoder or {})
-        self.adam = Adam([*self.decoder.parameters(), *self.classifier.parameters()])
+        self.adam = ClippedAdam([*self.decoder.parameters(), *self.classifier.parameters()])
         self.step, self.done = 0, 0.0
         self._buffers()
         dev = pack.select("dev")
@@ -203,7 +203,6 @@ class VoiceTraining:
         began_with, warm = self.done, self.step
         self.decoder.train()
         self.draw_windows()
-        self.adam.set_rate(0.0)
         step = capture_step(self.take_step, self.device)
         begin = said = saved = time.perf_counter()
         while True:

@@ -103,10 +103,12 @@ class Codebook(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
             flat = z.detach().transpose(1, 2).reshape(-1, z.shape[1])  # (batch * time, dimension)
-            if not torch.isfinite(flat.sum()):
+            # On a GPU a step of training would wait here; the trainer finds losses that are not finite.
+            checked = not (self.training and flat.is_cuda)
+            if checked and not torch.isfinite(flat.sum()):
                 raise DivergenceError("the encoder's output is not finite; lower the learning rate, check the data")
             learning = self.training and not self.frozen
-            if learning and not self.fitted:
+            if learning and not self._is_fitted():
                 self._fit(flat[mask.reshape(-1)])
             if learning:
                 codes, choices = self.assigned(flat)
@@ -121,6 +123,10 @@ class Codebook(nn.Module):
             if learning:
                 self._update(flat, choices, mask, usage)
             return Quantised(vectors, codes.view(mask.shape), losses, usage)
+
+    def _is_fitted(self) -> bool:
+        # Nothing can be read back while a CUDA graph is captured; the steps before it have fitted the codebook.
+        return (self.fitted.is_cuda and torch.cuda.is_current_stream_capturing()) or bool(self.fitted)
 
     # What kinds of codebooks differ in
 
