@@ -75,6 +75,23 @@ def training(windows: int, rounds: int) -> Iterator[Row]:
     yield Row("a random batch beside its step", share, "%", f"{1000 * batch:.2f} ms, {windows} windows")
 
 
+def trainer(rounds: int) -> Iterator[Row]:
+    """The trainer beside a plain loop: ratios within one run; absolute figures where there is a GPU."""
+    runs = [alone("trainer:rates", 40)[0] for _ in range(rounds)]
+    about = runs[0]
+    if about["device"] == "cpu" and not all(run["same"] for run in runs):
+        raise SystemExit("the losses of the trainer are not those of the plain loop")
+    for kind in about["rates"]:
+        if kind != "plain":
+            ratios = [run["rates"][kind] / run["rates"]["plain"] for run in runs]
+            note = f"{about['device']}; {min(ratios):.2f} to {max(ratios):.2f}"
+            yield Row(f"train vctk, trainer ({kind}) : plain loop", median(ratios), "x", note)
+        if about["device"] != "cpu":
+            rate = median(run["rates"][kind] for run in runs)
+            note = f"{about['device']}; {1000 / rate:.1f} ms a step"
+            yield Row(f"train vctk, {kind}: speed", rate * about["samples"], "samples/s", note)
+
+
 def imports(repeats: int) -> Iterator[Row]:
     """Measure import times beyond torch."""
     for statement in ("import vqspeech", "from vqspeech import VQVAE"):
@@ -291,6 +308,7 @@ def quantizers(rounds: int) -> Iterator[Row]:
 def main() -> int:
     sections: dict[str, Callable[[argparse.Namespace], Iterator[Row]]] = {
         "training": lambda args: training(args.windows, args.rounds),
+        "trainer": lambda args: trainer(args.rounds),
         "imports": lambda args: imports(args.rounds),
         "dump": lambda args: dumping(args.rounds),
         "encode": lambda args: encoding(args.rounds),
