@@ -20,7 +20,8 @@ from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.training import masked
-from vqspeech.training.masked import MaskedTraining, Speech, check_config, mutual_information, train_content
+from vqspeech.training.content_features import Speech, mutual_information
+from vqspeech.training.masked import MaskedTraining, check_config, train_content
 
 TINY = [
     "encoder.latents=32", "encoder.depth=2", "encoder.layer=1", "encoder.heads=2", "quantizer.codes=8",
@@ -42,7 +43,7 @@ def utterances(count: int = 10) -> list[np.ndarray]:
 
 def training(*overrides: str, count: int = 10) -> MaskedTraining:
     return MaskedTraining(
-        load_config("content_small", [*TINY, *overrides]), Speech.join(iter(utterances(count))), say=print
+        load_config("content_small", [*TINY, *overrides]), Speech.join(iter(utterances(count))), log=print
     )
 
 
@@ -194,7 +195,7 @@ def test_what_cannot_be_gone_on_from_is_refused(tmp_path, small_shards, small_da
 def test_utterances_of_nothing_cost_no_training():
     some = [*utterances(4), np.zeros(16000, np.int16), np.zeros(1, np.int16), utterances(1)[0][4000:4100]]
     made = MaskedTraining(
-        load_config("content_small", [*TINY, "training.rounds=1"]), Speech.join(iter(some)), say=lambda _: None
+        load_config("content_small", [*TINY, "training.rounds=1"]), Speech.join(iter(some)), log=lambda _: None
     )
     assert torch.isfinite(made.statistics).all()
     made.run()

@@ -9,7 +9,8 @@ from vqspeech import audio
 from vqspeech.data.pack import STEP, Pack
 from vqspeech.errors import CheckpointError, ConfigError, ShardError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, _Places, encode_pack, encode_perturbed, join_voice
+from vqspeech.training.packs import PackWindows, encode_pack, encode_perturbed
+from vqspeech.training.voices import VoiceOptions, VoiceTraining, join_voice
 
 OPTIONS = VoiceOptions(batch=4, seconds=0.32, reference_seconds=0.4, log_every=0.0, save_every=0.0)
 DECODER = {"channels": 16, "bands": 12, "voice": 8}
@@ -43,7 +44,7 @@ def training(pack: Pack, options: VoiceOptions = OPTIONS, **about) -> VoiceTrain
 
 def test_windows_and_references_are_of_one_speaker():
     pack = some_pack()
-    places = _Places(pack, pack.select("train"), 5 * STEP, torch.device("cpu"))
+    places = PackWindows(pack, pack.select("train"), 5 * STEP, torch.device("cpu"))
     assert places.names == ["a", "b", "c"]
     utterance, start, other, heard = places.draw(500, 4 * STEP)
     assert torch.equal(places.speakers[utterance], places.speakers[other])
@@ -57,7 +58,7 @@ def test_windows_and_references_are_of_one_speaker():
 
 def test_a_reference_in_the_same_recording_lies_clear_of_the_window():
     pack = some_pack()
-    places = _Places(pack, pack.select("train"), 3 * STEP, torch.device("cpu"))
+    places = PackWindows(pack, pack.select("train"), 3 * STEP, torch.device("cpu"))
     utterance, start, other, heard = places.draw(500, 3 * STEP)
     same = utterance == other
     length = places.lengths[other[same], None]
@@ -104,7 +105,7 @@ def test_conversions_teach_the_decoder_alone(monkeypatch):
 def test_conversions_come_to_be_told_as_their_targets():
     one = training(some_pack(), replace(OPTIONS, batch=8))
     one.draw_windows()
-    voices = one.decoder.reference(one.heard).detach()
+    voices = one.decoder.reference(one.references).detach()
     optimizer = torch.optim.Adam(one.decoder.parameters(), 1e-2)
     losses = []
     for _ in range(30):
@@ -131,7 +132,7 @@ def test_it_learns_and_goes_on(tmp_path):
     second = training(some_pack())
     said.clear()
     second.run(0.001, tmp_path / "voice.safetensors", said.append)
-    assert said[0].startswith(f"going on from step {first.step} ") and second.step >= first.step
+    assert said[0].startswith(f"resuming from step {first.step} ") and second.step >= first.step
     with pytest.raises(CheckpointError, match="other data"):
         training(some_pack(), fingerprint="of another").load(tmp_path / "voice.safetensors")
 

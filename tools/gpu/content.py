@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vqspeech.conf import load_config
 from vqspeech.data.pack import Pack, read_pack
-from vqspeech.training.masked import MaskedTraining, Speech
+from vqspeech.training.content_features import Speech
+from vqspeech.training.masked import MaskedTraining
 
 SAVING = 90.0
 """Seconds that are kept for codebooks and files."""

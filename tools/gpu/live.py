@@ -34,8 +34,9 @@ from vqspeech.training.live import (
     fit_clusters,
     join_live,
 )
+from vqspeech.training.packs import encode_pack
 from vqspeech.training.tracker import TrackerTraining
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, encode_pack
+from vqspeech.training.voices import VoiceOptions, VoiceTraining
 
 DECODER = {"bands": 64, "conditioning": "continuous", "causal": True, "frame_dilations": [1, 2, 4, 1], "expansion": 2}
 """Options of the decoder."""

@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import KINDS
-from vqspeech.training.voices import VoiceOptions, VoiceTraining, encode_pack
+from vqspeech.training.packs import encode_pack
+from vqspeech.training.voices import VoiceOptions, VoiceTraining
 
 SAVING = 10.0
 """Seconds that are kept for the end."""

@@ -1,8 +1,8 @@
-"""Training the live encoder: what the content encoder says, said earlier and with less.
+"""Training of the live encoder, a small causal model that is distilled from the content encoder.
 
-The encoder learns the latents of a content encoder, by their distance and by the cluster they lie in. Those of the
-same speech in other voices (`voices.encode_perturbed`) count beside those of the speech itself, so that what is
-learned says less of the speaker.
+The encoder predicts the latents of a content encoder, by their distance and by the cluster they lie in. The targets
+average in the latents of the same speech in other voices (`packs.encode_perturbed`), so that what is learned depends
+less on the speaker.
 """
 
 import math
@@ -31,17 +31,25 @@ from vqspeech.training import voices
 from vqspeech.training.capture import schedule_rate
 
 KIND = "live"
-"""What the saved file says it is."""
-_STREAMS = 64  # utterances whose features are made at once
-_OWN = 0.5  # share of the latents of the speech as it is
-_CLUSTERS = 0.3  # what the loss of telling clusters counts
+"""The kind that a saved file is marked with."""
+_STREAMS = 64  # utterances whose features are computed in one batch
+_OWN = 0.5  # weight of the latents of the original speech in a target
+_CLUSTERS = 0.3  # weight of the classification of clusters
 _WARM_UP = 100  # steps
 
 
 @dataclass(frozen=True)
 class LiveOptions:
-    """How the live encoder and the tracker are trained: `batch` windows of `seconds`; `rate`, the highest learning
-    rate; `log_every` seconds a line is printed, and `save_every` seconds the model saved."""
+    """How the live encoder and the tracker are trained.
+
+    Attributes:
+        batch: Windows of a step.
+        seconds: Length of a window (s).
+        rate: The highest learning rate.
+        seed: Of weights and draws.
+        log_every: Seconds between two lines of progress.
+        save_every: Seconds between two checkpoints.
+    """
 
     batch: int = 8
     seconds: float = 5.12
@@ -52,7 +60,7 @@ class LiveOptions:
 
 
 class LiveTraining(ABC):
-    """A network that learns for a given time from windows of a pack, and is saved now and then."""
+    """Training of a network for a given time on windows of a pack."""
 
     name: str
 
@@ -72,28 +80,38 @@ class LiveTraining(ABC):
 
     @abstractmethod
     def compute_losses(self) -> Tensor:
-        """Return the losses of a batch of windows, which are summed."""
+        """Return the losses of a batch of windows, whose sum is minimised: `(losses,)`."""
 
     @abstractmethod
     def evaluate(self) -> dict[str, float]:
-        """Return what is measured of the dev set."""
+        """Return figures of the dev set by name."""
 
     def draw_windows(self) -> list[tuple[int, int]]:
-        """Draw windows: the utterance of each and its first block."""
+        """Draw windows: the utterance and the first block of each."""
         chosen = self.generator.choice(self.train, self.options.batch, p=self.weights)
         blocks = -(-self.pack.lengths[chosen] // BLOCK)
         starts = (self.generator.random(len(chosen)) * np.maximum(1, blocks - self.blocks + 1)).astype(int)
         return [*zip(chosen.tolist(), starts.tolist(), strict=True)]
 
-    def run(self, minutes: float, out: str | Path, say: Callable[[str], None] = print) -> None:
-        """Train for `minutes`, and write the network to `out` now and then and at the end; from what lies there of the
-        same kind training goes on. Raises `CheckpointError` where that is of another configuration."""
+    def run(self, minutes: float, out: str | Path, log: Callable[[str], None] = print) -> None:
+        """Train for `minutes`, and write the network to `out` at intervals and at the end.
+
+        Where `out` exists, training resumes from its weights, step and share of the time.
+
+        Args:
+            minutes: Length of this training.
+            out: The file.
+            log: Receives lines of progress.
+
+        Raises:
+            CheckpointError: `out` is of another configuration.
+        """
         out = Path(out)
         if out.is_file():
             self.load(out)
-            say(f"going on from step {self.step} of {out}")
+            log(f"resuming from step {self.step} of {out}")
         began_with, warm = self.done, self.step
-        begin = said = saved = time.perf_counter()
+        begin = logged = saved = time.perf_counter()
         while (share := (time.perf_counter() - begin) / (60 * minutes)) < 1:
             self.done = began_with + (1 - began_with) * share
             for group in self.optimizer.param_groups:
@@ -107,15 +125,15 @@ class LiveTraining(ABC):
             self.optimizer.step()
             self.step += 1
             now = time.perf_counter()
-            if now - said > self.options.log_every:
-                said = now
-                say(self._line(losses, (self.step - warm) / (now - begin)))
+            if now - logged > self.options.log_every:
+                logged = now
+                log(self._line(losses, (self.step - warm) / (now - begin)))
             if now - saved > self.options.save_every:
                 saved = now
                 self.save(out)
         self.done = 1.0
         self.save(out)
-        say(self._line(torch.zeros(1), (self.step - warm) / (time.perf_counter() - begin)))
+        log(self._line(torch.zeros(1), (self.step - warm) / (time.perf_counter() - begin)))
 
     def _line(self, losses: Tensor, speed: float) -> str:
         self.network.eval()
@@ -124,16 +142,20 @@ class LiveTraining(ABC):
 
     @property
     def kind(self) -> dict[str, Any]:
-        """What a file must say for training to go on from it."""
+        """Description that a file must have for training to resume from it."""
         return {"kind": f"{KIND} {self.name}"}
 
     def save(self, path: Path) -> None:
-        """Write the network, and what else it takes to go on."""
+        """Write the network, with what a resumed training needs."""
         about = {**self.kind, "step": self.step, "done": self.done}
         checkpoint.write(path, self.network.state_dict(), about)
 
     def load(self, path: Path) -> None:
-        """Take weights, step and share of time from a file that `save` wrote."""
+        """Load weights, step and share of the time from a file of `save`.
+
+        Raises:
+            CheckpointError: The file is of another part or configuration.
+        """
         tensors, about = checkpoint.read(path)
         if any(about.get(name) != value for name, value in self.kind.items()):
             raise CheckpointError(f"{path} is of another part or configuration; train to another --out")
@@ -142,16 +164,16 @@ class LiveTraining(ABC):
 
 
 class EncoderTraining(LiveTraining):
-    """Learns a `LiveEncoder` from the latents of a pack.
+    """Train a `LiveEncoder` on the latents of a pack.
 
     Args:
         pack: The speech.
-        latents: As `voices.encode_pack` gives them, kind "continuous": `(variants, samples / BLOCK, dimension)`.
-        codebook: Means of clusters of the latents `(codes, dimension)`, as `fit_clusters` gives them.
+        latents: As `packs.encode_pack` returns them, kind "continuous": `(variants, samples / BLOCK, dimension)`.
+        codebook: Means of clusters of the latents `(codes, dimension)`, as `fit_clusters` returns them.
         frontend: The front end; its mean and deviation are set to those of the pack's speech.
         encoder: Options of the encoder.
         options: How it is trained.
-        device: Where.
+        device: Where to train.
     """
 
     name = "encoder"
@@ -180,7 +202,7 @@ class EncoderTraining(LiveTraining):
         return {**super().kind, "encoder": self.encoder_options}
 
     def read_target(self, utterance: int, start: int, stop: int) -> Tensor:
-        """Return the latents `(stop - start, dimension)` that are to be learned of blocks of an utterance."""
+        """Return the target latents of blocks of an utterance, `(stop - start, dimension)`."""
         first = int(self.pack.starts[utterance]) // BLOCK
         parts = [torch.from_numpy(np.array(one[first + start : first + stop])).float() for one in self.latents]
         others = torch.stack(parts[1:]).mean(0) if len(parts) > 1 else parts[0]
@@ -201,8 +223,12 @@ class EncoderTraining(LiveTraining):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Return {"unexplained": the share of the latents' variance over the dev set that is not told, "same cluster":
-        that of its blocks with speech whose latent lies in the right cluster}."""
+        """Measure the encoder on the dev set.
+
+        Returns:
+            {"unexplained": share of the latents' variance that is not predicted; "same cluster": share of the blocks
+            with speech whose latent lies in the right cluster}. Empty where there is no dev set.
+        """
         wrong = whole = right = count = 0.0
         for i in self.dev.tolist():
             first, blocks = int(self.pack.starts[i]) // BLOCK, -(-int(self.pack.lengths[i]) // BLOCK)
@@ -219,7 +245,7 @@ class EncoderTraining(LiveTraining):
 
 
 class _Student(nn.Module):
-    """An encoder with its front end and what it learns by."""
+    """An encoder with its front end, the clusters and the sharpness of their posterior."""
 
     codebook: Tensor
 
@@ -230,7 +256,7 @@ class _Student(nn.Module):
         self.sharpness = nn.Parameter(torch.tensor(math.log(0.1)))
 
     def forward(self, features: Tensor, targets: Tensor, counted: Tensor) -> Tensor:
-        """Losses of features and targets `(batch, blocks, …)` where `counted` `(batch, blocks)`."""
+        """Return the losses of features and targets `(batch, blocks, …)` where `counted` `(batch, blocks)` is true."""
         made = self.encoder(features.transpose(1, 2))[0].transpose(1, 2)
         with torch.autocast(made.device.type, enabled=False):
             made, wanted = made.float()[counted], targets[counted]
@@ -242,7 +268,7 @@ class _Student(nn.Module):
 
 
 def fit_clusters(latents: Any, codes: int = 500, vectors: int = 60_000, rounds: int = 12) -> Tensor:
-    """Return cluster means `(codes, dimension)` of latents `(variants, codes, dimension)` of speech (k-means)."""
+    """Fit cluster means `(codes, dimension)` to latents of speech `(variants, codes, dimension)` by k-means."""
     drawn = np.random.default_rng(0)
     some = np.sort(drawn.choice(latents.shape[1], min(vectors, latents.shape[1]), replace=False))
     x = torch.from_numpy(np.array(latents[0][some])).float()
@@ -256,13 +282,13 @@ def fit_clusters(latents: Any, codes: int = 500, vectors: int = 60_000, rounds: 
 
 
 def _streams(pack: Pack) -> list[list[int]]:
-    """The utterances in batches of about equal length."""
+    """Group utterances in batches of about equal length."""
     order = np.argsort(pack.lengths, kind="stable").tolist()
     return [order[i : i + _STREAMS] for i in range(0, len(order), _STREAMS)]
 
 
 def _blocks(pack: Pack, batch: list[int]) -> Tensor:
-    """The sound of utterances, filled up with silence: `(batch, blocks, BLOCK)`."""
+    """Return the waveforms of utterances, padded with silence: `(batch, blocks, BLOCK)`."""
     count = -(-max(int(pack.lengths[i]) for i in batch) // BLOCK)
     sound = np.zeros((len(batch), count * BLOCK), dtype=np.float32)
     for row, i in enumerate(batch):
@@ -272,7 +298,7 @@ def _blocks(pack: Pack, batch: list[int]) -> Tensor:
 
 @torch.no_grad()
 def fit_frontend(frontend: LiveFrontend, pack: Pack, utterances: int = 256) -> None:
-    """Set a front end's mean and deviation to the means over speakers of those of their speech."""
+    """Set mean and deviation of a front end to the means over utterances of those of their speech."""
     frontend.mean.zero_()
     frontend.deviation.fill_(1.0)
     chosen = np.random.default_rng(0).permutation(pack.select("train"))[:utterances].tolist()
@@ -310,8 +336,16 @@ def compute_pack_features(frontend: LiveFrontend, pack: Pack) -> Tensor:
 
 @torch.no_grad()
 def encode_pack_live(encoder: LiveEncoder, pack: Pack, features: Tensor) -> Tensor:
-    """Return what a live encoder says of all utterances of a pack, as `voices.encode_pack` does: float16 `(1, samples
-    / BLOCK, dimension)`, each latent where its speech is."""
+    """Return the latents of a live encoder for all utterances of a pack, as `packs.encode_pack` does.
+
+    Args:
+        encoder: The encoder.
+        pack: The speech.
+        features: As `compute_pack_features` returns them.
+
+    Returns:
+        float16 `(1, samples / BLOCK, dimension)`; the delay of the encoder is removed.
+    """
     latents = torch.zeros(1, len(features), encoder.latents, dtype=torch.float16)
     for i in range(len(pack)):
         first, count = int(pack.starts[i]) // BLOCK, -(-int(pack.lengths[i]) // BLOCK)
@@ -322,15 +356,15 @@ def encode_pack_live(encoder: LiveEncoder, pack: Pack, features: Tensor) -> Tens
 
 @torch.no_grad()
 def copy_non_causal_weights(decoder: SourceFilter, weights: Mapping[str, Tensor], blocks: Sequence[int]) -> None:
-    """Let a causal decoder begin as a larger one that is not causal.
+    """Initialise a causal decoder with the weights of a larger one that is not causal.
 
-    Each of its blocks begins as one of the other's: what that saw of the frame and those before it, it sees, too; what
-    it saw of those behind it, it sees of the frame itself; of the channels within, the strongest stay.
+    Each of its blocks takes one of the other's: the taps of the frame and of earlier frames are copied, the taps of
+    later frames are added to that of the frame, and of the hidden channels the strongest are kept.
 
     Args:
         decoder: The causal decoder.
-        weights: The state of the other one, of the same channels, bands and voice.
-        blocks: The other one's block for each of its own.
+        weights: The state of the other one, which has the same channels, bands and voice.
+        blocks: The block of the other one for each block of the causal one.
     """
     state = decoder.state_dict()
     for name in state:
@@ -356,9 +390,11 @@ def copy_non_causal_weights(decoder: SourceFilter, weights: Mapping[str, Tensor]
 
 
 def join_live(encoder: str | Path, tracker: str | Path, decoder: str | Path) -> Live:
-    """Return the live model of an encoder, a tracker and a causal decoder that were trained, without named voices.
+    """Return the live model of a trained encoder, tracker and causal decoder, without named voices.
 
-    Raises `CheckpointError` where a file cannot be read, or is of another part."""
+    Raises:
+        CheckpointError: A file cannot be read, or is of another part.
+    """
     parts = {
         "encoder": checkpoint.read(encoder),
         "tracker": checkpoint.read(tracker),

@@ -1,61 +1,49 @@
-"""Learning a content encoder by masked prediction of clusters (HuBERT, Hsu et al., 2106.07447), from speech alone.
+"""Training of a content encoder by masked prediction of clusters (HuBERT, Hsu et al., 2106.07447), without labels.
 
-Spans of steps are hidden, and the encoder tells from what is around them which cluster each hidden step belongs to. The
-clusters of the first round are those of MFCC, of which discriminants tell the clusters apart (`training.clustering`);
-those of later rounds are of the encoder's own features. What is heard is perturbed, what is predicted is not: so the
-features learn to leave out the length of a vocal tract, channel and noise. A training is given time, not steps.
+Spans of steps are masked, and the encoder predicts from their context which cluster each masked step belongs to. The
+clusters of the first round are those of MFCC after linear discriminant analysis (`training.clustering`); those of later
+rounds are of the encoder's own features. The input is perturbed, the targets are not, so that the features become
+invariant to vocal tract length, channel and noise. A training has a budget of time, not of steps.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vqspeech import audio, loudness
+from vqspeech import audio
 from vqspeech.data.dump import Shards
-from vqspeech.devices import supports_bfloat16
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
-from vqspeech.models.content import STRIDE, ContentEncoder, restored
-from vqspeech.models.frontend import MARGIN, LogMel, frontend, moments, speech_frames, waveforms
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.content import ContentEncoder
+from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize.search import nearest
 from vqspeech.schema import Codes, Count, NonNegative, Options, Positive, Range, check_groups
 from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
 from vqspeech.training.clustering import fit_discriminant
+from vqspeech.training.content_features import BATCH, FITS, STACK, STEP, ContentFeatures, Speech
 from vqspeech.training.fitting import fit_quantizer
 
-STEP = 320
-"""Samples of a step (20 ms)."""
-_GROUP = 640_000
-"""Samples of the utterances that are encoded side by side."""
-_STACK, _DIRECTIONS, _TURNS = 17, 24, 3
-"""Frames of MFCC that the first clusters are of, directions they are projected to, and how often both are fitted."""
-_VECTORS = 300_000
-"""Vectors that clusters and codebooks are fitted to at most."""
-_BATCH, _FITS = 1 << 14, 150
-"""Vectors of a step of k-means, and its steps."""
+_DIRECTIONS, _TURNS = 24, 3
+"""Directions that stacks of MFCC are projected to, and how often both projection and clusters are fitted."""
 _WARM_UP = 0.08
 """Share of the time of a round in which the learning rate rises at most."""
-_JUDGES, _CLUSTERS = 100, 128
-"""Utterances, and clusters, by which the layer is chosen."""
 _CURVES = 4
 """Cosines along the frequency axis that a random channel is made of."""
 
 
 @dataclass(frozen=True)
 class MaskedOptions:
-    """How a content encoder is trained; the group `training` of its configuration says what each is."""
+    """Options of the group `training`; conf/training/masked.yaml describes each."""
 
     seed: Annotated[int, Range(0, 1 << 62)] = 0
     minutes: Positive = 60.0
@@ -85,37 +73,17 @@ def check_config(config: Any) -> dict[str, Any]:
     return Coder.check_config(found)
 
 
-@dataclass(frozen=True)
-class Speech:
-    """Utterances end to end: `samples` int16 `(time,)` as `loudness.normalise` gives them, each between stretches of
-    silence as long as the front end sees beside speech. Utterance `i` begins at `starts[i]`, a multiple of `STEP`, and
-    has `lengths[i]` samples, the silence among them; what follows up to a multiple of `STEP` is 0, too."""
-
-    samples: np.ndarray
-    starts: np.ndarray
-    lengths: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.starts)
-
-    @classmethod
-    def join(cls, utterances: Iterator[np.ndarray]) -> "Speech":
-        """Return normalised utterances `(time,)` end to end."""
-        whole = [np.pad(one, MARGIN * loudness.FRAME) for one in utterances]
-        lengths = np.array([len(one) for one in whole], dtype=np.int64)
-        samples = np.concatenate([np.pad(one, (0, -len(one) % STEP)) for one in whole])
-        starts = np.cumsum(-(-lengths // STEP) * STEP)
-        return cls(samples, np.concatenate([[0], starts[:-1]]).astype(np.int64), lengths)
-
-
-class MaskedTraining:
-    """Learns the content encoder of a coder from speech.
+class MaskedTraining(ContentFeatures):
+    """Train the content encoder of a coder on speech.
 
     Args:
         config: Configuration of the coder and its training (groups `frontend`, `encoder`, `quantizer`, `training`).
-        speech: What it learns from.
-        device: Where.
-        say: Where lines of progress go.
+        speech: The utterances to learn from.
+        device: Where to train.
+        log: Receives lines of progress.
+
+    Raises:
+        ConfigError: The configuration is not of a content encoder on log-mel frames.
     """
 
     def __init__(
@@ -123,140 +91,30 @@ class MaskedTraining:
         config: Mapping[str, Any],
         speech: Speech,
         device: str | torch.device = "cpu",
-        say: Callable[[str], None] = print,
+        log: Callable[[str], None] = print,
     ):
-        self.config, self.say, self.device = check_config(config), say, torch.device(device)
+        self.config = check_config(config)
         self.options = MaskedOptions(**self.config["training"])
         torch.manual_seed(self.options.seed)
-        self.model = Coder({name: group for name, group in self.config.items() if name != "training"}).to(self.device)
-        if not isinstance(self.model.encoder, ContentEncoder) or not isinstance(self.model.frontend, LogMel):
-            raise ConfigError("masked prediction trains encoder=content on log-mel frames")
-        self.encoder, self.frontend = self.model.encoder, self.model.frontend
-        self.speech = speech
-        self.samples = torch.from_numpy(speech.samples).to(self.device)
+        model = Coder({name: group for name, group in self.config.items() if name != "training"})
+        model = model.to(torch.device(device))
+        if not isinstance(model.encoder, ContentEncoder) or not isinstance(model.frontend, LogMel):
+            raise ConfigError("masked prediction trains encoder=content on log-mel frames; choose such groups")
+        super().__init__(model, speech, self.options.seed, log)
         self.window = round(self.options.seconds * audio.RATE) // STEP * STEP
-        self.groups = self._groups()
-        self.statistics = self._statistics(self.frontend)
-        self.first_step = torch.from_numpy(speech.starts // STEP).to(self.device)
         self.round, self.step, self.history = 0, 0, []
         self.sources: dict[str, str] = {}
         self.heads = nn.ModuleList()
 
-    # Whole utterances
-
-    def _groups(self) -> list[np.ndarray]:
-        """Utterances of about one length, side by side."""
-        order = np.argsort(self.speech.lengths, kind="stable")
-        groups, first = [], 0
-        for i in range(1, len(order) + 1):
-            if i == len(order) or (i - first + 1) * self._filled(order[i]) > _GROUP:
-                groups.append(order[first:i])
-                first = i
-        return groups
-
-    def _some_groups(self, share: float) -> list[np.ndarray]:
-        """About that share of the groups, and one at least, of all lengths."""
-        every = max(1, round(1 / share))
-        return self.groups[min(every, len(self.groups)) // 2 :: every]
-
-    def _filled(self, utterance: int) -> int:
-        return -(-int(self.speech.lengths[utterance]) // STEP) * STEP
-
-    def _stacked(self, group: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Samples int16 `(batch, time)` of a group of utterances, and which of them are theirs."""
-        longest = max(self._filled(one) for one in group)
-        batch = torch.zeros(len(group), longest, dtype=torch.int16, device=self.device)
-        lengths = torch.tensor([self._filled(one) for one in group], device=self.device)
-        for row, one in enumerate(group):
-            start = int(self.speech.starts[one])
-            batch[row, : self._filled(one)] = self.samples[start : start + self._filled(one)]
-        return batch, torch.arange(longest, device=self.device) < lengths[:, None]
-
-    @torch.no_grad()
-    def _statistics(self, front: LogMel) -> Tensor:
-        """The front end's statistics of each utterance, `(utterances, 2, channels)`."""
-        statistics: list[Tensor | None] = [None] * len(self.speech)
-        for group in self.groups:
-            wave = waveforms(self._stacked(group)[0])
-            static = front.static(front.spectra(wave), front.filters).double()
-            speech = speech_frames(wave)
-            for row, one in enumerate(group):
-                part = static[row][:, speech[row]]
-                statistics[one] = moments(part.sum(1), part.square().sum(1), torch.tensor(part.shape[1]))
-        return torch.stack(cast(list[Tensor], statistics)).to(self.device)
-
-    @torch.no_grad()
-    def _mfcc_windows(self) -> tuple[Tensor, Tensor]:
-        """Stacks of MFCC around each step that holds speech, `(vectors, 13 * _STACK)`, and those steps int64."""
-        front = cast(LogMel, frontend("cepstra")).to(self.device)
-        statistics = self._statistics(front)
-        vectors, steps = [], []
-        for group in self.groups:
-            batch, mask = self._stacked(group)
-            frames = front(batch, mask, statistics[torch.from_numpy(group).to(self.device)])
-            speech = (frames != 0).any(1).unflatten(1, (-1, STRIDE)).any(2)
-            stacked = F.pad(frames, (_STACK // 2, _STACK // 2)).unfold(2, _STACK, STRIDE)  # (batch, 13, steps, _STACK)
-            vectors.append(stacked.permute(0, 2, 1, 3).flatten(2)[speech])
-            steps.append(self._places(group, speech))
-        return torch.cat(vectors), torch.cat(steps)
-
-    def _places(self, group: np.ndarray, speech: Tensor) -> Tensor:
-        """The places, among the steps of all utterances, of steps bool `(batch, time)` of a group."""
-        first = self.first_step[torch.from_numpy(group).to(self.device)]
-        return (first[:, None] + torch.arange(speech.shape[1], device=self.device))[speech]
-
-    @torch.no_grad()
-    def compute_features(self, layers: Sequence[int], groups: Sequence[np.ndarray], warp: bool = False) -> list[Tensor]:
-        """Return standardised features of the speech in groups of utterances, for each layer float16 `(steps, width)`.
-
-        `warp` stretches the frequency axis of each utterance at random, by the same factors at every call."""
-        self.encoder.eval()
-        self.frontend.train(warp)
-        if warp:
-            torch.manual_seed(self.options.seed)
-        found: list[list[Tensor]] = [[] for _ in layers]
-        for group in groups:
-            batch, mask = self._stacked(group)
-            frames = self.frontend(batch, mask, self.statistics[torch.from_numpy(group).to(self.device)])
-            with self._autocast():
-                steps, speech = self.encoder.steps(frames, mask[:, :: self.frontend.hop])
-                outputs, order, valid = self.encoder.transform(steps, speech, max(layers))
-            for part, layer in zip(found, layers, strict=True):
-                whole = restored(outputs[layer - 1].float() * valid[:, :, None], order, steps.shape[1])
-                part.append(self.encoder.standardise(whole.transpose(1, 2)).transpose(1, 2)[speech].half())
-        self.frontend.eval()
-        return [torch.cat(part) for part in found]
-
-    @torch.no_grad()
-    def find_speech_steps(self, groups: Sequence[np.ndarray]) -> Tensor:
-        """Return the places of the steps of `features`, int64 `(steps,)`."""
-        places = []
-        for group in groups:
-            batch, mask = self._stacked(group)
-            frames = self.frontend(batch, mask, self.statistics[torch.from_numpy(group).to(self.device)])
-            places.append(self._places(group, self.encoder.steps(frames, mask[:, :: self.frontend.hop])[1]))
-        return torch.cat(places)
-
     # Targets
 
-    def fit_clusters(self, vectors: Tensor, count: int) -> Tensor:
-        """Return the centres of `count` clusters of vectors `(vectors, dimension)`, by k-means."""
-        some = self._sample(vectors)
-        book = quantizer("kmeans", count, vectors.shape[1], decay=1.0).to(self.device)
-        return fit_quantizer(book, some, _FITS, min(_BATCH, len(some)), seed=self.options.seed).weight.detach()
-
-    def _sample(self, vectors: Tensor) -> Tensor:
-        generator = torch.Generator().manual_seed(self.options.seed)
-        rows = torch.randperm(len(vectors), generator=generator)[:_VECTORS]
-        return vectors[rows.to(vectors.device)].float()
-
     def compute_targets(self) -> Tensor:
-        """Return the two clusters of each step that this round predicts, int64 `(steps, 2)`; -1 without speech."""
+        """Return the two clusters of each step that this round predicts, int64 `(steps, 2)`; -1: no speech."""
         sizes = self.options.coarse[self.round], self.options.fine[self.round]
         if self.round == 0:
-            windows, places = self._mfcc_windows()
-            some = self._sample(windows)
-            projected = some.unflatten(1, (-1, _STACK))[:, :, _STACK // 2]
+            windows, places = self.stack_mfcc()
+            some = self.sample_vectors(windows)
+            projected = some.unflatten(1, (-1, STACK))[:, :, STACK // 2]
             for _ in range(_TURNS):
                 classes = nearest(projected, self.fit_clusters(projected, sizes[0]))
                 matrix, mean = fit_discriminant(some, classes, _DIRECTIONS)
@@ -272,44 +130,29 @@ class MaskedTraining:
             found[places, head] = nearest(vectors, self.fit_clusters(vectors, size))
         return found
 
-    def choose_layer(self) -> int:
-        """Return the layer, of the upper two thirds, whose clusters tell most of themselves across vocal tracts.
-
-        That is the mutual information, in nats, between the clusters of utterances as they are and of the same ones
-        with the frequency axis stretched: it is large where clusters are many and fine, and still not the speaker's. No
-        label plays a part.
-        """
-        layers = list(range(-(-len(self.encoder.blocks) // 3), len(self.encoder.blocks) + 1))
-        groups = self._some_groups(_JUDGES / len(self.speech))
-        plain, warped = (self.compute_features(layers, groups, warp) for warp in (False, True))
-        found = {}
-        for layer, one, other in zip(layers, plain, warped, strict=True):
-            centres = self.fit_clusters(one, _CLUSTERS)
-            found[layer] = mutual_information(nearest(one, centres), nearest(other, centres), _CLUSTERS)
-        best = max(found, key=lambda layer: found[layer])
-        self.say("nats across vocal tracts: " + ", ".join(f"layer {k} {v:.3f}" for k, v in found.items()) + f": {best}")
-        return best
-
     # Learning
 
     def run(self, out: str | Path | None = None) -> None:
-        """Train all rounds, each for its share of the time, targets and codebook included.
+        """Train all rounds, each for its share of the time, including its targets and its codebook.
 
-        After each round the codebook is fitted. `out` is where the checkpoint goes, and a copy of it after each round,
-        as round-1.safetensors … beside it. A training that was cut short begins again with the round that it was in."""
+        A training that was interrupted starts again with the round it was in.
+
+        Args:
+            out: Where the checkpoint is written after each round, with a copy round-1.safetensors … in the same folder.
+        """
         if self.round >= self.options.rounds:
             self.fit_codebook()
         seconds, fitting = 60 * self.options.minutes / self.options.rounds, 0.0
         while self.round < self.options.rounds:
             began = time.perf_counter()
             targets = self.compute_targets()
-            self.say(f"round {self.round + 1}: targets after {time.perf_counter() - began:.0f} s")
+            self.log(f"round {self.round + 1}: targets after {time.perf_counter() - began:.0f} s")
             self._learn(targets, seconds - (time.perf_counter() - began) - fitting)
             self.round += 1
             ended = time.perf_counter()
             self.finish()
             fitting = time.perf_counter() - ended
-            self.say(f"round {self.round}: codebook after {fitting:.0f} s")
+            self.log(f"round {self.round}: codebook after {fitting:.0f} s")
             if out:
                 self.save(out)
                 self.save(Path(out).with_name(f"round-{self.round}{checkpoint.SUFFIX}"))
@@ -354,7 +197,7 @@ class MaskedTraining:
 
         draw()
         step = capture_step(one_step, self.device)
-        begin = said = time.perf_counter()
+        begin = logged = time.perf_counter()
         taken = 0
         while (now := time.perf_counter()) - begin < seconds:
             done = (now - begin) / seconds
@@ -362,11 +205,11 @@ class MaskedTraining:
             draw()
             step()
             taken += 1
-            if taken % 25 == 0 and now - said > 15:
-                said = now
+            if taken % 25 == 0 and now - logged > 15:
+                logged = now
                 coarse, fine = shown.tolist()
                 speed = taken / (time.perf_counter() - begin)
-                self.say(
+                self.log(
                     f"round {self.round + 1}, step {taken}: {coarse:.3f} and {fine:.3f} nats; {speed:.1f} steps/s, "
                     f"{speed * count * self.options.seconds:,.0f} s of speech a second"
                 )
@@ -376,10 +219,10 @@ class MaskedTraining:
             raise ConfigError(f"round {self.round + 1}: the loss is not finite; lower training.lr")
         self.history.append({"round": self.round + 1, "steps": taken, "coarse": coarse, "fine": fine})
         if taken:
-            self.say(f"round {self.round + 1} ends: {taken} steps, {coarse:.3f} and {fine:.3f} nats")
+            self.log(f"round {self.round + 1} ends: {taken} steps, {coarse:.3f} and {fine:.3f} nats")
         else:
-            self.say(
-                f"round {self.round + 1}: its targets took all its time, nothing is learned; raise training.minutes"
+            self.log(
+                f"round {self.round + 1}: its targets took all its time, nothing was trained; raise training.minutes"
             )
 
     def compute_losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
@@ -397,7 +240,7 @@ class MaskedTraining:
             frames = self.perturb(self.frontend(samples, inside, statistics))
             begins = torch.rand(wanted.shape[:2], device=wanted.device) < options.share
             hidden = F.max_pool1d(F.pad(begins.float(), (options.span - 1, 0))[:, None], options.span, 1)[:, 0] > 0
-        with self._autocast():
+        with self.autocast():
             steps, speech = self.encoder.steps(frames, inside[:, :: self.frontend.hop])
             outputs, order, valid = self.encoder.transform(steps, speech, len(self.encoder.blocks), hidden)
             found = self.encoder.norm(outputs[-1])
@@ -412,7 +255,7 @@ class MaskedTraining:
         return torch.stack(losses, 1)
 
     def perturb(self, frames: Tensor) -> Tensor:
-        """Return frames `(batch, channels, time)` behind random channels and under noise; silence stays what it is."""
+        """Return frames `(batch, channels, time)` with random channels and noise added; silence stays as it is."""
         batch, channels, _ = frames.shape
         bands = (torch.arange(channels, device=frames.device) + 0.5) / channels
         curves = torch.cos(math.pi * torch.arange(1, _CURVES + 1, device=frames.device)[:, None] * bands)
@@ -421,30 +264,25 @@ class MaskedTraining:
         changed = frames + (weights @ curves)[:, :, None] + strength * torch.randn_like(frames)
         return changed * (frames != 0).any(1, keepdim=True)
 
-    def _autocast(self) -> torch.autocast:
-        # Cached casts would outlive the graph that made them.
-        enabled = supports_bfloat16(self.device)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled, cache_enabled=False)
-
-    # What comes out
+    # Results
 
     @torch.no_grad()
     def finish(self) -> None:
-        """Choose the layer, and fit the codebook to its features."""
+        """Choose the layer of the features and fit the codebook to them."""
         self.encoder.layer = self.choose_layer()
         self.fit_codebook()
 
     @torch.no_grad()
     def fit_codebook(self) -> None:
-        """Fit the codebook to the features of the layer that is chosen, at the rate of the codes."""
-        self._set_moments()
-        z = self._sample(self.compute_code_features(self.encoder))
+        """Fit the codebook to the features of the chosen layer, at the rate of the codes."""
+        self.set_moments()
+        z = self.sample_vectors(self.compute_code_features(self.encoder))
         torch.manual_seed(self.options.seed)
-        fit_quantizer(self.model.quantizer, z, 2 * _FITS, min(_BATCH, len(z)), seed=self.options.seed)
+        fit_quantizer(self.model.quantizer, z, 2 * FITS, min(BATCH, len(z)), seed=self.options.seed)
         self.model.eval()
 
     def export_coder(self) -> Coder:
-        """Return the finished coder on the CPU, without the layers above the one whose output it gives."""
+        """Return the finished coder on the CPU, without the layers above the chosen one."""
         config = dict(self.model.config)
         config["encoder"] = {**config["encoder"], "depth": self.encoder.layer, "layer": self.encoder.layer}
         model = Coder(config)
@@ -457,50 +295,30 @@ class MaskedTraining:
         """Write more codebooks of the finished encoder's features to one file.
 
         Args:
-            path: The file; its tensors are NAME.mean, NAME.deviation, and NAME.0, NAME.1 … `(codes, latents)`.
+            path: The file to write; its tensors are NAME.mean, NAME.deviation, and NAME.0, NAME.1 … `(codes, latents)`.
             books: By name, frames of 10 ms a code, and the number of codes of each stage; a stage after the first
                 quantises what those before it leave.
         """
         tensors, hop = {}, self.encoder.hop
         for name, (frames, sizes) in books.items():
             self.encoder.hop = frames
-            self._set_moments()
+            self.set_moments()
             tensors |= {f"{name}.mean": self.encoder.mean.clone(), f"{name}.deviation": self.encoder.deviation.clone()}
-            rest = self._sample(self.compute_code_features(self.encoder))
+            rest = self.sample_vectors(self.compute_code_features(self.encoder))
             for stage, size in enumerate(sizes):
                 centres = self.fit_clusters(rest, size)
                 rest = rest - centres[nearest(rest, centres)]
                 tensors[f"{name}.{stage}"] = centres
         self.encoder.hop = hop
-        self._set_moments()
+        self.set_moments()
         checkpoint.write(path, tensors, {"books": {name: [hop, list(sizes)] for name, (hop, sizes) in books.items()}})
 
-    def _set_moments(self) -> None:
-        """Set what the features of short utterances are standardised by."""
-        self.encoder.eval()
-        raw = self.compute_code_features(self.encoder.features)
-        self.encoder.mean.copy_(raw.mean(0))
-        self.encoder.deviation.copy_(raw.std(0))
-
-    @torch.no_grad()
-    def compute_code_features(self, encode: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
-        """Return what `encode` makes of the speech of utterances, as many as codebooks are fitted to, at the rate of
-        the codes: `(codes, latents)`."""
-        parts = []
-        for group in self._some_groups(_VECTORS * self.model.hop / len(self.speech.samples)):
-            batch, mask = self._stacked(group)
-            spare = -batch.shape[1] % self.model.hop
-            batch, mask = F.pad(batch, (0, spare)), F.pad(mask, (0, spare))
-            frames = self.frontend(batch, mask, self.statistics[torch.from_numpy(group).to(self.device)])
-            with self._autocast():
-                z = encode(frames, mask[:, :: self.frontend.hop]).transpose(1, 2)
-            parts.append(z[(z != 0).any(2)])
-        return torch.cat(parts).float()
-
     def save(self, path: str | Path) -> None:
-        """Write the coder, with the heads and all it takes to go on, to one file.
+        """Write the coder, the heads and what a resumed training needs to one file.
 
-        Raises `CheckpointError` where a weight is not finite; the file stays what it was."""
+        Raises:
+            CheckpointError: A weight is not finite; the file stays as it was.
+        """
         tensors = checkpoint.weights(self.model)
         tensors |= {f"training.heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
         # Weights alone: sums and counts of a codebook are too large for float16.
@@ -515,7 +333,11 @@ class MaskedTraining:
         checkpoint.write(path, tensors, about)
 
     def load(self, path: str | Path) -> None:
-        """Go on from what `save` wrote. Raises `CheckpointError` where it is of another encoder, or no such file."""
+        """Resume from a file of `save`.
+
+        Raises:
+            CheckpointError: The file is of another encoder, or of no such training.
+        """
         tensors, about = checkpoint.read(path)
         if not {"round", "step", "config", "figures"} <= about.keys() or "history" not in about["figures"]:
             raise CheckpointError(
@@ -536,27 +358,37 @@ def train_content(
     train: Shards,
     dev: Shards,
     out: str | Path,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
     restart: bool = False,
 ) -> dict[str, float]:
     """Train the content encoder of `config` on a dump, and write its coder to `out`/best.safetensors.
 
-    `out`/last.safetensors is gone on from, with the round after its last one, or with `restart` is not; where there is
-    none, `training.start` is. One that has all its rounds gets another codebook, and nothing else. Raises `ConfigError`
-    where the configuration is of no such model.
+    The training resumes from `out`/last.safetensors with the round after its last, or else starts from
+    `training.start`. A checkpoint that has all its rounds gets a new codebook and nothing else.
+
+    Args:
+        config: Configuration of the coder and its training.
+        train: The dump to learn from.
+        dev: The dump that the figures are measured on.
+        out: Folder of the experiment.
+        log: Receives lines of progress.
+        restart: Start again, whatever is in `out`.
 
     Returns:
-        What is measured on `dev`: share of the features' variance that the codes leave over, perplexity, codes used.
+        Figures of `dev`: share of the features' variance that the codes do not explain, perplexity, codes used.
+
+    Raises:
+        ConfigError: The configuration is of another model, or `out` was trained on other data.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    training = MaskedTraining(config, Speech.join(train.samples(i) for i in range(len(train))), device, say)
+    training = MaskedTraining(config, Speech.join(train.samples(i) for i in range(len(train))), device, log)
     training.sources = {"train": train.fingerprint}
     last = Path(out) / f"last{checkpoint.SUFFIX}"
     if last.is_file() and not restart:
         learned = checkpoint.read(last, "none.")[1].get("sources", {}).get("train", train.fingerprint)
         if learned != train.fingerprint:
             raise ConfigError(
-                f"{last}: has learned from other data; --restart trains from the start; or choose another --out"
+                f"{last}: was trained on other data; --restart trains from the start; or choose another --out"
             )
         training.load(last)
     elif training.options.start:
@@ -573,11 +405,3 @@ def train_content(
     about = {"step": training.step, "figures": figures, "training": training.config["training"]}
     model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about, command=this_command())
     return figures
-
-
-def mutual_information(one: Tensor, other: Tensor, size: int) -> float:
-    """Return the mutual information of two codings of the same steps, int `(steps,)` of `size` codes each, in nats."""
-    joint = torch.bincount(one * size + other, minlength=size * size).double().view(size, size) / len(one)
-    apart = joint.sum(1, keepdim=True) * joint.sum(0)
-    there = joint > 0
-    return float((joint[there] * (joint[there] / apart[there]).log()).sum())
