@@ -111,7 +111,7 @@ class ResidentWindows(Windows):
         if shards.world_maps:
             offsets = np.cumsum([0, *map(len, shards.world_maps)])[:-1]
             self._first_frames = _place(offsets[shards.shard] + shards.first // world.FRAME, device)
-            counts = [world.frames_in(int(length)) for length in shards.length]
+            counts = [world.count_frames(int(length)) for length in shards.length]
             self._frame_counts = _place(np.array(counts, dtype=np.int64), device)
             self._frames = _join(shards.world_maps, device)
 
