@@ -1,4 +1,4 @@
-"""Quantisers fitted to vectors, alone or between a small encoder and decoder.
+"""Fitting of quantisers to vectors, alone or between a small encoder and decoder.
 
 Alone, encoder and decoder are the identity, and the loss is the mean squared error.
 """
@@ -19,18 +19,30 @@ from vqspeech.training.optimizer import reset_moved_codes
 Book = TypeVar("Book", bound=Codebook | ResidualCodebook)
 
 LR_END = 0.01
-"""The learning rate falls linearly to this share of itself, for the codebooks that have one."""
+"""Share of the learning rate that is left at the last step."""
 
 
 def fit_quantizer(
     quantizer: Book, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
 ) -> Book:
-    """The quantiser after `steps` steps on `batch` vectors each, drawn from float32 `(vectors, dimension)`, and ready
-    to use. Adam, with learning rates from `lr` down, moves the codebooks that learn by gradient. Stages are fitted one
-    after the other, each by as many steps.
+    """Fit a quantiser to vectors, and return it in evaluation mode.
 
-    The vectors of a step depend on the seed alone, so that several quantisers are fitted to the same. Raises
-    `VqspeechError` where a vector is not finite, `ConfigError` where there are none or they have another dimension.
+    Adam moves the codebooks that learn by gradient, at a learning rate that falls linearly from `lr`. The stages of a
+    residual codebook are fitted one after the other, each by as many steps. The vectors of a step depend on the seed
+    alone, so that several quantisers are fitted to the same ones.
+
+    Args:
+        quantizer: The quantiser.
+        vectors: float32 `(vectors, dimension)`.
+        steps: Number of steps.
+        batch: Vectors of a step.
+        lr: The highest learning rate.
+        seed: Of the draws.
+        progress: Show a progress bar.
+
+    Raises:
+        VqspeechError: A vector is not finite.
+        ConfigError: There are no vectors, or they have another dimension.
     """
     if isinstance(quantizer, ResidualCodebook):
         fit_stages(quantizer.stages, vectors, steps, batch, lr, seed)
@@ -62,10 +74,16 @@ def fit_stages(
     seed: int = 0,
     begin: Callable[[Codebook, Tensor], None] | None = None,
 ) -> ResidualCodebook:
-    """Quantisers in a row, each fitted to what the ones before it leave of the vectors; the first as `fitted` does.
-    Before that, `begin` is called with each stage and the vectors it is to quantise.
+    """Fit quantisers in a row, each to the residual of the ones before it, as `fit_quantizer` does.
 
-    Raises as `fitted` and `ResidualCodebook` do.
+    Args:
+        stages: The quantisers.
+        vectors: float32 `(vectors, dimension)`.
+        steps: Number of steps of each.
+        batch: Vectors of a step.
+        lr: The highest learning rate.
+        seed: Of the draws of the first stage; it grows by 1 with each stage.
+        begin: Called with each stage and the vectors it quantises, before it is fitted.
     """
     whole, rest = ResidualCodebook(stages), vectors
     for number, stage in enumerate(stages):
@@ -79,7 +97,7 @@ def fit_stages(
 def fit_autoencoder(
     model: Autoencoder, vectors: Tensor, steps: int, batch: int, lr: float = 1e-2, seed: int = 0, progress: bool = False
 ) -> Autoencoder:
-    """A small VQ-VAE after `steps` steps on `batch` vectors each, likewise."""
+    """Train a small VQ-VAE on vectors as `fit_quantizer` does, and return it in evaluation mode."""
 
     def loss(rows: Tensor) -> Tensor:
         return torch.stack([*model(rows)[0].values()]).sum()
@@ -99,8 +117,21 @@ def minimise(
     progress: bool = False,
     watch: Callable[[int], None] | None = None,
 ) -> None:
-    """Takes the steps, each on the `loss` of `batch` rows of `items`, which the seed alone draws; a module without
-    anything to learn by gradient is only shown them. `watch` is called after each with the number of steps taken."""
+    """Minimise a loss over random rows of some items with Adam.
+
+    A module without trainable parameters only runs the loss, as codebooks by moving averages need it.
+
+    Args:
+        module: The module to train.
+        loss: Maps rows `(batch, …)` to a scalar.
+        items: `(items, …)`.
+        steps: Number of steps.
+        batch: Rows of a step.
+        lr: The highest learning rate.
+        seed: Of the draws.
+        progress: Show a progress bar.
+        watch: Called after each step with the number of steps taken.
+    """
     draws = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)  # noise, samples, replacements
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]

@@ -412,5 +412,5 @@ def join_live(encoder: str | Path, tracker: str | Path, decoder: str | Path) -> 
     state |= {name: one.float() for name, one in parts["decoder"][0].items() if name.startswith("decoder.")}
     missing = model.load_state_dict(state, strict=False).missing_keys
     if set(missing) > {"decoder.speaker.weight", "pitch"}:
-        raise CheckpointError(f"{encoder}, {tracker}, {decoder}: lack {missing[0]}; train them again")
+        raise CheckpointError(f"{encoder}, {tracker}, {decoder}: a tensor is missing, {missing[0]}; train them again")
     return model.eval()

@@ -1,4 +1,4 @@
-"""What training leaves behind beside checkpoints: TensorBoard, and `curves.jsonl`, one evaluation a line."""
+"""Logs of a training: TensorBoard, and `curves.jsonl` with one evaluation per line."""
 
 import json
 import sys
@@ -15,10 +15,12 @@ CURVES = "curves.jsonl"
 
 
 def read_curves(path: str | Path) -> list[dict[str, float]]:
-    """Read the evaluations of a training, {"step", figures by name} each.
+    """Read the evaluations of a training, each {"step", figures by name}.
 
-    Lines that are damaged, as a kill or a full disk leaves them, are left out, which is said on stderr. Raises
-    `ConfigError` where the file is missing, or no line is whole.
+    Damaged lines, as a kill or a full disk leaves them, are skipped with a message on stderr.
+
+    Raises:
+        ConfigError: The file is missing, or no line is complete.
     """
     try:
         lines = Path(path).read_bytes().split(b"\n")
@@ -46,7 +48,11 @@ def _evaluation(line: bytes) -> dict[str, float] | None:
 
 
 class Log:
-    """Figures, pictures and sounds of one experiment, by step."""
+    """Log of one experiment by step.
+
+    Args:
+        out: Folder of the experiment.
+    """
 
     def __init__(self, out: Path):
         from torch.utils.tensorboard import SummaryWriter
@@ -56,7 +62,7 @@ class Log:
         self.board = SummaryWriter(str(out / "tensorboard"))
 
     def add_scalars(self, step: int, figures: dict[str, float]) -> None:
-        """Adds one evaluation. Where training was resumed at an earlier step, the later ones are dropped."""
+        """Add one evaluation; evaluations of later steps, from before training was resumed, are dropped."""
         self.evaluations = [one for one in self.evaluations if one["step"] < step] + [{"step": step, **figures}]
         write_text(self.curves, "".join(json.dumps(one) + "\n" for one in self.evaluations))
         for name, value in figures.items():
@@ -64,23 +70,23 @@ class Log:
         self.board.flush()
 
     def add_sounds(self, step: int, sounds: Mapping[str, np.ndarray], rate: int) -> None:
-        """Adds waveforms `(samples,)` by name, of so many samples a second."""
+        """Add waveforms `(samples,)` by name; `rate` in Hz."""
         for name, sound in sounds.items():
             self.board.add_audio(name, np.clip(sound, -1, 1)[None], step, rate)
         self.board.flush()
 
     def add_plot(self, step: int, name: str, figure: Any) -> None:
-        """Adds a figure of matplotlib."""
+        """Add a figure of matplotlib."""
         self.board.add_figure(name, figure, step)
         self.board.flush()
 
     def add_image(self, step: int, name: str, picture: np.ndarray) -> None:
-        """Adds a picture, uint8 `(height, width, 3)`."""
+        """Add an image, uint8 `(height, width, 3)`."""
         self.board.add_image(name, picture, step, dataformats="HWC")
         self.board.flush()
 
     def add_video(self, step: int, name: str, gif: bytes) -> None:
-        """Adds a moving picture, the bytes of a GIF: TensorBoard shows it moving, among the pictures."""
+        """Add an animation, the bytes of a GIF; TensorBoard shows it among the images."""
         from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
 
         width, height = (int.from_bytes(gif[i : i + 2], "little") for i in (6, 8))
@@ -89,7 +95,7 @@ class Log:
         self.board.flush()
 
     def _kept(self) -> list[dict[str, float]]:
-        """The evaluations of an earlier run; none where none is whole."""
+        """Return the evaluations of an earlier run, empty where none is complete."""
         try:
             return read_curves(self.curves) if self.curves.is_file() else []
         except ConfigError as error:

@@ -1,4 +1,4 @@
-"""The optimiser: which weights decay, its state in checkpoints, and what it forgets of codes that are put elsewhere."""
+"""The optimiser: which weights decay, its state in checkpoints, and its moments of codes that were replaced."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,10 +13,10 @@ _PREFIX = "training."
 
 
 def group_parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return the parameters to learn as two groups of an optimiser: those that decay, and those that do not.
+    """Return the trainable parameters as two groups of an optimiser: those with weight decay, and those without.
 
-    The weights of linear maps and convolutions decay; biases, norms, embeddings, codebooks and what is learned of
-    places do not.
+    The weights of linear maps and convolutions decay; biases, norms, embeddings, codebooks and position embeddings do
+    not.
     """
     apart = {
         id(parameter)
@@ -32,7 +32,7 @@ def group_parameters(model: nn.Module, weight_decay: float) -> list[dict[str, An
 
 
 def export_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return the state of an optimiser as checkpoints have it, `training.PARAMETER.FIELD`."""
+    """Return the state of an optimiser under the names of checkpoints, `training.PARAMETER.FIELD`."""
     names = _names(model, optimizer)
     return {
         f"{_PREFIX}{names[index]}.{field}": torch.as_tensor(value)
@@ -44,8 +44,10 @@ def export_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer) -
 def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Set an optimiser to the state in the tensors of a checkpoint.
 
-    Checkpoints of 0.1.0 have the number of a parameter, among all that are learned, in place of its name. Raises
-    `CheckpointError` where the state is of other parameters.
+    Checkpoints of 0.1.0 have the number of a parameter, among the trainable ones, in place of its name.
+
+    Raises:
+        CheckpointError: The state is of other parameters.
     """
     names = _names(model, optimizer)
     numbered = [name for name, one in model.named_parameters() if one.requires_grad]
@@ -64,8 +66,10 @@ def load_optimizer_state(model: nn.Module, optimizer: torch.optim.Optimizer, ten
 
 @torch.no_grad()
 def reset_moved_codes(model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Set gradient and moments to 0 of code vectors that were put elsewhere since the last step: they are of the places
-    where the codes were, and would drag them off again. To be called before a step."""
+    """Set gradient and moments to 0 of code vectors that were replaced since the last step.
+
+    They belong to the positions the codes had before, and would move them away again. Call it before a step.
+    """
     for book in model.modules():
         if isinstance(book, Codebook) and book.moved is not None:
             rows, book.moved = book.moved, None
@@ -77,7 +81,7 @@ def reset_moved_codes(model: nn.Module, optimizer: torch.optim.Optimizer) -> Non
 
 
 def _names(model: nn.Module, optimizer: torch.optim.Optimizer) -> list[str]:
-    """Names of the parameters in the order of the optimiser."""
+    """Return the names of the parameters in the order of the optimiser."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     groups: Iterable[dict[str, Any]] = optimizer.param_groups
     return [names[id(parameter)] for group in groups for parameter in group["params"]]

@@ -1,4 +1,4 @@
-"""What a training goes on from, `last.safetensors`, and whether it may: only with the same model, data and settings."""
+"""The state that a training resumes from, `last.safetensors`: only with the same model, data and settings."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,14 +15,14 @@ _FIX = "--restart trains from the start; or choose another --out"
 
 
 class State(NamedTuple):
-    """A training at a step: its tensors as a checkpoint names them, and what the header says."""
+    """A training at a step: its tensors by the names of a checkpoint, and the header."""
 
     tensors: Mapping[str, Tensor]
     about: Mapping[str, Any]
 
 
 def describe_run(task: Task, processes: int, precision: str) -> dict[str, Any]:
-    """Return what a header says of a run: settings, hashes of what is learned from, and where it runs."""
+    """Return the description of a run in a header: settings, hashes of the data, and where it runs."""
     return {
         **task.model.metadata,
         "training": dict(task.options),
@@ -34,16 +34,16 @@ def describe_run(task: Task, processes: int, precision: str) -> dict[str, Any]:
 
 
 def read_state(path: Path, run: Mapping[str, Any], task: Task) -> State:
-    """Read what a training goes on from.
+    """Read the state that a training resumes from.
 
     Args:
         path: The checkpoint.
-        run: What this run is, as `describe_run` says.
-        task: What is trained.
+        run: Description of this run, as `describe_run` returns it.
+        task: The task.
 
     Raises:
         CheckpointError: The file is damaged.
-        ConfigError: It is of another model, other data or other settings, or has come further than it shall.
+        ConfigError: It is of another model, other data or other settings, or past the last step.
     """
     tensors, about = checkpoint.read(path)
     for key, value in task.model.metadata.items():
@@ -70,7 +70,7 @@ def read_state(path: Path, run: Mapping[str, Any], task: Task) -> State:
 
 
 def list_changes(old: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
-    """Return in words what is another one where a training goes on, and changes its losses in their last digits."""
+    """Return in words what differs in a resumed training and changes its losses in their last digits."""
     names = {"precision": "precision", "processes": "number of processes", "torch": "version of torch"}
     return [
         f"{what} was {old[key]}, is {run[key]}"
@@ -80,7 +80,7 @@ def list_changes(old: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:
 
 
 def _compare_updates(path: Path, old: Mapping[str, Any], new: Mapping[str, Any], before: int, now: int) -> None:
-    """Raises `ConfigError` where an update is made of more or fewer items than before, on however many processes."""
+    """Raise `ConfigError` where an update has more or fewer items than before, over all processes."""
     if not {"batch", "accumulate"} <= old.keys() & new.keys():
         return
     items, wanted = (one["batch"] * one["accumulate"] * n for one, n in ((new, now), (old, before)))
@@ -94,7 +94,7 @@ def _compare_updates(path: Path, old: Mapping[str, Any], new: Mapping[str, Any],
 
 
 def _difference(old: Any, new: Any, where: str) -> str:
-    """The first key whose values differ, in words; empty: there is none."""
+    """Return the first key whose values differ, in words; empty where there is none."""
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         keys = dict.fromkeys([*new, *old])
         found = (_difference(old.get(key), new.get(key), f"{where}.{key}".lstrip(".")) for key in keys)

@@ -1,4 +1,4 @@
-"""Training the pitch tracker: what WORLD says of F0, of speech as it is and in noise."""
+"""Training of the pitch tracker on the F0 of WORLD, with clean and noisy speech."""
 
 import math
 from typing import Any
@@ -15,14 +15,14 @@ from vqspeech.models.live.frontend import FRAMES
 from vqspeech.models.live.tracker import CENTS, TONES, WAIT, WINDOW, PitchTracker
 from vqspeech.training.live import LiveOptions, LiveTraining
 
-_SPREAD = 1.0  # tones about the right one that are right, too (deviation)
-_VOICING = 3.0  # what the loss of telling voicing counts
-_SOFTEST, _LOUDEST = 5.0, 40.0  # dB that speech is above the noise it is put into
-_NOISY = 0.5  # share of the windows in noise
+_SPREAD = 1.0  # deviation of the target distribution over tones (tones)
+_VOICING = 3.0  # weight of the classification of voicing
+_SOFTEST, _LOUDEST = 5.0, 40.0  # range of signal-to-noise ratios (dB)
+_NOISY = 0.5  # share of windows with added noise
 
 
 class TrackerTraining(LiveTraining):
-    """Learns a `PitchTracker` from the F0 of a pack."""
+    """Train a `PitchTracker` on the F0 of a pack."""
 
     name = "tracker"
 
@@ -65,7 +65,7 @@ class TrackerTraining(LiveTraining):
         return _pitch_losses(scores[seen], wanted[seen])
 
     def _noise(self, sound: np.ndarray) -> np.ndarray:
-        """Noise to put speech into, white to brown."""
+        """Return noise, white to brown, at a random signal-to-noise ratio to `sound`."""
         spectrum = np.fft.rfft(self.generator.standard_normal(len(sound)))
         spectrum *= (np.arange(len(spectrum)) + 20.0) ** -self.generator.uniform(0, 1)
         noise = np.fft.irfft(spectrum, len(sound))
@@ -74,7 +74,7 @@ class TrackerTraining(LiveTraining):
 
     @torch.no_grad()
     def evaluate(self) -> dict[str, float]:
-        """Return what `measure_pitch_errors` says of the dev set."""
+        """Return `measure_pitch_errors` of the dev set."""
         found, wanted = [], []
         for i in self.dev.tolist():
             wave = np.pad(self.pack.wave(i), WINDOW // 2 + WAIT * world.FRAME)[WAIT * world.FRAME :]
@@ -87,7 +87,7 @@ class TrackerTraining(LiveTraining):
 
 
 def _pitch_losses(scores: Tensor, logs: Tensor) -> Tensor:
-    """Losses of scores `(frames, tones + 1)` given log F0 `(frames,)`, 0 where unvoiced."""
+    """Return the losses of scores `(frames, tones + 1)`, given log F0 `(frames,)`, 0 where unvoiced: `(2,)`."""
     voiced = logs > 0
     place = (logs - math.log(TONES[0])) * (1200 / CENTS / math.log(2))
     near = -(torch.arange(len(TONES), device=logs.device) - place[:, None]).square() / (2 * _SPREAD**2)
@@ -96,11 +96,15 @@ def _pitch_losses(scores: Tensor, logs: Tensor) -> Tensor:
 
 
 def measure_pitch_errors(found: np.ndarray, wanted: np.ndarray) -> dict[str, float]:
-    """Return how far log F0 `(frames,)`, 0 where unvoiced, is from what is wanted.
+    """Compare log F0 with a reference.
+
+    Args:
+        found: Log F0 `(frames,)`, 0 where unvoiced.
+        wanted: The reference, likewise.
 
     Returns:
-        {"voicing error": share of frames whose voicing is wrong; "gross error": of the frames that are voiced in both,
-        those more than 20 % off; "cents": the median distance of the others}.
+        {"voicing error": share of frames whose voicing is wrong; "gross error": share of the frames voiced in both
+        whose F0 is more than 20 % off; "cents": median absolute error of the others}.
     """
     both = (found > 0) & (wanted > 0)
     apart = np.abs(found - wanted)[both] * (1200 / math.log(2))
