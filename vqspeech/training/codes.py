@@ -21,7 +21,7 @@ class CodesTask:
     criterion, items = "bits", "codes"
     batches: Any
     """What is learned from: `random` and `even` batches."""
-    held: Any
+    dev_batches: Any
     """What is held out."""
     length: int
     sources: Mapping[str, str]
