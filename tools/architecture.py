@@ -28,10 +28,10 @@ ROOMS = {
     "vision.models": "VAE, VQ-VAE, VIMCO, PixelCNN, priors over video",
     "vision.data": "sets of images, episodes, codes of images",
     "training": "the trainer, and a task for each kind of model",
-    "metrics.reports": "tables, pictures, pages, model cards",
-    "metrics.evaluations": "what is scored: models and folders of speech in, rows of figures out",
-    "metrics": "judges: speech recogniser, speaker model, naturalness",
+    "metrics.evaluations": "models and folders of speech in, rows of figures out",
+    "metrics.reports": "scores files, tables, pictures, pages, model cards",
     "metrics.measures": "measures: pure functions of arrays",
+    "metrics": "units aligned with phones; the interfaces of judges",
     "models": "front ends, encoders, `quantize/`, decoders, priors; checkpoints, voices, shipped models",
     "generate": "autoregressive sampling: one interface, several engines",
     "data": "data directories, `corpora/`, alignments, phones, dumps, units",
@@ -64,7 +64,7 @@ def read_imports(root: Path = ROOT, late: bool = True) -> dict[str, set[str]]:
         found[module] = set()
         for name in _imported(ast.parse(path.read_text(encoding="utf-8")), late):
             while name and name not in paths:  # a function or class: the module that holds it
-                name = name.rpartition(".")[0]  # noqa: PLW2901
+                name = name.rpartition(".")[0]
             if name and name != module:
                 found[module].add(name)
     return found

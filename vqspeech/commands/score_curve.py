@@ -5,8 +5,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 from vqspeech.commands.scoring import Score, Table, argument
-from vqspeech.metrics.evaluations.comparisons import make_curve_rows
 from vqspeech.metrics.reports import scores
+from vqspeech.metrics.reports.comparisons import make_curve_rows
 from vqspeech.metrics.reports.pictures import draw_training_curve
 
 

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from vqspeech.commands.scoring import Score, Table, argument
-from vqspeech.metrics.evaluations.comparisons import make_trade_rows
+from vqspeech.metrics.reports.comparisons import make_trade_rows
 from vqspeech.metrics.reports.pictures import draw_trade
 
 

@@ -12,8 +12,8 @@ from vqspeech.data.phones import PHONES
 from vqspeech.data.units import find_runs
 from vqspeech.files import replace_file
 from vqspeech.metrics.aligned import Aligned
-from vqspeech.metrics.evaluations.comparisons import SAMPLES_SEEN
 from vqspeech.metrics.measures import phone
+from vqspeech.metrics.reports.comparisons import SAMPLES_SEEN
 from vqspeech.training.log import read_curves
 
 

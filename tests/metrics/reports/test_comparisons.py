@@ -3,8 +3,7 @@ import json
 import pytest
 
 from vqspeech.cli import main
-from vqspeech.metrics.evaluations import comparisons
-from vqspeech.metrics.reports import pictures, scores
+from vqspeech.metrics.reports import comparisons, pictures, scores
 from vqspeech.metrics.reports.scores import ScoresError
 
 SPOKEN = {"WER": 0.5, "DNSMOS": 3.0, "target is nearest": 0.9}

@@ -1,4 +1,4 @@
-"""Models beside each other, from the scores of each: by bit rate, and by how long they were trained."""
+"""Compare models by their scores files: by bit rate, and by how long they were trained."""
 
 import os
 from collections.abc import Mapping, Sequence

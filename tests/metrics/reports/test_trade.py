@@ -2,8 +2,7 @@ import json
 
 import pytest
 
-from vqspeech.metrics.evaluations import comparisons
-from vqspeech.metrics.reports import pictures, scores
+from vqspeech.metrics.reports import comparisons, pictures, scores
 
 
 def _experiment(folder, rate, codes, bits, cer):
