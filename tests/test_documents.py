@@ -4,6 +4,7 @@ import argparse
 import re
 import shlex
 import subprocess
+import sys
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -100,3 +101,10 @@ def test_configurations_exist(path: Path):
     names = {file.stem for file in (ROOT / "vqspeech" / "conf").rglob("*.yaml")} | {"NAME"}
     found = re.findall(r"--conf ([A-Za-z]\w*)", path.read_text(encoding="utf-8"))
     assert set(found) <= names
+
+
+def test_architecture_follows_the_imports():
+    done = subprocess.run(
+        [sys.executable, "tools/architecture.py", "--check"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr

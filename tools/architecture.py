@@ -157,13 +157,10 @@ def _reach(room: str, below: dict[str, set[str]], seen: Iterable[str] = ()) -> s
 
 
 def tabulate(imports: dict[str, set[str]]) -> str:
-    """Return a table of the rooms with their sizes, top to bottom."""
-    lines = ["| room | modules | what is in it |", "|---|---:|---|"]
-    for room, what in ROOMS.items():
-        count = sum(find_room(module) == room for module in imports)
-        if count:
-            lines.append(f"| `{room.replace('.', '/')}` | {count} | {what} |")
-    return "\n".join(lines)
+    """Return a table of the rooms, top to bottom."""
+    used = {find_room(module) for module in imports}
+    rows = [f"| `{room.replace('.', '/')}` | {what} |" for room, what in ROOMS.items() if room in used]
+    return "\n".join(["| room | what is in it |", "|---|---|", *rows])
 
 
 def fill_page(text: str, imports: dict[str, set[str]]) -> str:

@@ -7,8 +7,9 @@ import pytest
 
 from vqspeech import files
 from vqspeech.errors import ConfigError
+from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.metrics.reports.pictures import draw_curves
-from vqspeech.training.log import Log, read_curves
+from vqspeech.training.log import Log
 from vqspeech.vision.commands.score_steps import bits_by_step
 from vqspeech.vision.metrics import curves as image_curves
 

@@ -12,9 +12,9 @@ from tests.training.test_trainer import KINDS, trainer
 from vqspeech.conf import load_config
 from vqspeech.data.dump import read_shards, write_shards
 from vqspeech.errors import CheckpointError, ConfigError, DivergenceError, OutputError
+from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.models import checkpoint
 from vqspeech.training import trainer as training
-from vqspeech.training.log import read_curves
 from vqspeech.training.speech import SpeechTask
 from vqspeech.training.state import list_changes, read_state
 from vqspeech.training.trainer import Trainer, resolve_precision, train

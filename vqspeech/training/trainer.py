@@ -29,12 +29,13 @@ from tqdm import tqdm
 from vqspeech.errors import ConfigError, DivergenceError, is_out_of_memory
 from vqspeech.locks import lock_folder
 from vqspeech.metrics.measures.codebook import count_used, perplexity
+from vqspeech.metrics.reports.curves import CURVES
 from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import agreed, summed
 from vqspeech.training.batches import BatchQueue, choose_batches
 from vqspeech.training.capture import AdamW
-from vqspeech.training.log import CURVES, Log
+from vqspeech.training.log import Log
 from vqspeech.training.optimizer import (
     export_optimizer_state,
     group_parameters,

@@ -14,7 +14,7 @@ from vqspeech.files import replace_file
 from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.measures import phone
 from vqspeech.metrics.reports.comparisons import SAMPLES_SEEN
-from vqspeech.training.log import read_curves
+from vqspeech.metrics.reports.curves import read_curves
 
 
 def draw_spectrograms(sounds: dict[str, np.ndarray]):

@@ -6,7 +6,7 @@ from pathlib import Path
 from vqspeech.commands.arguments import scores_file
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.reports import markdown, scores
-from vqspeech.training.log import read_curves
+from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.vision.commands.score_bits import BITS, LEARNED, described, what
 from vqspeech.vision.models import Autoencoder
 

@@ -3,7 +3,7 @@
 import math
 from pathlib import Path
 
-from vqspeech.training.log import read_curves
+from vqspeech.metrics.reports.curves import read_curves
 
 PANELS = (
     ("bits", ("bits", "train_bits")),
