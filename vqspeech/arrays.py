@@ -1,4 +1,4 @@
-"""Arrays in .npy and .npz files: nothing in them is run, and whatever is damaged is told by one error."""
+"""Arrays in .npy and .npz files: nothing in them is executed, and all damage is reported by one error."""
 
 import os
 import struct
@@ -17,11 +17,19 @@ _DAMAGED = (
 
 
 class ArrayError(Exception):
-    """A file that does not hold the arrays that it should. Whoever reads one says what it is of."""
+    """A file that does not hold the arrays that it should. The caller adds the file's name."""
 
 
 def read_arrays(path: str | os.PathLike, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
-    """Read the arrays of an .npz file, all of them, or those of `names` that are there. Raises `ArrayError`."""
+    """Read the arrays of an .npz file.
+
+    Args:
+        path: The file.
+        names: The arrays to read, as far as they exist; None: all.
+
+    Raises:
+        ArrayError: The file is damaged.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
             wanted = file.files if names is None else [name for name in names if name in file.files]
@@ -35,7 +43,12 @@ def read_arrays(path: str | os.PathLike, names: Sequence[str] | None = None) -> 
 
 
 def map_array(path: str | os.PathLike) -> np.ndarray:
-    """Map the array of an .npy file into memory, unread. Raises `ArrayError`, `FileNotFoundError`."""
+    """Map the array of an .npy file into memory.
+
+    Raises:
+        ArrayError: The file is damaged.
+        FileNotFoundError: There is no such file.
+    """
     try:
         found = np.load(path, mmap_mode="r", allow_pickle=False)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
-"""Sound files in and out, waveforms as they are given, and 8-bit µ-law, the form in which every model sees speech.
+"""Read and write sound files, check waveforms, and code them as 8-bit µ-law, the form in which WaveNets model speech.
 
-Files are read by soundfile (else by ffmpeg, where it is here) and resampled by soxr; a waveform is a float32 array of
-mono samples in [-1, 1] at `RATE`.
+Files are read by soundfile (else by ffmpeg, where it is installed) and resampled by soxr; a waveform is a float32 array
+of mono samples in [-1, 1] at `RATE`.
 """
 
 import io
@@ -36,7 +36,7 @@ _SCALES = {"int8": (0, 128), "uint8": (128, 128), "int16": (0, 32_768), "int32":
 
 
 class AudioInfo(NamedTuple):
-    """What there is in a file: rate in Hz, number of channels, length in frames (samples per channel)."""
+    """Format of a sound file: rate (Hz), number of channels, length in frames (samples per channel)."""
 
     rate: int
     channels: int
@@ -44,13 +44,15 @@ class AudioInfo(NamedTuple):
 
     @property
     def seconds(self) -> float:
+        """Duration (s)."""
         return self.frames / self.rate
 
 
 def info(path: str | os.PathLike) -> AudioInfo:
-    """Rate, channels and length of a sound file; the length is counted where no header tells it.
+    """Return rate, channels and length of a sound file; the length is counted where the header does not state it.
 
-    Raises `AudioError` where the file is missing, empty, no sound that can be read, or lacks some of what it promises.
+    Raises:
+        AudioError: The file is missing, empty, not a readable sound file, or truncated.
     """
     with open_sound(path) as sound:
         if sound.fault:
@@ -64,11 +66,22 @@ def info(path: str | os.PathLike) -> AudioInfo:
 def read_blocks(
     path: str | os.PathLike, start: float = 0.0, end: float | None = None, rate: int = RATE
 ) -> Iterator[np.ndarray]:
-    """The mono waveform of a file, or of its part from `start` to `end` (seconds), at `rate`, in bounded pieces.
+    """Yield the mono waveform of a file, or of a part of it, in blocks of bounded size.
 
-    The file is decoded to its end, whatever its header says; channels are averaged. Raises `AudioError` as `info`
-    does, but of a part only where the part is not all there, and for samples that are not finite or beyond
-    `LARGEST_SAMPLE`.
+    The file is decoded to its end, whatever its header states; channels are averaged.
+
+    Args:
+        path: A sound file.
+        start: Where the part begins (s).
+        end: Where it ends (s); None: at the end of the file.
+        rate: Sample rate to resample to (Hz).
+
+    Yields:
+        float32 `(time,)`.
+
+    Raises:
+        AudioError: As `info`, for a part only where the part itself is incomplete; or samples are not finite, or larger
+            than `LARGEST_SAMPLE`.
     """
     with open_sound(path) as sound:
         there = math.inf if sound.there is None else sound.there
@@ -108,7 +121,16 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
 
 
 def resample_blocks(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
-    """Yield a waveform of `rate` Hz, which comes in consecutive pieces, at `wanted` Hz, in consecutive pieces."""
+    """Resample a waveform that comes in consecutive blocks.
+
+    Args:
+        pieces: Blocks, float32 `(time,)`.
+        rate: Their sample rate (Hz).
+        wanted: Sample rate of the result (Hz).
+
+    Yields:
+        The resampled waveform in consecutive blocks.
+    """
     if rate == wanted:
         yield from pieces
         return
@@ -121,8 +143,11 @@ def resample_blocks(pieces: Iterable[np.ndarray], rate: float, wanted: float) ->
 
 
 def read_audible_blocks(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> Iterator[np.ndarray]:
-    """As `blocks` at `RATE`; raises `AudioError` also, after the last piece, where all of it is digital silence or not
-    one sample long."""
+    """Yield the blocks of `read_blocks` at `RATE`, and require that they hold sound.
+
+    Raises:
+        AudioError: As `read_blocks`; or, after the last block: all is digital silence, or shorter than a sample.
+    """
     samples, loud = 0, False
     for block in read_blocks(path, start, end):
         samples, loud = samples + len(block), loud or bool(block.any())
@@ -134,15 +159,24 @@ def read_audible_blocks(path: str | os.PathLike, start: float = 0.0, end: float 
 
 
 def read_waveform(path: str | os.PathLike, start: float = 0.0, end: float | None = None) -> np.ndarray:
-    """The mono waveform of a file, or of its part from `start` to `end` (seconds), at `RATE`: float32, `(samples,)`.
+    """Read the mono waveform of a file, or of a part of it, at `RATE`.
 
-    Raises `AudioError` as `blocks` does, and where the recording is digital silence or shorter than one sample.
+    Args:
+        path: A sound file.
+        start: Where the part begins (s).
+        end: Where it ends (s); None: at the end of the file.
+
+    Returns:
+        float32 `(time,)`.
+
+    Raises:
+        AudioError: As `read_blocks`, or the recording is digital silence or shorter than a sample.
     """
     return np.concatenate(list(read_audible_blocks(path, start, end)))
 
 
 def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
-    """Make a waveform of samples as they are given.
+    """Convert samples of any type to a waveform.
 
     Args:
         samples: Samples of one channel, `(time,)`, `(1, time)` or `(time, 1)`: floats, full scale ±1; integers of 8, 16
@@ -153,7 +187,8 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
         The waveform at `RATE`: float32 `(time,)`.
 
     Raises:
-        WaveformError: They are of several channels, none, not finite, on the scale of integers, or no numbers at all.
+        WaveformError: There are several channels or no samples, or samples are not finite, on the scale of integers, or
+            not numbers.
     """
     rate = check_rate(sample_rate)
     if isinstance(samples, str | bytes | os.PathLike):
@@ -194,7 +229,11 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
 
 
 def check_rate(rate: Any) -> float:
-    """Return a sample rate (Hz). Raises `WaveformError` where it is none."""
+    """Return a sample rate (Hz) as a float.
+
+    Raises:
+        WaveformError: It is not a number, or beyond `RATES`.
+    """
     if isinstance(rate, bool) or not isinstance(rate, numbers.Real) or not RATES[0] <= float(rate) <= RATES[1]:
         low, high = RATES
         raise WaveformError(f"sample rate {rate!r}: give samples a second as a number from {low} to {high}")
@@ -202,19 +241,23 @@ def check_rate(rate: Any) -> float:
 
 
 def is_writable(path: str | os.PathLike) -> bool:
-    """Whether the ending of `path` names a kind of sound file that `write` writes."""
+    """Return whether the extension of `path` names a sound file format that `write` supports."""
     return _kind(path)[0] in soundfile.available_formats()
 
 
 def check_writable(path: str | os.PathLike) -> None:
-    """Raise `AudioError` where `is_writable` is false, with the kinds that can be written."""
+    """Check that the extension of `path` names a sound file format that `write` supports.
+
+    Raises:
+        AudioError: It does not; the message lists the formats.
+    """
     if not is_writable(path):
         ending = os.path.splitext(path)[1] or "no ending"
         raise AudioError(f"{path}: sound files of that kind ({ending}) cannot be written; end it in {WRITABLE_ENDINGS}")
 
 
 def _kind(path: str | os.PathLike) -> tuple[str, str | None]:
-    """Format and subtype, as soundfile has them, that the ending of `path` stands for."""
+    """Return format and subtype, as soundfile names them, of the extension of `path`."""
     ending = os.path.splitext(os.fspath(path))[1][1:].lower()
     name = {"aif": "AIFF", "oga": "OGG", "opus": "OGG", "snd": "AU", "wave": "WAV"}.get(ending, ending.upper())
     # The last four are raw samples, what needs a fork of the file system, and what has a rate of its own.
@@ -222,17 +265,24 @@ def _kind(path: str | os.PathLike) -> tuple[str, str | None]:
 
 
 def write(path: str | os.PathLike, wave: Any, rate: int = RATE) -> None:
-    """Writes a mono waveform as 16-bit WAV (or what the ending names), clipped to [-1, 1], in one piece.
+    """Write a mono waveform as 16-bit WAV, or in the format of the extension, in one piece; clipped to [-1, 1].
 
-    Raises `AudioError` where the ending names no kind of sound file, `WaveformError` for what is no waveform, as
-    `to_waveform` does, `OSError` where the disk is full.
+    Args:
+        path: The file.
+        wave: What `to_waveform` takes, at 16 kHz.
+        rate: Sample rate stated in the file (Hz).
+
+    Raises:
+        AudioError: The extension names no sound file format.
+        WaveformError: See `to_waveform`.
+        OSError: The disk is full.
     """
     check_writable(path)
     write_parts(path, [to_waveform(wave)], round(check_rate(rate)))
 
 
 def write_parts(path: str | os.PathLike, parts: Iterable[np.ndarray], rate: int = RATE) -> int:
-    """As `write`, of a waveform that comes in consecutive parts, float32 `(time,)`; returns its length in samples."""
+    """Write a waveform that comes in blocks, float32 `(time,)`, as `write` does; return its length in samples."""
     check_writable(path)
     kind, subtype = _kind(path)
     samples = 0
@@ -254,7 +304,7 @@ def write_parts(path: str | os.PathLike, parts: Iterable[np.ndarray], rate: int 
 
 
 class _Output(io.FileIO):
-    """A file that libsndfile writes to. It passes over some errors in silence, and tells no reason of the others."""
+    """A file that libsndfile writes to. It ignores some errors, and does not report the reason of others."""
 
     def __init__(self, temporary: Path, path: str | os.PathLike):
         super().__init__(temporary, "w")
@@ -271,19 +321,19 @@ class _Output(io.FileIO):
         return written
 
     def check(self) -> None:
-        """Raises what kept it from being written."""
+        """Raise the error that occurred while writing, if any."""
         if self.error is not None:
             raise self.error
 
 
 def encode_mulaw(wave: np.ndarray) -> np.ndarray:
-    """µ-law levels of a waveform: uint8, same shape (ITU-T G.711's curve, µ = 255, uniform over 256 levels)."""
+    """Quantise a waveform to µ-law levels (ITU-T G.711's curve, µ = 255, 256 uniform levels): uint8, same shape."""
     wave = np.clip(np.asarray(wave, dtype=np.float32), -1.0, 1.0)
     curve = np.sign(wave) * np.log1p((LEVELS - 1) * np.abs(wave)) / np.log1p(LEVELS - 1)
     return ((curve + 1) / 2 * (LEVELS - 1) + 0.5).astype(np.uint8)
 
 
 def decode_mulaw(levels: np.ndarray) -> np.ndarray:
-    """The waveform of µ-law levels: float32, same shape, in [-1, 1]; the inverse of `encode_mulaw` up to rounding."""
+    """Return the waveform of µ-law levels: float32 in [-1, 1], same shape; inverts `encode_mulaw` up to rounding."""
     curve = 2 * (np.asarray(levels).astype(np.float32) / (LEVELS - 1)) - 1
     return (np.sign(curve) * np.expm1(np.abs(curve) * np.log1p(LEVELS - 1)) / (LEVELS - 1)).astype(np.float32)

@@ -8,10 +8,10 @@ from typing import Any
 
 
 def open_standard_streams() -> None:
-    """Open `sys.stdout` and `sys.stderr` anew, to print what they cannot hold, and to go on where nobody reads it.
+    """Reopen `sys.stdout` and `sys.stderr`, so that they print what their encoding lacks and outlive their reader.
 
-    What a command prints tells of its work, which a reader who leaves does not end. Bytes of a name that are no text
-    are printed as they are, characters that the encoding lacks as their number. Each line is written as it ends.
+    The output of a command reports its work, which does not stop when the reader leaves. Bytes of a name that are not
+    text are printed as they are, characters that the encoding lacks as their number. Each line is written as it ends.
     """
     codecs.register_error("names", _encode_rest)
     for name, handler in (("stdout", "names"), ("stderr", "backslashreplace")):
@@ -28,16 +28,16 @@ def open_standard_streams() -> None:
 
 
 def make_printable(text: str) -> str:
-    """Return `text` with its bytes that are no text as their number, for streams that the program has not opened."""
+    """Return `text` with bytes that are not text as their numbers, for streams that the program has not opened."""
     return text.encode(errors="backslashreplace").decode()
 
 
 def print_path(path: str | os.PathLike) -> None:
-    """Print a path to standard output, whatever bytes it is of and whatever stream that is."""
+    """Print a path to standard output, whatever its bytes and whatever the stream."""
     try:
-        print(path)
+        print(path)  # noqa: T201 -- its purpose
     except UnicodeEncodeError:
-        print(make_printable(str(path)))
+        print(make_printable(str(path)))  # noqa: T201 -- its purpose
 
 
 class _Heard(io.FileIO):

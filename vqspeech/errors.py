@@ -1,13 +1,14 @@
-"""Everything that can go wrong through a user's input, one class a kind.
+"""Everything that can go wrong through a user's input, one class for each kind.
 
-Each message says what is wrong, where, and what to do about it. The command line prints the message alone and
-exits with `FAILED`; any other exception is a defect of ours and keeps its traceback, except in a batch, where it costs
-one item (`ItemError`).
+Each message states what is wrong, where, and what to do. The command line prints the message alone and exits with
+`FAILED`; any other exception is a defect of the toolkit and keeps its traceback, except in a batch, where it costs one
+item (`ItemError`).
 """
 
 import errno
 import os
 import traceback
+from typing import Any
 
 FAILED = 1
 """Exit status: nothing (more) could be done."""
@@ -16,19 +17,19 @@ SOME_SKIPPED = 3
 
 
 class VqspeechError(Exception):
-    """Base of all errors a user can mend."""
+    """Base of all errors that a user can correct."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         # By its message, not by the arguments it was made of: errors come back from other processes.
         return type(self).__new__, (type(self), *self.args)
 
 
 class OutputError(VqspeechError):
-    """A place that cannot be written to, or that another process is writing to."""
+    """An output that cannot be written, or that another process is writing to."""
 
 
 class ItemError(VqspeechError):
-    """An item of a batch that failed by what is no user's error: memory that is short, or a defect of ours."""
+    """An item of a batch that failed for lack of memory, or by a defect of the toolkit."""
 
 
 class AudioError(VqspeechError):
@@ -36,7 +37,7 @@ class AudioError(VqspeechError):
 
 
 class WaveformError(AudioError, ValueError):
-    """Samples that are no waveform: several channels, none, not finite, on the scale of integers."""
+    """Samples that are not a waveform: several channels, none, not finite, on the scale of integers."""
 
 
 class DataDirError(VqspeechError):
@@ -44,7 +45,7 @@ class DataDirError(VqspeechError):
 
 
 class CorpusError(VqspeechError):
-    """A corpus that is not laid out as its name promises, or holds nothing usable."""
+    """A corpus that is not laid out as its name promises, or that holds nothing usable."""
 
 
 class AlignmentError(VqspeechError):
@@ -60,11 +61,11 @@ class ConfigError(VqspeechError):
 
 
 class CheckpointError(VqspeechError):
-    """A checkpoint that is truncated, of another version, or not ours."""
+    """A checkpoint that is truncated, of another version, or not one of this toolkit."""
 
 
 class DivergenceError(VqspeechError):
-    """A training whose losses or weights are not finite any more."""
+    """A training whose losses or weights are no longer finite."""
 
 
 class SpeakerError(VqspeechError):
@@ -72,7 +73,7 @@ class SpeakerError(VqspeechError):
 
 
 class DeviceError(VqspeechError):
-    """A sound device that is not there, cannot be opened, or has gone."""
+    """A sound device that does not exist, cannot be opened, or was disconnected."""
 
 
 class UnitsError(VqspeechError):
@@ -94,7 +95,7 @@ class MissingExtra(VqspeechError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an exception says that memory is short: Python's, NumPy's, or torch's, on any device."""
+    """Return whether an exception reports insufficient memory: Python's, NumPy's, or torch's, on any device."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError)
         and (type(error).__name__ == "OutOfMemoryError" or "allocate memory" in str(error))
@@ -102,7 +103,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def describe_error(error: BaseException) -> str:
-    """Return what went wrong in one line, as the user is told it; of a defect, where in the program it is."""
+    """Return the message of an error in one line, as the user sees it; for a defect, with its place in the program."""
     if isinstance(error, VqspeechError):
         return str(error)
     if is_out_of_memory(error):
@@ -116,5 +117,5 @@ def describe_error(error: BaseException) -> str:
 
 
 def ends_batch(error: BaseException) -> bool:
-    """Return whether the items to come would fail alike: the disk is full, or may not be written to at all."""
+    """Return whether all further items would fail as well: the disk is full, or cannot be written to at all."""
     return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS)

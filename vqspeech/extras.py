@@ -56,8 +56,9 @@ def recompile_damaged(*functions: Any) -> None:
     Otherwise numba raises whatever unpickling a damaged file raises.
     """
     for function in functions:
-        if "load_overload" not in vars(function._cache):  # not yet
-            _tolerate_damage(function._cache)
+        cache = function._cache  # noqa: SLF001 -- numba has no public access to it
+        if "load_overload" not in vars(cache):  # not yet
+            _tolerate_damage(cache)
 
 
 def _tolerate_damage(cache: Any) -> None:
@@ -66,7 +67,7 @@ def _tolerate_damage(cache: Any) -> None:
     def load_or_none(*arguments: Any) -> Any:
         try:
             return load(*arguments)
-        except Exception:  # of any kind: as if nothing were cached
+        except Exception:  # noqa: BLE001 -- of any kind: as if nothing were cached
             cache.flush()
             return None
 

@@ -1,7 +1,7 @@
-"""Writing files so that a kill or a full disk never leaves half of one under its final name.
+"""Write files so that a kill or a full disk never leaves half of one under its final name.
 
-What is not finished has a hidden name in the same folder, `.NAME.HOST-PROCESS-START.tmp`, which tells whose it is.
-Where that process is gone, the next one that writes there removes it.
+An unfinished file has a hidden name in the same folder, `.NAME.HOST-PROCESS-START.tmp`, which identifies its process.
+Once that process has ended, the next one that writes to the folder removes the file.
 """
 
 import hashlib
@@ -33,8 +33,11 @@ _FORGOTTEN = 24 * 3600
 
 @contextmanager
 def replace_file(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside `path`, in a folder that exists; it is synced and renamed to `path` when the block
-    ends well, and removed when it raises."""
+    """Write a file in one piece: yield a temporary path, which is renamed to `path` when the block succeeds.
+
+    It is in the same folder, which is made where it is missing, and is synced first. When the block raises, the
+    temporary file is removed and the old one stays.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
@@ -53,7 +56,7 @@ def replace_file(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def replace_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """A new temporary folder beside `path`; it is synced and takes the place of `path` when the block ends well."""
+    """Write a folder in one piece: yield a temporary one, which replaces `path` when the block succeeds."""
     path = Path(path)
     restore_folder(path)
     temporary, old = _beside(path, ".tmp"), _beside(path, ".old")
@@ -77,7 +80,7 @@ def replace_folder(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """A folder beside `path`, for this user alone, that is removed when the block ends."""
+    """Yield a folder next to `path`, for this user alone, which is removed when the block ends."""
     with _temporary_folder(_beside(Path(path), ".tmp"), 0o700) as folder:
         yield folder
 
@@ -95,17 +98,19 @@ def _temporary_folder(folder: Path, mode: int) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    """Writes `text` (UTF-8) in one piece: readers see the old file or the new one.
+    r"""Write `text` (UTF-8) in one piece: readers see the old file or the new one.
 
-    Bytes of a file name that are no text (`os.fsdecode`) are written as JSON has them, `\\udce9`.
+    Bytes of a file name that are not text (`os.fsdecode`) are written as JSON writes them, `\\udce9`.
     """
     with replace_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def hash_file_sample(path: str | os.PathLike) -> str:
-    """Return a hash of the size of a file and of what stands at `SAMPLES` places spread evenly over it: for files that
-    are too large to be read whole, and told apart by more than a byte."""
+    """Return a SHA-256 of the size of a file and of `SAMPLES` blocks spread evenly over it.
+
+    For files that are too large to be read whole, and that differ by more than a byte.
+    """
     size = os.path.getsize(path)
     digest = hashlib.sha256(str(size).encode())
     with open(path, "rb") as file:
@@ -116,7 +121,15 @@ def hash_file_sample(path: str | os.PathLike) -> str:
 
 
 def check_file(path: str | os.PathLike, room: int = ROOM) -> None:
-    """Raise `OutputError` where no file of `room` bytes could be written at `path`, or something else is there."""
+    """Check that a file can be written at `path`.
+
+    Args:
+        path: The file.
+        room: Bytes that it needs.
+
+    Raises:
+        OutputError: It cannot, or something other than a file is there.
+    """
     path = Path(path)
     _check_place(path, room)
     if path.is_dir():
@@ -126,8 +139,15 @@ def check_file(path: str | os.PathLike, room: int = ROOM) -> None:
 
 
 def check_folder(path: str | os.PathLike, room: int = ROOM) -> None:
-    """Raise `OutputError` where no folder can be made at `path`, or none in which `room` bytes could be written is
-    there."""
+    """Check that a folder can be made at `path`, or that files can be written to the one that is there.
+
+    Args:
+        path: The folder.
+        room: Bytes that its files need.
+
+    Raises:
+        OutputError: It cannot.
+    """
     path = Path(path)
     if os.path.exists(path) and not os.path.isdir(path):
         raise OutputError(f"{path}: is a file, not a folder; choose another name")
@@ -135,7 +155,11 @@ def check_folder(path: str | os.PathLike, room: int = ROOM) -> None:
 
 
 def _check_place(path: Path, room: int) -> None:
-    """Raises `OutputError` where nothing can be written at `path`, seen from the folders above it."""
+    """Check the folders above `path`.
+
+    Raises:
+        OutputError: Nothing can be written there.
+    """
     try:
         above, names = path.parent, [path.name]
         while not above.exists():
@@ -161,7 +185,7 @@ def _check_place(path: Path, room: int) -> None:
 
 
 def ignores_case(path: str | os.PathLike) -> bool:
-    """Return whether names that differ in case only are one file at `path`, which need not be there yet."""
+    """Return whether names that differ in case only are one file at `path`, which need not exist yet."""
     above = Path(path).absolute()
     while not above.is_dir():
         above = above.parent
@@ -174,7 +198,7 @@ def ignores_case(path: str | os.PathLike) -> bool:
 
 
 def restore_folder(path: str | os.PathLike) -> None:
-    """Bring a folder back that a process moved aside for a new one and was killed before the new one had moved in."""
+    """Restore a folder that `replace_folder` had moved aside when its process was killed."""
     path = Path(path)
     aside = re.compile(re.escape(f".{_shortened(path.name)}.") + r"([0-9a-f]{8}-\d+-\d+|\d+)\.old")
     if not path.parent.is_dir():
@@ -191,7 +215,7 @@ def restore_folder(path: str | os.PathLike) -> None:
 
 
 def remove_leftovers(folder: str | os.PathLike) -> None:
-    """Remove the temporary files and folders in `folder` whose process is gone; looks once in the life of a process."""
+    """Remove the temporary files and folders in `folder` whose process has ended; once per folder and process."""
     _remove_leftovers(os.path.abspath(folder))
 
 
@@ -222,7 +246,7 @@ def _shortened(name: str) -> str:
 
 
 def _is_owned(path: Path, owner: str) -> bool:
-    """Whether the process that made a temporary file or folder may be at work on it still."""
+    """Return whether the process that made a temporary file or folder may still be working on it."""
     running = is_running(owner)
     if running is None:
         inside = [path, *path.iterdir()] if path.is_dir() else [path]
@@ -231,7 +255,7 @@ def _is_owned(path: Path, owner: str) -> bool:
 
 
 def process_identity() -> str:
-    """Return what tells this process from all others, on this machine and elsewhere: HOST-PROCESS-START."""
+    """Return what identifies this process among all others, on this machine and elsewhere: HOST-PROCESS-START."""
     return f"{_host()}-{os.getpid()}-{_start(os.getpid())}"
 
 
@@ -249,7 +273,7 @@ def is_running(owner: str) -> bool | None:
 
 @lru_cache
 def _host() -> str:
-    """Eight digits for this machine or container: the numbers of processes mean something within it only."""
+    """Return eight digits for this machine or container: process numbers are valid within it only."""
     try:
         space = os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -258,7 +282,7 @@ def _host() -> str:
 
 
 def _start(process: int) -> int | None:
-    """When a process started, in ticks of the system's clock; 0 where that is not told, None where there is none."""
+    """Return when a process started, in clock ticks; 0 where this is unknown, None where there is no such process."""
     if os.name != "posix":
         return 0
     try:

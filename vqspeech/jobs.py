@@ -1,4 +1,4 @@
-"""The same work on many items, over several processes, where one bad item must not stop the rest."""
+"""Run the same work on many items, over several processes; one bad item does not stop the rest."""
 
 import multiprocessing
 import pickle
@@ -30,15 +30,15 @@ class Skipped:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, error: Exception | str) -> None:
-        """Remembers `name` and says at once, on stderr, why it is skipped."""
+        """Record why an item is skipped, and print it to stderr."""
         self.reasons[name] = describe_error(error) if isinstance(error, Exception) else error
         tqdm.write(make_printable(f"skipped {name}: {self.reasons[name]}"), file=sys.stderr)
 
     def status(self, done: int) -> int:
-        """Exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing at all was `done`."""
+        """Return the exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing was `done`."""
         if self.reasons:
             names = " ".join(list(self.reasons)[:10])
-            print(make_printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)
+            print(make_printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)  # noqa: T201 -- for the user
         return (SOME_SKIPPED if done else FAILED) if self.reasons else 0
 
 
@@ -46,7 +46,7 @@ def attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
     """Return (result, None) of `function(item)`, or (None, error) where it fails.
 
     Raises:
-        OSError: Where the disk is full or not writable, which no other item would survive either.
+        OSError: The disk is full or not writable, so that every other item would fail as well.
     """
     try:
         return function(item), None
@@ -61,13 +61,24 @@ def attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
 def run_jobs(
     function: Callable[[Any], Any], items: Sequence[Any], nj: int = 1, what: str = "items"
 ) -> Iterator[tuple[Any, Any, Exception | None]]:
-    """(item, result, error) of `function(item)` for every item, in order, with a progress bar.
+    """Yield (item, result, error) of `function(item)` for every item, in order, with a progress bar.
 
-    `error` is a `VqspeechError` that says why there is no result: what `function` raised, or an `ItemError` for memory
-    that is short and for anything unexpected. With `nj` > 1 the work is spread over spawned processes, so `function`
-    and the items must pickle. An item whose process is killed is tried once more, with nothing beside it. The processes
-    end with this one, however it ends, and are stopped where the caller stops early. Raises `OSError` as `attempt`
-    does, `VqspeechError` where item after item kills its process.
+    An item whose process is killed is tried once more, with no other item running. The processes end with this one,
+    however it ends, and are stopped where the caller stops early.
+
+    Args:
+        function: What to do with an item; where `nj` > 1, it and the items must pickle.
+        items: The items.
+        nj: Number of processes, spawned where it is above 1.
+        what: What the items are, for the progress bar.
+
+    Yields:
+        `error` is a `VqspeechError` that states why there is no result: what `function` raised, or an `ItemError` for
+        insufficient memory and for anything unexpected.
+
+    Raises:
+        OSError: See `attempt`.
+        VqspeechError: Item after item kills its process.
     """
     progress = partial(tqdm, total=len(items), desc=what, unit="", disable=None, leave=False)
     if nj <= 1 or len(items) < 2:
@@ -88,14 +99,14 @@ class _Worker:
     def __init__(self, function: Callable[[Any], Any]):
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        # Pickled here, so that the process can see to its end before it loads what the function needs.
+        # Pickled here, so that the process can arrange its end before it loads what the function needs.
         self.process = context.Process(target=_work, args=(pickle.dumps(function), theirs), daemon=True)
         with block_interrupts():  # Ctrl-C goes to all processes of a terminal; this one stops the others
             self.process.start()
         theirs.close()
 
     def stop(self) -> None:
-        """Stops the process, whatever it is at."""
+        """Stop the process, whatever it is doing."""
         self.process.kill()
         self.process.join()
         self.connection.close()
@@ -103,7 +114,7 @@ class _Worker:
 
 def _work(function: bytes, connection: Connection) -> None:
     exit_with_parent()
-    call = pickle.loads(function)
+    call = pickle.loads(function)  # noqa: S301 -- from the process that started this one
     while True:
         try:
             item = connection.recv()
@@ -116,10 +127,10 @@ def _work(function: bytes, connection: Connection) -> None:
         connection.send(outcome)
 
 
-def _spread(
+def _spread(  # noqa: C901, PLR0912 -- one loop that shares its state
     function: Callable[[Any], Any], items: Sequence[Any], nj: int, what: str
 ) -> Generator[tuple[Any, Exception | None], None, None]:
-    """What `attempt` gives for each item, in order, by `nj` processes."""
+    """Yield what `attempt` returns for each item, in order, over `nj` processes."""
     idle: list[_Worker] = []
     busy: dict[Any, tuple[_Worker, int]] = {}  # by connection, with the number of the item
     due, alone, tried = deque(range(len(items))), deque[int](), set[int]()

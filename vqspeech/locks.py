@@ -1,7 +1,7 @@
-"""One process at a time writes to an output: a lock beside it says who does.
+"""Lock an output, so that one process at a time writes to it; the lock file states which.
 
-The lock is a file that is there or not, so that it works over a network and never waits. That of a process that is
-gone is taken over; whether one on another machine is gone cannot be told from here.
+A lock is a file that exists or not, so that it works over a network and never waits. The lock of a process that has
+ended is taken over; whether a process on another machine has ended cannot be seen.
 """
 
 import json
@@ -26,10 +26,12 @@ _NEW = 5.0
 
 @contextmanager
 def lock_folder(path: str | os.PathLike) -> Iterator[None]:
-    """Keep other processes from writing to a folder, which is made where it is missing, until the block ends; it is
-    removed again where nothing was written.
+    """Keep other processes from writing to a folder until the block ends.
 
-    Raises `OutputError`, with who it is, where one does already, or where nothing can be written there.
+    The folder is made where it is missing, and removed again where nothing was written.
+
+    Raises:
+        OutputError: Another process is writing to it (the message states which), or nothing can be written there.
     """
     with _locked(Path(path), Path(path) / ".lock"):
         yield
@@ -37,7 +39,7 @@ def lock_folder(path: str | os.PathLike) -> Iterator[None]:
 
 @contextmanager
 def lock_file(path: str | os.PathLike) -> Iterator[None]:
-    """As `lock_folder`, for a file that is to be written."""
+    """Keep other processes from writing to a file until the block ends; as `lock_folder`."""
     path = Path(path)
     with _locked(path, path.with_name(f".{path.name}.lock")):
         yield
@@ -73,7 +75,7 @@ def _locked(path: Path, lock: Path) -> Iterator[None]:
 
 
 def _take(lock: Path, own: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """Takes the lock, also from a process that is gone; who holds it, where one does."""
+    """Take the lock, also from a process that has ended; return its holder where there is one."""
     offered = lock.with_name(f"{lock.name}.{own['owner']}.tmp")
     offered.write_text(json.dumps(own), encoding="utf-8")
     try:
@@ -97,7 +99,7 @@ def _take(lock: Path, own: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 
 def _remove(lock: Path, holder: Mapping[str, Any] | None, aside: Path) -> None:
-    """Removes the lock of a process that is gone, not one that another process has put in its place since."""
+    """Remove the lock of a process that has ended, but not one that another process has taken since."""
     with suppress(OSError):
         os.rename(lock, aside)
         if _holder(aside) != holder:
@@ -107,7 +109,7 @@ def _remove(lock: Path, holder: Mapping[str, Any] | None, aside: Path) -> None:
 
 
 def _holder(lock: Path) -> Mapping[str, Any] | None:
-    """What a lock says; None where there is none, or it says nothing that can be read."""
+    """Return the content of a lock; None where there is none, or it cannot be read."""
     try:
         found = json.loads(lock.read_text(encoding="utf-8"))
         return found if _OWNER.fullmatch(found["owner"]) else None

@@ -1,9 +1,8 @@
-"""The level of recordings: offset and level are taken off before any model sees them, and given back to what it says.
+"""Normalise the level of recordings before any model processes them, and restore it in the output.
 
-`normalise` is the one way into a model, in training (`vqspeech dump`) and in inference alike. A recording is
-high-passed, so that an offset is gone, and scaled so that its speech lies at `LEVEL`; what counts as speech is found
-relative to the loudest speech of the recording itself, so pauses, silence and faint noise around it change nothing.
-`restore` is the way out.
+`normalise` is the one way into a model, in training (`vqspeech dump`) and in inference alike. It removes the offset by
+a high-pass filter, and scales the recording so that its speech lies at `LEVEL`. Speech is found relative to the loudest
+speech of the recording itself, so that pauses, silence and faint noise change nothing. `restore` is the way out.
 """
 
 import math
@@ -37,8 +36,12 @@ SCALE = 32_768
 
 
 class NormalisedRecording(NamedTuple):
-    """A recording as models see it: `samples` int16 `(time,)` at 16 kHz, which are the recording without its offset
-    times `gain` times `SCALE`. The gain is 1 where there is no speech."""
+    """A recording as models process it.
+
+    Attributes:
+        samples: int16 `(time,)` at 16 kHz: the recording without its offset, times `gain` times `SCALE`.
+        gain: Factor of the amplitude; 1 where there is no speech.
+    """
 
     samples: np.ndarray
     gain: float
@@ -71,13 +74,13 @@ def to_float(samples: np.ndarray) -> np.ndarray:
 
 
 def frame_powers(wave: np.ndarray) -> np.ndarray:
-    """Return the mean power of each frame of a waveform `(time,)`: float64 `(frames,)`, a last part frame included."""
+    """Return the mean power of each frame of a waveform `(time,)`: float64 `(frames,)`, with a partial last frame."""
     wave = np.pad(wave, (0, -len(wave) % FRAME)).reshape(-1, FRAME)
     return np.einsum("ft,ft->f", wave, wave, dtype=np.float64) / FRAME
 
 
 def _powers(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The power of each frame of a waveform that comes in consecutive pieces."""
+    """Yield the power of each frame of a waveform that comes in consecutive blocks."""
     held = np.zeros(0, np.float32)
     for piece in pieces:
         held = np.concatenate([held, piece])
@@ -98,10 +101,10 @@ def smooth_powers(powers: np.ndarray) -> np.ndarray:
 
 
 def speech_gain(powers: np.ndarray) -> float:
-    """Return what frame powers `(frames,)` have to be scaled by, in amplitude, for speech to lie at `LEVEL`.
+    """Return the factor of the amplitude at which speech lies at `LEVEL`, given frame powers `(frames,)`.
 
-    The level is the mean of the smoothed powers less than `RANGE` below the largest one. The gain is 1 where the
-    largest lies below `SILENCE`.
+    The level of speech is the mean of the smoothed powers less than `RANGE` below the largest one. The gain is 1 where
+    the largest lies below `SILENCE`.
     """
     smooth = smooth_powers(powers)
     loudest = smooth.max(initial=0.0)
@@ -112,15 +115,15 @@ def speech_gain(powers: np.ndarray) -> float:
 
 
 def restore(sound: np.ndarray, source: NormalisedRecording) -> np.ndarray:
-    """Give what a model says the level of its source, and the silence of its pauses.
+    """Give the output of a model the level of its source, and the silence of its pauses.
 
     Args:
-        sound: What the model made of `source`, float32 `(time,)`.
-        source: The recording it was made of.
+        sound: Output of a model for `source`, float32 `(time,)`.
+        source: The recording that it was made from.
 
     Returns:
-        float32 `(time,)`, as long as the source at most, and at its level. Where the source does not speak, no frame
-        has more power than the source's own.
+        float32 `(time,)`, at most as long as the source, and at its level. Where the source has no speech, no frame has
+        more power than the source.
     """
     cut = NormalisedRecording(source.samples[: len(sound)], source.gain)
     return np.concatenate([np.zeros(0, np.float32), *restore_parts([sound], cut)])
@@ -129,10 +132,14 @@ def restore(sound: np.ndarray, source: NormalisedRecording) -> np.ndarray:
 def restore_parts(
     parts: Iterable[np.ndarray], source: NormalisedRecording, keep_pauses: bool = False
 ) -> Iterator[np.ndarray]:
-    """As `restore`, of a sound that comes in consecutive parts, together as long as the source; so does the result.
+    """Restore the level of a sound that comes in consecutive blocks, in all as long as the source; yield blocks.
 
-    With `keep_pauses`, what the source has in its pauses, breaths and the sound of the room, stands there in the place
-    of what the model makes of it; the one goes over into the other within a frame."""
+    Args:
+        parts: Output of a model, float32 `(time,)` each.
+        source: The recording that it was made from.
+        keep_pauses: Whether the pauses are those of the source, with breaths and the sound of the room, instead of the
+            model's; one fades into the other within a frame.
+    """
     powers = np.concatenate([np.zeros(0), *_powers(_waveforms(source.samples))])
     silent = smooth_powers(powers) < db_to_power(LEVEL - RANGE)
     left, frame, before = len(source.samples), 0, None
@@ -174,7 +181,7 @@ def set_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarra
     Args:
         wave: float32 `(time,)`.
         target: The loudness (LUFS). Where peaks would be clipped at it, the loudest that clips none.
-        rate: Samples a second (Hz).
+        rate: Sample rate (Hz).
 
     Returns:
         float32, the same shape; silence stays as it is.
@@ -194,14 +201,15 @@ def set_loudness(wave: np.ndarray, target: float, rate: int = RATE) -> np.ndarra
 
 
 def db_to_power(decibels: float) -> float:
-    """Return the ratio of powers that a number of decibels stands for."""
+    """Return the ratio of powers of a number of decibels."""
     return 10.0 ** (decibels / 10.0)
 
 
 def _high_passed(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """Yield a waveform, which comes in consecutive pieces, through the high-pass filter.
+    """Yield a waveform, which comes in consecutive blocks, through the high-pass filter.
 
-    As if the recording had always had the offset that it begins with."""
+    The filter starts as if the recording had always had its first offset.
+    """
     state, held = None, np.zeros(0)
     for piece in chain(pieces, [None]):
         held = held if piece is None else np.concatenate([held, piece.astype(np.float64)])
@@ -225,11 +233,13 @@ def _high_passed(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
 
 
 def high_pass(samples: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray, list[list[float]]]:
-    """Return what filters so many samples at once, as scipy.signal does, which takes half a second to load.
+    """Return the matrices that filter a frame of so many samples at once.
+
+    They do what scipy.signal does, which takes half a second to import.
 
     Returns:
         The gain of the Butterworth filter; its responses to samples `(samples, samples)` and to its state `(2,
-        samples)`; what samples `(samples, 2)` and state `(2, 2)` make of the state.
+        samples)`; what samples `(samples, 2)` and state `(2, 2)` contribute to the next state.
     """
     warped = math.tan(math.pi * CUTOFF / RATE)  # bilinear transform
     scale = 1 + math.sqrt(2) * warped + warped**2

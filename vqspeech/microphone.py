@@ -1,4 +1,4 @@
-"""Microphone to headphones: a converter between the devices of `sounddevice` (the extra `live`)."""
+"""Live conversion from a microphone to headphones, by `sounddevice` (the extra `live`)."""
 
 import time
 from collections.abc import Callable
@@ -19,7 +19,12 @@ _PATIENCE = 3
 
 
 def import_sounddevice() -> ModuleType:
-    """Return the package. Raises `MissingExtra` without it, `DeviceError` where PortAudio is missing."""
+    """Import the package.
+
+    Raises:
+        MissingExtra: It is not installed.
+        DeviceError: PortAudio is not installed.
+    """
     try:
         return extras.import_extra("sounddevice", "live")
     except OSError as error:
@@ -29,7 +34,11 @@ def import_sounddevice() -> ModuleType:
 
 
 def list_devices() -> list[str]:
-    """Return a line for each sound device, its number first. Raises `DeviceError` where there is none."""
+    """Return a line for each sound device, its number first.
+
+    Raises:
+        DeviceError: There is none.
+    """
     found = _ask(import_sounddevice().query_devices)
     if not len(found):
         raise DeviceError("there is no sound device; plug in a microphone and headphones")
@@ -40,9 +49,11 @@ def list_devices() -> list[str]:
 
 
 def choose_rate(input_device: Any = None, output_device: Any = None) -> int:
-    """Return the rate (Hz) at which devices can be used: 16 kHz, or else that of the microphone.
+    """Return the sample rate (Hz) at which devices can be used: 16 kHz, or else that of the microphone.
 
-    Raises `DeviceError` where there is no such device."""
+    Raises:
+        DeviceError: There is no such device.
+    """
     package = import_sounddevice()
     known = _ask(package.query_devices, input_device, "input")
     _ask(package.query_devices, output_device, "output")
@@ -55,14 +66,14 @@ def choose_rate(input_device: Any = None, output_device: Any = None) -> int:
 
 
 class Meter:
-    """How much of the time of a block its conversion takes, since the meter was last read."""
+    """Share of the time of a block that its conversion takes, since the meter was last read."""
 
     def __init__(self) -> None:
         self.shares: list[float] = []
         self.late = 0
 
     def read(self) -> str:
-        """Return a line of it, and begin anew."""
+        """Return a line with the figures, and reset the meter."""
         shares, late, self.shares, self.late = self.shares, self.late, [], 0
         if not shares:
             return "no sound comes in"
@@ -77,9 +88,18 @@ def run_live(
     seconds: float | None = None,
     say: Callable[[str], None] = print,
 ) -> None:
-    """Convert what a microphone hears to headphones until the program is ended, or for some seconds.
+    """Convert the sound of a microphone and play it on headphones until the program is ended, or for some seconds.
 
-    Raises `DeviceError` where a device cannot be opened, or vanishes."""
+    Args:
+        converter: The converter.
+        input_device: Number or name of the microphone; None: the default.
+        output_device: Number or name of the headphones; None: the default.
+        seconds: Duration; None: until the program is ended.
+        say: Receives each line of the meter.
+
+    Raises:
+        DeviceError: A device cannot be opened, or is disconnected.
+    """
     package = import_sounddevice()
     meter, wait, faults = Meter(), np.zeros(0, np.float32), []
     size = round(BLOCK * converter.rate / audio.RATE)

@@ -1,7 +1,7 @@
-"""Log F0: the range of a voice, and a melody in the range of another voice.
+"""Log F0: the pitch range of a voice, and a pitch contour moved into the range of another voice.
 
 Contours are natural-log F0 every 10 ms, 0 where unvoiced (`world.extract_log_f0`). A range is the median and the median
-absolute deviation, scaled to the standard deviation of a normal distribution: octave slips of a tracker, which are a
+absolute deviation, scaled to the standard deviation of a normal distribution: octave errors of a tracker, which are a
 few frames far off, hardly move either.
 """
 
@@ -40,15 +40,15 @@ def pitch_statistics(logs: np.ndarray) -> tuple[float, float]:
 def transfer_pitch(
     logs: np.ndarray, target: Sequence[float] | np.ndarray, source: Sequence[float] | None = None
 ) -> np.ndarray:
-    """Return a source's log F0 in the range of a target speaker, continuous through unvoiced frames.
+    """Return a source's log F0 in the range of a target speaker, interpolated through unvoiced frames.
 
     (log F0 − m_source) · s + m_target, where s is σ_target / σ_source between `NARROWEST` and `WIDEST`; the result
-    stays within `FARTHEST` σ_target of m_target. Octave slips are put right first.
+    stays within `FARTHEST` σ_target of m_target. Octave errors are corrected first.
 
     Args:
         logs: log F0 of the source `(frames,)`, 0 where unvoiced.
-        target: median and deviation of the target's log F0, as `pitch_statistics` gives them.
-        source: the same of the source speaker; None: those of `logs` itself.
+        target: Median and deviation of the target's log F0, as `pitch_statistics` returns them.
+        source: The same of the source speaker; None: those of `logs` itself.
 
     Returns:
         float32 `(frames,)`; all zero where the source is never voiced, or the target never was.
@@ -73,7 +73,7 @@ def continuous_pitch(logs: np.ndarray) -> np.ndarray:
 
 
 def correct_octaves(logs: np.ndarray) -> np.ndarray:
-    """Return log F0 `(frames,)` with frames that are about an octave off their neighbours moved by whole octaves."""
+    """Return log F0 `(frames,)` with frames about an octave off their neighbours moved by whole octaves."""
     corrected = np.array(logs, dtype=np.float64)
     voiced = corrected > 0
     values = corrected[voiced]
@@ -86,8 +86,17 @@ def correct_octaves(logs: np.ndarray) -> np.ndarray:
 
 
 def make_declination_contour(frames: int, speaker: np.ndarray) -> np.ndarray:
-    """A melody for codes that nobody has spoken: log F0 falling evenly over the frames, float32 `(frames,)`, from one
-    deviation above a speaker's median to one below, as `speaker` (median, deviation) has them. All zero where the
-    speaker was never voiced. Statements fall so (declination), but it says nothing of words and phrases."""
+    """Return a pitch contour for codes that nobody has spoken: log F0 falls linearly (declination of statements).
+
+    It carries no information about words and phrases.
+
+    Args:
+        frames: Number of frames.
+        speaker: Median and deviation of the speaker's log F0.
+
+    Returns:
+        float32 `(frames,)`, from one deviation above the median to one below; all zero where the speaker was never
+        voiced.
+    """
     middle, deviation = np.nan_to_num(speaker)
     return np.linspace(middle + deviation, middle - deviation, frames, dtype=np.float32)

@@ -1,12 +1,12 @@
-"""Options of configurations: which there are, of what type, within which limits.
+"""Options of configurations: their names, types and limits.
 
 An option is declared once, in the signature of the class or function that takes it, its limits as an annotation:
 
     def __init__(self, latents: int, channels: Width = 256, window: Annotated[int, Range(1, 999, odd=True)] = 5): ...
 
-`Options` and `Kinds` read such signatures and check the values of a configuration against them. A class may say by a
-static method `check_options(where, options)`, which raises `ConfigError`, what options must be together. Whatever a
-signature says nothing of is let through.
+`Options` and `Kinds` read such signatures and check the values of a configuration against them. A class can check
+options against each other by a static method `check_options(where, options)`, which raises `ConfigError`. Parameters
+without a known annotation are not checked.
 """
 
 import inspect
@@ -22,7 +22,7 @@ from vqspeech.errors import ConfigError
 
 @dataclass(frozen=True)
 class Range:
-    """Limits of a finite number: `low` to `high`; `above`: not `low` itself; `below`: not `high` itself; `odd`."""
+    """Limits of a finite number: `low` to `high`, without `low` if `above`, without `high` if `below`, odd if `odd`."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -31,7 +31,7 @@ class Range:
     odd: bool = False
 
     def holds(self, number: float) -> bool:
-        """Return whether a number lies within."""
+        """Return whether a number is within the limits."""
         low = number > self.low if self.above else number >= self.low
         high = number < self.high if self.below else number <= self.high
         return low and high and abs(number) != math.inf and (not self.odd or number % 2 == 1)
@@ -57,7 +57,7 @@ class Length:
 
 
 class Marker(NamedTuple):
-    """What is said of an option beside its limits."""
+    """A property of an option besides its limits."""
 
     name: str
 
@@ -78,7 +78,7 @@ NonNegative = Annotated[float, Range(0)]
 
 
 class Field(NamedTuple):
-    """An option: its annotation, and its default (`inspect.Parameter.empty`: there is none)."""
+    """An option: its annotation, and its default (`inspect.Parameter.empty` where there is none)."""
 
     kind: Any
     default: Any
@@ -86,8 +86,14 @@ class Field(NamedTuple):
 
 @dataclass(frozen=True)
 class Options:
-    """The options in the signature of `kind`, a class or function: all its parameters but those `given` by the program,
-    and those in `also`, annotations by name. `others`: what is not among them is let through."""
+    """The options in the signature of a class or function.
+
+    Attributes:
+        kind: The class or function.
+        given: Parameters that the program gives, which are no options.
+        also: More options, annotations by name.
+        others: Whether unknown options are let through.
+    """
 
     kind: Callable[..., Any]
     given: Sequence[str] = ()
@@ -96,7 +102,7 @@ class Options:
 
     @property
     def fields(self) -> dict[str, Field]:
-        """The options by name, those of another signature that a parameter `**options` names among them."""
+        """The options by name, including those of the signatures that a parameter `**options` is annotated with."""
         found = {name: Field(kind, inspect.Parameter.empty) for name, kind in self.also.items()}
         for name, parameter in inspect.signature(self.kind, eval_str=True).parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
@@ -114,14 +120,14 @@ class Options:
         """Check the values of a configuration.
 
         Args:
-            where: What their keys begin with, as `decoder`.
-            values: The options by name.
+            where: Prefix of their keys, such as `decoder`.
+            values: The options by name; old names (see `deprecation`) are replaced.
 
         Returns:
-            The same options; a whole number that was written with a point or an exponent is an int.
+            The same options; a whole number written with a decimal point or an exponent is an int.
 
         Raises:
-            ConfigError: An option is unknown, missing, or not what it may be, or options contradict each other.
+            ConfigError: An option is unknown, missing or invalid, or options contradict each other.
         """
         if not isinstance(values, Mapping):
             raise ConfigError(f"{where}={_shown(values)}: give a group of options")
@@ -146,8 +152,16 @@ class Options:
 
 @dataclass(frozen=True)
 class Kinds:
-    """A group of a configuration whose option `name` says which of `kinds` it describes, by `default` this one; `what`
-    they are called; the rest as in `Options`."""
+    """A group of a configuration whose option `name` selects the class that it describes.
+
+    Attributes:
+        group: Name of the group.
+        kinds: Classes or functions by name.
+        given: See `Options`.
+        also: See `Options`.
+        default: Name that is selected where there is none.
+        what: What they are called in messages; None: as the group.
+    """
 
     group: str
     kinds: Mapping[str, Callable[..., Any]]
@@ -157,7 +171,7 @@ class Kinds:
     what: str | None = None
 
     def check(self, values: Any) -> dict[str, Any]:
-        """Check the values of the group, as `Options.check`."""
+        """Check the values of the group; see `Options.check`."""
         if not isinstance(values, Mapping):
             raise ConfigError(f"{self.group}={_shown(values)}: give a group of options")
         name = values.get("name", self.default)
@@ -168,7 +182,15 @@ class Kinds:
         return named | Options(self.kinds[name], self.given, self.also).check(self.group, rest)
 
     def make(self, values: Any, **given: Any) -> Any:
-        """Make what the values of the group describe, of what is `given` by the program. Raises `ConfigError`."""
+        """Make the object that the group describes.
+
+        Args:
+            values: Values of the group.
+            **given: What the program gives.
+
+        Raises:
+            ConfigError: See `Options.check`.
+        """
         options = self.check(values)
         made = self.kinds[options.pop("name", self.default)]
         return made(**given, **{name: value for name, value in options.items() if name not in self.also})
@@ -181,15 +203,15 @@ def check_groups(
 
     Args:
         config: Groups of options by name.
-        groups: What is known of them.
+        groups: The known groups.
         optional: Groups that may be missing.
-        alone: Whether there may be no other groups.
+        alone: Whether unknown groups are refused.
 
     Returns:
-        The configuration, its groups as their `check` returns them.
+        The configuration, each group as its `check` returns it.
 
     Raises:
-        ConfigError: See `Options.check`; or a group is missing or, where they are to be `alone`, unknown.
+        ConfigError: See `Options.check`; or a group is missing or, with `alone`, unknown.
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"{_shown(config)} is no configuration; give groups of options")
@@ -208,13 +230,17 @@ def check_groups(
 
 
 def require_multiple(where: str, options: Mapping[str, Any], name: str, divisor: str) -> None:
-    """Raise `ConfigError` where one option is no multiple of another."""
+    """Check that one option is a multiple of another.
+
+    Raises:
+        ConfigError: It is not.
+    """
     if options[name] % options[divisor]:
         raise ConfigError(f"{where}.{name}={options[name]} is no multiple of {where}.{divisor}={options[divisor]}")
 
 
 def _checked(path: str, value: Any, kind: Any, allowed: str | None = None) -> Any:
-    """The value where it is of a kind, an annotation; raises `ConfigError` where it is not, with what is `allowed`."""
+    """Return a value that matches an annotation; raise `ConfigError` with what is `allowed` where it does not."""
     for nested in _limits(kind, Options):
         return nested.check(path, value)
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
@@ -247,7 +273,7 @@ def _checked(path: str, value: Any, kind: Any, allowed: str | None = None) -> An
 
 
 def _number(value: Any, kind: type) -> tuple[Any, bool]:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:  # noqa: PLR0124 -- NaN; math.isnan fails on large ints
         return value, False
     if kind is int and isinstance(value, float):
         return (int(value), True) if value.is_integer() else (value, False)
@@ -255,7 +281,7 @@ def _number(value: Any, kind: type) -> tuple[Any, bool]:
 
 
 def _limits(kind: Any, of: type) -> list[Any]:
-    """What an annotation says of a type beside the type itself."""
+    """Return the metadata of a type in an annotation."""
     if get_origin(kind) in (Union, UnionType):
         return []
     return [one for one in getattr(kind, "__metadata__", ()) if isinstance(one, of)]
@@ -267,7 +293,7 @@ def _without_none(kind: Any) -> Any:
 
 
 def _allowed(kind: Any) -> str:
-    """What may be given for an annotation, in words."""
+    """Describe the values that an annotation allows."""
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     origin, inner = get_origin(base) or base, get_args(base)
     if origin in (Union, UnionType):

@@ -1,4 +1,4 @@
-"""How a process ends before its work does: by a signal, or with the process that started it."""
+"""End a process early: by a signal, or together with the process that started it."""
 
 import ctypes
 import multiprocessing
@@ -8,13 +8,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 _ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 _PR_SET_PDEATHSIG = 1  # prctl.h
 
 
 class Interrupted(KeyboardInterrupt):
-    """The signal `number` told the process to end."""
+    """A signal, `number`, asked the process to end."""
 
     def __init__(self, number: int):
         super().__init__(number)
@@ -25,7 +26,7 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def status(self) -> int:
-        """The exit status by which a shell knows it."""
+        """Exit status by which a shell recognises the signal."""
         return 128 + self.number
 
 
@@ -35,16 +36,16 @@ class _Leave:
     def __init__(self, name: str):
         self.name = name
 
-    def __call__(self, number: int, _) -> None:
+    def __call__(self, number: int, _: Any) -> None:
         os.write(2, f"{self.name}: {Interrupted(number)}\n".encode())
         os._exit(128 + number)
 
 
 def exit_on_interrupt(name: str) -> None:
-    """Let Ctrl-C end this process at once with one line of the program `name`, from now on.
+    """Let Ctrl-C end this process at once with one line of the program `name`.
 
-    For as long as modules are loaded and nothing is open: an exception would come out of the middle of one of them, and
-    often as another one. A signal that is ignored (in the background, by nohup) stays so.
+    This is for the time while modules are imported and nothing is open: an exception would be raised inside one of
+    them, and often turn into another one. A signal that is ignored (in the background, by nohup) stays so.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _Leave(name))
@@ -52,10 +53,10 @@ def exit_on_interrupt(name: str) -> None:
 
 @contextmanager
 def raise_on_signals() -> Iterator[None]:
-    """Let Ctrl-C, SIGTERM and SIGHUP raise `Interrupted` in the block, so that whatever is open there is closed.
+    """Let Ctrl-C, SIGTERM and SIGHUP raise `Interrupted` in the block, so that open files are closed.
 
-    A second one ends the process at once. Signals that are ignored or have a handler are left alone, and all are
-    outside the main thread, which alone hears them.
+    A second signal ends the process at once. Signals that are ignored or have a handler are left alone, and so are all
+    outside the main thread, which alone receives them.
     """
     before = {}
     if threading.current_thread() is threading.main_thread():
@@ -70,7 +71,7 @@ def raise_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _interrupt(number: int, _) -> None:
+def _interrupt(number: int, _: Any) -> None:
     for other in _ENDING:
         if signal.getsignal(other) is _interrupt:
             signal.signal(other, signal.SIG_DFL)
@@ -79,7 +80,7 @@ def _interrupt(number: int, _) -> None:
 
 @contextmanager
 def block_interrupts() -> Iterator[None]:
-    """Keep Ctrl-C from a process that is started in the block, for good; this process hears it after the block."""
+    """Keep Ctrl-C from a process that is started in the block, for good; this process receives it after the block."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

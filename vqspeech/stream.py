@@ -1,7 +1,7 @@
-"""Voice conversion of a stream: sound in as it comes, in chunks of any size, and sound out.
+"""Convert a stream to another voice: sound in as it arrives, in chunks of any size, and sound out.
 
 from vqspeech.stream import Converter
-converter = Converter("b.wav")                 # a recording of the voice, or a voice by its name
+converter = Converter("b.wav")                 # a recording of the target speaker, or the name of a voice
 for chunk in microphone:
     speaker.play(converter.push(chunk))
 """
@@ -25,25 +25,25 @@ MODEL = "live"
 
 
 class Converter:
-    """Says what a stream says in another voice.
+    """Voice conversion of a stream.
 
-    What comes out is as long as what went in, at its level, and the same however it was cut into chunks; it is late by
-    `latency` samples at most. Nothing grows with the length of the stream.
+    The output is as long as the input, at its level, and does not depend on the sizes of the chunks; it is late by
+    `latency` at most. Memory does not grow with the length of the stream.
 
     Args:
-        voice: A voice by name, one that `Live.voice_of` made, a recording's path, or several paths.
-        model: The live model, by its name or file, or itself.
-        rate: Samples a second of the stream, in and out (Hz).
-        shift: Semitones by which the melody is raised.
-        keep_pitch: Whether the melody stays where it is instead of moving into the range of the voice.
-        formant: What stretches the spectrum; above 1 it becomes that of a shorter vocal tract.
+        voice: A voice by name, one that `Live.voice_of` made, the path of a recording, or several paths.
+        model: The live model, by name or file, or itself.
+        rate: Sample rate of the stream, in and out (Hz).
+        shift: Semitones by which the pitch is raised.
+        keep_pitch: Whether the pitch stays as it is instead of moving into the range of the voice.
+        formant: Factor that stretches the spectrum; above 1 as a shorter vocal tract does.
 
     Raises:
         SpeakerError: There is no such voice, or it is one of another model.
-        AudioError: The recording cannot be read, or there is less than a second of speech in it.
+        AudioError: The recording cannot be read, or has less than a second of speech.
         ConfigError: The model is not one for streams.
-        CheckpointError: It cannot be read.
-        WaveformError: There is no such rate.
+        CheckpointError: The model cannot be read.
+        WaveformError: The sample rate is invalid.
     """
 
     def __init__(
@@ -71,15 +71,21 @@ class Converter:
 
     @property
     def latency(self) -> float:
-        """Seconds that a sample waits at most for those that the model looks at ahead; resampling, where `rate` is not
-        16 kHz, adds some milliseconds."""
+        """Longest delay of a sample (s), by the look-ahead of the model; resampling adds a few milliseconds."""
         return self.model.latency / audio.RATE
 
     def push(self, chunk: Any) -> np.ndarray:
-        """Return what is ready, float32 `(time,)`, after the next samples, `(time,)` or none.
+        """Process the next samples and return the output that is ready.
 
-        Raises `WaveformError` for samples that are no waveform, NaN among them; the stream goes on as if they had not
-        come."""
+        Args:
+            chunk: Samples `(time,)`, or none.
+
+        Returns:
+            float32 `(time,)`.
+
+        Raises:
+            WaveformError: The samples are not a waveform, for example NaN; the stream continues without them.
+        """
         if not np.size(chunk):
             return np.zeros(0, np.float32)
         if np.ndim(chunk) != 1:
@@ -91,7 +97,7 @@ class Converter:
         return self._out(self._ways[1].resample_chunk(self.stream.push(self._ways[0].resample_chunk(wave))))
 
     def flush(self) -> np.ndarray:
-        """Return what is left, and go back to the beginning of a stream."""
+        """Return the rest of the output, and start a new stream."""
         if self._ways is None:
             rest = self._out(self.stream.flush())
         else:
@@ -110,7 +116,12 @@ class Converter:
 
 
 def load_live_model(model: str | os.PathLike | None = None) -> Live:
-    """Return the live model of a name or file. Raises `ConfigError` where it is none, `CheckpointError`."""
+    """Load a live model by name or file; None: the one that is shipped.
+
+    Raises:
+        ConfigError: It is not a live model.
+        CheckpointError: It cannot be read, or none is shipped.
+    """
     if model is None and MODEL not in pretrained.shipped():
         raise CheckpointError(
             "no live model comes with this installation; train one (tools/gpu/run.sh live) and name it (--model FILE)"

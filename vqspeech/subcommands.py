@@ -1,4 +1,4 @@
-"""Verbs of several kinds, such as `vqspeech score units`: each kind is a module made like that of a verb."""
+"""Verbs that have sub-verbs, each a module with `add_arguments` and `run` like that of a verb."""
 
 import argparse
 from collections.abc import Sequence
@@ -19,7 +19,13 @@ def describe_command(module: ModuleType) -> dict[str, Any]:
 
 
 def add_subcommands(parser: argparse.ArgumentParser, modules: str, kinds: Sequence[str]) -> None:
-    """Add a sub-verb per kind; `modules` is the name of their modules before the kind."""
+    """Add the sub-verbs of a verb.
+
+    Args:
+        parser: Parser of the verb.
+        modules: Prefix of the names of their modules.
+        kinds: The sub-verbs.
+    """
     subparsers = parser.add_subparsers(dest="kind", required=True, metavar="{" + ",".join(kinds) + "}")
     for kind in kinds:
         module = import_module(modules + kind)

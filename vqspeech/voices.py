@@ -1,9 +1,9 @@
 """Voices made from recordings: a speaker vector and a pitch range, in a file of a few kB.
 
     VOICE.safetensors    `vector` (numbers,), `pitch` (median, deviation of log F0); in its header the name, the seconds
-                         of speech it was made of, and the hash of the model whose vector it is
+                         of speech it was made from, and the hash of the model that the vector belongs to
 
-The voices of a user lie in one folder (`folder`), which `VQSPEECH_VOICES` names, or the system's place for data.
+The voices of a user are in one folder (`voice_folder`): that of `VQSPEECH_VOICES`, or the system's folder for data.
 """
 
 import os
@@ -27,9 +27,16 @@ _FORBIDDEN = set('/\\:*?"<>|')
 
 @dataclass(frozen=True)
 class Voice:
-    """A voice: its `name`, the speaker `vector` float32 `(numbers,)`, `pitch`, median and deviation of log F0, and the
-    `seconds` of speech it was made of. `model` is the hash of the model that it is a voice of. `agreement` is how alike
-    the least alike parts of these recordings are, 1 for the same (`reference.agreement`)."""
+    """A voice made from recordings.
+
+    Attributes:
+        name: Its name.
+        vector: Speaker vector, float32 `(numbers,)`.
+        pitch: Median and deviation of log F0.
+        model: Hash of the model that it belongs to.
+        seconds: Seconds of speech that it was made from.
+        agreement: How similar the least similar parts of these recordings are, 1 for the same (`reference.agreement`).
+    """
 
     name: str
     vector: np.ndarray
@@ -40,7 +47,7 @@ class Voice:
 
     @property
     def doubt(self) -> str:
-        """What speaks against its recordings being of one speaker, in words; empty: nothing."""
+        """Reason to doubt that the recordings are of one speaker; empty where there is none."""
         if self.agreement >= ONE_SPEAKER:
             return ""
         return (
@@ -57,7 +64,11 @@ class Voice:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Voice":
-        """Return the voice in a file. Raises `CheckpointError` where it is none, or damaged."""
+        """Return the voice in a file.
+
+        Raises:
+            CheckpointError: It is not a voice, or damaged.
+        """
         tensors, about = checkpoint.read(Path(path))
         try:
             vector, pitch = tensors["vector"].float().numpy(), tensors["pitch"].tolist()
@@ -90,14 +101,18 @@ def voice_folder() -> Path:
 
 
 def voice_path(name: str) -> Path:
-    """Return where the voice of a name lies. Raises `SpeakerError` for what can be no name of a file."""
+    """Return the file of a voice.
+
+    Raises:
+        SpeakerError: The name cannot be part of a file name.
+    """
     if name.strip(". ") != name or not name or not name.isprintable() or set(name) & _FORBIDDEN:
         raise SpeakerError(f"'{name}' can be no name of a voice; use letters, digits, '-' and '_'")
     return voice_folder() / f"{name}{checkpoint.SUFFIX}"
 
 
 def read_voices() -> Iterator[Voice | CheckpointError]:
-    """Yield the user's voices by name; for a file that cannot be read the error."""
+    """Yield the user's voices by name; for a file that cannot be read, the error."""
     for path in sorted(voice_folder().glob(f"*{checkpoint.SUFFIX}")) if voice_folder().is_dir() else []:
         if not path.name.startswith("."):
             try:

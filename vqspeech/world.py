@@ -1,6 +1,6 @@
-"""The WORLD vocoder as a matrix of 100 frames a second, and back to sound.
+"""The WORLD vocoder: analysis of a waveform into 100 frames a second, and synthesis.
 
-Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system", 2016; `pyworld` does the work.
+Morise, Yokomori, Ozawa, "WORLD: a vocoder-based high-quality speech synthesis system", 2016; computed by `pyworld`.
 A frame has `CHANNELS` numbers: natural-log F0 (0 where unvoiced), coded aperiodicity (dB, one band at 16 kHz), and
 `ENVELOPE` mel-cepstral coefficients of the log spectral envelope.
 """
@@ -31,16 +31,22 @@ _MINUTE = 6000  # frames
 
 
 def count_frames(samples: int) -> int:
-    """Number of frames that cover `samples` samples."""
+    """Return the number of frames that cover a number of samples."""
     return -(-samples // FRAME)
 
 
 def extract_log_f0(wave: np.ndarray) -> np.ndarray:
-    """Natural log of F0 in Hz, 0 where unvoiced: float64 `(frames,)` (DIO and StoneMask), a minute at a time.
+    """Return the natural log of F0 in Hz, 0 where unvoiced (DIO and StoneMask); computed a minute at a time.
 
-    `wave` is a waveform, or int16 samples as dumps hold them. F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below
-    `_HUM_FREE` it counts only where the speech repeats at that period (`_repeats`): mains hum does not make a voice of
-    50 or 60 Hz."""
+    F0 lies between `LOWEST_F0` and `HIGHEST_F0`. Below `_HUM_FREE` it counts only where the speech repeats at that
+    period (`_repeats`), so that mains hum of 50 or 60 Hz is not taken for a voice.
+
+    Args:
+        wave: A waveform `(time,)`, or int16 samples as in dumps, at 16 kHz.
+
+    Returns:
+        float64 `(frames,)`.
+    """
     step, margin = _MINUTE * FRAME, 100 * FRAME
     logs = []
     for start in range(0, len(wave), step):
@@ -61,7 +67,7 @@ def _log_f0(wave: np.ndarray) -> np.ndarray:
 
 
 def _track_f0(wave: np.ndarray, floor: float) -> np.ndarray:
-    """F0 in Hz between `floor` and `HIGHEST_F0`, 0 where unvoiced: float64 `(frames,)`."""
+    """Return F0 in Hz between `floor` and `HIGHEST_F0`, 0 where unvoiced: float64 `(frames,)`."""
     import pyworld
 
     f0, times = pyworld.dio(wave, RATE, floor, HIGHEST_F0, frame_period=1000 * FRAME / RATE)
@@ -71,10 +77,11 @@ def _track_f0(wave: np.ndarray, floor: float) -> np.ndarray:
 
 
 def _repeats(wave: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
-    """Return whether the speech at `frames` repeats at the period of `f0` (Hz), and not as well at a part of it.
+    """Return whether the speech at `frames` repeats at the period of `f0` (Hz), and less at a half to a quarter of it.
 
     Compares the normalised autocorrelation above `_SPEECH_FROM` at these lags: bool, the shape of `frames`. Frames much
-    quieter than the speech do not count, or the overtones of a hum would repeat in its pauses."""
+    quieter than the speech do not count: the overtones of a hum would repeat in its pauses.
+    """
     if not len(frames):
         return np.zeros(0, dtype=bool)
     spectrum = np.fft.rfft(wave)
@@ -105,7 +112,14 @@ def _repeats(wave: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray
 
 
 def analyse(wave: np.ndarray) -> np.ndarray:
-    """WORLD frames of a waveform: float32 `(frames, CHANNELS)`, `count_frames(samples)` of them; a minute at a time."""
+    """Return the WORLD frames of a waveform, computed a minute at a time.
+
+    Args:
+        wave: float `(time,)` at 16 kHz.
+
+    Returns:
+        float32 `(frames, CHANNELS)`, `count_frames(samples)` of them.
+    """
     import pyworld
 
     wave = _padded(wave)
@@ -124,8 +138,15 @@ def analyse(wave: np.ndarray) -> np.ndarray:
 
 
 def synthesise(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
-    """The waveform of WORLD frames `(frames, CHANNELS)`: float32, `FRAME` samples a frame. What the envelope is at a
-    frequency f it becomes at `formant` · f."""
+    """Return the waveform of WORLD frames.
+
+    Args:
+        frames: `(frames, CHANNELS)`.
+        formant: Factor by which the frequencies of the envelope are multiplied.
+
+    Returns:
+        float32 `(time,)`, `FRAME` samples a frame.
+    """
     import pyworld
 
     frames = np.ascontiguousarray(frames, dtype=np.float64)
@@ -142,15 +163,21 @@ def synthesise(frames: np.ndarray, formant: float = 1.0) -> np.ndarray:
 
 
 def decode_log_envelope(coded: np.ndarray) -> np.ndarray:
-    """Natural log of the power spectra that coded envelopes `(frames, ENVELOPE)` stand for: float32 `(frames, bins)`,
-    bins from 0 to 8 kHz. It is linear in them."""
+    """Return the natural log of the power spectra of coded envelopes `(frames, ENVELOPE)`, a linear function of them.
+
+    Returns:
+        float32 `(frames, bins)`, bins from 0 to 8 kHz.
+    """
     return coded.astype(np.float32) @ envelope_basis()
 
 
 @lru_cache(maxsize=1)
 def envelope_basis() -> np.ndarray:
-    """What each coefficient of a coded envelope adds to the natural log of the power spectrum: float32 `(ENVELOPE,
-    bins)`, bins from 0 to 8 kHz. Needs pyworld."""
+    """Return what each coefficient of a coded envelope contributes to the natural log of the power spectrum.
+
+    Returns:
+        float32 `(ENVELOPE, bins)`, bins from 0 to 8 kHz.
+    """
     import pyworld
 
     return np.log(pyworld.decode_spectral_envelope(np.eye(ENVELOPE), RATE, _FFT)).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Sound files of every kind, read to their end: what their bytes say (`containers`), and their samples (`reader`)."""
+"""Sound files of all formats, read to their end: their containers (`containers`) and samples (`reader`)."""

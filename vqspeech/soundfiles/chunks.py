@@ -1,7 +1,7 @@
 """Containers made of chunks: RIFF, RF64 and BW64 (EBU Tech 3306), Sony Wave64, AIFF and AIFF-C, Apple's CAF.
 
-The length of the chunk with the samples is right only in a file that was closed: recorders that are switched off leave
-0 or what they had when they last looked, streams leave the largest number, files beyond 4 GiB the rest of a division.
+The stated length of the chunk with the samples is right only in a file that was closed: recorders that lose power leave
+0 or an earlier length, streams the largest number, files beyond 4 GiB the remainder of a division.
 """
 
 import struct
@@ -24,8 +24,14 @@ _FILES = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"caff", b".snd", b"OggS"
 
 
 class _Form(NamedTuple):
-    """How chunks are written: bytes of the name, `struct` of the size, the multiple of bytes that they begin at, and
-    whether the size counts name and size too."""
+    """How chunks are written.
+
+    Attributes:
+        name: Bytes of the name.
+        size: `struct` format of the size.
+        align: Multiple of bytes at which chunks begin.
+        inclusive: Whether the size includes name and size.
+    """
 
     name: int
     size: str
@@ -33,7 +39,7 @@ class _Form(NamedTuple):
     inclusive: bool = False
 
     def head(self, file: BinaryIO, position: int) -> tuple[bytes, int] | None:
-        """Name (its first four bytes) and size of the chunk at `position`; None where the file ends."""
+        """Return name (its first four bytes) and size of the chunk at `position`; None where the file ends."""
         length = self.name + struct.calcsize(self.size)
         raw = read_bytes(file, position, length)
         if len(raw) < length:
@@ -49,8 +55,15 @@ _RIFF, _RIFX, _WAVE64, _CAF = _Form(4, "<I"), _Form(4, ">I"), _Form(16, "<q", 8,
 
 
 class _Chunks(NamedTuple):
-    """The chunks with samples, the bytes they promise in all, whether every size was right, the first one of every
-    other name, and what is wrong."""
+    """The chunks of a file.
+
+    Attributes:
+        samples: Bytes of the chunks with samples.
+        promised: Bytes that they state in all.
+        right: Whether every stated size was right.
+        others: First chunk of every other name.
+        fault: What is wrong.
+    """
 
     samples: list[range]
     promised: int
@@ -59,8 +72,14 @@ class _Chunks(NamedTuple):
     fault: str = ""
 
     def layout(self, prefix: bytes, skip: int = 0, mend: bool = False, unit: int = 1) -> Layout:
-        """The layout of a file whose header is to be `prefix`, where it has to be mended at all. `skip` bytes at the
-        head of each chunk are no samples; no less than `unit` bytes are decoded."""
+        """Return the layout of the file.
+
+        Args:
+            prefix: Header of the file to decode, where the file has to be repaired.
+            skip: Bytes at the start of each chunk that are not samples.
+            mend: Whether it has to be repaired in any case.
+            unit: Bytes of the smallest block that can be decoded.
+        """
         samples = [range(part.start + skip, part.stop) for part in self.samples]
         size = max(1, sum(map(len, samples)) // unit)  # of less than one, one is made
         promised = (self.promised - skip * len(samples)) // unit
@@ -109,7 +128,7 @@ def walk_aiff(file: BinaryIO, start: int, end: int) -> Layout | None:
 
 
 def walk_caf(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """Return the layout of a CAF file, None where it has no samples. Packets are left as they are."""
+    """Return the layout of a CAF file, None where it has no samples. Compressed packets are not repaired."""
     found = _walk(file, start + 8, end, _CAF, b"data")
     where = found.others.get(b"desc", range(0))
     described = read_bytes(file, where.start, len(where))
@@ -155,7 +174,7 @@ def _walk(file: BinaryIO, position: int, end: int, form: _Form, samples: bytes) 
 
 
 def _extent(file: BinaryIO, body: int, claimed: int, end: int, form: _Form) -> tuple[int, int]:
-    """The bytes of samples from `body` on that are there, and those that the container promises."""
+    """Return the bytes of samples from `body` on that are present, and those that the container states."""
     there = end - body
     if not 0 <= claimed <= there:
         streamed = claimed < 0 or claimed >= (_UNKNOWN if struct.calcsize(form.size) == 4 else 1 << 62)
@@ -167,7 +186,7 @@ def _extent(file: BinaryIO, body: int, claimed: int, end: int, form: _Form) -> t
 
 
 def _is_tail(file: BinaryIO, position: int, end: int, form: _Form) -> bool:
-    """Whether what follows the samples is what may follow them, rather than more of them."""
+    """Return whether the bytes after the samples are what may follow them, rather than more samples."""
     if end - position <= _TAIL or _is_chunk(file, position, end, form):
         return True
     head = read_bytes(file, position, 4)
@@ -191,13 +210,13 @@ def _chunk(form: _Form, name: bytes, content: bytes) -> bytes:
 
 
 def _unit(form: _Form, description: bytes) -> int:
-    """Bytes of a block of samples: of compressed kinds, nothing of a part of one is decoded."""
+    """Return the bytes of a block of samples; of a partial block of a compressed format nothing is decoded."""
     [unit] = struct.unpack_from(form.size[0] + "H", description.ljust(14, b"\0"), 12)
     return max(1, unit)
 
 
 def _wave_header(form: _Form, description: bytes, size: int) -> bytes:
-    """All of a WAV before `size` bytes of samples, RF64 where 32 bits do not hold it."""
+    """Return the header of a WAV with `size` bytes of samples; RF64 where 32 bits are too few."""
     described = b"WAVE" + _chunk(form, b"fmt ", description)
     if size < _UNKNOWN:
         header = described + b"data" + struct.pack(form.size, size)

@@ -1,8 +1,8 @@
-"""How long the sound in a file really is: containers walked to their end, headers mended in memory.
+"""The true length of the sound in a file: containers parsed to their end, headers repaired in memory.
 
-libsndfile believes what a header says: a WAV whose recorder was switched off has no samples, an MP3 without a Xing
-frame ends where its first bit rate would end. `read_layout` looks at the bytes, and says what to decode in place of the
-file and how much of what the container promises is missing.
+libsndfile trusts the header: a WAV whose recorder lost power has no samples, an MP3 without a Xing frame ends where its
+first bit rate would end. `read_layout` parses the bytes, and returns what to decode in place of the file and how much
+of the stated length is missing.
 """
 
 import os
@@ -20,7 +20,7 @@ _MAGIC = (b"fLaC", b"OggS", b"ID3\x02", b"ID3\x03", b"ID3\x04", b"caff", b".snd"
 
 
 def read_layout(path: str | os.PathLike) -> Layout:
-    """Look for all the sound in a file.
+    """Find all the sound in a file.
 
     Args:
         path: A file.
@@ -59,7 +59,11 @@ def read_layout(path: str | os.PathLike) -> Layout:
 
 
 def begins_sound(path: str | os.PathLike) -> bool:
-    """Return whether the first bytes of a file are those of a sound file. Raises `OSError` where it cannot be read."""
+    """Return whether the first bytes of a file are those of a sound file.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
     with open(path, "rb") as file:
         head = file.read(12)
         if head[:4] in (b"RIFF", b"RIFX", b"RF64", b"BW64", b"FORM"):
@@ -70,7 +74,7 @@ def begins_sound(path: str | os.PathLike) -> bool:
 
 
 def _read_flac(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """The layout of a FLAC file: its header without the number of samples, which may be unknown or wrong."""
+    """Return the layout of a FLAC file: its header without the number of samples, which may be unknown or wrong."""
     head = read_bytes(file, start, 26)
     if len(head) < 26 or head[4] & 0x7F:
         return None
@@ -83,7 +87,7 @@ def _read_flac(file: BinaryIO, start: int, end: int) -> Layout | None:
 
 
 def _read_au(head: bytes, start: int, end: int) -> Layout | None:
-    """The layout of a file of Sun's: nothing follows the samples, so the length that it tells is no use."""
+    """Return the layout of a Sun AU file: nothing follows the samples, so that its stated length is not needed."""
     order = ">" if head[:4] == b".snd" else "<"
     if len(head) < 24:
         return None
@@ -97,7 +101,7 @@ def _read_au(head: bytes, start: int, end: int) -> Layout | None:
 
 
 def _read_sphere(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """The layout of a SPHERE file, which libsndfile reads to its end."""
+    """Return the layout of a SPHERE file, which libsndfile reads to its end."""
     header = read_bytes(file, start, 1 << 16)
     size = re.match(rb"NIST_1A\s+(\d+)", header)
     told = dict(re.findall(rb"^(sample_count|channel_count|sample_n_bytes) -\S+ (\d+)", header, re.MULTILINE))
@@ -113,7 +117,7 @@ def _read_sphere(file: BinaryIO, start: int, end: int) -> Layout | None:
 
 
 def _read_voc(file: BinaryIO, start: int, end: int) -> Layout | None:
-    """The layout of a VOC file, whose samples stand in one block: libsndfile reads no others, ffmpeg does."""
+    """Return the layout of a VOC file with its samples in one block: libsndfile reads no others, ffmpeg does."""
     at = start + int.from_bytes(read_bytes(file, start + 20, 2), "little")
     while (head := read_bytes(file, at, 4))[:1] in (b"\5", b"\x08"):  # a text, or more on the format
         at += 4 + int.from_bytes(head[1:], "little")

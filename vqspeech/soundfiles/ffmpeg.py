@@ -1,7 +1,7 @@
-"""Sound of files that soundfile does not read (m4a, webm, wma, video), decoded by the program ffmpeg where it is here.
+"""Sound of files that soundfile does not read (m4a, webm, wma, video), decoded by ffmpeg where it is installed.
 
-It runs as a process of its own, on one file, by the demuxer that the first bytes of the file name: no playlist, and no
-text that looks like one, makes it open anything else.
+ffmpeg runs as a separate process on one file, with the demuxer that the first bytes of the file select: no playlist,
+and no text that looks like one, makes it open anything else.
 """
 
 import os
@@ -53,7 +53,7 @@ _BLOCK = 1 << 18
 
 
 class Decoded(NamedTuple):
-    """The sound of a file: rate in Hz, number of channels, and its samples, float32 `(time, channels)` a piece."""
+    """Sound of a file: rate (Hz), number of channels, and its samples in blocks, float32 `(time, channels)`."""
 
     rate: int
     channels: int
@@ -62,7 +62,7 @@ class Decoded(NamedTuple):
 
 @lru_cache(1)
 def find_program() -> str | None:
-    """Return the ffmpeg to run: that of `imageio-ffmpeg`, else one on the PATH; None where neither is here."""
+    """Return the ffmpeg to run: that of `imageio-ffmpeg`, else one on the PATH; None where there is neither."""
     try:
         import imageio_ffmpeg
 
@@ -72,7 +72,7 @@ def find_program() -> str | None:
 
 
 def find_demuxer(path: str | os.PathLike) -> str | None:
-    """Return what ffmpeg is to read a file as, by its first bytes; None where it is nothing known to hold sound.
+    """Return the demuxer of a file by its first bytes; None where they are not those of a known format with sound.
 
     Raises:
         OSError: The file cannot be read.
@@ -90,7 +90,7 @@ def decode(path: str | os.PathLike, program: str, demuxer: str) -> Iterator[Deco
     """Decode the first sound track of a file.
 
     Raises:
-        AudioError: It holds no sound, cannot be decoded, or something of it is missing.
+        AudioError: It holds no sound, cannot be decoded, or is incomplete.
     """
     source = "file:" + os.path.abspath(os.fspath(path))
     command = [program, "-nostdin", "-hide_banner", "-nostats", "-protocol_whitelist", "file,pipe", "-f", demuxer]
@@ -135,7 +135,7 @@ def _blocks(
 
 
 def _missing_seconds(path: str | os.PathLike, words: str, seconds: float) -> float:
-    """Seconds of sound that the container promises beyond the `seconds` that are there; 0 for slivers of it."""
+    """Return the seconds that the container states beyond the `seconds` that are present; 0 for `_SLIVER` or less."""
     size, promised = os.path.getsize(path), 0
     with open(path, "rb") as file:
         head = file.read(1 << 16)
@@ -160,7 +160,7 @@ def _words(said: BinaryIO) -> str:
 
 
 def _reason(said: BinaryIO) -> str:
-    """The line of what ffmpeg said that tells best what is wrong."""
+    """Return the line of ffmpeg's output that explains the failure best."""
     lines = _words(said).splitlines()
     for telling in ("matches no streams", _LOST.pattern, "[Ii]nvalid|[Ee]rror", ""):
         for line in lines:

@@ -1,23 +1,23 @@
-"""Which bytes of a sound file to decode, and a file made of pieces of another one."""
+"""Which bytes of a sound file to decode, and a file object made of pieces of another one."""
 
 import io
 import os
 from collections.abc import Sequence
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 Part = bytes | range
 """A piece of a file to read: bytes that are not in it, or the offsets of those that are."""
 
 
 class Layout(NamedTuple):
-    """What the bytes of a sound file say of its length.
+    """What the bytes of a sound file say about its length.
 
     Attributes:
         streams: What to decode, one after the other, each as the pieces of a file; empty for the file as it is.
-        lack: What the container promises beyond what is there, as a share of what is there.
-        frames: The length that the header promises, where `streams` do not tell it (samples per channel).
-        fault: Why the sound cannot be read whole, with the fix; empty where it can. `{seconds:.2f}` stands for what is
-            there of it.
+        lack: What the container states beyond what is present, as a share of what is present.
+        frames: The length that the header states, where `streams` do not (samples per channel).
+        fault: Why the sound cannot be read whole, with the fix; empty where it can. `{seconds:.2f}` is replaced by the
+            duration that is present.
     """
 
     streams: Sequence[Sequence[Part]] = ()
@@ -41,21 +41,26 @@ class Splice(io.RawIOBase):
         self._position = self._index = 0
 
     def readable(self) -> bool:
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
+        """Return True."""
         return True
 
     def tell(self) -> int:
+        """Return the position (bytes)."""
         return self._position
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Move to a position, as in `io.IOBase`; one before the start is ignored."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         if base + offset >= 0:  # as lseek, it stays where it is when it fails
             self._position = base + offset
         return self._position
 
-    def readinto(self, buffer, /) -> int:
+    def readinto(self, buffer: Any, /) -> int:
+        """Read the next bytes into a buffer and return their number."""
         view, done = memoryview(buffer).cast("B"), 0
         while done < len(view) and self._position < self._size:
             inside = self._position - self._starts[self._index]
@@ -80,7 +85,7 @@ class Splice(io.RawIOBase):
 
 
 def read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:
-    """Return the bytes of a file from `offset` on, at most `size`, fewer at its end; none before its start."""
+    """Return at most `size` bytes of a file from `offset` on, fewer at its end; none before its start."""
     if offset < 0 or size <= 0:
         return b""
     file.seek(offset)

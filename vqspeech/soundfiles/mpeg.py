@@ -1,4 +1,4 @@
-"""MPEG audio (MP3 and its elders): frames that each tell their own length; a first one may tell their number."""
+"""MPEG audio (MP3 and its predecessors): frames that each state their length; the first may state their number."""
 
 import struct
 from typing import BinaryIO, NamedTuple
@@ -30,11 +30,13 @@ class _Frame(NamedTuple):
     kind: tuple[int, int, int]
 
 
-def walk_mpeg(file: BinaryIO, start: int, end: int, search: bool = False) -> Layout | None:
-    """Return the layout of MPEG audio that begins at `start` (or further on, for a `search`), None where there is none.
+def walk_mpeg(  # noqa: PLR0912 -- one pass over the frames
+    file: BinaryIO, start: int, end: int, search: bool = False
+) -> Layout | None:
+    """Return the layout of MPEG audio that begins at `start` (with `search`, or later); None where there is none.
 
-    A frame of layer III that tells the number of frames (Xing) is put in front where there is none, or where what it
-    tells is wrong; tags and other bytes between the frames are left out.
+    A frame of layer III that states the number of frames (Xing) is put in front where there is none, or where its number
+    is wrong; tags and other bytes between the frames are left out.
     """
     first = _search(file, start, end)
     if first is None or (first > start and not search):
@@ -79,7 +81,7 @@ def walk_mpeg(file: BinaryIO, start: int, end: int, search: bool = False) -> Lay
 
 
 def _frame(raw: bytes) -> _Frame | None:
-    """The frame whose first four bytes these are; None where they begin no frame."""
+    """Return the frame with these first four bytes; None where they do not begin a frame."""
     if len(raw) < 4 or raw[0] != 0xFF or raw[1] < 0xE0:
         return None
     version, layer, bits, rate = raw[1] >> 3 & 3, 4 - (raw[1] >> 1 & 3), raw[2] >> 4, raw[2] >> 2 & 3
@@ -132,7 +134,7 @@ def skip_id3(file: BinaryIO, position: int) -> int:
 
 
 def _frames_told(raw: bytes, frame: _Frame) -> int | None:
-    """What a Xing, Info or VBRI frame tells: the number of frames, 0 where it does not; None where it is another."""
+    """Return the number of frames that a Xing, Info or VBRI frame states, or 0; None for other frames."""
     if frame.kind[1] != 3 or len(raw) < 54:
         return None
     side = _side_information(raw)
@@ -149,7 +151,7 @@ def _side_information(head: bytes | bytearray) -> int:
 
 
 def _frame_that_tells(like: bytes, count: int, size: int) -> bytes:
-    """A Xing frame of the kind of `like`, the head of another, which tells of `count` frames in `size` bytes."""
+    """Return a Xing frame, with a header as `like`, that states `count` frames in `size` bytes."""
     head = bytearray(like)
     head[1] |= 1  # no checksum
     side = _side_information(head)

@@ -14,8 +14,17 @@ _MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 
 class _Page(NamedTuple):
-    """A page that is whole: stream, number in it, whether it is its first or last one, the samples up to its end
-    (below 0 where none ends in it), its content, and the byte where the next one begins."""
+    """A complete page.
+
+    Attributes:
+        stream: Its stream.
+        number: Its number in the stream.
+        first: Whether it is the first page of the stream.
+        last: Whether it is the last one.
+        samples: Samples up to its end; below 0 where none ends in it.
+        content: Its bytes.
+        follows: Position of the next page (bytes).
+    """
 
     stream: int
     number: int
@@ -27,7 +36,7 @@ class _Page(NamedTuple):
 
 
 class _Link:
-    """One of the streams with sound that follow each other: it is told its pages, and tells what is wrong."""
+    """One of the streams with sound that follow each other: receives its pages, and records what is missing."""
 
     def __init__(self, start: int):
         self.start = start
@@ -37,7 +46,7 @@ class _Link:
         self._stream = self._next = self._samples = self._rate = 0
 
     def add(self, page: _Page, damaged: bool) -> None:
-        """Looks at a page; `damaged`: what comes before it is none."""
+        """Add a page; `damaged`: the bytes before it are not a page."""
         if not self._rate and page.first:
             self._rate = _rate(page.content)
             self._stream, self.closed = page.stream, not self._rate
@@ -80,7 +89,7 @@ def walk_ogg(file: BinaryIO, start: int, end: int) -> Layout | None:
 
 
 def _read_page(file: BinaryIO, position: int) -> _Page | None:
-    """The page at a byte of a file; None where there is none, or it is cut or damaged."""
+    """Return the page at a position of a file; None where there is none, or it is cut or damaged."""
     head = read_bytes(file, position, 282)
     if head[:4] != b"OggS" or len(head) < 27:
         return None
@@ -95,7 +104,7 @@ def _read_page(file: BinaryIO, position: int) -> _Page | None:
 
 
 def _rate(content: bytes) -> int:
-    """Samples a second in which a stream counts, by the content of its first page; 0 where it is not one of sound."""
+    """Return the sample rate of a stream (Hz), given the content of its first page; 0 where it is not sound."""
     for magic, offset in ((b"\x01vorbis", 12), (b"Speex   ", 36)):
         if content.startswith(magic) and len(content) >= offset + 4:
             return struct.unpack_from("<I", content, offset)[0]

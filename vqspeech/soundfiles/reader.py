@@ -1,4 +1,4 @@
-"""The samples of a sound file, all of them: by soundfile, else by the program ffmpeg where it is here."""
+"""All samples of a sound file: decoded by soundfile, else by ffmpeg where it is installed."""
 
 import os
 import re
@@ -38,7 +38,7 @@ _LOSSY = ("MP3", "OGG")
 
 
 def is_readable(ending: str) -> bool:
-    """Return whether files of an ending are read here."""
+    """Return whether files of an extension can be read."""
     ending = ending.lower()
     return ending in ENDINGS or (ending in ffmpeg.ENDINGS and ffmpeg.find_program() is not None)
 
@@ -49,9 +49,9 @@ class Sound(NamedTuple):
     Attributes:
         rate: Sample rate (Hz).
         channels: Number of channels.
-        there: Length of what is there (samples per channel); None where it is not known before all is decoded.
+        there: Length that is present (samples per channel); None where it is unknown before all is decoded.
         fault: Why it cannot be read whole, with the fix; empty where it can.
-        decode: Decodes it from a sample on, in pieces float32 `(time, channels)` of at most so many samples.
+        decode: Decodes from a sample on, in blocks float32 `(time, channels)` of at most so many samples.
     """
 
     rate: int
@@ -62,7 +62,7 @@ class Sound(NamedTuple):
 
 
 class _Stream(soundfile.SoundFile):
-    """A sound file that is read on to its end: soundfile stops, and goes back, where it can seek."""
+    """A sound file that is read to its end: soundfile stops, and seeks back, where it can seek."""
 
     def __init__(self, file: Splice):
         super().__init__(cast(BinaryIO, file))
@@ -73,10 +73,10 @@ class _Stream(soundfile.SoundFile):
 
 @contextmanager
 def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
-    """Open a sound file of any kind.
+    """Open a sound file of any format.
 
     Raises:
-        AudioError: It is missing, empty, or no sound that can be read.
+        AudioError: It is missing, empty, or not a readable sound file.
     """
     path = os.fspath(path)
     if os.path.isdir(path):
@@ -113,7 +113,7 @@ def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
 
 
 def _conversion(path: str) -> str:
-    """The command that makes a WAV file of another one."""
+    """Return the command that converts a file to WAV."""
     stem, ending = os.path.splitext(path)
     form = "-f s16le -ar RATE -ac 1 " if ending.lower() in HEADERLESS else ""
     made = stem + ("-new.wav" if ending == ".wav" else ".wav")
@@ -155,7 +155,7 @@ def _has_sample(stream: _Stream, index: int) -> bool:
 
 
 def _count_samples(file: BinaryIO, parts: Sequence[Part]) -> int:
-    """The samples of a stream that can be decoded."""
+    """Return the number of samples of a stream that can be decoded."""
     count = 0
     try:
         with _Stream(Splice(file, parts)) as stream:
@@ -219,8 +219,8 @@ def _read_stream(stream: _Stream, first: int, length: int | None, size: int) -> 
             yield block[max(0, len(block) - (position - first)) :]
 
 
-def _drop(path: str, decoded: ffmpeg.Decoded, lack: float, first: int, size: int) -> Iterator[np.ndarray]:
-    """The blocks that ffmpeg decodes, from a sample on."""
+def _drop(path: str, decoded: ffmpeg.Decoded, lack: float, first: int, _: int) -> Iterator[np.ndarray]:
+    """Yield the blocks that ffmpeg decodes, from sample `first` on."""
     done = 0
     for block in decoded.blocks:
         done += len(block)
