@@ -158,7 +158,7 @@ def test_a_stream_that_nobody_reads(verb: list[str], here: Path):
 
 
 @pytest.mark.parametrize(
-    "out, message",
+    ("out", "message"),
     [
         ("o.m4a", "(.m4a) cannot be written; end it in .wav, .flac"),
         ("o.sd2", "(.sd2) cannot be written"),

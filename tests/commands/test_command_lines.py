@@ -1,6 +1,7 @@
 """Command lines in help texts and in the README of version 0.1 are those that the verbs take."""
 
 import argparse
+import re
 import shlex
 import warnings
 from collections.abc import Iterator
@@ -73,9 +74,10 @@ def test_every_verb_has_an_example_whose_options_it_takes(verb, tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     for name, command in commands(verb.split()):
         assert command.description, name
-        assert command.epilog is not None, f"{name} has no example"
-        assert command.epilog.startswith(f"Example: vqspeech {name} ") or command.epilog == f"Example: vqspeech {name}"
-        assert parse(command.epilog.removeprefix("Example: ")).run
+        found = re.search(r"[Ee]xample:\s+(vqspeech [^\n]+)", command.epilog or "")
+        assert found, f"{name} has no example"
+        assert f"{found[1]} ".startswith(f"vqspeech {name} ")
+        assert parse(found[1]).run
 
 
 @pytest.mark.parametrize("line", README.strip().splitlines())

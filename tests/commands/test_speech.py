@@ -121,7 +121,7 @@ def test_encode_data(data: str, small_data: DataDir, model: VQVAE):
 
 
 @pytest.mark.parametrize(
-    "sources, message",
+    ("sources", "message"),
     [
         (["@nowhere"], "nowhere: no list of files"),
         (["@empty.wav"], "an empty list"),
@@ -208,7 +208,7 @@ def test_convert_one_file(files: list[str], model: VQVAE, capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(
-    "out, path", [("x.wav", "x.wav"), ("deep/x.flac", "deep/x.flac"), ("x.ogg", "x.ogg"), ("out", "out/low/a.wav")]
+    ("out", "path"), [("x.wav", "x.wav"), ("deep/x.flac", "deep/x.flac"), ("x.ogg", "x.ogg"), ("out", "out/low/a.wav")]
 )
 def test_convert_out(files: list[str], out: str, path: str, capsys: pytest.CaptureFixture):
     assert main(["convert", "--src", "a.wav", "--speaker", "low", "--out", out]) == 0
@@ -251,7 +251,7 @@ def test_data_of_an_unknown_speaker(small_data: DataDir, capsys: pytest.CaptureF
     assert main(["encode", "--data", "data", "--out", "units"]) == 0, "codes are of any voice"
 
 
-@pytest.mark.parametrize("rate, channels", [(48_000, 2), (192_000, 8), (8_000, 1)])
+@pytest.mark.parametrize(("rate", "channels"), [(48_000, 2), (192_000, 8), (8_000, 1)])
 def test_any_rate_and_channels(rate: int, channels: int):
     time = np.arange(rate // 2) / rate
     wave = 0.3 * np.sin(2 * np.pi * 150 * time)
@@ -285,7 +285,7 @@ def test_speakers(checkpoint: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 
 @pytest.mark.parametrize(
-    "name, lines",
+    ("name", "lines"),
     [
         ("vctk", ["downsampling 64x", "rate 250 codes/s", "bit rate 2,250 bit/s", "speakers 109"]),
         ("librispeech", ["downsampling 128x", "rate 125 codes/s", "bit rate 1,125 bit/s"]),

@@ -119,7 +119,7 @@ def test_the_networks_of_the_configurations(engine):
 
 
 @every_engine
-@pytest.mark.parametrize("temperature, top_p", [(1.0, 0.6), (0.6, 0.9), (1.0, 1e-6), (2.0, 0.999)])
+@pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 0.6), (0.6, 0.9), (1.0, 1e-6), (2.0, 0.999)])
 def test_the_nucleus_is_kept(engine, temperature, top_p):
     net = network()
     told, uniforms = inputs(net, 2, 8)

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -13,7 +14,7 @@ class Counted(RateStudy):
     """A study whose figures say which run they are of."""
 
     name = "counted"
-    columns = {"all": ("sum", 1), "in percent": ("sum", 100)}
+    columns: ClassVar = {"all": ("sum", 1), "in percent": ("sum", 100)}
 
     def load_or_run(self, bits, row, seed):
         return {"sum": 10.0 * sum(bits) + seed + 0.001 * list(self.rows).index(row)}

@@ -9,6 +9,9 @@ the results of a stream are the same bits alone and in a batch.
 All of it is in one file, because numba's cache on disk checks only the file of the outermost function for changes.
 """
 
+# Numba infers the types, and gives the signatures of intrinsics and of what they emit.
+# ruff: noqa: ANN001, ANN002, ANN201, ANN202, ARG001
+
 import math
 
 import llvmlite.binding as llvm
@@ -109,11 +112,11 @@ def _tile(typing, weights, weights_at, stride, x, x_at, x_stride, out, out_at, o
         end = builder.append_basic_block("done")
         shape = builder.add(builder.mul(args[10], ir.Constant(_INT, 8)), args[11])
         switch = builder.switch(shape, end)
-        for streams, blocks in sorted(_SHAPES):
-            case = builder.append_basic_block(f"streams{streams}blocks{blocks}")
-            switch.add_case(ir.Constant(_INT, 8 * streams + blocks), case)
+        for n, m in sorted(_SHAPES):
+            case = builder.append_basic_block(f"streams{n}blocks{m}")
+            switch.add_case(ir.Constant(_INT, 8 * n + m), case)
             builder.position_at_end(case)
-            _emit(builder, multiply_add, *flat, streams, blocks)
+            _emit(builder, multiply_add, *flat, n, m)
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
@@ -246,7 +249,7 @@ def _fill(out, streams, width, biases, at):
 
 
 @njit(nogil=True, cache=True)
-def run_steps(
+def run_steps(  # noqa: C901, PLR0912 (a step is one loop over layers and matrices)
     weights,
     biases,
     embedding,
@@ -281,7 +284,7 @@ def run_steps(
         settings: Temperature and top_p.
     """
     rings, drawn, held, pair, z, activations, skip, hidden, found, odds = state
-    streams, layers, _, residual, _ = conditioning.shape
+    streams, layers = conditioning.shape[:2]
     width = embedding.shape[1]
     hold, skips, hiddens, outputs, count = sizes
     for step in range(now, until):

@@ -159,5 +159,5 @@ def _run(
     if progress:
         rate = batch * steps / (time.perf_counter() - started)
         factor = f", {rate / cell.rate:.2f}x real time in all streams" if cell.rate else ""
-        print(f"{name}: {batch} x {steps:,} steps at {rate:,.0f} samples/s{factor}", file=sys.stderr)
+        sys.stderr.write(f"{name}: {batch} x {steps:,} steps at {rate:,.0f} samples/s{factor}\n")
     return classes

@@ -50,12 +50,11 @@ class PackedWeights:
                 weights.append(_split_blocks(_pad(weight, width, width), block))
                 biases.append(_pad(bias[None], 1, width)[0])
         inputs = [self.layers * width]
-        for i, (weight, bias) in enumerate(cell.output):
+        (skip, skip_bias), *rest = cell.output
+        whole = torch.zeros(self.layers, width, skip.shape[1])  # the activations of every layer are padded
+        whole[:, :residual] = skip.cpu().view(self.layers, residual, -1)
+        for weight, bias in [(whole.flatten(0, 1), skip_bias), *rest]:
             outputs = _round_up(weight.shape[1], block)
-            if i == 0:  # the activations of every layer are padded
-                whole = torch.zeros(self.layers, width, weight.shape[1])
-                whole[:, :residual] = weight.cpu().view(self.layers, residual, -1)
-                weight = whole.flatten(0, 1)
             weights.append(_split_blocks(_pad(weight, inputs[-1], outputs), block))
             biases.append(_pad(bias[None], 1, outputs)[0])
             inputs.append(outputs)
@@ -169,5 +168,6 @@ def _import_compiled() -> ModuleType:
     source = Path(compiled.__file__)
     kept = list(Path(str(compiled.run_steps.stats.cache_path)).glob(f"{source.stem}.run_steps-*.nbi"))
     if not compiled.run_steps.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
-        print("compiling the sampling kernel, once: about 6 s", file=sys.stderr, flush=True)
+        sys.stderr.write("compiling the sampling kernel, once: about 6 s\n")
+        sys.stderr.flush()
     return compiled

@@ -6,6 +6,9 @@ its dilation, so that a step reads no slot that it writes, and one barrier per s
 over the layers has no barrier, and Triton fetches the weights of later layers during the present one.
 """
 
+# Triton compiles these functions: it infers the types, and decides branches on constants when it compiles.
+# ruff: noqa: ANN001, ANN202, FURB136, RET505
+
 import triton
 import triton.language as tl
 
