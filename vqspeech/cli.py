@@ -28,7 +28,7 @@ VISION_VERBS = (
 )  # fmt: skip
 """Verbs of `vqspeech vision`."""
 BROKEN_PIPE = 141
-"""Exit status where nobody reads standard output any more: that of other tools, which SIGPIPE ends."""
+"""Exit status where standard output is closed by its reader, as of other tools, which SIGPIPE ends."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -55,13 +55,13 @@ def run(args: argparse.Namespace) -> int:
         if args.gender:
             found.model.genders[args.name] = args.gender
         kept = {key: value for key, value in about.items() if key not in ("config", "speakers", "genders")}
-        told = {
+        adaptation = {
             "name": args.name,
             "like": found.start_voice,
             "seconds": found.train_seconds,
             "losses": list(found.losses),
         }
-        kept["adapted"] = [*kept.get("adapted", []), told | {"steps": found.steps, "seed": args.seed}]
+        kept["adapted"] = [*kept.get("adapted", []), adaptation | {"steps": found.steps, "seed": args.seed}]
         found.model.save_pretrained(args.out, **kept)
     first, vector, biases = found.losses
     print(

@@ -1,6 +1,6 @@
 """Export a model for publication: half or a quarter of the size, without training state, with a model card.
 
-The card holds the configuration, the voices, and the scores of the experiment, where there are any.
+The card holds the configuration, the voices, and the scores of the experiment, if any.
 """
 
 import argparse
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="checkpoint in the folder of --out whose weights, such as the encoder, are not written again",
     )
     parser.add_argument(
-        "--scores", metavar="JSON", help="scores for the card (default: scores.json beside the checkpoint)"
+        "--scores", metavar="JSON", help="scores for the card (default: scores.json in the folder of the checkpoint)"
     )
     parser.add_argument("--data", metavar="DATA", help="data directory with the genders of the voices")
 
@@ -66,8 +66,8 @@ def run(args: argparse.Namespace) -> int:
     given = [path, *(file for file in (args.about, args.scores, args.share) if file)]
     check_outputs({"model": out, "card": out.with_suffix(".md")}, given, Skipped())
     about_text = _read_text(args.about) if args.about else ""
-    beside = path.with_name("scores.json")
-    scored = Path(args.scores) if args.scores else beside if beside.is_file() else None
+    default = path.with_name("scores.json")
+    scored = Path(args.scores) if args.scores else default if default.is_file() else None
     if scored:
         scores.read(scored)
     model, about = load_coder(path), checkpoint.read(path, "none.")[1]

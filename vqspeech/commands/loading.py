@@ -27,8 +27,8 @@ def add_model_argument(parser: argparse.ArgumentParser) -> None:
 def find_model(given: str | None) -> Path:
     """Return the checkpoint that was named, else $VQSPEECH_MODEL, else the default of the shipped ones.
 
-    A checkpoint that merely lies in the working directory is never taken. Where none was named, the choice is printed
-    on stderr.
+    A checkpoint is never taken only because it is in the working directory. Where no model was named, the choice is
+    printed on stderr.
 
     Raises:
         CheckpointError: There is no such model.

@@ -27,10 +27,10 @@ def run(args: argparse.Namespace) -> int:
         study.tabulate(),
         f"handwritten digits of 8 x 8 pixels, {SIZES['codes_each']} codes each out of {CODES}; {args.steps} steps of "
         f"{args.batch}; on 359 held-out digits; mean and 95 % interval (Student) over {args.seeds} seeds",
-        "eq. 3: the paper's setting, no code revived and none from k-means; gradient, EMA: from k-means of the first "
-        "batch, dead codes revived, another setting than the paper's",
-        "error: mean squared, as a share of the variance, and so it stands in the loss; the commitment loss is a mean "
-        "over vectors and dimensions",
+        "eq. 3: the paper's setting, without revival and k-means; gradient, EMA: started by k-means of the first "
+        "batch, dead codes revived, unlike the paper",
+        "error: mean squared error as a share of the variance, as in the loss; the commitment loss is a mean over "
+        "vectors and dimensions",
     )
     same = f"the same: within {100 * TOLERANCE:g} % of the error at β = 0.25; differences in percent of the variance"
     tables.add("beta: findings", study.tabulate_findings(), *findings.NOTES, same)

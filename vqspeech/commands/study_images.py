@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> int:
         tables.add(
             f"images: {name_rate(rate)}",
             study.tabulate(rate),
-            "of a seed, all methods set out from the same encoder and decoder, and from the same normal noise for "
-            f"codes; mean and 95 % interval (Student) over {args.seeds} seeds; {POLICY}; k-means: fitted beside an "
-            "autoencoder that learns without a codebook, in whose decoder codes are put afterwards",
+            "for a seed, all methods start from the same encoder and decoder, and from the same normal noise as "
+            f"codes; mean and 95 % interval (Student) over {args.seeds} seeds; {POLICY}; k-means: fitted to an "
+            "autoencoder that is trained without a codebook, and used by its decoder afterwards",
             "dead codes and perplexity: on the images measured on; PSNR on the way: mean over the points of the curve "
             "of convergence",
         )
@@ -112,8 +112,8 @@ ERRS = {
 }
 """Meaning of "errs" in the claims, by table."""
 AT_LARGE = (
-    "of NSVQ they hold what the paper says of it at large; what it printed at each rate stands beside ours in tables "
-    "of their own; figures count to four places"
+    "for NSVQ they are the general claims of the paper; its figures at each rate are compared with ours in tables of "
+    "their own; figures count to four places"
 )
 
 

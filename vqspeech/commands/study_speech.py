@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         tables.add(
             f"speech: {name_rate(bits)}",
             study.tabulate(bits),
-            f"all methods set out from the same normal noise; {args.steps} steps of {args.batch} vectors; mean and "
+            f"all methods start from the same normal noise; {args.steps} steps of {args.batch} vectors; mean and "
             f"95 % interval (Student) over {args.seeds} seeds; {POLICY}; dead codes and perplexity: on the training "
             "vectors",
         )
@@ -111,4 +111,4 @@ def parse_rate(text: str) -> tuple[int, ...]:
 
 
 def _describe_overlap(some: list[str], others: list[str]) -> str:
-    return "some of them trained on" if set(some) & set(others) else "none of them trained on"
+    return "some of them in training" if set(some) & set(others) else "none of them in training"

@@ -26,15 +26,16 @@ def run(args: argparse.Namespace) -> int:
     tables.add(
         "toy",
         study.tabulate(),
-        f"{CODES} codes, all methods set out from the same normal noise; {args.steps} steps of {args.batch} of "
-        f"{POINTS} points; error, in thousandths, on {HELD_OUT} other points, of which dead codes get none; mean and "
-        f"95 % interval (Student) over {args.seeds} seeds",
-        "replacement: by vectors, below 0.05 of the uniform share; by its authors' code, used in fewer than 0.01 of "
-        "the last 100 batches, copies of the codes that live, not in the last 200 steps; by batches, ours after it, "
-        "fewer uses than 0.05 of the last 100 batches, beside codes that live, as often as they are used; never",
+        f"{CODES} codes, all methods start from the same normal noise; {args.steps} steps of {args.batch} of "
+        f"{POINTS} points; error, in thousandths, and dead codes on {HELD_OUT} other points; mean and 95 % interval "
+        f"(Student) over {args.seeds} seeds",
+        "replacement: by vectors, of codes below 0.05 of the uniform share; by its authors' code, of codes used in fewer "
+        "than 0.01 of the last 100 batches, by copies of active codes, except in the last 200 steps; by batches (ours, "
+        "after it), of codes with fewer uses than 0.05 of the last 100 batches, by active codes in proportion to "
+        "their use; never",
         "encoder and decoder are the identity, so the gradient of NSVQ's loss, ‖z − e‖² for any noise, is that of the "
-        "codebook loss of eq. 3: where the two are replaced alike, they are the same method but for the noise in what "
-        "replaces",
+        "codebook loss of eq. 3: with the same replacement, they are the same method except for the noise of "
+        "replaced codes",
     )
     differences = "differences of mean squared errors, in thousandths"
     tables.add("toy: findings", study.tabulate_findings(), *findings.NOTES, differences)

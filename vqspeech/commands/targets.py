@@ -78,7 +78,7 @@ def load_target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, Voic
     """Return the voices by name.
 
     Raises:
-        SpeakerError: There is no such voice, or the model takes none from recordings.
+        SpeakerError: There is no such voice, or the model cannot take one from recordings.
         AudioError: A recording cannot be read.
         CheckpointError: The file of a voice is damaged.
     """

@@ -1,6 +1,6 @@
 """Find all faults of a data directory.
 
-Prints a line per fault, `file:line: fault; fix`, and exits with 1 where there are any.
+Prints a line per fault, `file:line: fault; fix`, and exits with 1 if there are any.
 """
 
 import argparse

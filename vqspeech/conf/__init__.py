@@ -42,7 +42,7 @@ def load_config(name: str, overrides: list[str] | None = None, module: str = __n
     from omegaconf.errors import OmegaConfBaseException
 
     if name not in list_configurations(module):
-        raise ConfigError(f"no configuration '{name}'; there are {', '.join(list_configurations(module))}")
+        raise ConfigError(f"no configuration '{name}'; choose one of {', '.join(list_configurations(module))}")
     overrides = rename_overrides(overrides or [])
     shared = [f"hydra.searchpath=[pkg://{__name__}]"] if module != __name__ else []
     try:

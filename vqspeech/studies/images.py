@@ -60,7 +60,7 @@ class ImageStudy(RateStudy):
         return [self.steps * (i + 1) // number for i in range(number)]
 
     def load_or_run(self, bits: Sequence[int], row: str, seed: int) -> dict[str, float]:
-        """Return the figures of one run, after making it where there are none yet."""
+        """Return the figures of one run, which is made if it is missing."""
         settings: dict[str, Any] = {
             "images": self.fingerprint, "bits": list(bits), "seed": seed, "steps": self.steps, "batch": self.batch,
             "lr": LR, "precision": self.precision, **GROUPS, "quantizer": self.rows[row],

@@ -23,9 +23,9 @@ REPLACEMENTS: Mapping[str, dict[str, Any]] = {
 }
 """Policies for dead codes: no replacement, and ours after NSVQ for every method."""
 POLICY = (
-    "EMA is hard EM; by batches: codes with fewer uses than 0.05 of the last 100 batches go beside those that live, as "
-    "often as these are used, ours after NSVQ; by its authors' code: codes used in fewer than 0.01 of the last 100 "
-    "batches become copies of those that live, not in the last 200 steps"
+    "EMA is hard EM; by batches (ours, after NSVQ): codes with fewer uses than 0.05 of the last 100 batches are "
+    "replaced by active codes in proportion to their use; by its authors' code: codes used in fewer than 0.01 of the last 100 "
+    "batches are replaced by copies of active codes, except in the last 200 steps"
 )
 """Note below a table: the names of methods and policies."""
 _NSVQ, _GAIN = "Vali and Bäckström 2022", "said of Vali and Bäckström 2022"
@@ -95,7 +95,7 @@ class RateStudy(ABC):
 
     @abstractmethod
     def load_or_run(self, bits: Sequence[int], row: str, seed: int) -> Figures:
-        """Return the figures of one run, after making it where there are none yet."""
+        """Return the figures of one run, which is made if it is missing."""
 
     @property
     def rows(self) -> dict[str, dict[str, Any]]:

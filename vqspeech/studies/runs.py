@@ -50,7 +50,7 @@ class RunStore:
                 file.write(b"\n")
 
     def load_or_run(self, settings: Mapping[str, Any], run: Callable[[], Mapping[str, float]]) -> dict[str, float]:
-        """Return the figures of the run with these settings; call `run` where there are none yet."""
+        """Return the figures of the run with these settings; call `run` if they are missing."""
         key = _make_key(settings)
         if key not in self._figures:
             figures = {name: float(value) for name, value in run().items()}

@@ -46,7 +46,7 @@ class SpeechStudy(RateStudy):
         self.speech, self.fingerprint = speech, speech.fingerprint
 
     def load_or_run(self, bits: Sequence[int], row: str, seed: int, steps: int | None = None) -> dict[str, float]:
-        """Return the figures of one run, after making it where there are none yet.
+        """Return the figures of one run, which is made if it is missing.
 
         With `steps` it is a run of that many steps, without PESQ and STOI.
         """
