@@ -12,6 +12,8 @@ from vqspeech.files import check_folder, replace_file
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.metrics.reports import pictures
 
+EXAMPLE = "vqspeech draw exp/mini --data data/dev"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech draw`."""

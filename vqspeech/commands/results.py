@@ -10,6 +10,8 @@ from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file, write_text
 from vqspeech.metrics.reports import claims, results, scores
 
+EXAMPLE = "vqspeech results exp/mini exp/mini_wavenet --out RESULTS.md"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech results`."""

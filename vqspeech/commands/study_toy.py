@@ -29,10 +29,10 @@ def run(args: argparse.Namespace) -> int:
         f"{CODES} codes, all methods start from the same normal noise; {args.steps} steps of {args.batch} of "
         f"{POINTS} points; error, in thousandths, and dead codes on {HELD_OUT} other points; mean and 95 % interval "
         f"(Student) over {args.seeds} seeds",
-        "replacement: by vectors, of codes below 0.05 of the uniform share; by its authors' code, of codes used in fewer "
-        "than 0.01 of the last 100 batches, by copies of active codes, except in the last 200 steps; by batches (ours, "
-        "after it), of codes with fewer uses than 0.05 of the last 100 batches, by active codes in proportion to "
-        "their use; never",
+        "replacement: by vectors, of codes below 0.05 of the uniform share; by its authors' code, of codes used in "
+        "fewer than 0.01 of the last 100 batches, by copies of active codes, except in the last 200 steps; by batches "
+        "(ours, after it), of codes with fewer uses than 0.05 of the last 100 batches, by active codes in proportion "
+        "to their use; never",
         "encoder and decoder are the identity, so the gradient of NSVQ's loss, ‖z − e‖² for any noise, is that of the "
         "codebook loss of eq. 3: with the same replacement, they are the same method except for the noise of "
         "replaced codes",

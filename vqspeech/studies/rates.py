@@ -24,8 +24,8 @@ REPLACEMENTS: Mapping[str, dict[str, Any]] = {
 """Policies for dead codes: no replacement, and ours after NSVQ for every method."""
 POLICY = (
     "EMA is hard EM; by batches (ours, after NSVQ): codes with fewer uses than 0.05 of the last 100 batches are "
-    "replaced by active codes in proportion to their use; by its authors' code: codes used in fewer than 0.01 of the last 100 "
-    "batches are replaced by copies of active codes, except in the last 200 steps"
+    "replaced by active codes in proportion to their use; by its authors' code: codes used in fewer than 0.01 of the "
+    "last 100 batches are replaced by copies of active codes, except in the last 200 steps"
 )
 """Note below a table: the names of methods and policies."""
 _NSVQ, _GAIN = "Vali and Bäckström 2022", "said of Vali and Bäckström 2022"
