@@ -157,11 +157,12 @@ class Score:
         else:
             print(text, *lines, sep="\n", flush=True)
 
-    def epilog(self) -> str:
-        """Return the example and the columns, for the end of `--help`."""
-        parts = [f"example:\n  {self.example}"] if self.example else []
-        parts += ["columns:", *(f"  {name}: {meaning}" for name, meaning in self.columns.items())] * bool(self.columns)
-        return "\n".join(parts)
+    @property
+    def description(self) -> str:
+        """What it measures, and what its columns say, for `--help`."""
+        columns = [f"  {name}: {meaning}" for name, meaning in self.columns.items()]
+        text = textwrap.fill(f"{self.help} {self.about}".strip(), 78)
+        return "\n".join([text, *(["", "columns:", *columns] if columns else [])])
 
 
 def find_score(modules: str, name: str) -> Score:
@@ -174,9 +175,8 @@ def add_scores(parser: argparse.ArgumentParser, modules: str, names: Sequence[st
     subparsers = parser.add_subparsers(dest="kind", required=True, metavar="{" + ",".join(names) + "}")
     for name in names:
         score = find_score(modules, name)
-        text = textwrap.fill(f"{score.help} {score.about}".strip(), 78)
         one = subparsers.add_parser(
-            name, help=score.help, description=text, epilog=score.epilog(),
+            name, help=score.help, description=score.description, epilog=score.example and f"Example: {score.example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )  # fmt: skip
         score.add_arguments(one)

@@ -8,6 +8,7 @@ import numpy as np
 from vqspeech import world
 from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.metrics.reports import pictures
+from vqspeech.metrics.reports.style import COLOURS, house_style
 from vqspeech.studies.rates import REPLACEMENTS, RateStudy, name_rate
 
 if TYPE_CHECKING:
@@ -24,8 +25,9 @@ RESYNTHESISED_ROW = "EMA, by batches"
 """The row of the study of speech whose resyntheses are drawn."""
 
 
+@house_style()
 def draw_codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, str, str], np.ndarray]) -> "Figure":
-    """Draw codebooks over the points they were fitted to; codes that no point chooses are red.
+    """Draw codebooks over the points they were fitted to; codes that no point chooses are orange.
 
     Args:
         points: `(points, 2)` by data set.
@@ -45,8 +47,8 @@ def draw_codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, s
             used = np.zeros(len(book), dtype=bool)
             used[KDTree(book).query(cloud)[1]] = True
             axes.scatter(*cloud[:2000].T, s=1, color="0.8", linewidths=0)
-            axes.scatter(*book[used].T, s=5, color="tab:blue", linewidths=0)
-            axes.scatter(*book[~used].T, s=5, color="tab:red", linewidths=0)
+            axes.scatter(*book[used].T, s=5, color=COLOURS[0], linewidths=0)
+            axes.scatter(*book[~used].T, s=5, color=COLOURS[1], linewidths=0)
             axes.set(xlim=(-3, 3), ylim=(-3, 3), xticks=[], yticks=[])
             axes.set_xlabel(f"{int((~used).sum())} dead", fontsize=7, labelpad=1)
             if i == 0:
@@ -55,6 +57,7 @@ def draw_codebooks(points: Mapping[str, np.ndarray], books: Mapping[tuple[str, s
     return figure
 
 
+@house_style()
 def draw_curves(
     title: str, xlabel: str, lines: Mapping[str, tuple[Sequence[float], Sequence[Estimate]]], ylabel: str
 ) -> "Figure":
@@ -72,6 +75,7 @@ def draw_curves(
     return figure
 
 
+@house_style()
 def draw_rates(study: RateStudy, figures: Mapping[str, str]) -> "Figure":
     """Draw figures over rates: a line per method with 95 % intervals over seeds, a column per policy.
 
@@ -100,7 +104,7 @@ def draw_rates(study: RateStudy, figures: Mapping[str, str]) -> "Figure":
                         markersize=4, capsize=2, color=f"C{number}", label=method if part.start == 0 else None,
                     )  # fmt: skip
             axes.set_xticks(range(len(order)), [name_rate(bits) for bits in order])
-            axes.grid(alpha=0.3)
+            axes.grid(visible=True)
         panels[0].set_ylabel(label)
     for axes, policy in zip(grid[0], REPLACEMENTS, strict=True):
         axes.set_title(f"replacement of dead codes: {policy}")
@@ -108,6 +112,7 @@ def draw_rates(study: RateStudy, figures: Mapping[str, str]) -> "Figure":
     return figure
 
 
+@house_style()
 def draw_image_rates(study: "ImageStudy") -> "Figure":
     """Draw `IMAGE_FIGURES` over rates, perplexity on a logarithmic axis."""
     figure = draw_rates(study, IMAGE_FIGURES)
@@ -117,6 +122,7 @@ def draw_image_rates(study: "ImageStudy") -> "Figure":
     return figure
 
 
+@house_style()
 def draw_convergence(study: "ImageStudy", bits: Sequence[int]) -> "Figure":
     """Draw held-out PSNR over steps at a rate: a line per method, its 95 % interval as a band, a panel per policy."""
     from matplotlib.figure import Figure
@@ -131,13 +137,14 @@ def draw_convergence(study: "ImageStudy", bits: Sequence[int]) -> "Figure":
             axes.plot(study.points, value, marker="o", markersize=3, color=f"C{number}", label=method)
             axes.fill_between(study.points, low, high, color=f"C{number}", alpha=0.2, linewidth=0)
         axes.set(title=f"{name_rate(bits)}, replacement of dead codes: {policy}", xlabel="steps")
-        axes.grid(alpha=0.3)
+        axes.grid(visible=True)
     panels[0].set_ylim(min(values) - 0.5, max(values) + 0.5)
     panels[0].set_ylabel("PSNR of held-out images (dB)")
     panels[0].legend()
     return figure
 
 
+@house_style()
 def draw_resyntheses(study: "SpeechStudy") -> "Figure":
     """Draw spectrograms of a held-out recording, its WORLD copy, and resyntheses with quantised envelopes.
 

@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 from vqspeech.metrics.reports.curves import read_curves
+from vqspeech.metrics.reports.style import house_style, make_lines_readable
 
 PANELS = (
     ("bits", ("bits", "train_bits")),
@@ -14,6 +15,7 @@ PANELS = (
 """Title and figures of each panel."""
 
 
+@house_style()
 def curves(path: Path):
     """A figure of what `curves.jsonl` holds of `PANELS`, by step."""
     from matplotlib.figure import Figure
@@ -25,6 +27,6 @@ def curves(path: Path):
     for axes, (title, names) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name in names:
             axes.plot([line["step"] for line in lines], [line.get(name, math.nan) for line in lines], label=name)
-        axes.set(title=title, xlabel="step")
-        axes.legend()
+        axes.set(title=title, xlabel="step", ylabel=title.split()[0])
+        make_lines_readable(axes)
     return figure
