@@ -46,11 +46,11 @@ class AlignedUtterance(NamedTuple):
     that fits best, of whatever phone: 0 nats at best.
 
     Attributes:
-        words: intervals of the words, without pauses (seconds).
-        phones: intervals of phones of the inventory, from 0 to the end (seconds).
-        scores: intervals of the words, labelled by their score.
-        oov_words: words that were in no dictionary.
-        wide_beams: whether only a second search, with very wide beams, found it.
+        words: Intervals of the words, without pauses (seconds).
+        phones: Intervals of phones of the inventory, from 0 to the end (seconds).
+        scores: Intervals of the words, labelled by their score.
+        oov_words: Words that were in no dictionary.
+        wide_beams: Whether only a second search, with very wide beams, found it.
     """
 
     words: list[Interval]
@@ -87,11 +87,11 @@ class Aligner:
 
         Args:
             wave: float32 `(samples,)` at `audio.RATE`.
-            transcript: what is spoken in it.
+            transcript: What is spoken in it.
 
         Raises:
-            AlignmentError: there are no words, or the search does not find them, not even with very wide beams.
-            MissingExtra: a word is in no dictionary and espeak-ng is not installed.
+            AlignmentError: There are no words, or the search does not find them, not even with very wide beams.
+            MissingExtra: A word is in no dictionary and espeak-ng is not installed.
         """
         words = text.split_words(transcript)
         if not words:

@@ -46,11 +46,11 @@ def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> lis
     out.
 
     Args:
-        path: the file.
-        utterance: id of the utterance, for a `.ctm` that holds several.
+        path: The file.
+        utterance: Id of the utterance, for a `.ctm` that holds several.
 
     Raises:
-        AlignmentError: the file is missing, of another format, malformed or empty, or intervals overlap; the message
+        AlignmentError: The file is missing, of another format, malformed or empty, or intervals overlap; the message
             names file, line and fix.
     """
     path = os.fspath(path)
@@ -76,7 +76,7 @@ def read_words(path: str | os.PathLike) -> list[Interval]:
     """Return the words of a TextGrid, from its tier `words`, without pauses; none where it has no such tier.
 
     Raises:
-        AlignmentError: as in `read_alignment`.
+        AlignmentError: As in `read_alignment`.
     """
     path = os.fspath(path)
     intervals = _select_intervals(path, read_tiers(path), "words")
@@ -89,7 +89,7 @@ def read_scores(path: str | os.PathLike) -> list[Interval]:
     """Return the words of a TextGrid of our aligner, labelled by their scores (tier `scores`); none without that tier.
 
     Raises:
-        AlignmentError: as in `read_alignment`.
+        AlignmentError: As in `read_alignment`.
     """
     path = os.fspath(path)
     scores = [interval for interval in _select_intervals(path, read_tiers(path), "scores") if interval.label]
@@ -104,8 +104,8 @@ def has_phones(path: str | os.PathLike, utterance: str) -> bool:
     """Return whether most labels of an alignment file, except pauses, are phones: a CTM may hold words.
 
     Args:
-        path: the file; one that cannot be read has no phones.
-        utterance: as in `read_alignment`.
+        path: The file; one that cannot be read has no phones.
+        utterance: As in `read_alignment`.
     """
     try:
         if os.fspath(path).lower().endswith(".ctm"):
@@ -125,11 +125,11 @@ def clip_intervals(intervals: Sequence[Interval], seconds: float) -> list[Interv
     """Return the intervals up to the end of the utterance, where the last one is cut.
 
     Args:
-        intervals: in order of time.
-        seconds: length of the utterance.
+        intervals: In order of time.
+        seconds: Length of the utterance.
 
     Raises:
-        AlignmentError: speech lies more than 0.1 s after the end, so that the times are not of this utterance.
+        AlignmentError: Speech lies more than 0.1 s after the end, so that the times are not of this utterance.
     """
     for start, end, label in intervals:
         if end > seconds + _OVERSHOOT and fold(label) != SILENCE:
@@ -145,8 +145,8 @@ def merge_phones(intervals: Iterable[Interval], source: str | None = None) -> li
     the burst adjacent to it become one phone, and so do adjacent pauses.
 
     Args:
-        intervals: in order of time.
-        source: the phone set, as in `phones.split_label`.
+        intervals: In order of time.
+        source: The phone set, as in `phones.split_label`.
     """
     spans: list[tuple[str, float, float]] = []
     before: Interval | None = None
@@ -171,10 +171,10 @@ def label_frames(intervals: Iterable[Interval], frames: int, rate: float, source
     the label is unknown. Phones are those of `merge_phones`.
 
     Args:
-        intervals: in order of time.
-        frames: number of frames.
-        rate: frames per second (Hz).
-        source: the phone set, as in `phones.split_label`.
+        intervals: In order of time.
+        frames: Number of frames.
+        rate: Frames per second (Hz).
+        source: The phone set, as in `phones.split_label`.
     """
     spans = merge_phones(intervals, source)
     found = np.full(frames, NO_PHONE, dtype=np.int64)
@@ -207,12 +207,12 @@ def require_phones(known: float, strange: float, labels: Counter[str]) -> None:
     """Check that at least half of what is labelled as speech has a known phone; otherwise no score means anything.
 
     Args:
-        known: duration with a phone of speech, a sum over `measure_speech` (seconds).
-        strange: duration with an unknown label, likewise (seconds).
-        labels: the unknown labels, from `count_unknown_labels`.
+        known: Duration with a phone of speech, a sum over `measure_speech` (seconds).
+        strange: Duration with an unknown label, likewise (seconds).
+        labels: The unknown labels, from `count_unknown_labels`.
 
     Raises:
-        AlignmentError: most of it has none.
+        AlignmentError: Most of it has none.
     """
     if strange <= known:
         return

@@ -23,10 +23,10 @@ class _File:
     """An alignment file that is not a CTM.
 
     Attributes:
-        path: the file.
-        name: its name without endings.
-        folders: ids of the folders that it lies in, from the searched one downwards.
-        depth: number of folders below the searched one.
+        path: The file.
+        name: Its name without endings.
+        folders: Ids of the folders that it lies in, from the searched one downwards.
+        depth: Number of folders below the searched one.
     """
 
     path: Path
@@ -39,11 +39,11 @@ class AlignmentFinder:
     """The alignment files in a folder, or one file.
 
     Args:
-        source: the folder or file.
-        data: all utterances to align, which tell whose folder one is.
+        source: The folder or file.
+        data: All utterances to align, which tell whose folder one is.
 
     Raises:
-        AlignmentError: the folder does not exist.
+        AlignmentError: The folder does not exist.
     """
 
     def __init__(self, source: Path, data: DataDir):
@@ -77,7 +77,7 @@ class AlignmentFinder:
             The path, or None where no file has the name of the utterance or of its recording.
 
         Raises:
-            AlignmentError: files have its name but belong, or may belong, to others; or several belong to it.
+            AlignmentError: Files have its name but belong, or may belong, to others; or several belong to it.
         """
         objections: dict[Path, str] = {}
         own = [*self._ctm.get(utterance.id, ()), *self._list_own(utterance.id, utterance, objections)]

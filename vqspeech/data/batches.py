@@ -33,7 +33,7 @@ class WindowPositions:
 
     Args:
         lengths: int `(utterances,)`, lengths of the utterances.
-        size: length of a window, in the same unit.
+        size: Length of a window, in the same unit.
     """
 
     def __init__(self, lengths: np.ndarray, size: int):

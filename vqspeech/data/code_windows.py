@@ -34,13 +34,13 @@ class CodeWindows:
     """Windows of codes of the utterances of a units file.
 
     Args:
-        units: the codes.
-        speakers: voices of the model: `speakers[i]` has index i + 1.
-        length: codes per window.
-        voices: speaker by utterance id; an utterance without one has index 0.
+        units: The codes.
+        speakers: Voices of the model: `speakers[i]` has index i + 1.
+        length: Codes per window.
+        voices: Speaker by utterance id; an utterance without one has index 0.
 
     Raises:
-        SpeakerError: a voice is not among the speakers.
+        SpeakerError: A voice is not among the speakers.
     """
 
     def __init__(self, units: Units, speakers: Sequence[str], length: int, voices: Mapping[str, str]):
@@ -84,11 +84,11 @@ def find_speakers(units: Units, data: Sequence[DataDir]) -> dict[str, str]:
     """Return the speaker of each utterance of a units file, from the first data directory that has it.
 
     Args:
-        units: the codes.
-        data: data directories; with none, no speaker is known.
+        units: The codes.
+        data: Data directories; with none, no speaker is known.
 
     Raises:
-        UnitsError: an utterance is in none of the data directories.
+        UnitsError: An utterance is in none of the data directories.
     """
     if not data:
         return {}

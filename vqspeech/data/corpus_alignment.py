@@ -29,19 +29,19 @@ class Coverage:
     """How much of a data directory is aligned, and how far the alignments can be trusted.
 
     Attributes:
-        utterances: number of utterances.
-        aligned: ids of aligned utterances.
-        skipped: why the others are not aligned.
-        seconds: duration of aligned utterances.
-        labelled: duration of these with a phone (seconds).
-        unknown: how often each label without a phone occurs.
-        speech: duration labelled as speech that has a phone (seconds).
-        unknown_speech: duration labelled as speech that has none (seconds).
-        doubtful: why an alignment is doubtful, by id.
-        other_words: ids of alignments whose words differ from the transcript.
-        new_seconds: duration of utterances aligned in this run.
-        oov_words: how often each of their words was in no dictionary.
-        wide_beams: ids of those that took very wide beams.
+        utterances: Number of utterances.
+        aligned: Ids of aligned utterances.
+        skipped: Why the others are not aligned.
+        seconds: Duration of aligned utterances.
+        labelled: Duration of these with a phone (seconds).
+        unknown: How often each label without a phone occurs.
+        speech: Duration labelled as speech that has a phone (seconds).
+        unknown_speech: Duration labelled as speech that has none (seconds).
+        doubtful: Why an alignment is doubtful, by id.
+        other_words: Ids of alignments whose words differ from the transcript.
+        new_seconds: Duration of utterances aligned in this run.
+        oov_words: How often each of their words was in no dictionary.
+        wide_beams: Ids of those that took very wide beams.
     """
 
     utterances: int
@@ -93,16 +93,16 @@ def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> t
     alignment they had.
 
     Args:
-        data: the utterances.
-        folder: gets a TextGrid with words, phones and scores of each, `SPEAKER/ID.TextGrid`. An existing one is kept
+        data: The utterances.
+        folder: Gets a TextGrid with words, phones and scores of each, `SPEAKER/ID.TextGrid`. An existing one is kept
             where it is not older than the recording and has its length and words.
-        nj: number of processes.
+        nj: Number of processes.
 
     Returns:
         The data directory with alignments, and the account of them.
 
     Raises:
-        MissingExtra: the aligner is not installed.
+        MissingExtra: The aligner is not installed.
     """
     folder = Path(os.path.abspath(folder))
     Aligner()  # raises here, once, where it is not installed
@@ -128,15 +128,15 @@ def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> 
     account.
 
     Args:
-        data: the utterances.
-        source: the folder, or one `.ctm` of many utterances.
-        nj: number of processes.
+        data: The utterances.
+        source: The folder, or one `.ctm` of many utterances.
+        nj: Number of processes.
 
     Returns:
         The data directory with alignments, and the account of them.
 
     Raises:
-        AlignmentError: no utterance has an alignment there.
+        AlignmentError: No utterance has an alignment there.
     """
     finder = AlignmentFinder(Path(os.path.abspath(source)), data)
     coverage, paths, there = Coverage(len(data)), {}, []

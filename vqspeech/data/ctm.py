@@ -25,8 +25,8 @@ class Index:
 
     Attributes:
         spans: (first byte, byte after the last) of the lines of each utterance.
-        labels: how often each label occurs in the whole file.
-        faults: what is wrong with the lines of an utterance.
+        labels: How often each label occurs in the whole file.
+        faults: What is wrong with the lines of an utterance.
     """
 
     spans: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
@@ -42,7 +42,7 @@ def index_ctm(path: str | os.PathLike) -> Index:
     are left out.
 
     Raises:
-        AlignmentError: the file is in an encoding that does not include ASCII.
+        AlignmentError: The file is in an encoding that does not include ASCII.
     """
     status = os.stat(path)
     return _read_index(os.fspath(path), status.st_mtime_ns, status.st_size)
@@ -52,11 +52,11 @@ def read_ctm(path: str | os.PathLike, utterance: str | None = None) -> list[Inte
     """Return the intervals of one utterance as written; none where the file is empty.
 
     Args:
-        path: the file.
-        utterance: the id; may be left out where there is only one.
+        path: The file.
+        utterance: The id; may be left out where there is only one.
 
     Raises:
-        AlignmentError: the utterance is missing, must be named, or has a line that cannot be read.
+        AlignmentError: The utterance is missing, must be named, or has a line that cannot be read.
     """
     path, index = os.fspath(path), index_ctm(path)
     if utterance is None:

@@ -23,15 +23,15 @@ class Utterance:
     """One utterance.
 
     Attributes:
-        id: its id, which starts with that of the speaker.
-        speaker: id of the speaker.
-        path: sound file.
-        start: where it starts in the file (seconds).
-        end: where it ends (seconds); None is the end of the recording.
-        text: transcript, if any.
-        gender: of the speaker, 'f', 'm' or unknown.
-        alignment: phone alignment file, if any.
-        seconds: length of the utterance, not of a longer recording that it is part of; None if unknown.
+        id: Its id, which starts with that of the speaker.
+        speaker: Id of the speaker.
+        path: Sound file.
+        start: Where it starts in the file (seconds).
+        end: Where it ends (seconds); None is the end of the recording.
+        text: Transcript, if any.
+        gender: Of the speaker, 'f', 'm' or unknown.
+        alignment: Phone alignment file, if any.
+        seconds: Length of the utterance, not of a longer recording that it is part of; None if unknown.
     """
 
     id: str
@@ -51,7 +51,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
     A gender known from one utterance of a speaker holds for all.
 
     Raises:
-        DataDirError: two utterances have the same id, or one cannot be part of a data directory.
+        DataDirError: Two utterances have the same id, or one cannot be part of a data directory.
     """
 
     utterances: dict[str, Utterance]
@@ -128,12 +128,12 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         """Return some of the utterances; None does not restrict.
 
         Args:
-            speakers: ids of speakers.
-            utterances: ids of utterances.
-            per_speaker: at most so many of each speaker, spread evenly over the order of ids.
+            speakers: Ids of speakers.
+            utterances: Ids of utterances.
+            per_speaker: At most so many of each speaker, spread evenly over the order of ids.
 
         Raises:
-            DataDirError: a name does not exist, or nothing is left.
+            DataDirError: A name does not exist, or nothing is left.
         """
         chosen = self.utterances
         if speakers is not None:
@@ -158,7 +158,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         `spk2utt` may be missing, as it follows from `utt2spk`.
 
         Raises:
-            DataDirError: a table is malformed; the message names file, line and fix.
+            DataDirError: A table is malformed; the message names file, line and fix.
         """
         tables = Tables.load(path)
         if tables.faults:
@@ -184,7 +184,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         """Write the data directory atomically; an existing one is replaced.
 
         Raises:
-            DataDirError: there are no utterances, `path` is a folder that holds anything else, or a name is not UTF-8.
+            DataDirError: There are no utterances, `path` is a folder that holds anything else, or a name is not UTF-8.
         """
         path = Path(path).resolve()
         if not self:
@@ -233,7 +233,7 @@ def combine(parts: Sequence[DataDir]) -> DataDir:
     """Return all utterances of several data directories; one that is the same in two of them is taken once.
 
     Raises:
-        DataDirError: two different utterances have the same id, or a speaker two genders.
+        DataDirError: Two different utterances have the same id, or a speaker two genders.
     """
     together: dict[str, Utterance] = {}
     clashes = []
@@ -296,7 +296,7 @@ def check_replaceable(path: Path) -> None:
     """Check that writing a data directory to `path` would delete nothing else.
 
     Raises:
-        DataDirError: it would.
+        DataDirError: It would.
     """
     if not path.exists():
         return

@@ -38,16 +38,16 @@ class Shards:
     """A memory-mapped dump: utterance `i` has `samples(i)`, and `world(i)` if the dump has WORLD frames.
 
     Attributes:
-        path: the folder.
-        utterances: ids.
-        speakers: speaker of each utterance.
+        path: The folder.
+        utterances: Ids.
+        speakers: Speaker of each utterance.
         shard: int64 `(utterances,)`, number of its shard.
         first: int64 `(utterances,)`, its first sample there.
         length: int64 `(utterances,)`, its samples.
         audio_maps: int16 `(samples,)` of each shard.
         world_maps: float16 `(frames, channels)` of each shard; empty without WORLD frames.
-        genders: gender by speaker, as far as known.
-        sha256: hash of all samples and frames; empty in older dumps.
+        genders: Gender by speaker, as far as known.
+        sha256: Hash of all samples and frames; empty in older dumps.
     """
 
     path: Path
@@ -115,7 +115,7 @@ def read_shards(path: str | Path) -> Shards:
     """Return the dump in a folder.
 
     Raises:
-        ShardError: it is missing, incomplete, damaged, or of another version.
+        ShardError: It is missing, incomplete, damaged, or of another version.
     """
     path = Path(path)
     try:
@@ -169,17 +169,17 @@ def write_shards(
     """Write the dump of a data directory.
 
     Args:
-        data: the utterances.
-        path: the folder.
-        with_world: analyse WORLD frames too.
-        nj: number of processes.
-        shard_samples: samples per shard.
+        data: The utterances.
+        path: The folder.
+        with_world: Analyse WORLD frames too.
+        nj: Number of processes.
+        shard_samples: Samples per shard.
 
     Returns:
         The dump, and the recordings that were skipped, each with the reason.
 
     Raises:
-        ShardError: no recording at all could be used.
+        ShardError: No recording at all could be used.
     """
     path, skipped = Path(path), Skipped()
     path.mkdir(parents=True, exist_ok=True)

@@ -26,7 +26,7 @@ class Normalisation(NamedTuple):
 
     Attributes:
         mean: float32 `(DIMENSION,)`, subtracted from each vector.
-        scale: divisor of all numbers.
+        scale: Divisor of all numbers.
     """
 
     mean: np.ndarray
@@ -47,7 +47,7 @@ def fit_normalisation(frames: np.ndarray) -> Normalisation:
     """Return the normalisation that gives the vectors of `frames` zero mean and numbers of mean square one.
 
     Raises:
-        ShardError: all envelopes are the same.
+        ShardError: All envelopes are the same.
     """
     shapes = frames[:, _SHAPE].astype(np.float64)
     scale = float(np.sqrt(shapes.var(axis=0).mean())) if len(shapes) else 0.0
@@ -67,11 +67,11 @@ def read_active_frames(dump: Shards, number: int | None = None) -> np.ndarray:
     """Return the WORLD frames of a dump that are not silence: float16 `(frames, CHANNELS)`.
 
     Args:
-        dump: the dump.
-        number: at most so many, spread evenly.
+        dump: The dump.
+        number: At most so many, spread evenly.
 
     Raises:
-        ShardError: the dump has no WORLD frames.
+        ShardError: The dump has no WORLD frames.
     """
     require_world(dump)
     kept = [frames[find_active_frames(frames)] for frames in map(dump.world, range(len(dump)))]
@@ -85,7 +85,7 @@ def require_world(dump: Shards) -> None:
     """Check that a dump has WORLD frames.
 
     Raises:
-        ShardError: it has none.
+        ShardError: It has none.
     """
     if not dump.world_maps:
         raise ShardError(f"{dump.path}: has no WORLD frames; dump it again: vqspeech dump --world")

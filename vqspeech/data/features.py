@@ -25,10 +25,10 @@ class FeaturesAbout:
     """A description of features.
 
     Attributes:
-        rate_hz: vectors per second (Hz).
-        dimension: numbers per vector.
-        model: the model that made them.
-        sha256: hash of its encoder and codebook.
+        rate_hz: Vectors per second (Hz).
+        dimension: Numbers per vector.
+        model: The model that made them.
+        sha256: Hash of its encoder and codebook.
     """
 
     rate_hz: float
@@ -55,7 +55,7 @@ def read_features(folder: str | os.PathLike, names: Iterable[str]) -> tuple[dict
         Features by utterance, float32 `(frames, dimension)`; the description.
 
     Raises:
-        UnitsError: the folder holds no features, or one of its files is damaged.
+        UnitsError: The folder holds no features, or one of its files is damaged.
     """
     folder = Path(folder)
     try:

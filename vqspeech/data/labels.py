@@ -41,10 +41,10 @@ def read_columns(path: str | os.PathLike) -> list[Interval]:
     """Return the intervals of a label file in columns, as written.
 
     Args:
-        path: a file that ends in one of `RATES`, in either letter case.
+        path: A file that ends in one of `RATES`, in either letter case.
 
     Raises:
-        AlignmentError: a line is malformed, or the times are of no known unit; the message names the line.
+        AlignmentError: A line is malformed, or the times are of no known unit; the message names the line.
     """
     path = os.fspath(path)
     ending = os.path.splitext(path)[1].lower()
@@ -76,7 +76,7 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     """Return the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
-        AlignmentError: it is in another encoding.
+        AlignmentError: It is in another encoding.
     """
     text = read_text(path)
     if text is None:
@@ -98,7 +98,7 @@ def parse_time(path: str, number: int, text: str) -> float:
     """Return a time that is written on line `number`.
 
     Raises:
-        AlignmentError: it is not a number, negative, or not finite.
+        AlignmentError: It is not a number, negative, or not finite.
     """
     try:
         value = float("x" if "_" in text else text)  # Python takes 1_0 for 10

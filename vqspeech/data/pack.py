@@ -39,13 +39,13 @@ class Pack:
     """A pack, decoded.
 
     Attributes:
-        utterances: ids.
-        speakers: speaker of each utterance.
-        sets: set of each utterance ("train" or "dev").
+        utterances: Ids.
+        speakers: Speaker of each utterance.
+        sets: Set of each utterance ("train" or "dev").
         samples: int16 `(time,)`, all utterances as `loudness.normalise` gives them, one after the other.
         f0: float32 `(time / world.FRAME,)` in Hz, 0 where unvoiced.
-        starts: first sample of each utterance, a multiple of `STEP`.
-        lengths: samples of each utterance, without padding.
+        starts: First sample of each utterance, a multiple of `STEP`.
+        lengths: Samples of each utterance, without padding.
     """
 
     utterances: list[str]
@@ -85,15 +85,15 @@ def write_pack(
     Where not everything fits, the speakers of `train` with most speech lose utterances; those of `dev` stay.
 
     Args:
-        train: utterances of the set "train".
-        dev: utterances of the set "dev".
-        path: the folder.
-        mebibytes: size at most.
-        nj: number of processes.
-        seed: of the choice of utterances.
+        train: Utterances of the set "train".
+        dev: Utterances of the set "dev".
+        path: The folder.
+        mebibytes: Size at most.
+        nj: Number of processes.
+        seed: Of the choice of utterances.
 
     Raises:
-        ShardError: no recording could be used.
+        ShardError: No recording could be used.
     """
     items = [(utterance, name) for name, data in (("train", train), ("dev", dev)) for utterance in data]
     ready, skipped = [], Skipped()
@@ -112,7 +112,7 @@ def shrink_pack(pack: str | Path, path: str | Path, mebibytes: float, seed: int 
     """Write the part of a pack that fits into `mebibytes`, chosen as by `write_pack`.
 
     Raises:
-        ShardError: the pack is missing or damaged.
+        ShardError: The pack is missing or damaged.
     """
     _write(Path(path), _choose_items(_read(Path(pack)), mebibytes, seed))
 
@@ -168,7 +168,7 @@ def read_pack(path: str | Path, nj: int | None = None) -> Pack:
     """Return the pack in a folder, its recordings decoded by `nj` processes (None: one per core).
 
     Raises:
-        ShardError: one of its files is missing or damaged.
+        ShardError: One of its files is missing or damaged.
     """
     items = _read(Path(path))
     lengths = np.array([item.samples for item in items])

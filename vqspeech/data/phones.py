@@ -105,11 +105,11 @@ def split_label(label: str, source: str | None = None) -> tuple[str, ...] | None
     before (espeak-ng's `;`).
 
     Args:
-        label: as written.
-        source: the phone set, of `SOURCES`; by default `timit`, `buckeye`, `ipa` are tried in this order.
+        label: As written.
+        source: The phone set, of `SOURCES`; by default `timit`, `buckeye`, `ipa` are tried in this order.
 
     Raises:
-        ValueError: the source is unknown.
+        ValueError: The source is unknown.
     """
     if source is None:
         return split_label(label, "buckeye") or split_label(label, "ipa")

@@ -22,13 +22,13 @@ def split(data: DataDir, unseen_speakers: int | Sequence[str], share: float, see
     any set.
 
     Args:
-        data: the utterances.
-        unseen_speakers: ids, or how many to choose, alternating genders where these are known.
-        share: of `dev` and of `test`, above 0 and below 0.5.
-        seed: the same seed gives the same split.
+        data: The utterances.
+        unseen_speakers: Ids, or how many to choose, alternating genders where these are known.
+        share: Of `dev` and of `test`, above 0 and below 0.5.
+        seed: The same seed gives the same split.
 
     Raises:
-        DataDirError: the speakers do not exist or are too many, or nothing could be held out.
+        DataDirError: The speakers do not exist or are too many, or nothing could be held out.
     """
     if not 0 < share < 0.5:
         raise DataDirError(f"a share of {share} for dev and test each; give more than 0 and less than 0.5")

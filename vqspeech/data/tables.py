@@ -74,7 +74,7 @@ def find_unsorted(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
     one speaker is the beginning of another's: `a-b-1` of `a-b` lies between `a-a` and `a-c` of `a`.
 
     Args:
-        speakers: the speaker of each utterance.
+        speakers: The speaker of each utterance.
     """
     ids = sorted(speakers)
     return [(a, b) for a, b in pairwise(ids) if (speakers[a], a) > (speakers[b], b)]
@@ -139,11 +139,11 @@ class Tables:
     """All files of a data directory, by id.
 
     Attributes:
-        folder: the data directory.
-        wav: rows of `wav.scp`; the other tables have the name of their file.
-        parts: the segment of each utterance, if there is a file `segments`.
-        seconds: duration of utterances in `utt2dur`.
-        faults: all faults that show without opening a recording.
+        folder: The data directory.
+        wav: Rows of `wav.scp`; the other tables have the name of their file.
+        parts: The segment of each utterance, if there is a file `segments`.
+        seconds: Duration of utterances in `utt2dur`.
+        faults: All faults that show without opening a recording.
     """
 
     folder: Path

@@ -32,10 +32,10 @@ class Tier:
     """A tier of a TextGrid.
 
     Attributes:
-        name: its name.
-        read: returns its intervals as written (none of a tier of points); raises `ValueError` where they cannot be
+        name: Its name.
+        read: Returns its intervals as written (none of a tier of points); raises `ValueError` where they cannot be
             read.
-        points: whether it is a tier of points.
+        points: Whether it is a tier of points.
     """
 
     name: str
@@ -49,7 +49,7 @@ def read_tiers(path: str | os.PathLike) -> list[Tier]:
     Text may be UTF-8, UTF-16 with a byte order mark, or Latin-1, as in old versions of Praat.
 
     Raises:
-        AlignmentError: the file is not a TextGrid.
+        AlignmentError: The file is not a TextGrid.
     """
     raw = Path(path).read_bytes()
     try:
@@ -70,9 +70,9 @@ def write_textgrid(
     """Write a TextGrid with these interval tiers, atomically. Gaps become empty intervals, as Praat wants them.
 
     Args:
-        path: the file.
-        tiers: intervals in order of time, by the name of the tier.
-        seconds: length of the utterance; by default, up to the last end.
+        path: The file.
+        tiers: Intervals in order of time, by the name of the tier.
+        seconds: Length of the utterance; by default, up to the last end.
     """
     last = max([seconds or 0.0, *(intervals[-1].end for intervals in tiers.values() if intervals)])
     lines = [

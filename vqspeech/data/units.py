@@ -30,11 +30,11 @@ class Units:
 
     Attributes:
         codes: int64 `(frames,)` of each utterance, from 0 to `size` - 1.
-        rate: codes per second (Hz).
-        size: number of different codes.
-        model: the model that made them.
-        sha256: hash of its encoder and codebook.
-        stages: sizes of the codebooks, for codes of several stages.
+        rate: Codes per second (Hz).
+        size: Number of different codes.
+        model: The model that made them.
+        sha256: Hash of its encoder and codebook.
+        stages: Sizes of the codebooks, for codes of several stages.
     """
 
     codes: dict[str, np.ndarray]
@@ -54,12 +54,12 @@ def require_same_codes(codes: Mapping[str, Any], learned: Mapping[str, Any], wha
     """Check that codes are those that a model learned from, by number, rate and hash.
 
     Args:
-        codes: description of the codes, as in a side file.
-        learned: description of the codes of the training data.
-        what: who has `codes`, for the message.
+        codes: Description of the codes, as in a side file.
+        learned: Description of the codes of the training data.
+        what: Who has `codes`, for the message.
 
     Raises:
-        UnitsError: they differ.
+        UnitsError: They differ.
     """
     for key in ("codes", "rate_hz", "sha256"):
         if codes[key] != learned[key]:
@@ -73,7 +73,7 @@ def require_common_utterances(units: Units, data: DataDir) -> None:
     """Check that some utterance of `units` is in the data directory.
 
     Raises:
-        UnitsError: none is; the message has examples of both.
+        UnitsError: None is; the message has examples of both.
     """
     if not any(name in data for name in units.codes):
         ours, theirs = (", ".join(list(some)[:3]) for some in (units.codes, data.utterances))
@@ -104,16 +104,16 @@ def write_units(
     that `read_units` rejects, whatever was there before.
 
     Args:
-        path: the file.
-        codes: codes by utterance id.
-        rate: codes per second (Hz).
-        size: number of different codes.
-        model: the model that made them.
-        sha256: hash of its encoder and codebook.
-        stages: sizes of the codebooks, for codes of several stages.
+        path: The file.
+        codes: Codes by utterance id.
+        rate: Codes per second (Hz).
+        size: Number of different codes.
+        model: The model that made them.
+        sha256: Hash of its encoder and codebook.
+        stages: Sizes of the codebooks, for codes of several stages.
 
     Raises:
-        UnitsError: an id contains blanks, an utterance has no codes, or a code is out of range.
+        UnitsError: An id contains blanks, an utterance has no codes, or a code is out of range.
     """
     checked: dict[str, np.ndarray] = {}
     for name in sorted(codes):
@@ -135,7 +135,7 @@ def read_units(path: str | os.PathLike) -> Units:
     Ids end at any white space; a byte order mark and DOS line ends do not matter.
 
     Raises:
-        UnitsError: the file or its side file is missing, empty or malformed, an utterance appears twice or has no
+        UnitsError: The file or its side file is missing, empty or malformed, an utterance appears twice or has no
             codes, a code is out of range, the file is truncated, or the two files do not belong together; the message
             names file, line and fix.
     """

@@ -38,10 +38,10 @@ def find_faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> lis
     """Return all faults of the data directory `path`: in its tables, between them, and of the files they name.
 
     Args:
-        path: the folder.
-        audio: read all recordings completely; otherwise only missing and empty ones are found. Alignments are always
+        path: The folder.
+        audio: Read all recordings completely; otherwise only missing and empty ones are found. Alignments are always
             read.
-        nj: number of processes.
+        nj: Number of processes.
     """
     tables = Tables.load(path)
     found = list(tables.faults)

@@ -47,13 +47,13 @@ class Windows:
     """Windows of the utterances of a dump.
 
     Args:
-        shards: the dump.
-        speakers: speakers of the model, in order of their indices.
-        samples: samples per window, a multiple of 10 ms.
-        statistics: of each utterance, float32 `(utterances, 2, channels)`, see `compute_utterance_statistics`.
+        shards: The dump.
+        speakers: Speakers of the model, in order of their indices.
+        samples: Samples per window, a multiple of 10 ms.
+        statistics: Of each utterance, float32 `(utterances, 2, channels)`, see `compute_utterance_statistics`.
 
     Raises:
-        SpeakerError: the dump has a speaker that the model does not know.
+        SpeakerError: The dump has a speaker that the model does not know.
     """
 
     def __init__(self, shards: Shards, speakers: list[str], samples: int, statistics: np.ndarray | None = None):
@@ -108,8 +108,8 @@ def compute_utterance_statistics(shards: Shards, name: str, statistics: Callable
     damaged, of another dump, or no longer what `statistics` gives for an utterance.
 
     Args:
-        shards: the dump.
-        name: name of the front end, for the file.
+        shards: The dump.
+        name: Name of the front end, for the file.
         statistics: int16 samples `(time,)` → `(2, channels)`.
     """
 

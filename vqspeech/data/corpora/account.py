@@ -24,12 +24,12 @@ class Account:
     """The account of a corpus.
 
     Attributes:
-        corpus: name of the corpus.
-        recordings: number of recordings in it.
-        data: the utterances that were kept.
-        dropped: names of what was dropped, by reason.
-        notes: names of kept utterances with something noteworthy, by remark.
-        unreadable: recordings that cannot be read, each with the error.
+        corpus: Name of the corpus.
+        recordings: Number of recordings in it.
+        data: The utterances that were kept.
+        dropped: Names of what was dropped, by reason.
+        notes: Names of kept utterances with something noteworthy, by remark.
+        unreadable: Recordings that cannot be read, each with the error.
     """
 
     corpus: str
@@ -83,12 +83,12 @@ def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 
     are noted.
 
     Args:
-        utterances: as found in the corpus.
-        account: where all of this is written.
-        nj: number of processes.
+        utterances: As found in the corpus.
+        account: Where all of this is written.
+        nj: Number of processes.
 
     Raises:
-        CorpusError: nothing is left.
+        CorpusError: Nothing is left.
     """
     kept = []
     for utterance, seconds, error in run_jobs(_read_length, utterances, nj, "headers"):
@@ -139,10 +139,10 @@ def read_transcript(path: Path, name: str, account: Account, numbered: bool = Fa
     """Return the text of a file with single blanks between words; None where it is missing or empty.
 
     Args:
-        path: the text file of one utterance.
-        name: id of the utterance, of which an empty file, or one not in UTF-8 (then read as Latin-1), is noted.
-        account: where it is noted.
-        numbered: remove the first and last sample number that TIMIT writes before the words.
+        path: The text file of one utterance.
+        name: Id of the utterance, of which an empty file, or one not in UTF-8 (then read as Latin-1), is noted.
+        account: Where it is noted.
+        numbered: Remove the first and last sample number that TIMIT writes before the words.
     """
     if not path.is_file():
         return None

@@ -68,10 +68,10 @@ def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 5
     """Return a text as spoken by a voice; the same arguments give the same samples, whatever was spoken before.
 
     Args:
-        text: a sentence.
-        voice: language and variant, such as "en-us+f2".
-        speed: words per minute, 80 to 450.
-        pitch: relative, 0 to 99; 50 is the voice's own.
+        text: A sentence.
+        voice: Language and variant, such as "en-us+f2".
+        speed: Words per minute, 80 to 450.
+        pitch: Relative, 0 to 99; 50 is the voice's own.
 
     Returns:
         int16 samples `(samples,)` at `RATE`, and the phonemes in order of time.
@@ -134,11 +134,11 @@ def time_phones(wave: np.ndarray, phonemes: list[Phoneme], source: str = "espeak
 
     Args:
         wave: int16 samples `(samples,)`.
-        phonemes: its phonemes.
+        phonemes: Its phonemes.
         source: "espeak" (rhotic) or "espeak-gb", as in `phones.split_label`.
 
     Raises:
-        CorpusError: a mnemonic has no phone.
+        CorpusError: A mnemonic has no phone.
     """
     marks = [Phoneme(0, "_"), *phonemes]
     bounds = [min(mark.sample, len(wave)) for mark in marks] + [len(wave)]
@@ -189,7 +189,7 @@ def locate_library() -> tuple[str, str]:
     """Return the paths of espeak-ng's library and data.
 
     Raises:
-        MissingExtra: they are not installed.
+        MissingExtra: They are not installed.
     """
     package = extras.import_extra("espeakng_loader", "mini")
     return package.get_library_path(), package.get_data_path()

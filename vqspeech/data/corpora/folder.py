@@ -32,7 +32,7 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     blanks as `_`.
 
     Raises:
-        CorpusError: no folder of a speaker holds a recording, none can be read, or two folders name the same speaker.
+        CorpusError: No folder of a speaker holds a recording, none can be read, or two folders name the same speaker.
     """
     root = require_folder(corpus)
     other = detect_other_corpus(root, "folder")

@@ -34,7 +34,7 @@ def require_folder(corpus: str | os.PathLike) -> Path:
     """Return the corpus folder as an absolute path.
 
     Raises:
-        CorpusError: it does not exist, or is an archive or another file.
+        CorpusError: It does not exist, or is an archive or another file.
     """
     path = Path(os.path.abspath(corpus))
     if path.is_file():

@@ -26,12 +26,12 @@ def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1)
     """Return the utterances of LibriSpeech, and the account of them.
 
     Args:
-        corpus: the folder of SPEAKERS.TXT and the subsets, or one subset.
-        subsets: which of them; by default, all.
-        nj: number of processes.
+        corpus: The folder of SPEAKERS.TXT and the subsets, or one subset.
+        subsets: Which of them; by default, all.
+        nj: Number of processes.
 
     Raises:
-        CorpusError: the folder is neither, or nothing in it can be used.
+        CorpusError: The folder is neither, or nothing in it can be used.
     """
     root = require_folder(corpus)
     wanted = "train-clean-100/103/1240/*.flac or other such subsets, or 103/1240/*.flac of one"

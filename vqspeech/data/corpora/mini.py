@@ -72,7 +72,7 @@ def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
     Every utterance has text, gender and alignment. The whole corpus takes half a minute, divided by `nj` processes.
 
     Raises:
-        MissingExtra: something must be synthesised and espeak-ng is not installed.
+        MissingExtra: Something must be synthesised and espeak-ng is not installed.
     """
     return make_corpus(corpus, list_readings(), nj)
 
@@ -128,9 +128,9 @@ def synthesise_recording(speaker: str, text: str, seed: int = 0) -> tuple[np.nda
     recording is digital silence.
 
     Args:
-        speaker: of `VOICES`.
-        text: a sentence.
-        seed: of the noise.
+        speaker: Of `VOICES`.
+        text: A sentence.
+        seed: Of the noise.
 
     Returns:
         float32 samples `(samples,)` at `espeak.RATE`, and the phones from 0 to the end (seconds).

@@ -37,13 +37,13 @@ def prepare(
     An utterance that is in both parts belongs to the training part alone.
 
     Args:
-        corpus: the folder of `TRAIN` and `TEST`, one above it, one of the two, or a dialect region.
-        subsets: of `PARTS`; by default, all that are there.
-        sa: include the sentences `SA1` and `SA2`, which every speaker reads and most experiments leave out.
-        nj: number of processes.
+        corpus: The folder of `TRAIN` and `TEST`, one above it, one of the two, or a dialect region.
+        subsets: Of `PARTS`; by default, all that are there.
+        sa: Include the sentences `SA1` and `SA2`, which every speaker reads and most experiments leave out.
+        nj: Number of processes.
 
     Raises:
-        CorpusError: the folder is not TIMIT, or nothing in it can be used.
+        CorpusError: The folder is not TIMIT, or nothing in it can be used.
     """
     root = require_folder(corpus)
     regions: dict[str, list[Path]] = {}

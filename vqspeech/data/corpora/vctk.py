@@ -30,12 +30,12 @@ def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> t
     """Return the utterances of VCTK, and the account of them.
 
     Args:
-        corpus: the folder.
-        mic: the microphone, of 0.92 only: mic1 (the default) or mic2.
-        nj: number of processes.
+        corpus: The folder.
+        mic: The microphone, of 0.92 only: mic1 (the default) or mic2.
+        nj: Number of processes.
 
     Raises:
-        CorpusError: the folder is not VCTK, or nothing in it can be used.
+        CorpusError: The folder is not VCTK, or nothing in it can be used.
     """
     root = require_folder(corpus)
     if mic is not None and mic not in MICROPHONES:
