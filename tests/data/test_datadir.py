@@ -114,8 +114,8 @@ def test_a_known_gender_holds_for_all_of_a_speaker():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"id": "a 1"}, "no id"),
-        ({"id": "a/1"}, "no id"),
+        ({"id": "a 1"}, "not a valid id"),
+        ({"id": "a/1"}, "not a valid id"),
         ({"speaker": "b"}, "not a prefix"),
         ({"path": "sox x.wav -t wav - |"}, "a command"),
         ({"path": ""}, "path"),
@@ -134,7 +134,7 @@ def test_what_cannot_stand_there_is_refused(wrong: dict, message: str):
 
 
 def test_an_id_twice_is_refused():
-    with pytest.raises(DataDirError, match="'a-1' twice"):
+    with pytest.raises(DataDirError, match="'a-1' occurs twice"):
         DataDir([Utterance("a-1", "a", "/a.wav"), Utterance("a-1", "a", "/b.wav")])
 
 

@@ -130,7 +130,7 @@ def test_a_kill_never_names_another_model(tmp_path, monkeypatch, stops, old):
         ("a-1 7\nb-1\n", r"u:2: b-1: no codes"),
         ("a-1 7\n", r"1 utterances, 2 by u.json"),
         ("", r"u: no utterances"),
-        ("a-1 7 1.5\nb-1 1\n", "no integers"),
+        ("a-1 7 1.5\nb-1 1\n", "not integers"),
     ],
 )
 def test_malformed_lines(tmp_path, content, message):

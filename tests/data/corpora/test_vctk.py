@@ -130,7 +130,7 @@ def test_the_wrong_folder_is_named_with_the_right_one(tmp_path: Path):
         (tmp_path / "fresh", "unpack VCTK-Corpus-0.92.zip first"),
         (tmp_path / "fresh/VCTK-Corpus-0.92.zip", "unpack it and give the folder"),
         (tmp_path / "own", f"vqspeech prepare folder --corpus {tmp_path / 'own'}"),
-        (tmp_path / "empty", "no sound file below it at all"),
+        (tmp_path / "empty", "no sound file below it"),
         (tmp_path / "nowhere", "no such folder"),
     ):
         with pytest.raises(CorpusError) as error:
