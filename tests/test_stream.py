@@ -64,7 +64,7 @@ def test_chunks_of_nothing_integers_and_tensors(model: Live):
 def test_voices(model: Live, tmp_path, monkeypatch):
     monkeypatch.setenv("VQSPEECH_VOICES", str(tmp_path))
     audio.write(tmp_path / "b.wav", np.tile(speech(), 2))
-    voice = model.voice_of([audio.read_waveform(tmp_path / "b.wav")], "me")
+    voice = model.make_voice([audio.read_waveform(tmp_path / "b.wav")], "me")
     voice.save(tmp_path / "me.safetensors")
     sound = speech()[:8000]
     made = [
@@ -84,7 +84,7 @@ def test_voices(model: Live, tmp_path, monkeypatch):
 
 
 def test_a_voice_of_another_model_is_refused(model: Live):
-    voice = live_model(seed=1).voice_of([np.tile(speech(), 2)], "me")
+    voice = live_model(seed=1).make_voice([np.tile(speech(), 2)], "me")
     with pytest.raises(SpeakerError, match="another model"):
         Converter(voice, model)
 
@@ -99,6 +99,6 @@ def test_latency_is_said(model: Live):
 
 
 def test_without_a_live_model_it_is_said_how_to_get_one(monkeypatch):
-    monkeypatch.setattr("vqspeech.pretrained.shipped", dict)
+    monkeypatch.setattr("vqspeech.pretrained.list_models", dict)
     with pytest.raises(CheckpointError, match=r"no live model comes with .* tools/gpu/run\.sh live"):
         Converter("b.wav")

@@ -31,7 +31,7 @@ class Converter:
     `latency` at most. Memory does not grow with the length of the stream.
 
     Args:
-        voice: A voice by name, one that `Live.voice_of` made, the path of a recording, or several paths.
+        voice: A voice by name, one that `Live.make_voice` made, the path of a recording, or several paths.
         model: The live model, by name or file, or itself.
         rate: Sample rate of the stream, in and out (Hz).
         shift: Semitones by which the pitch is raised.
@@ -122,7 +122,7 @@ def load_live_model(model: str | os.PathLike | None = None) -> Live:
         ConfigError: It is not a live model.
         CheckpointError: It cannot be read, or none is shipped.
     """
-    if model is None and MODEL not in pretrained.shipped():
+    if model is None and MODEL not in pretrained.list_models():
         raise CheckpointError(
             "no live model comes with this installation; train one (tools/gpu/run.sh live) and name it (--model FILE)"
         )
@@ -140,4 +140,4 @@ def _voice(model: Live, voice: Any) -> VoiceName:
     paths = [voice] if isinstance(voice, (str, os.PathLike)) else [*voice]
     if not paths:
         raise SpeakerError("no recording of the voice; give at least one")
-    return model.voice_of([audio.read_waveform(path) for path in paths], Path(paths[0]).stem)
+    return model.make_voice([audio.read_waveform(path) for path in paths], Path(paths[0]).stem)

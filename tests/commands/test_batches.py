@@ -301,8 +301,8 @@ def test_lanes_are_bounded_by_seconds(here: Path, monkeypatch: pytest.MonkeyPatc
     for i, seconds in enumerate((1.3, 0.3, 0.3, 0.3, 2.5)):
         audio.write(f"{i}.wav", buzz(seconds, 120))
     parts, batches = VQVAE.convert_parts, []
-    monkeypatch.setattr(convert, "PIECE", 0.4)
-    monkeypatch.setattr(convert, "LANES", 3)
+    monkeypatch.setattr(convert, "CHUNK", 0.4)
+    monkeypatch.setattr(convert, "BATCH", 3)
     monkeypatch.setattr(
         VQVAE,
         "convert_parts",

@@ -149,7 +149,7 @@ def test_export_in_eight_bits_and_shared(capsys: pytest.CaptureFixture):
 def test_what_comes_along(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
     """The models of the package itself."""
     monkeypatch.setattr(pretrained, "FOLDER", ROOT / "vqspeech" / "pretrained")
-    found = pretrained.shipped()
+    found = pretrained.list_models()
     assert pretrained.DEFAULT in found, "`vqspeech convert` works out of the box"
     assert sum(path.stat().st_size for path in found.values()) <= 25e6
     audio.write("a.wav", buzz(1.0, 130))

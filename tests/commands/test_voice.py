@@ -40,12 +40,12 @@ def test_like_a_recording(made, tmp_path, capsys):
     words = ("convert", "--model", made / "model.safetensors", "--src", made / "source.wav")
     run(*words, "--like", made / "anna" / "0.wav", made / "anna" / "1.wav", "--out", out)
     model = voice_model()
-    voice = model.voice_of([audio.read_waveform(made / "anna" / f"{i}.wav") for i in range(2)])
+    voice = model.make_voice([audio.read_waveform(made / "anna" / f"{i}.wav") for i in range(2)])
     expected = model.convert(audio.read_waveform(made / "source.wav"), voice)
     assert audio.read_waveform(out) == pytest.approx(expected, abs=1e-3)
     capsys.readouterr()
     run(*words, "--like", made / "anna" / "0.wav", "--pitch", "5", "--formant", "1.1", "--out", tmp_path / "b.wav")
-    voice = model.voice_of([audio.read_waveform(made / "anna" / "0.wav")])
+    voice = model.make_voice([audio.read_waveform(made / "anna" / "0.wav")])
     expected = model.convert(audio.read_waveform(made / "source.wav"), voice, shift=5, formant=1.1)
     assert audio.read_waveform(tmp_path / "b.wav") == pytest.approx(expected, abs=1e-3)
 
@@ -146,11 +146,11 @@ def test_recordings_that_hardly_agree_are_named(made, tmp_path, capsys, monkeypa
         "--out",
         tmp_path / "a.wav",
     )
-    monkeypatch.setattr("vqspeech.models.vqvae.agreement", lambda vectors: 0.1)
+    monkeypatch.setattr("vqspeech.models.vqvae.measure_similarity", lambda vectors: 0.1)
     run(*words, "--like", made / "anna" / "0.wav")
     assert "warning: parts of the recordings sound like different speakers (0.10" in capsys.readouterr().err
     run("voice", "make", "--model", made / "model.safetensors", "--src", made / "anna", "--name", "me")
     assert "warning: parts of the recordings" in capsys.readouterr().err
-    monkeypatch.setattr("vqspeech.models.vqvae.agreement", lambda vectors: 0.9)
+    monkeypatch.setattr("vqspeech.models.vqvae.measure_similarity", lambda vectors: 0.9)
     run(*words, "--like", made / "anna" / "0.wav")
     assert "warning" not in capsys.readouterr().err

@@ -29,7 +29,7 @@ from vqspeech.generate import (
     generate,
     kernel,
 )
-from vqspeech.models.decoders import Lanes, WaveNet
+from vqspeech.models.decoders import Streams, WaveNet
 
 HERE = ["cached", "kernel"]
 """The others have tests of their own."""
@@ -331,7 +331,7 @@ def test_pieces_cost_about_the_least(steps, overlap, engine, most, threads):
 
 
 def test_overlapping_pieces_draw_with_the_same_numbers():
-    lanes = Lanes(torch.zeros(3), torch.zeros(3, 1), [7, 7, 8], [0, 100, 100])
+    lanes = Streams(torch.zeros(3), torch.zeros(3, 1), [7, 7, 8], [0, 100, 100])
     uniforms = lanes.uniforms(400)
     assert uniforms.dtype == torch.float32 and uniforms.min() >= 0 and uniforms.max() < 1
     assert torch.equal(uniforms[0, 100:], uniforms[1, :300]) and not torch.equal(uniforms[1], uniforms[2])

@@ -210,7 +210,7 @@ def test_eight_bits_a_weight_take_a_quarter_and_come_back_within_half_a_step(tmp
     tensors["model.convolution"] = torch.randn(8, 4, 5)
     tensors["model.convolution"][3] = 0
     path = tmp_path / "small.safetensors"
-    checkpoint.write(path, checkpoint.rounded(tensors, torch.int8), {"config": {}})
+    checkpoint.write(path, checkpoint.round_weights(tensors, torch.int8), {"config": {}})
     found, _ = checkpoint.read(path, "model.")
     assert set(found) == {"matrix", "bias", "convolution"} and found["bias"].dtype == torch.float16
     for name in ("matrix", "convolution"):
@@ -236,7 +236,7 @@ def test_what_two_models_have_in_common_is_written_once(path):
 
 def test_eight_bit_weights_are_shared_with_their_scales(path):
     base = path.with_name("base.safetensors")
-    weights = checkpoint.rounded({"model.a": torch.randn(4, 6), "model.b": torch.randn(3)}, torch.int8)
+    weights = checkpoint.round_weights({"model.a": torch.randn(4, 6), "model.b": torch.randn(3)}, torch.int8)
     checkpoint.write(base, weights, {})
     checkpoint.write(path, weights | {"model.c": torch.ones(1)}, {}, base)
     assert set(load_file(path)) == {"model.c"}

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vqspeech.errors import ConfigError
-from vqspeech.models.conditioning import condition, soft_temperature
+from vqspeech.models.conditioning import condition, fit_soft_temperature
 from vqspeech.models.quantize import KmeansCodebook, ResidualKmeans
 from vqspeech.models.quantize.residual import ResidualCodebook
 
@@ -22,7 +22,7 @@ def test_from_codes_to_latents_the_way_gets_nearer(stages: ResidualCodebook):
     codes = condition(stages, z, "codes")
     assert torch.equal(codes, first.weight[torch.cdist(z, first.weight).argmin(1)])
     assert torch.equal(codes, condition(first, z, "codes"))
-    assert torch.equal(condition(stages, z, "residual"), stages.decoded(stages.nearest(z)))
+    assert torch.equal(condition(stages, z, "residual"), stages.sum_codes(stages.nearest(z)))
     assert torch.equal(condition(stages, z, "continuous"), z)
 
 
@@ -33,7 +33,7 @@ def test_soft_codes_are_expected_vectors(stages: ResidualCodebook):
     assert torch.allclose(condition(stages, z, "soft", 0.7).double(), expected, atol=1e-4)
     assert torch.allclose(condition(first, z, "soft", 1e-6), condition(first, z, "codes"), atol=1e-4)
     nearest = torch.cdist(z, first.weight).min(1).values.square().mean()
-    assert soft_temperature(stages, z) == pytest.approx(0.07 * float(nearest), rel=1e-4)
+    assert fit_soft_temperature(stages, z) == pytest.approx(0.07 * float(nearest), rel=1e-4)
 
 
 def test_what_cannot_be_had(stages: ResidualCodebook):
@@ -48,5 +48,5 @@ def test_a_configured_residual_codebook_conditions_on_all_stages():
     for one in book.stages:
         one.weight.normal_()
     z = torch.randn(30, 3)
-    assert torch.equal(condition(book, z, "residual"), book.decoded(book.nearest(z)))
+    assert torch.equal(condition(book, z, "residual"), book.sum_codes(book.nearest(z)))
     assert torch.equal(condition(book, z, "codes"), condition(book.stages[0], z, "codes"))

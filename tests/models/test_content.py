@@ -20,7 +20,7 @@ def small(*overrides: str) -> Coder:
     groups = load_config("content", [*SMALL, "quantizer.codes=16", *overrides])
     torch.manual_seed(0)
     model = Coder({name: group for name, group in groups.items() if name != "training"}).eval()
-    z = model.latents_of(loudness.normalise(speech(3.0)).samples).T
+    z = model.encode_latents(loudness.normalise(speech(3.0)).samples).T
     model.quantizer.start(z[torch.linspace(5, len(z) - 5, 16).long()])  # pyright: ignore
     return model
 
@@ -42,7 +42,7 @@ def test_codes_have_their_rate_and_silence_its_zeros(hop, rate):
     model = small(f"encoder.hop={hop}")
     assert model.rate == rate
     wave = np.r_[np.zeros(32000, np.float32), speech(1.0), np.zeros(32000, np.float32)]
-    z = model.latents_of(loudness.normalise(wave).samples)
+    z = model.encode_latents(loudness.normalise(wave).samples)
     assert z.shape == (48, 5 * rate) and model.encode(wave).shape == (5 * rate,)
     silent = (z == 0).all(0)
     margin = round(0.16 * rate)
@@ -168,8 +168,8 @@ def test_attention_on_the_way_to_gradients_is_the_fused_one():
     torch.manual_seed(0)
     parts = [torch.randn(2, 3, 20, 8) for _ in range(3)]
     seen = (torch.rand(2, 1, 20, 20) < 0.6) | torch.eye(20, dtype=torch.bool)
-    fused = content.attended(*parts, seen)  # pyright: ignore
-    torch.testing.assert_close(content.attended(*(one.requires_grad_() for one in parts), seen), fused)  # pyright: ignore
+    fused = content.attend(*parts, seen)  # pyright: ignore
+    torch.testing.assert_close(content.attend(*(one.requires_grad_() for one in parts), seen), fused)  # pyright: ignore
 
 
 @pytest.mark.parametrize("samples", [1, 100, 639, 641])

@@ -10,32 +10,32 @@ from vqspeech.models.frontend import (
     FRONTENDS,
     LogMel,
     Mfcc,
-    dithered,
-    frontend,
-    levels,
-    speech_frames,
-    stretched,
-    waveforms,
-    waves,
+    decode_mulaw,
+    dither_mulaw,
+    encode_mulaw,
+    find_speech_frames,
+    make_frontend,
+    stretch_filters,
+    to_waveforms,
 )
 
 
 def test_waves_are_the_inverse_of_mulaw():
     levels = np.arange(256, dtype=np.uint8)
-    np.testing.assert_allclose(waves(torch.from_numpy(levels)).numpy(), audio.decode_mulaw(levels), atol=1e-6)
+    np.testing.assert_allclose(decode_mulaw(torch.from_numpy(levels)).numpy(), audio.decode_mulaw(levels), atol=1e-6)
 
 
 def test_levels_of_waves_are_those_of_mulaw():
     wave = np.random.default_rng(0).uniform(-1.2, 1.2, 5000).astype(np.float32)
-    apart = levels(torch.from_numpy(wave)).numpy().astype(int) - audio.encode_mulaw(wave)
+    apart = encode_mulaw(torch.from_numpy(wave)).numpy().astype(int) - audio.encode_mulaw(wave)
     assert (apart != 0).mean() < 1e-3 and np.abs(apart).max() <= 1, "but for the last bit of a logarithm"
 
 
 def test_dithered_waves_lie_around_their_levels():
     given = torch.arange(256, dtype=torch.uint8).repeat(50, 1)
-    found = dithered(given)
-    assert torch.equal(found, dithered(given)) and found.abs().max() <= 1
-    assert torch.equal(levels(found), given), "within half a level"
+    found = dither_mulaw(given)
+    assert torch.equal(found, dither_mulaw(given)) and found.abs().max() <= 1
+    assert torch.equal(encode_mulaw(found), given), "within half a level"
     assert found[:, 128].std() > 1e-5 and abs(found[:, 127:129].mean()) < 2e-5, "and silence has no mean"
 
 
@@ -61,7 +61,7 @@ def test_mel_energies_are_librosas():
     samples = samples_of(buzz(0.5, 140))
     wave = samples[0].numpy() / 32768
     front = LogMel()
-    ours = front.static(front.spectra(waveforms(samples)), front.filters)[0].numpy()
+    ours = front.static(front.spectra(to_waveforms(samples)), front.filters)[0].numpy()
     spectrum = librosa.stft(np.pad(wave, 176), n_fft=512, hop_length=160, win_length=400, window="hann", center=False)
     filters = librosa.filters.mel(sr=16000, n_fft=512, n_mels=40, fmin=20, fmax=8000)
     floor = 10 ** (-64 / 10) * np.sum(
@@ -72,7 +72,7 @@ def test_mel_energies_are_librosas():
 
 @pytest.mark.parametrize("name", list(FRONTENDS))
 def test_frames_and_channels(name):
-    front = frontend(name)
+    front = make_frontend(name)
     samples = samples_of(buzz(0.4, 140))
     out = front(samples, torch.ones(samples.shape, dtype=torch.bool), None)
     assert out.shape == (1, front.channels, samples.shape[1] // front.hop)
@@ -84,7 +84,7 @@ def test_speech_frames_are_those_of_the_running_median():
     wave[12000] = 1  # a click in a pause of 500 samples is no speech
     samples = samples_of(np.r_[np.zeros(8000, np.float32), wave, np.zeros(4000, np.float32)])
     powers = scipy.signal.medfilt((samples[0].numpy().reshape(-1, 160) / 32768.0) ** 2 @ np.ones(160) / 160, 15)
-    found = speech_frames(waveforms(samples))[0].numpy()
+    found = find_speech_frames(to_waveforms(samples))[0].numpy()
     np.testing.assert_array_equal(found, powers > 10**-4.8)
     assert 60 < found.sum() < 100 and not found[:50].any() and not found[-20:].any()
 
@@ -94,7 +94,7 @@ def test_statistics_normalise_the_speech_of_an_utterance():
     samples = samples_of(buzz(1.0, 140))
     mask = torch.ones(samples.shape, dtype=torch.bool)
     statistics = front.statistics(samples[0])
-    speech = speech_frames(waveforms(samples))[0]
+    speech = find_speech_frames(to_waveforms(samples))[0]
     out = front(samples, mask, statistics[None])[0, :13, speech]
     torch.testing.assert_close(out.mean(1), torch.zeros(13), atol=1e-3, rtol=0)
     torch.testing.assert_close(out.std(1, unbiased=False), torch.ones(13), atol=1e-2, rtol=0)
@@ -119,8 +119,8 @@ def tone(frequency: float) -> torch.Tensor:
 @pytest.mark.parametrize("factor", [0.85, 1.0, 1.2])
 def test_stretched_filters_see_the_tone_elsewhere(factor):
     front = LogMel()
-    spectra = [front.spectra(waveforms(tone(frequency))) for frequency in (1500, 1500 * factor)]
-    heard = front.static(spectra[0], stretched(front.filters, factor))[0, :, 5:-5].mean(1)
+    spectra = [front.spectra(to_waveforms(tone(frequency))) for frequency in (1500, 1500 * factor)]
+    heard = front.static(spectra[0], stretch_filters(front.filters, factor))[0, :, 5:-5].mean(1)
     moved = front.static(spectra[1], front.filters)[0, :, 5:-5].mean(1)
     assert heard.argmax() == moved.argmax()
 
@@ -142,6 +142,6 @@ def test_warping_is_for_training_and_moves_no_mean(kind):
 
 def test_bad_warps_are_named():
     with pytest.raises(ConfigError, match="frontend.warp=0.5: give a number from 0 to below 0.5"):
-        frontend("mfcc", 0.5)
+        make_frontend("mfcc", 0.5)
     with pytest.raises(ConfigError, match="no frequency axis"):
-        frontend("waveform", 0.1)
+        make_frontend("waveform", 0.1)

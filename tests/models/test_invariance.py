@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from vqspeech import VQVAE, audio, pretrained
 from vqspeech.models.coder import Coder
 
-NAMES = list(pretrained.shipped())
+NAMES = list(pretrained.list_models())
 SENTENCE = "LibriSpeech/test-clean/1089/134686/1089-134686-0003.flac"
 
 

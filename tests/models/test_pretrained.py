@@ -33,7 +33,7 @@ FINGERPRINTS = {
 @pytest.mark.parametrize("name", FINGERPRINTS)
 def test_shipped_models_load_and_are_written_as_before(name, tmp_path):
     fingerprint, header = FINGERPRINTS[name]
-    tensors, metadata = checkpoint.read(pretrained.shipped()[name], "model.")
+    tensors, metadata = checkpoint.read(pretrained.list_models()[name], "model.")
     model = (VQVAE if "decoder" in metadata["config"] else Coder).from_pretrained(name)
     assert model.fingerprint() == fingerprint
     assert tensors.keys() == model.state_dict().keys(), "names of weights stay"
@@ -43,4 +43,4 @@ def test_shipped_models_load_and_are_written_as_before(name, tmp_path):
 
 
 def test_every_shipped_model_is_pinned():
-    assert FINGERPRINTS.keys() == pretrained.shipped().keys()
+    assert FINGERPRINTS.keys() == pretrained.list_models().keys()

@@ -145,8 +145,8 @@ def test_bits_of_long_utterances_are_those_of_the_whole(name, monkeypatch):
             full(made, one[None], [speaker])[0], torch.from_numpy(one), reduction="none"
         )
         np.testing.assert_allclose(bits, nats.numpy() / np.log(2), atol=1e-5)
-    monkeypatch.setattr(latent, "PIECE", 7)
-    monkeypatch.setattr(latent, "LANES", 3)
+    monkeypatch.setattr(latent, "CHUNK", 7)
+    monkeypatch.setattr(latent, "BATCH", 3)
     for one, again in zip(whole, made.bits(codes, ["a", None, "b"]), strict=True):
         np.testing.assert_allclose(again, one, atol=1e-4)
 

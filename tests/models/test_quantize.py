@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests import reference
 from vqspeech.errors import ConfigError, VqspeechError
-from vqspeech.models.quantize import QUANTIZERS, EmaCodebook, GradientCodebook, quantizer
+from vqspeech.models.quantize import QUANTIZERS, EmaCodebook, GradientCodebook, make_quantizer
 
 KINDS = list(QUANTIZERS.values())
 
@@ -176,16 +176,16 @@ def test_what_is_not_finite_is_refused(kind, bad):
 
 def test_bad_input_is_refused():
     with pytest.raises(ConfigError, match="there are gradient, ema"):
-        quantizer("lbg", 4, 2)
+        make_quantizer("lbg", 4, 2)
     with pytest.raises(ConfigError, match="quantizer.codes=0: give a whole number from 1"):
-        quantizer("ema", 0, 2)
+        make_quantizer("ema", 0, 2)
     with pytest.raises(ConfigError, match="gamma"):
-        quantizer("ema", 4, 2, gamma=0.9)
+        make_quantizer("ema", 4, 2, gamma=0.9)
     with pytest.raises(ConfigError, match="revive_by=epochs: give one of vectors, batches, nsvq"):
-        quantizer("ema", 4, 2, revive_by="epochs")
+        make_quantizer("ema", 4, 2, revive_by="epochs")
     with pytest.raises(ConfigError, match="revive_below=-0.1: give a number of at least 0"):
-        quantizer("nsvq", 4, 2, revive_below=-0.1)
+        make_quantizer("nsvq", 4, 2, revive_below=-0.1)
     with pytest.raises(ConfigError, match="temperature=0.0: give a number above 0"):
-        quantizer("soft_em", 4, 2, temperature=0.0)
+        make_quantizer("soft_em", 4, 2, temperature=0.0)
     with pytest.raises(VqspeechError, match="padding"):
-        quantizer("ema", 4, 2).train()(torch.zeros(1, 2, 3), torch.zeros(1, 3, dtype=torch.bool))
+        make_quantizer("ema", 4, 2).train()(torch.zeros(1, 2, 3), torch.zeros(1, 3, dtype=torch.bool))

@@ -18,10 +18,10 @@ from vqspeech.models.quantize import (
     KmeansCodebook,
     NsvqCodebook,
     SoftEmCodebook,
-    quantizer,
+    make_quantizer,
     search,
 )
-from vqspeech.models.quantize.replacement import AsPublished, ByBatches, Use
+from vqspeech.models.quantize.replacement import AsPublished, ByBatches, Usage
 
 
 def differences(function, x, step=1e-5):
@@ -89,7 +89,7 @@ def test_noise_is_for_training_alone():
 def test_soft_em_draws_codes_by_their_distance(temperature):
     book = ready(SoftEmCodebook, codes=4, dimension=2, samples=20_000, temperature=temperature)
     z = torch.tensor([[0.3, -0.4], [1.0, 0.5]])
-    codes, choices = book.assigned(z)
+    codes, choices = book.assign(z)
     for vector, nearest, drawn in zip(z.numpy(), codes, choices, strict=True):
         wanted = reference.choice_probabilities(vector, book.weight.numpy(), temperature)
         shares = drawn.bincount(minlength=4).numpy() / 20_000
@@ -102,7 +102,7 @@ def test_soft_em_step_is_the_oracles(monkeypatch):
     choices = torch.randint(6, (14, 3))
     z = torch.randn(2, 4, 7, requires_grad=True)
     flat = z.detach().transpose(1, 2).reshape(-1, 4)
-    monkeypatch.setattr(book, "assigned", lambda flat: (book.nearest(flat), choices))
+    monkeypatch.setattr(book, "assign", lambda flat: (book.nearest(flat), choices))
     counts, sums, old = book.counts.numpy().copy(), book.sums.numpy().copy(), book.weight.numpy().copy()
     found = book(z, full(z))
     expected = old[choices.numpy()].mean(1).reshape(2, 7, 4).transpose(0, 2, 1)
@@ -174,7 +174,7 @@ def test_it_is_the_only_change_in_a_recipe(name):
     assert {k: v for k, v in changed.items() if k != "quantizer"} == {
         k: v for k, v in plain.items() if k != "quantizer"
     }
-    assert isinstance(quantizer(dimension=8, **changed["quantizer"]), QUANTIZERS[name])
+    assert isinstance(make_quantizer(dimension=8, **changed["quantizer"]), QUANTIZERS[name])
 
 
 @pytest.mark.parametrize("unit", ["vectors", "batches", "nsvq"])
@@ -190,7 +190,7 @@ def test_going_on_from_a_checkpoint_is_as_never_having_stopped(name, unit, tmp_p
             book(z, full(z))
 
     def made():
-        return quantizer(name, 12, 3, revive_below=0.6, revive_by=unit).train()
+        return make_quantizer(name, 12, 3, revive_below=0.6, revive_by=unit).train()
 
     whole, stopped, other = made(), made(), made()
     steps(whole, range(10))
@@ -204,7 +204,7 @@ def test_going_on_from_a_checkpoint_is_as_never_having_stopped(name, unit, tmp_p
 
 def test_checkpoints_of_before_still_load():
     for name, names in (("ema", {"counts", "fitted", "weight", "sums"}), ("gradient", {"counts", "fitted", "weight"})):
-        book = quantizer(name, 4, 2, beta=0.25, decay=0.99, revive_below=0.05)
+        book = make_quantizer(name, 4, 2, beta=0.25, decay=0.99, revive_below=0.05)
         assert book.state_dict().keys() == names
 
 
@@ -225,7 +225,7 @@ def test_blocks_change_nothing_but_memory(block, monkeypatch):
     vectors, weight = torch.randn(101, 5), torch.randn(13, 5)
     monkeypatch.setattr(search, "CPU_BLOCK", block)
     held = []
-    search.each_block(vectors, weight, lambda part, distances: held.append(distances.numel()))
+    search.for_each_block(vectors, weight, lambda part, distances: held.append(distances.numel()))
     assert max(held) <= max(block, 13) and sum(held) == 101 * 13
     expected, _ = reference.quantised(vectors.T[None].numpy(), weight.numpy())
     assert (search.nearest(vectors, weight).numpy() == expected[0]).all()
@@ -242,7 +242,7 @@ def test_of_equal_codes_the_first_is_chosen_and_nothing_is_an_input():
 def used(policy, numbers, weight=None):
     weight = torch.randn(len(numbers), 2) if weight is None else weight
     numbers = torch.tensor(numbers)
-    return policy(Use(weight, numbers, numbers, lambda number: torch.full((number, 2), 7.0)))
+    return policy(Usage(weight, numbers, numbers, lambda number: torch.full((number, 2), 7.0)))
 
 
 def test_each_use_counts_and_not_each_batch_with_one():
@@ -299,13 +299,13 @@ def test_published_replacement_ends_before_training_does(monkeypatch):
     moved = [used(policy, [1.0, 0.0]) is not None for _ in range(8)]
     assert moved == [False, True, False, True, False, False, False, False]
     with pytest.raises(ConfigError, match="revive_until=3: only quantizer.revive_by=nsvq ends before"):
-        quantizer("nsvq", 4, 2, revive_until=3)
+        make_quantizer("nsvq", 4, 2, revive_until=3)
 
 
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_codes_that_do_not_begin_at_k_means_begin_uniformly(name):
     torch.manual_seed(0)
-    book = quantizer(name, 300, 12, revive_below=0.0, initial="uniform").train()
+    book = make_quantizer(name, 300, 12, revive_below=0.0, initial="uniform").train()
     before = book.weight.detach().clone()
     assert book.moved is None, "their first gradient counts"
     assert book.fitted and before.abs().max() <= 0.5 and before.std().item() == pytest.approx(0.5 / 3**0.5, rel=0.05)
@@ -316,7 +316,7 @@ def test_codes_that_do_not_begin_at_k_means_begin_uniformly(name):
 
 
 def test_the_papers_own_quantiser_is_eq_3_and_nothing_else():
-    book = quantizer(dimension=2, **load_config("vctk")["quantizer"]).train()
+    book = make_quantizer(dimension=2, **load_config("vctk")["quantizer"]).train()
     assert (
         type(book) is GradientCodebook and book.replacement is None and book.initial == "uniform" and book.beta == 0.25
     )
@@ -339,7 +339,7 @@ def test_every_quantiser_can_take_or_leave_replacement(name, unit, monkeypatch):
     far = torch.full((4, 2), 50.0) + torch.randn(4, 2)
     dead = []
     for below in (0.0, 0.1):
-        book = quantizer(name, 8, 2, revive_below=below, revive_by=unit, decay=0.9).train()
+        book = make_quantizer(name, 8, 2, revive_below=below, revive_by=unit, decay=0.9).train()
         book.start(torch.cat([torch.randn(4, 2), far]))
         for _ in range(40):
             z = torch.randn(1, 2, 64)

@@ -15,7 +15,7 @@ def made():
 
 @pytest.fixture(scope="module")
 def voice(made):
-    return made.voice_of([vowels(210, 2.0), vowels(220, 1.5)], "anna")
+    return made.make_voice([vowels(210, 2.0), vowels(220, 1.5)], "anna")
 
 
 SOURCE = vowels(110, 1.3)
@@ -26,10 +26,10 @@ def test_a_voice_is_its_vector_and_its_pitch(made, voice):
     assert np.linalg.norm(voice.vector) == pytest.approx(8**0.5, rel=1e-5)
     assert np.exp(voice.pitch[0]) == pytest.approx(214, rel=0.04)
     assert 1.5 < voice.seconds < 3.5
-    louder = made.voice_of([vowels(210, 2.0) * 3, vowels(220, 1.5) / 50], "anna")
+    louder = made.make_voice([vowels(210, 2.0) * 3, vowels(220, 1.5) / 50], "anna")
     assert np.allclose(louder.vector, voice.vector, atol=0.02)
     noise = np.random.default_rng(0).standard_normal(9 * audio.RATE).astype(np.float32) * 1e-4
-    beside = made.voice_of([np.concatenate([vowels(210, 2.0), noise]), vowels(220, 1.5)], "anna")
+    beside = made.make_voice([np.concatenate([vowels(210, 2.0), noise]), vowels(220, 1.5)], "anna")
     assert np.allclose(beside.vector, voice.vector, atol=0.2), "pauses, and what hums in them, are no voice"
 
 
@@ -37,7 +37,7 @@ def test_conversion_to_the_voice_of_a_recording(made, voice):
     sound = made.convert(SOURCE, voice)
     assert len(sound) == len(SOURCE) and sound.dtype == np.float32 and np.isfinite(sound).all()
     assert np.array_equal(sound, made.convert(SOURCE, voice)), "the same in every run"
-    other = made.voice_of([vowels(210, 2.0, formant=900.0)], "bert")
+    other = made.make_voice([vowels(210, 2.0, formant=900.0)], "bert")
     assert not np.allclose(sound, made.convert(SOURCE, other), atol=1e-3)
     both = made.convert_many([SOURCE, SOURCE], [voice, "low"])
     assert np.allclose(both[0], sound, atol=1e-5) and np.allclose(both[1], made.convert(SOURCE, "low"), atol=1e-5)
@@ -46,12 +46,12 @@ def test_conversion_to_the_voice_of_a_recording(made, voice):
 def test_pitch_of_the_conversion(made, voice):
     logs = world.extract_log_f0(SOURCE)
     voiced = logs > 0
-    carried = made.carried_pitch(logs, voice)
+    carried = made.move_pitch(logs, voice)
     assert np.array_equal(carried > 0, voiced), "unvoiced stays unvoiced"
     assert np.median(carried[voiced]) == pytest.approx(voice.pitch[0], abs=0.03)
-    raised = made.carried_pitch(logs, voice, shift=12)
+    raised = made.move_pitch(logs, voice, shift=12)
     assert raised[voiced] == pytest.approx(carried[voiced] + np.log(2), abs=1e-4)
-    kept = made.carried_pitch(logs, voice, keep_pitch=True)
+    kept = made.move_pitch(logs, voice, keep_pitch=True)
     assert kept[voiced] == pytest.approx(logs[voiced], abs=1e-4)
     sounds = [made.convert(SOURCE, voice, **how) for how in ({}, {"shift": 7}, {"keep_pitch": True}, {"formant": 1.2})]
     assert all(not np.allclose(sounds[0], other, atol=1e-3) for other in sounds[1:])
@@ -84,18 +84,18 @@ def test_decoders_that_have_neither_pitch_nor_envelope():
 @pytest.mark.parametrize("kind", ["soft", "continuous"])
 def test_decoders_of_more_than_codes(kind):
     made = voice_model(f"decoder.conditioning={kind}", "decoder.temperature=0.5")
-    given = made.conditions_of(np.zeros(3200, np.int16))
+    given = made.encode_conditioning(np.zeros(3200, np.int16))
     assert given.dtype == np.float32 and given.shape == (3200 // made.hop, 8)
     sound = made.convert(SOURCE, "high")
     assert len(sound) == len(SOURCE) and np.isfinite(sound).all()
     codes = made.encode(SOURCE)
     assert not np.allclose(
-        made.decode(codes, "high", made.carried_pitch(world.extract_log_f0(SOURCE), "high"))[:9000], sound[:9000]
+        made.decode(codes, "high", made.move_pitch(world.extract_log_f0(SOURCE), "high"))[:9000], sound[:9000]
     )
 
 
 def test_long_recordings_are_decoded_in_pieces(made, voice, monkeypatch):
-    monkeypatch.setattr("vqspeech.models.pieces.PIECE", 2.0)
+    monkeypatch.setattr("vqspeech.models.chunks.CHUNK", 2.0)
     long = np.tile(vowels(120, 2.0), 4)
     sound = made.convert(long, voice)
     assert len(sound) == len(long) and np.isfinite(sound).all()
@@ -105,13 +105,13 @@ def test_long_recordings_are_decoded_in_pieces(made, voice, monkeypatch):
 def test_references_that_make_no_voice(made):
     for wave in (np.zeros(32000, np.float32), vowels(200, 0.9), 1e-7 * vowels(200, 3.0)):
         with pytest.raises(AudioError, match="a second|1 s of speech"):
-            made.voice_of([wave])
+            made.make_voice([wave])
     broken = vowels(200, 2.0)
     broken[5] = np.nan
     with pytest.raises(WaveformError):
-        made.voice_of([broken])
+        made.make_voice([broken])
     with pytest.raises(AudioError):
-        made.voice_of([])
+        made.make_voice([])
 
 
 def test_voices_of_another_model_are_refused(made, voice):

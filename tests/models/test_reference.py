@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqspeech import audio
-from vqspeech.models.reference import Reference, agreement, average_vectors, reference_pieces
+from vqspeech.models.reference import Reference, average_vectors, measure_similarity, split_recording
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +53,17 @@ def test_frames_far_below_the_speech_do_not_count(reference: Reference):
 
 
 def test_pieces_are_even():
-    pieces = reference_pieces(np.arange(16000 * 10))
+    pieces = split_recording(np.arange(16000 * 10))
     assert len(pieces) == 4 and max(map(len, pieces)) <= 3 * audio.RATE and len(np.concatenate(pieces)) == 160000
-    assert len(reference_pieces(np.zeros(5))) == 1
+    assert len(split_recording(np.zeros(5))) == 1
 
 
 def test_agreement_is_that_of_the_worst_cut():
     one, other = torch.tensor([3.0, 0.0, 0.0]), torch.tensor([0.0, 2.0, 0.0])
-    assert agreement(one[None]) == 1 and agreement(torch.stack([one, 2 * one, one])) == pytest.approx(1)
-    assert agreement(torch.stack([one, one, other, other])) == pytest.approx(0)
+    assert measure_similarity(one[None]) == 1 and measure_similarity(torch.stack([one, 2 * one, one])) == pytest.approx(
+        1
+    )
+    assert measure_similarity(torch.stack([one, one, other, other])) == pytest.approx(0)
     between = torch.tensor([1.0, 1.0, 0.0])
     # Cuts behind each of the three: (.707 + 0) / 2 and (0 + .707) / 2.
-    assert agreement(torch.stack([one, between, other])) == pytest.approx(0.5**0.5 / 2)
+    assert measure_similarity(torch.stack([one, between, other])) == pytest.approx(0.5**0.5 / 2)

@@ -5,13 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vqspeech.errors import ConfigError
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook, ResidualKmeans
 from vqspeech.training.fitting import fit_quantizer, fit_stages
 
 
 def stage(weight, name="gradient"):
-    book = quantizer(name, *weight.shape)
+    book = make_quantizer(name, *weight.shape)
     book.start(torch.as_tensor(weight, dtype=torch.float32))
     return book
 
@@ -47,7 +47,7 @@ def test_each_stage_takes_the_nearest_to_what_is_left():
         for weight, code in zip(weights, codes, strict=True):
             assert code == ((rest - weight) ** 2).sum(1).argmin()
             rest -= weight[code]
-        again = book.decoded(torch.tensor([codes]))[0]
+        again = book.sum_codes(torch.tensor([codes]))[0]
         np.testing.assert_allclose(vector - rest, again, atol=1e-5)
         np.testing.assert_allclose(book.lookup(torch.tensor([[codes]]))[0, :, 0].detach(), again, atol=1e-6)
 
@@ -117,7 +117,7 @@ def test_codes_of_stages_as_one_number(stages, codes, seed):
         vectors = one.weight.numpy().astype(np.float64)
         assert np.array_equal(part, ((rest[:, None] - vectors) ** 2).sum(2).argmin(1))
         rest = rest - vectors[part]
-    np.testing.assert_allclose(book.decoded(found).numpy(), z.numpy() - rest, atol=1e-5)
+    np.testing.assert_allclose(book.sum_codes(found).numpy(), z.numpy() - rest, atol=1e-5)
     np.testing.assert_allclose(book.lookup(found[None])[0].T.numpy(), z.numpy() - rest, atol=1e-5)
     assert book.size == codes**stages and book.sizes == [codes] * stages
 
@@ -127,10 +127,10 @@ def test_stages_are_fitted_to_what_is_left_and_train_nothing():
     vectors = torch.randn(3000, 4)
     left = {}
     for name, options in (("kmeans", {}), ("residual", {"stages": 2})):
-        book = fit_quantizer(quantizer(name, 16, 4, decay=1.0, **options), vectors, 40, 1000)
+        book = fit_quantizer(make_quantizer(name, 16, 4, decay=1.0, **options), vectors, 40, 1000)
         left[name] = (vectors - book.lookup(book.nearest(vectors)[None])[0].T).square().mean().item()
     assert left["residual"] < 0.6 * left["kmeans"]
-    book = quantizer("residual", 4, 3).train()
+    book = make_quantizer("residual", 4, 3).train()
     z, mask = torch.randn(2, 3, 40, requires_grad=True), torch.ones(2, 40, dtype=torch.bool)
     mask[1, 30:] = False
     found = book(z, mask)
@@ -142,7 +142,7 @@ def test_stages_are_fitted_to_what_is_left_and_train_nothing():
 
 def test_too_many_numbers_are_refused():
     with pytest.raises(ConfigError, match="3 stages of 512 codes have more than"):
-        quantizer("residual", 512, 4, stages=3)
+        make_quantizer("residual", 512, 4, stages=3)
 
 
 def test_frozen_stages_stay_as_they_are_in_training():

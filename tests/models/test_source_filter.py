@@ -7,13 +7,13 @@ import torch
 from vqspeech import audio, world
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
-from vqspeech.models.decoders import DECODER, Lanes
+from vqspeech.models.decoders import DECODER, Streams
 from vqspeech.models.decoders.source_filter import (
     HOP,
     NOISE,
     SourceFilter,
     band_weights,
-    interpolated,
+    interpolate_pitch,
     minimum_phase,
     pulse_train,
     spectral_losses,
@@ -75,7 +75,7 @@ def test_filters_are_of_minimum_phase():
 
 def test_pitch_is_drawn_through_pauses():
     logs = torch.tensor([[0, 5.0, 0, 0, 0, 5.4, 0, 0], [0.0] * 8])
-    line = interpolated(logs)
+    line = interpolate_pitch(logs)
     assert line[0].tolist() == pytest.approx([5.0, 5.0, 5.1, 5.2, 5.3, 5.4, 5.4, 5.4])
     assert line[1].exp().tolist() == pytest.approx([150.0] * 8)
 
@@ -91,7 +91,7 @@ def test_it_hears_pitch_voice_and_latents(small: SourceFilter):
     for other in (small(latents.flip(0), pitch, voices), small(latents, pitch + 0.2, voices)):
         assert not torch.allclose(made, other, atol=1e-3)
     assert not torch.allclose(made, small(latents, pitch, voices.flip(0)), atol=1e-3)
-    assert not torch.allclose(made, small(latents, interpolated(pitch), voices), atol=1e-4), "voicing is heard"
+    assert not torch.allclose(made, small(latents, interpolate_pitch(pitch), voices), atol=1e-4), "voicing is heard"
     alone = small(latents[:1], pitch[:1], voices[:1])
     assert torch.allclose(made[:1], alone, atol=1e-5), "what is beside it changes nothing"
 
@@ -110,9 +110,9 @@ def test_what_lies_beyond_the_receptive_field_changes_nothing(small: SourceFilte
 def test_noise_depends_on_the_place_in_the_utterance(small: SourceFilter):
     """Pieces of one utterance have the noise of the whole, in every run."""
     latents, pitch = torch.zeros(1, 8, 40), torch.zeros(1, 80)
-    one = Lanes(torch.tensor([40 * 320]), pitch, [0], [0])
-    later = Lanes(torch.tensor([40 * 320]), pitch, [9], [NOISE])
-    other = Lanes(torch.tensor([40 * 320]), pitch, [0], [777])
+    one = Streams(torch.tensor([40 * 320]), pitch, [0], [0])
+    later = Streams(torch.tensor([40 * 320]), pitch, [9], [NOISE])
+    other = Streams(torch.tensor([40 * 320]), pitch, [0], [777])
     speakers = torch.tensor([1])
     first = small.waveforms(latents, speakers, one)
     assert torch.equal(first, small.waveforms(latents, small.speaker.weight.detach()[1:], later))

@@ -7,7 +7,7 @@ from tests.models.recorded import voice_model, vowels
 from tests.models.test_vqvae import model
 from vqspeech.errors import SpeakerError
 from vqspeech.models.decoders import WorldDecoder, WorldWaveNet
-from vqspeech.models.voice import with_recorded_voices, with_voice
+from vqspeech.models.voice import add_recorded_voices, add_voice
 
 
 @torch.no_grad()
@@ -30,7 +30,7 @@ def width(config):
 @pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet", "librispeech_wavenet"])
 def test_a_voice_more(name):
     made = model(name)
-    wider = with_voice(made, "new", like="low")
+    wider = add_voice(made, "new", like="low")
     wider.pitch[-1] = made.pitch[1]
     assert wider.speakers == ["high", "low", "new"] and made.speakers == ["high", "low"]
     assert wider.fingerprint() == made.fingerprint()
@@ -58,22 +58,22 @@ def test_a_voice_more(name):
 
 def test_twice_and_round_a_file(tmp_path):
     made = model()
-    twice = with_voice(with_voice(made, "a", "high"), "b", "a")
+    twice = add_voice(add_voice(made, "a", "high"), "b", "a")
     twice.save_pretrained(tmp_path / "x.safetensors")
     again = type(made).from_pretrained(tmp_path / "x.safetensors")
     assert again.speakers == ["high", "low", "a", "b"]
     assert again.decoder.speaker.weight[:, -2:].tolist() == [[0, 0], [0, 0], [1, 0], [1, 1]]
     assert torch.isnan(again.pitch[2:]).all() and not torch.isnan(again.pitch[:2]).any()
     with pytest.raises(SpeakerError, match="no voice 'c'"):
-        with_voice(made, "d", "c")
+        add_voice(made, "d", "c")
 
 
 def test_a_voice_more_beside_those_of_recordings():
     """What is learned for it is its own: named voices and those of recordings stay as they are."""
     made, source = voice_model(), vowels(110, 1.0)
-    voice = made.voice_of([vowels(200, 2.0)])
+    voice = made.make_voice([vowels(200, 2.0)])
     before = [made.convert(source, one) for one in ("low", voice)]
-    wider = with_voice(with_voice(made, "a", "low"), "b", None)
+    wider = add_voice(add_voice(made, "a", "low"), "b", None)
     assert wider.config["decoder"]["adapted"] == 2 and wider.voice_hash() == made.voice_hash()
     assert wider.decoder.speaker.weight[:, -2:].tolist() == [[0, 0], [0, 0], [1, 0], [0, 1]]
     with torch.no_grad():
@@ -87,17 +87,17 @@ def test_a_voice_more_beside_those_of_recordings():
 
 def test_voices_of_recordings_by_name(tmp_path):
     made, source = voice_model(), vowels(110, 1.0)
-    voice = made.voice_of([vowels(200, 2.0)], "anna")
-    named = with_recorded_voices(made, [voice], {"anna": "f"})
+    voice = made.make_voice([vowels(200, 2.0)], "anna")
+    named = add_recorded_voices(made, [voice], {"anna": "f"})
     assert named.speakers == ["high", "low", "anna"] and named.genders == {"anna": "f"}
     # Pitch by name is float32: phases of high harmonics differ in their last bits.
     np.testing.assert_allclose(named.convert(source, "anna"), made.convert(source, voice), atol=1e-2)
     assert np.array_equal(named.convert(source, "low"), made.convert(source, "low"))
-    wider = with_voice(named, "b", "anna")
-    more = with_recorded_voices(wider, [made.voice_of([vowels(150, 2.0)], "c")])
+    wider = add_voice(named, "b", "anna")
+    more = add_recorded_voices(wider, [made.make_voice([vowels(150, 2.0)], "c")])
     assert more.speakers == ["high", "low", "anna", "b", "c"]
     np.testing.assert_allclose(more.convert(source, "anna"), named.convert(source, "anna"), atol=1e-4)
     with pytest.raises(SpeakerError, match="two voices of the name 'anna'"):
-        with_recorded_voices(named, [voice])
+        add_recorded_voices(named, [voice])
     with pytest.raises(SpeakerError, match="another model"):
-        with_recorded_voices(voice_model(seed=3), [voice])
+        add_recorded_voices(voice_model(seed=3), [voice])

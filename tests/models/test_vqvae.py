@@ -7,11 +7,11 @@ from vqspeech import VQVAE, audio, loudness, world
 from vqspeech.conf import list_experiments, load_config
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
-from vqspeech.models import checkpoint, coder, pieces
+from vqspeech.models import checkpoint, chunks, coder
+from vqspeech.models.chunks import join_chunks
 from vqspeech.models.decoders import WorldDecoder
 from vqspeech.models.encoder import Encoder
 from vqspeech.models.frontend import LogMel
-from vqspeech.models.pieces import join
 
 SMALL = {
     "wavenet": ["decoder.layers=4", "decoder.cycle=4", "decoder.residual=8", "decoder.skip=8", "decoder.condition=8"],
@@ -77,7 +77,7 @@ def test_codes_do_not_depend_on_batch_or_padding(name):
     made = model("vctk_world", ["frontend=logmel"]) if name == "logmel" else model(name)
     waves = [buzz(0.5, 120, 1), buzz(0.9, 200, 2), buzz(0.31, 90, 3)]
     alone = [made.encode(wave) for wave in waves]
-    levels, inside = zip(*(made.with_silence(loudness.normalise(w).samples) for w in waves), strict=True)
+    levels, inside = zip(*(made.pad_silence(loudness.normalise(w).samples) for w in waves), strict=True)
     longest = max(map(len, levels)) + 5 * made.hop
     generator = np.random.default_rng(0)
     # What lies past an utterance is noise here: it must not be seen.
@@ -136,12 +136,12 @@ def test_pitch_is_carried_to_the_target():
     made = model()
     wave = buzz(1.5, 105)
     found = world.extract_log_f0(wave)
-    carried = made.carried_pitch(found, "high")
+    carried = made.move_pitch(found, "high")
     voiced = found > 0
     assert len(carried) == len(found)
     assert np.mean(carried[voiced]) == pytest.approx(5.3, abs=0.02)
     assert (carried > 0).all(), "continuous through unvoiced frames: the decoder decides what is voiced"
-    assert made.carried_pitch(world.extract_log_f0(np.zeros(16000)), "high").sum() == 0
+    assert made.move_pitch(world.extract_log_f0(np.zeros(16000)), "high").sum() == 0
 
 
 def test_unknown_speaker_is_told_the_closest():
@@ -160,7 +160,7 @@ def test_pieces_join_without_a_step():
     wave = np.sin(2 * np.pi * 100 * time).astype(np.float32)
     step, overlap = audio.RATE, audio.RATE // 2
     parts = [wave[start : start + step + overlap] for start in range(0, len(wave) - overlap, step)]
-    whole = np.concatenate([*join(parts, overlap)])
+    whole = np.concatenate([*join_chunks(parts, overlap)])
     assert whole.shape == wave.shape
     np.testing.assert_allclose(whole, wave, atol=1e-5)
 
@@ -168,7 +168,7 @@ def test_pieces_join_without_a_step():
 def test_long_input_is_decoded_in_pieces(monkeypatch):
     made, wave = model(), buzz(3.0, 120)
     whole = made.convert(wave, "low")
-    monkeypatch.setattr(pieces, "PIECE", 1.0)
+    monkeypatch.setattr(chunks, "CHUNK", 1.0)
     cut = made.convert(wave, "low")
     assert len(cut) == len(wave)
     assert np.abs(np.diff(cut)).max() < 1.2 * np.abs(np.diff(whole)).max(), "no step where pieces meet"
@@ -177,8 +177,8 @@ def test_long_input_is_decoded_in_pieces(monkeypatch):
 @pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet"])
 def test_parts_are_the_whole_and_come_before_it_ends(name, monkeypatch):
     made, waves, voices = model(name), [buzz(2.2, 120), buzz(0.4, 150)], ["high", "low"]
-    monkeypatch.setattr(pieces, "PIECE", 0.5)
-    monkeypatch.setattr(pieces, "SECONDS", 2.0)
+    monkeypatch.setattr(chunks, "CHUNK", 0.5)
+    monkeypatch.setattr(chunks, "BATCH_SECONDS", 2.0)
     whole, batches, decoded = made.convert_many(waves, voices, seed=1), [], made.decoder.waveforms
 
     def counted(latents, voices, lanes):

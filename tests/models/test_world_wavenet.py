@@ -11,9 +11,9 @@ from vqspeech.conf import load_config
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.generate import compute_logits, generate
-from vqspeech.models.decoders import Lanes, WorldWaveNet
+from vqspeech.models.decoders import Streams, WorldWaveNet
 from vqspeech.models.decoders.prediction import Prediction
-from vqspeech.models.frontend import dithered
+from vqspeech.models.frontend import dither_mulaw
 from vqspeech.models.vqvae import VQVAE
 
 NAME = "librispeech_wavenet"
@@ -62,14 +62,14 @@ def test_sampling_is_the_full_pass(engine):
 def test_speech_is_the_filtered_excitation_drawn_with_that_conditioning():
     made, decoder = small()
     vectors, speakers, samples, pitch = told(made)
-    lanes = Lanes(samples, pitch, [7], [0])
+    streams = Streams(samples, pitch, [7], [0])
     with torch.no_grad():
         frames = decoder.frames.frames(vectors, speakers, samples, pitch)
         given = decoder.conditioning(frames, speakers)
-        drawn = generate(decoder.cell(), given, lanes.uniforms(12 * 160), progress=False)
+        drawn = generate(decoder.cell(), given, streams.uniforms(12 * 160), progress=False)
         excitation = torch.from_numpy(audible(16 * audio.decode_mulaw(drawn.numpy().astype(np.uint8))))
         wanted = Prediction.of(frames).speech(excitation).clamp(-1, 1)
-    np.testing.assert_allclose(decoder.waveforms(vectors, speakers, lanes), wanted, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(decoder.waveforms(vectors, speakers, streams), wanted, rtol=0, atol=1e-6)
 
 
 @torch.no_grad()
@@ -115,7 +115,7 @@ def test_losses_are_of_excitation_and_frames():
     losses = decoder.loss(vectors, speakers, batch)
     assert set(losses) == {"nll", "spectrum", "envelope", "aperiodicity", "voicing"}
     with torch.no_grad():
-        wave = torch.from_numpy(audible(dithered(levels).numpy()).astype(np.float32))
+        wave = torch.from_numpy(audible(dither_mulaw(levels).numpy()).astype(np.float32))
         excitation = Prediction.of(frames).excitation(wave).numpy()[0]
         around = [excitation[max(0, t - 160) : t + 161] for t in range(len(excitation))]  # 20 ms
         loudness = np.array([np.sqrt((near**2).mean()) for near in around])

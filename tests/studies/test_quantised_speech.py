@@ -4,7 +4,7 @@ import torch
 
 from tests import reference
 from vqspeech.audio import RATE
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook
 from vqspeech.studies.quantised_speech import (
     measure_distances,
@@ -25,7 +25,7 @@ def speech(small_shards):
 def book_of(*weights):
     stages = []
     for weight in weights:
-        stages.append(quantizer("ema", *weight.shape))
+        stages.append(make_quantizer("ema", *weight.shape))
         stages[-1].start(torch.as_tensor(weight))
     return ResidualCodebook(stages).eval()
 

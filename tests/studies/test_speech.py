@@ -1,6 +1,6 @@
 import torch
 
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.studies.runs import mean_over_seeds
 from vqspeech.studies.speech import LOSSES, SpeechStudy
 from vqspeech.studies.toy import AUTHORS
@@ -12,7 +12,7 @@ def test_alone_nsvq_learns_as_the_codebook_loss_does():
     vectors = torch.randn(300, 5, generator=torch.Generator().manual_seed(0))
     weights = []
     for name in ("gradient", "nsvq"):
-        book = quantizer(name, 8, 5, revive_below=0.0)
+        book = make_quantizer(name, 8, 5, revive_below=0.0)
         book.start(torch.randn(8, 5, generator=torch.Generator().manual_seed(1)))
         weights.append(fit_quantizer(book, vectors, 30, 64, 0.05, seed=3).weight.detach())
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-3, atol=1e-3)

@@ -5,7 +5,7 @@ from vqspeech.data.toys import load_digits
 from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.metrics.measures.codebook import measure_distortion
 from vqspeech.models.autoencoder import Autoencoder
-from vqspeech.models.quantize import QUANTIZERS, quantizer
+from vqspeech.models.quantize import QUANTIZERS, make_quantizer
 from vqspeech.training.fitting import fit_autoencoder, fit_quantizer
 
 SOFT = {"soft_em": {"temperature": 0.01}}
@@ -19,7 +19,7 @@ def clusters(seed):
 
 @pytest.mark.parametrize("name", list(QUANTIZERS))
 def test_every_method_finds_clusters(name):
-    book = fit_quantizer(quantizer(name, 4, 2, **SOFT.get(name, {})), clusters(0), 60, 64)
+    book = fit_quantizer(make_quantizer(name, 4, 2, **SOFT.get(name, {})), clusters(0), 60, 64)
     found = measure_distortion(book, clusters(1))
     assert not book.training
     assert found["mse"] == pytest.approx(0.01, rel=0.2) and found["dead"] == 0
@@ -27,7 +27,7 @@ def test_every_method_finds_clusters(name):
 
 
 def test_without_encoder_and_decoder_noise_substitution_is_the_codebook_loss():
-    books = [quantizer(name, 16, 2, revive_below=0.0) for name in ("gradient", "nsvq")]
+    books = [make_quantizer(name, 16, 2, revive_below=0.0) for name in ("gradient", "nsvq")]
     for book in books:
         book.start(torch.randn(16, 2, generator=torch.Generator().manual_seed(5)))
         fit_quantizer(book, clusters(0), 40, 32)
@@ -37,13 +37,13 @@ def test_without_encoder_and_decoder_noise_substitution_is_the_codebook_loss():
 @pytest.mark.parametrize("name", ["nsvq", "soft_em"])
 def test_a_seed_says_it_all(name):
     one, two, other = (
-        fit_quantizer(quantizer(name, 6, 2), clusters(0), 10, 16, seed=seed).weight.detach() for seed in (1, 1, 2)
+        fit_quantizer(make_quantizer(name, 6, 2), clusters(0), 10, 16, seed=seed).weight.detach() for seed in (1, 1, 2)
     )
     assert torch.equal(one, two) and not torch.equal(one, other)
 
 
 def test_bad_vectors_are_refused():
-    book = quantizer("ema", 4, 2)
+    book = make_quantizer("ema", 4, 2)
     with pytest.raises(ConfigError, match=r"\(vectors, dimension\)"):
         fit_quantizer(book, torch.zeros(5, 3), 1, 1)
     with pytest.raises(ConfigError):

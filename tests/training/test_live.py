@@ -161,7 +161,7 @@ def test_parts_join_to_a_model_that_streams(pack, tmp_path: Path):
         paths[2]
     )
     model = join_live(*paths)
-    voice = model.voice_of([np.tile(pack.wave(0), 4)])
+    voice = model.make_voice([np.tile(pack.wave(0), 4)])
     assert len(model.convert(pack.wave(4), voice)) == pack.lengths[4]
     model.save_pretrained(tmp_path / "live.safetensors", torch.int8)
     with pytest.raises(CheckpointError, match="another kind"):

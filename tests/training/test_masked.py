@@ -240,12 +240,12 @@ def test_a_coder_comes_out(small_shards, tmp_path, capsys):
 def test_more_codebooks_for_the_same_features(tmp_path):
     made = training()
     made.finish()
-    before = made.export_coder().latents_of(made.speech.samples[:32000])
+    before = made.export_coder().encode_latents(made.speech.samples[:32000])
     made.save_codebooks(tmp_path / "books.safetensors", {"units": (4, [6]), "two": (2, [5, 7])})
     tensors, about = checkpoint.read(tmp_path / "books.safetensors")
     assert tensors["units.0"].shape == (6, 32) and tensors["two.1"].shape == (7, 32)
     assert about["books"] == {"units": [4, [6]], "two": [2, [5, 7]]}
-    torch.testing.assert_close(made.export_coder().latents_of(made.speech.samples[:32000]), before)
+    torch.testing.assert_close(made.export_coder().encode_latents(made.speech.samples[:32000]), before)
 
 
 def test_the_command_trains_it(small_shards, tmp_path):

@@ -7,7 +7,7 @@ from torch import nn
 from tests.training.test_trainer import KINDS, trainer
 from vqspeech.conf import load_config, vision
 from vqspeech.models.prior import LatentPrior
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.fitting import fit_quantizer
 from vqspeech.training.optimizer import (
@@ -95,7 +95,7 @@ def test_the_state_is_kept_by_the_name_of_its_parameter(tmp_path):
 @pytest.mark.parametrize("name", ["gradient", "nsvq"])
 def test_moments_of_revived_codes_are_forgotten(name):
     torch.manual_seed(0)
-    book = quantizer(name, 4, 2, revive_below=0.5).train()
+    book = make_quantizer(name, 4, 2, revive_below=0.5).train()
     optimizer = torch.optim.Adam(book.parameters(), lr=0.1)
     z, mask = torch.randn(1, 2, 60), torch.ones(1, 60, dtype=torch.bool)
 
@@ -124,7 +124,7 @@ def test_codebooks_that_are_fitted_alone_forget_too(monkeypatch):
     asked = []
     forget = reset_moved_codes
     monkeypatch.setattr("vqspeech.training.fitting.reset_moved_codes", lambda *some: (asked.append(1), forget(*some)))
-    fit_quantizer(quantizer("gradient", 4, 2), torch.randn(200, 2), 7, 50)
+    fit_quantizer(make_quantizer("gradient", 4, 2), torch.randn(200, 2), 7, 50)
     assert len(asked) == 7
 
 

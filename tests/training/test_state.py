@@ -199,7 +199,7 @@ def test_what_is_not_finite_is_never_saved(small_shards, tmp_path, monkeypatch, 
     )
     for name in ("best", "last"):
         tensors, about = checkpoint.read(tmp_path / f"{name}.safetensors")
-        assert about["step"] == 3 and not checkpoint.not_finite(tensors)
+        assert about["step"] == 3 and not checkpoint.find_not_finite(tensors)
     assert [line["step"] for line in read_curves(tmp_path / "curves.jsonl")] == [3]
     assert trainer(WORLD, small_shards, tmp_path).train().step == 8, "and training goes on from there"
 

@@ -98,7 +98,7 @@ def test_a_gradient_that_is_not_finite_is_found_at_its_step_and_the_last_checkpo
     with pytest.raises(DivergenceError, match=message):
         trainer("vctk", small_shards, tmp_path).train()
     tensors, about = checkpoint.read(tmp_path / "last.safetensors")
-    assert about["step"] == 3 and not checkpoint.not_finite(tensors)
+    assert about["step"] == 3 and not checkpoint.find_not_finite(tensors)
 
 
 class Waits(TorchDispatchMode):

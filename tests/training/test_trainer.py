@@ -11,7 +11,7 @@ from vqspeech.conf import load_config
 from vqspeech.data.dump import read_shards
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize import QUANTIZERS, quantizer
+from vqspeech.models.quantize import QUANTIZERS, make_quantizer
 from vqspeech.models.quantize.replacement import POLICIES, AsPublished, ByBatches
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training import trainer as training
@@ -218,7 +218,7 @@ def _codebooks(rank, z, out):
     states = {}
     for name, unit in product(QUANTIZERS, POLICIES):
         torch.manual_seed(rank)
-        book = quantizer(name, 5, 3, revive_below=0.5, revive_by=unit).train()
+        book = make_quantizer(name, 5, 3, revive_below=0.5, revive_by=unit).train()
         book(half, mask)  # the first fit, each process with its own data and random state
         fitted = {key: tensor.clone() for key, tensor in book.state_dict().items()}
         policy, book.replacement = book.replacement, None
@@ -246,7 +246,7 @@ def test_two_processes_keep_one_codebook(tmp_path):
             continue  # each process draws its own samples
         # and it is the codebook of one process that sees all the data
         fitted, moved, replaced = states
-        single = quantizer(name, 5, 3, revive_below=0.0).train()
+        single = make_quantizer(name, 5, 3, revive_below=0.0).train()
         single.load_state_dict({key: value for key, value in fitted.items() if not key.startswith("replacement.")})
         single(z, torch.ones(2, 40, dtype=torch.bool))
         for key, tensor in single.state_dict().items():

@@ -165,7 +165,7 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
     assert latents.shape == (2, len(pack.samples) // coder.hop, coder.config["encoder"]["latents"])
     i = 3
     rows = latents[0, pack.starts[i] // coder.hop :][: -(-int(pack.lengths[i]) // coder.hop)].float()
-    own = coder.latents_of(pack.samples[pack.starts[i] : pack.starts[i] + pack.lengths[i]]).T
+    own = coder.encode_latents(pack.samples[pack.starts[i] : pack.starts[i] + pack.lengths[i]]).T
     if kind == "codes":
         own = coder.quantizer.weight[coder.quantizer.nearest(own)]  # pyright: ignore
     if kind != "soft":
@@ -176,7 +176,7 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
     one.run(0.005, tmp_path / "voice.safetensors", lambda line: None)
     whole = join_voice(tmp_path / "content.safetensors", tmp_path / "voice.safetensors")
     wave = pack.wave(0)
-    voice = whole.voice_of([np.tile(pack.wave(5), 3)], "c")
+    voice = whole.make_voice([np.tile(pack.wave(5), 3)], "c")
     sound = whole.convert(wave, voice)
     assert len(sound) == len(wave) and np.isfinite(sound).all()
     assert np.array_equal(sound, whole.convert(wave, voice))
@@ -186,7 +186,7 @@ def test_from_encoder_to_voice(tmp_path, kind: str):
     with pytest.raises(CheckpointError, match="was not trained on latents of"):
         join_voice(tmp_path / "content.safetensors", path)
     with pytest.raises(SpeakerError, match="only the voices"):
-        coder.voice_of([wave])
+        coder.make_voice([wave])
 
 
 def test_latents_of_a_larger_speaker_keep_their_time():
@@ -194,7 +194,7 @@ def test_latents_of_a_larger_speaker_keep_their_time():
     coder = small_model()
     wave = np.zeros(32000, dtype=np.int16)
     wave[:16000] = np.random.default_rng(0).normal(0, 3000, 16000)
-    plain = coder.latents_of(wave).T
+    plain = coder.encode_latents(wave).T
     for factor in (0.85, 1.15):
         moved = encode_perturbed(coder, wave, factor)
         assert moved.shape == plain.shape and not torch.allclose(moved, plain, atol=1e-2)

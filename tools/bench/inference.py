@@ -13,7 +13,7 @@ from training import model_of
 from vqspeech import audio
 from vqspeech.data.dump import write_shards
 from vqspeech.models.coder import Coder
-from vqspeech.pretrained import shipped
+from vqspeech.pretrained import list_models
 
 
 def dump(seconds: float, rate: int, ending: str, with_world: bool, repeats: int) -> list[float]:
@@ -42,7 +42,7 @@ def encode(name: str, minutes: int, threads: int, repeats: int) -> list[float]:
     The model is the shipped one of that name, else that configuration with random weights.
     """
     torch.set_num_threads(threads)
-    model: Coder = Coder.from_pretrained(name) if name in shipped() else model_of(name).eval()
+    model: Coder = Coder.from_pretrained(name) if name in list_models() else model_of(name).eval()
     times = []
     if repeats > 1:
         model.encode(speech(20.0, audio.RATE))

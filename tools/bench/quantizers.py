@@ -11,7 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize import QUANTIZERS, Codebook, quantizer
+from vqspeech.models.quantize import QUANTIZERS, Codebook, make_quantizer
 from vqspeech.models.quantize.search import nearest
 
 THEIRS = "vector-quantize-pytorch"
@@ -36,7 +36,7 @@ def searched(kind: str, weight: Tensor) -> Callable[[Tensor], Tensor]:
     if kind == "torch.cdist and argmin":
         return lambda vectors: torch.cdist(vectors, weight).argmin(1)
     book = theirs(*weight.shape).eval()
-    book._codebook.embed.data.copy_(weight[None])  # noqa: SLF001 -- the package has no public name for it
+    book._codebook.embed.data.copy_(weight[None])
     return lambda vectors: book(vectors[None])[1][0]
 
 
@@ -79,7 +79,7 @@ class Steps:
         self.z = torch.randn(BATCH, DIMENSION, TIME, requires_grad=True)
         self.mask = torch.ones(BATCH, TIME, dtype=torch.bool)
         self.books: dict[str, Codebook | torch.nn.Module] = {
-            name: quantizer(name, CODES, DIMENSION).train() for name in QUANTIZERS
+            name: make_quantizer(name, CODES, DIMENSION).train() for name in QUANTIZERS
         }
         self.books[THEIRS] = theirs(CODES, DIMENSION).train()
         size = f"{BATCH} x {TIME} vectors, {CODES} x {DIMENSION}"

@@ -17,7 +17,7 @@ from vqspeech import audio
 from vqspeech.data.datadir import DataDir
 from vqspeech.errors import VqspeechError
 from vqspeech.jobs import Skipped
-from vqspeech.models.voice import with_recorded_voices
+from vqspeech.models.voice import add_recorded_voices
 from vqspeech.training.voices import join_voice
 
 
@@ -39,14 +39,14 @@ def main() -> int:
                 except VqspeechError as error:
                     skipped.add(one.id, error)
             try:
-                voices.append(model.voice_of(waves, speaker))
+                voices.append(model.make_voice(waves, speaker))
             except VqspeechError as error:
                 skipped.add(speaker, error)
                 continue
             if utterances[0].gender:
                 genders[speaker] = utterances[0].gender
             print(f"{speaker}: {voices[-1].seconds:.0f} s of speech")
-    with_recorded_voices(model, voices, genders).save_pretrained(args.out)
+    add_recorded_voices(model, voices, genders).save_pretrained(args.out)
     print(args.out)
     return skipped.status(len(voices))
 

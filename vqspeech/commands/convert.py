@@ -39,7 +39,7 @@ from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ConfigError, ends_batch
 from vqspeech.generate import ENGINES, choose_engine
 from vqspeech.jobs import Skipped, attempt
-from vqspeech.models.pieces import LANES, PIECE
+from vqspeech.models.chunks import BATCH, CHUNK
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
 
 EXAMPLE = "vqspeech convert --src a.wav --speaker p225 --out b.wav"
@@ -262,7 +262,7 @@ class _Batch:
         """Add a conversion, and write the batch where it is full."""
         self.pending.append((utterance, voice, source))
         seconds = sum(len(source.normalised.samples) for *_, source in self.pending) / audio.RATE
-        if len(self.pending) == LANES or seconds >= LANES * PIECE:
+        if len(self.pending) == BATCH or seconds >= BATCH * CHUNK:
             self.write()
 
     def write(self) -> None:

@@ -135,6 +135,6 @@ def _encode_one(path: str, nj: int, features: str | None, utterance: Utterance) 
     if features is None:
         return model.encode_blocks(blocks)
     check_file_name(utterance.id, "utterance")
-    latents = model.latents_of(loudness.normalise(blocks).samples).T
+    latents = model.encode_latents(loudness.normalise(blocks).samples).T
     write_features(features, utterance.id, latents.numpy())
     return model.quantizer.nearest(latents).numpy()

@@ -36,7 +36,7 @@ def find_model(given: str | None) -> Path:
     named = given or os.environ.get(VARIABLE)
     if not given:
         print(f"model: {named or pretrained.DEFAULT} (`vqspeech models` lists all)", file=sys.stderr)
-    return pretrained.located(named)
+    return pretrained.find_checkpoint(named)
 
 
 def load_model(args: argparse.Namespace) -> VQVAE:
@@ -52,5 +52,5 @@ def load_coder(path: Path) -> Coder:
 
 def is_live_model(given: str | None) -> bool:
     """Return whether a model converts streams; `given` is as in `find_model`. Only the header is read."""
-    path = pretrained.located(given or os.environ.get(VARIABLE))
+    path = pretrained.find_checkpoint(given or os.environ.get(VARIABLE))
     return path.is_file() and "tracker" in checkpoint.read(path, "none.")[1].get("config", {})

@@ -30,7 +30,9 @@ def run(args: argparse.Namespace) -> int:
     """Print a model a line, by the name that --model takes. Unreadable checkpoints are reported on stderr."""
     default = os.environ.get(VARIABLE) or pretrained.DEFAULT
     lines: list[tuple[str, ...]] = [_HEAD]
-    for name, path in chain(pretrained.shipped().items(), ((str(path.parent), path) for path in find_experiments())):
+    for name, path in chain(
+        pretrained.list_models().items(), ((str(path.parent), path) for path in find_experiments())
+    ):
         try:
             lines.append((name + " (default)" * (name == default), *describe_checkpoint(path)))
         except CheckpointError as error:

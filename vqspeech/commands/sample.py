@@ -148,13 +148,13 @@ def _make_pitch(
     model: VQVAE, codes: int, voice: str, wave: np.ndarray | None, prompt: np.ndarray | None
 ) -> np.ndarray | None:
     """Return the pitch of a sample: that of the prompt in the range of the voice, then a falling one."""
-    if not model.decoder.told_pitch:
+    if not model.decoder.uses_pitch:
         return None
     known = 0 if prompt is None else world.count_frames(len(prompt) * model.hop)
     falling = model.make_declination_contour(world.count_frames(codes * model.hop) - known, voice)
     if wave is None:
         return falling
-    return np.concatenate([model.carried_pitch(world.extract_log_f0(wave), voice)[:known], falling])
+    return np.concatenate([model.move_pitch(world.extract_log_f0(wave), voice)[:known], falling])
 
 
 def _describe_source(args: argparse.Namespace) -> str:

@@ -86,7 +86,7 @@ def load_target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, Voic
         return {name: find_voice(model, name) for name in target_names(args)}
     model.voice_hash()  # before anything is read
     [name] = target_names(args)
-    voice = model.voice_of([audio.read_waveform(path) for path in args.like], name)
+    voice = model.make_voice([audio.read_waveform(path) for path in args.like], name)
     warn_of_doubt(voice)
     return {name: voice}
 

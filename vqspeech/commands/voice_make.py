@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             waves.append(wave)
         else:
             skipped.add(str(file), error)
-    voice = model.voice_of(waves, args.name)
+    voice = model.make_voice(waves, args.name)
     warn_of_doubt(voice)
     voice.save(path)
     pitch = "no pitch" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"

@@ -39,7 +39,7 @@ def check_pitch(pitch: Any) -> np.ndarray:
     """Return log F0 as float32 `(frames,)`. Raises `ConfigError` for what is none."""
     given = _array(pitch)
     if given is None or given.ndim != 1 or given.dtype.kind not in "fiu" or not np.isfinite(given).all():
-        raise ConfigError("pitch is log F0 of every 10 ms, (frames,), of finite numbers; give that of `carried_pitch`")
+        raise ConfigError("pitch is log F0 of every 10 ms, (frames,), of finite numbers; give that of `move_pitch`")
     if given.max(initial=0.0) > _HIGHEST:
         raise ConfigError(
             f"a pitch of {given.max():g} is in Hz, not its logarithm; give numpy.log of it, 0 for unvoiced"

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vqspeech.models.quantize import Quantised, quantizer
+from vqspeech.models.quantize import Quantised, make_quantizer
 
 
 class Autoencoder(nn.Module):
@@ -20,7 +20,7 @@ class Autoencoder(nn.Module):
         super().__init__()
         self.variance, self.codes_each = variance, codes_each
         self.encoder = nn.Sequential(nn.Linear(dimension, hidden), nn.ReLU(), nn.Linear(hidden, latents * codes_each))
-        self.quantizer = quantizer(dimension=latents, **options)
+        self.quantizer = make_quantizer(dimension=latents, **options)
         self.decoder = nn.Sequential(nn.Linear(latents * codes_each, hidden), nn.ReLU(), nn.Linear(hidden, dimension))
 
     def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Quantised]:

@@ -36,7 +36,7 @@ _SCALE = "scale."
 
 
 @dataclass(frozen=True)
-class CodesAbout:
+class CodesMetadata:
     """What a checkpoint says of the codes that its model learned from."""
 
     codes: Codes
@@ -56,7 +56,7 @@ class Adaptation:
 
 
 @dataclass(frozen=True)
-class About:
+class Metadata:
     """What a checkpoint may say of its model in the header, as far as it is read anywhere."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -65,8 +65,8 @@ class About:
     classes: Sequence[str] = ()
     actions: Sequence[str] = ()
     shape: Annotated[Sequence[Annotated[int, Range(1, 65_536)]], Length(3, 3)] = (1, 1, 1)
-    units: Annotated[Mapping[str, Any], Options(CodesAbout, others=True)] = field(default_factory=dict)
-    codes: Annotated[Mapping[str, Any], Options(CodesAbout, others=True)] = field(default_factory=dict)
+    units: Annotated[Mapping[str, Any], Options(CodesMetadata, others=True)] = field(default_factory=dict)
+    codes: Annotated[Mapping[str, Any], Options(CodesMetadata, others=True)] = field(default_factory=dict)
     step: Annotated[int, Range(0)] = 0
     best: float = 0.0
     adapted: Sequence[Annotated[Mapping[str, Any], Options(Adaptation, others=True)]] = ()
@@ -90,10 +90,10 @@ def write(
         CheckpointError: A tensor is not finite, or the disk is full, and the old file stays; or `share` lies elsewhere.
     """
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    wrong = not_finite(kept)
+    wrong = find_not_finite(kept)
     if wrong:
-        raise CheckpointError(f"{path}: {said(wrong)} not finite, and not written; what was there stays")
-    hashes = {name: sha256(one) for name, one in kept.items()}
+        raise CheckpointError(f"{path}: {describe_names(wrong)} not finite, and not written; what was there stays")
+    hashes = {name: hash_tensor(one) for name, one in kept.items()}
     texts = {"about": json.dumps(about), "sha256": json.dumps(hashes)}
     header = {"format": FORMAT, "version": str(VERSION), **texts, "header_sha256": _header_sha256(texts)}
     if share is not None:
@@ -192,10 +192,10 @@ def _hashes(path: str | Path) -> dict[str, str]:
     """What the tensors in a checkpoint hash to, by name. Raises `CheckpointError` where it cannot be read."""
     read(path, "none.")
     with safe_open(path, "pt", device="cpu") as file:
-        return {name: sha256(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118, it is no dict
+        return {name: hash_tensor(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118, it is no dict
 
 
-def rounded(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+def round_weights(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Return weights in fewer bits, as `write` takes them; `read` gives them back as float32 or `dtype`.
 
     In `torch.int8`, each row of a matrix, or output channel of a convolution, is whole multiples of a 127th of its
@@ -215,13 +215,13 @@ def rounded(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tens
     return found
 
 
-def best(path: str | Path) -> Path:
+def find_best(path: str | Path) -> Path:
     """The checkpoint at `path`: the file itself, or the best one of an experiment folder."""
     path = Path(path)
     return path / f"best{SUFFIX}" if path.is_dir() else path
 
 
-def restored(
+def restore_model(
     path: str | Path, tensors: dict[str, Tensor], make: Callable[[], Model], device: str | torch.device
 ) -> Model:
     """Return the model that `make` builds, with the weights `tensors` that were read from `path`, ready for use.
@@ -256,12 +256,12 @@ class _Budget(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def weights(model: nn.Module) -> dict[str, Tensor]:
+def collect_weights(model: nn.Module) -> dict[str, Tensor]:
     """The tensors of a model as its checkpoints name them."""
     return {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
 
 
-def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+def find_not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     """Return the names of the tensors with a number that is not finite; NaN is one in those of `UNKNOWN`."""
 
     def finite(name: str, tensor: Tensor) -> bool:
@@ -270,19 +270,19 @@ def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
     return [name for name, one in tensors.items() if one.is_floating_point() and not finite(name, one)]
 
 
-def said(names: list[str]) -> str:
+def describe_names(names: list[str]) -> str:
     """Return the names of tensors in words, the first of many."""
     return f"{names[0]} is" if len(names) == 1 else f"{names[0]} and {len(names) - 1} other tensors are"
 
 
-def sha256(tensor: Tensor) -> str:
+def hash_tensor(tensor: Tensor) -> str:
     """Return the SHA-256 of the type, shape and bytes of a tensor on the CPU."""
     digest = hashlib.sha256(f"{tensor.dtype} {tuple(tensor.shape)}".encode())
     digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-_ABOUT = Options(About, others=True)
+_ABOUT = Options(Metadata, others=True)
 
 
 def _damage(header: Mapping[str, str], about: Any, tensors: Mapping[str, Tensor]) -> str:
@@ -297,11 +297,11 @@ def _damage(header: Mapping[str, str], about: Any, tensors: Mapping[str, Tensor]
         if header.get("header_sha256") != _header_sha256({key: header.get(key, "") for key in ("about", "sha256")}):
             return "its header is not as it was written"
         hashes = json.loads(header["sha256"])
-        damaged = [name for name, tensor in tensors.items() if sha256(tensor) != hashes.get(name)]
+        damaged = [name for name, tensor in tensors.items() if hash_tensor(tensor) != hashes.get(name)]
         if damaged:
-            return f"{said(damaged)} not as written"
-    wrong = not_finite(tensors)
-    return f"{said(wrong)} not finite" if wrong else ""
+            return f"{describe_names(damaged)} not as written"
+    wrong = find_not_finite(tensors)
+    return f"{describe_names(wrong)} not finite" if wrong else ""
 
 
 def _header_sha256(texts: Mapping[str, str]) -> str:

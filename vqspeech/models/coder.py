@@ -108,7 +108,7 @@ class Coder(Pretrained):
             CheckpointError: The file cannot be read, is damaged or of another kind of model.
             ConfigError: There is no such device.
         """
-        return super().from_pretrained(pretrained.located(path), device)
+        return super().from_pretrained(pretrained.find_checkpoint(path), device)
 
     def features(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
         """What the encoder sees, `(batch, channels, frames)`, and the mask of frames within it `(batch, frames)`."""
@@ -141,13 +141,13 @@ class Coder(Pretrained):
 
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
         """Codes of a recording as `loudness.normalise` gives it, int16 `(time,)`: int64 `(codes,)`."""
-        return self.quantizer.nearest(self.latents_of(samples).T).cpu().numpy()
+        return self.quantizer.nearest(self.encode_latents(samples).T).cpu().numpy()
 
     @torch.inference_mode()
-    def latents_of(self, samples: np.ndarray) -> Tensor:
+    def encode_latents(self, samples: np.ndarray) -> Tensor:
         """Return the encoder's output for a recording as `loudness.normalise` gives it, int16 `(time,)`: float32
         `(latents, codes)`, computed in pieces of `PIECE` seconds."""
-        samples, inside = self.with_silence(samples)
+        samples, inside = self.pad_silence(samples)
         margin = -(-self.encoder_field // self.hop) * self.hop
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
         statistics = self._statistics(samples, step, margin)
@@ -167,10 +167,10 @@ class Coder(Pretrained):
                 parts.append((self.latents(batch)[0][..., begin:end],))
         if isinstance(self.encoder, ContentEncoder):
             steps, speech = (torch.cat(part, 1) for part in zip(*parts, strict=True))
-            return self.encoder.standardise(self.encoder.features_of_steps(steps, speech))[0, :, inside]
+            return self.encoder.standardise(self.encoder.pool_steps(steps, speech))[0, :, inside]
         return torch.cat([part for (part,) in parts], 2)[0, :, inside]
 
-    def with_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
+    def pad_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
         """Return normalised samples `(time,)` between stretches of silence as long as what one code depends on, and
         which of the codes of that are those of the samples: a recording that is cut off within a word has the same
         codes as one that goes on in silence."""

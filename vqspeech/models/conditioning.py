@@ -41,21 +41,23 @@ def condition(quantizer: Codebook | ResidualCodebook, latents: Tensor, kind: str
     if kind == "residual":
         if not isinstance(quantizer, ResidualCodebook):
             raise ConfigError("the codebook has one stage; condition on codes, soft or continuous latents")
-        return quantizer.decoded(quantizer.nearest(latents))
+        return quantizer.sum_codes(quantizer.nearest(latents))
     if kind == "soft":
         vectors = stage.weight.float()
-        return torch.cat([(-squares(part, vectors) / temperature).softmax(1) @ vectors for part in latents.split(4096)])
+        return torch.cat(
+            [(-squared_distances(part, vectors) / temperature).softmax(1) @ vectors for part in latents.split(4096)]
+        )
     raise ConfigError(f"no conditioning '{kind}'; there are {', '.join(KINDS)}")
 
 
-def soft_temperature(quantizer: Codebook | ResidualCodebook, latents: Tensor) -> float:
+def fit_soft_temperature(quantizer: Codebook | ResidualCodebook, latents: Tensor) -> float:
     """Return the temperature for soft codes of latents `(vectors, dimension)`: `TEMPERATURE` mean squared distances."""
     stage = quantizer.stages[0] if isinstance(quantizer, ResidualCodebook) else quantizer
     nearest = stage.weight[stage.nearest(latents)]
     return TEMPERATURE * float((latents.float() - nearest).square().sum(1).mean())
 
 
-def squares(vectors: Tensor, codes: Tensor) -> Tensor:
+def squared_distances(vectors: Tensor, codes: Tensor) -> Tensor:
     """Return squared distances `(vectors, codes)` of vectors `(vectors, dimension)` and `(codes, dimension)`."""
     vectors = vectors.float()
     distances = vectors.square().sum(1, keepdim=True) - 2 * vectors @ codes.T + codes.square().sum(1)

@@ -41,7 +41,7 @@ class ContentBlock(nn.Module):
         attends to → the shape of x."""
         batch, time, width = x.shape
         parts = self.projections(self.attention_norm(x)).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        heard = attended(parts[0], parts[1], parts[2], seen)  # (batch, heads, time, width / heads)
+        heard = attend(parts[0], parts[1], parts[2], seen)  # (batch, heads, time, width / heads)
         x = x + self._drop(self.output(heard.transpose(1, 2).reshape(batch, time, width)))
         local = (self.convolution_norm(x) * valid[:, :, None]).transpose(1, 2)
         x = x + F.gelu(self.convolution(local).transpose(1, 2))
@@ -110,9 +110,9 @@ class ContentEncoder(nn.Module):
         `hop` frames → `(batch, latents, time / hop)`, zero where there is no speech."""
         steps, speech = self.steps(x, mask)
         outputs, order, valid = self.transform(steps, speech, last=self.layer)
-        return self.pooled(restored(outputs[-1].float() * valid[:, :, None], order, steps.shape[1]), speech)
+        return self.pool(scatter_steps(outputs[-1].float() * valid[:, :, None], order, steps.shape[1]), speech)
 
-    def features_of_steps(self, steps: Tensor, speech: Tensor) -> Tensor:
+    def pool_steps(self, steps: Tensor, speech: Tensor) -> Tensor:
         """Return the features of one recording, however long, as `features` gives them, from what `steps` gives.
 
         Memory is that of the steps: the Transformer is given `WINDOW_STEPS` at once, and some on either side.
@@ -128,9 +128,9 @@ class ContentEncoder(nn.Module):
         features = torch.zeros(steps.shape, device=steps.device)
         if parts:
             features[:, speech[0]] = torch.cat(parts, 1)
-        return self.pooled(features, speech)
+        return self.pool(features, speech)
 
-    def pooled(self, features: Tensor, speech: Tensor) -> Tensor:
+    def pool(self, features: Tensor, speech: Tensor) -> Tensor:
         """Return the means over the speech of each code's steps: `(batch, steps, latents)` and bool `(batch, steps)` →
         `(batch, latents, codes)`."""
         summed = features.unflatten(1, (-1, self.hop // STRIDE)).sum(2)
@@ -193,7 +193,7 @@ class ContentEncoder(nn.Module):
         return outputs, order, valid
 
 
-def attended(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
+def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
     """Return the values `(batch, heads, time, width)` that each query attends to, where `seen` `(batch, 1, time, time)`
     is true."""
     if queries.requires_grad and queries.device.type == "cpu":
@@ -204,7 +204,7 @@ def attended(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Ten
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=seen)
 
 
-def restored(x: Tensor, order: Tensor, time: int) -> Tensor:
+def scatter_steps(x: Tensor, order: Tensor, time: int) -> Tensor:
     """Return rows `(batch, kept, width)` at the steps `order` of `(batch, time, width)`, zero elsewhere."""
     whole = x.new_zeros(len(x), time, x.shape[2])
     return whole.scatter(1, order[:, :, None].expand(-1, -1, x.shape[2]), x)

@@ -22,36 +22,39 @@ Warp = Annotated[float, Range(0, 0.5, below=True)]
 """Share by which the frequency axis is stretched, at most; 0: never."""
 
 
-def waves(levels: Tensor) -> Tensor:
-    """Waveform of µ-law levels: float32, same shape, in [-1, 1] (`audio.linear` on tensors)."""
-    curve = 2 * (levels.float() / (audio.LEVELS - 1)) - 1
+def decode_mulaw(codes: Tensor) -> Tensor:
+    """Return waveforms of µ-law levels: float32, same shape, in [-1, 1] (`audio.decode_mulaw`)."""
+    curve = 2 * (codes.float() / (audio.LEVELS - 1)) - 1
     return curve.sign() * torch.expm1(curve.abs() * torch.log1p(torch.tensor(audio.LEVELS - 1.0))) / (audio.LEVELS - 1)
 
 
-def dithered(levels: Tensor) -> Tensor:
-    """As `waves`, each sample anywhere between its level and its neighbours, the same at every call: what is quieter
-    than a level then sounds as noise, not as the constant that its level is."""
-    noise = torch.rand(levels.shape, generator=torch.Generator().manual_seed(0)).to(levels.device)
-    return waves((levels + noise - 0.5).clamp(0, audio.LEVELS - 1))
+def dither_mulaw(codes: Tensor) -> Tensor:
+    """As `decode_mulaw`, with dither: each sample lies anywhere between its level and its neighbours.
+
+    What is quieter than a level then sounds as noise, not as the constant of its level. The noise is the same at every
+    call.
+    """
+    noise = torch.rand(codes.shape, generator=torch.Generator().manual_seed(0)).to(codes.device)
+    return decode_mulaw((codes + noise - 0.5).clamp(0, audio.LEVELS - 1))
 
 
-def levels(waves: Tensor) -> Tensor:
+def encode_mulaw(waves: Tensor) -> Tensor:
     """µ-law levels of waveforms: uint8, same shape (`audio.encode_mulaw` on tensors)."""
     curve = torch.log1p((audio.LEVELS - 1) * waves.abs().clamp(max=1.0)) / torch.log1p(torch.tensor(audio.LEVELS - 1.0))
     return ((waves.sign() * curve + 1) / 2 * (audio.LEVELS - 1) + 0.5).to(torch.uint8)
 
 
-def waveforms(samples: Tensor) -> Tensor:
+def to_waveforms(samples: Tensor) -> Tensor:
     """Waveform of int16 samples: float32, same shape, in [-1, 1)."""
     return samples.float() / loudness.SCALE
 
 
-def speech_frames(waveforms: Tensor) -> Tensor:
+def find_speech_frames(waves: Tensor) -> Tensor:
     """Return which 10 ms frames hold speech of waveforms `(batch, time)` at `loudness.LEVEL`: bool `(batch, frames)`.
 
     Those whose power, smoothed by a running median, is above `loudness.LEVEL` - `loudness.RANGE`.
     """
-    powers = waveforms.unflatten(1, (-1, _HOP)).square().mean(2)
+    powers = waves.unflatten(1, (-1, _HOP)).square().mean(2)
     wide = F.pad(powers, (loudness.SMOOTHING // 2, loudness.SMOOTHING // 2))
     return wide.unfold(1, loudness.SMOOTHING, 1).median(2).values > loudness.db_to_power(
         loudness.LEVEL - loudness.RANGE
@@ -74,7 +77,7 @@ class Waveform(nn.Module):
 
     def forward(self, samples: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
         """samples `(batch, time)` int16, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
-        return (((levels(waveforms(samples)).float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
+        return (((encode_mulaw(to_waveforms(samples)).float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
 
 
 class LogMel(nn.Module):
@@ -104,16 +107,16 @@ class LogMel(nn.Module):
             _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm=self.norm, mel_scale=self.scale
         )
         self.register_buffer("filters", filters, persistent=False)
-        warped = [stretched(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
+        warped = [stretch_filters(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
         self.register_buffer("warped_filters", torch.stack(warped), persistent=False)
         self.register_buffer("window", F.pad(torch.hann_window(400), (56, 56)), persistent=False)
         floor = loudness.db_to_power(_FLOOR) * self.window.square().sum() * filters.sum(0)
         self.register_buffer("floor", floor, persistent=False)
 
-    def spectra(self, waveforms: Tensor) -> Tensor:
+    def spectra(self, waves: Tensor) -> Tensor:
         """Power spectra of waveforms `(batch, time)`: `(batch, time / 160, bins)`; frame i is centred at sample
         160 i + 80."""
-        frames = F.pad(waveforms, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
+        frames = F.pad(waves, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
         return torch.fft.rfft(frames * self.window).abs().square()
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
@@ -126,7 +129,7 @@ class LogMel(nn.Module):
         """samples `(batch, time)` int16, mask `(batch, time)` bool, statistics `(batch, 2, channels)` (None: none are
         subtracted) → float32 `(batch, channels, time / 160)`, zero where the mask ends and away from speech."""
         with torch.autocast(samples.device.type, enabled=False):
-            wave = waveforms(samples) * mask
+            wave = to_waveforms(samples) * mask
             spectra = self.spectra(wave)
             static = self.static(spectra, self.filters)
             if self.training and self.warp:
@@ -136,7 +139,7 @@ class LogMel(nn.Module):
                 static = warped + (static - warped).mean(2, keepdim=True)
             if statistics is not None:
                 static = (static - statistics[:, 0, :, None]) / statistics[:, 1, :, None]
-            seen = F.max_pool1d(speech_frames(wave).float()[:, None], 2 * MARGIN + 1, 1, MARGIN)
+            seen = F.max_pool1d(find_speech_frames(wave).float()[:, None], 2 * MARGIN + 1, 1, MARGIN)
             return self.dynamic(static * seen * mask[:, None, :: self.hop])
 
     def dynamic(self, static: Tensor) -> Tensor:
@@ -147,9 +150,9 @@ class LogMel(nn.Module):
     def sums(self, samples: Tensor, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """Sum and sum of squares (float64, `(channels,)`) over the frames of speech among frames `start` to `stop` of
         int16 samples `(time,)`, and the number of these frames."""
-        wave = waveforms(samples)[None]
+        wave = to_waveforms(samples)[None]
         static = self.static(self.spectra(wave), self.filters)[0, :, start:stop].double()
-        static = static[:, speech_frames(wave)[0, start:stop]]
+        static = static[:, find_speech_frames(wave)[0, start:stop]]
         return static.sum(1), static.square().sum(1), torch.tensor(static.shape[1])
 
     def statistics(self, samples: Tensor) -> Tensor:
@@ -201,7 +204,7 @@ class Mfcc(Cepstra):
         return torch.cat([static, first, difference(first)], 1)
 
 
-def stretched(filters: Tensor, factor: float) -> Tensor:
+def stretch_filters(filters: Tensor, factor: float) -> Tensor:
     """Mel filters `(bins, mels)` that see at bin k what those given see at bin k · `factor`, each of the same sum."""
     at = (torch.arange(len(filters)) * factor).clamp(max=len(filters) - 1)
     low = at.long()
@@ -223,6 +226,6 @@ FRONTEND = Kinds("frontend", FRONTENDS, what="front end")
 """The group of a configuration."""
 
 
-def frontend(name: str, warp: float = 0.0) -> Waveform | LogMel:
+def make_frontend(name: str, warp: float = 0.0) -> Waveform | LogMel:
     """The front end of that name, `warp` as in `LogMel`. Raises `ConfigError` where there is none."""
     return FRONTEND.make({"name": name, "warp": warp})

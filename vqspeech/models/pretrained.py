@@ -77,12 +77,12 @@ class Pretrained(nn.Module):
             CheckpointError: The file cannot be read, is damaged or of another kind of model.
             ConfigError: There is no such device.
         """
-        file = checkpoint.best(path)
+        file = checkpoint.find_best(path)
         tensors, metadata = checkpoint.read(file, "model.", device)
         if not cls.recognises(metadata):
             raise CheckpointError(f"{file}: is {cls.expected}")
         kept = {name: tensor for name, tensor in tensors.items() if name.startswith(cls.loaded)}
-        return checkpoint.restored(file, kept, lambda: cls.from_metadata(metadata), device)
+        return checkpoint.restore_model(file, kept, lambda: cls.from_metadata(metadata), device)
 
     def save_pretrained(
         self,
@@ -105,12 +105,12 @@ class Pretrained(nn.Module):
         Raises:
             CheckpointError: A weight is not finite, or too large for `dtype`.
         """
-        tensors = checkpoint.weights(self)
+        tensors = checkpoint.collect_weights(self)
         rounded: dict[str, Tensor] = {}
         for name, parameter in self.named_parameters():
             inside = not part or name.startswith(f"{part}.")
-            rounded |= checkpoint.rounded({f"model.{name}": parameter}, dtype if inside else torch.float16)
-        if dtype != torch.float32 and checkpoint.not_finite(rounded) and not checkpoint.not_finite(tensors):
+            rounded |= checkpoint.round_weights({f"model.{name}": parameter}, dtype if inside else torch.float16)
+        if dtype != torch.float32 and checkpoint.find_not_finite(rounded) and not checkpoint.find_not_finite(tensors):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
         checkpoint.write(path, tensors | rounded, self.saved_metadata | metadata, share)
 

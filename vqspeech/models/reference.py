@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from vqspeech import audio
 from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.convnext import ConvNeXt
-from vqspeech.models.live.fourier import powers_of_frames
+from vqspeech.models.live.fourier import power_spectra
 
 MELS, HOP = 80, 160
 _FFT, _WINDOW = 1024, 640
@@ -52,7 +52,7 @@ class Reference(nn.Module):
         with torch.autocast(waveforms.device.type, enabled=False):
             waveforms = F.pad(waveforms.float(), (0, -waveforms.shape[1] % HOP))
             pad = (_FFT - HOP) // 2
-            mels = powers_of_frames(F.pad(waveforms, (pad, pad)), self.window, HOP) @ self.filters
+            mels = power_spectra(F.pad(waveforms, (pad, pad)), self.window, HOP) @ self.filters
             energies = mels.mean(2)
             level = energies.square().sum(1) / energies.sum(1).clamp(min=1e-20)
             relative = mels / level.clamp(min=1e-20)[:, None, None]
@@ -80,12 +80,12 @@ PIECE = 3.0
 """Seconds of the pieces that a recording is cut into: about what references are in training."""
 
 
-def reference_pieces(waveform: np.ndarray) -> list[np.ndarray]:
+def split_recording(waveform: np.ndarray) -> list[np.ndarray]:
     """Return a waveform `(time,)` cut evenly into pieces of at most `PIECE` seconds."""
     return np.array_split(waveform, max(1, -(-len(waveform) // int(PIECE * audio.RATE))))
 
 
-def agreement(vectors: Tensor) -> float:
+def measure_similarity(vectors: Tensor) -> float:
     """Return how alike the least alike parts of some recordings are.
 
     Args:

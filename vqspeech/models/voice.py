@@ -32,7 +32,7 @@ def find_voice(model: VQVAE, name: str) -> VoiceName:
 
 
 @torch.no_grad()
-def with_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping[str, str] | None = None) -> VQVAE:
+def add_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping[str, str] | None = None) -> VQVAE:
     """Return a copy of a model that knows voices of recordings by their names, beside those that it has.
 
     `genders` ("f" or "m") are by name, as far as known. Raises `SpeakerError` where it has one of that name, or a voice
@@ -53,7 +53,7 @@ def with_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping
 
 
 @torch.no_grad()
-def with_voice(model: VQVAE, name: str, like: str | None) -> VQVAE:
+def add_voice(model: VQVAE, name: str, like: str | None) -> VQVAE:
     """A copy of a model with one voice more, which sounds like the voice `like` as yet; None: like none, all zeros.
 
     Speaker vectors get one number more: 1 for the new voice, 0 for all others. So the weights that multiply it are a

@@ -22,13 +22,13 @@ from vqspeech.data.windows import (
 from vqspeech.errors import AudioError, ConfigError, SpeakerError
 from vqspeech.loudness import NormalisedRecording
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
+from vqspeech.models.chunks import Chunking
 from vqspeech.models.coder import Coder
 from vqspeech.models.conditioning import condition
-from vqspeech.models.decoders import DECODER, Decoder, Lanes, Sampling, SourceFilter, WorldDecoder, WorldWaveNet
+from vqspeech.models.decoders import DECODER, Decoder, Sampling, SourceFilter, Streams, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
-from vqspeech.models.pieces import Cutting
 from vqspeech.models.pretrained import hash_weights
-from vqspeech.models.reference import Reference, agreement, average_vectors, reference_pieces
+from vqspeech.models.reference import Reference, average_vectors, measure_similarity, split_recording
 from vqspeech.pitch import SEMITONES, continuous_pitch, make_declination_contour, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
 
@@ -177,17 +177,17 @@ class VQVAE(Coder):
         if not codes:
             return
         how = Sampling(**sampling)
-        if how.formant != 1 and not self.decoder.told_formant:
+        if how.formant != 1 and not self.decoder.uses_formant:
             raise ConfigError("this decoder has no spectral envelope that could be stretched; leave formant at 1")
-        cutting = Cutting.of(self.decoder, [len(one) for one in codes], how, self.device)
-        for i, pieces in groupby(self._pieces(cutting, codes, speakers, pitches, how), itemgetter(0)):
-            for part in cutting.join((piece for _, piece in pieces), self.hop):
+        chunking = Chunking.for_decoder(self.decoder, [len(one) for one in codes], how, self.device)
+        for i, chunks in groupby(self._chunks(chunking, codes, speakers, pitches, how), itemgetter(0)):
+            for part in chunking.join((chunk for _, chunk in chunks), self.hop):
                 yield i, part
 
     @torch.inference_mode()
-    def _pieces(
+    def _chunks(
         self,
-        cutting: Cutting,
+        chunking: Chunking,
         codes: Sequence[np.ndarray],
         speakers: Sequence[VoiceName],
         pitches: Sequence[np.ndarray | None],
@@ -195,11 +195,11 @@ class VQVAE(Coder):
     ) -> Iterator[tuple[int, np.ndarray]]:
         """The pieces of utterances, in order, each with the number of its utterance."""
         seeds = [how.seed] * len(codes) if isinstance(how.seed, int) else how.seed
-        cuts = cutting.pieces([len(one) for one in codes])
+        cuts = chunking.spans([len(one) for one in codes])
         frames_per_code = self.hop / world.FRAME
         longest = max(stop - start for _, start, stop in cuts)
         voices = self._voices([speakers[i] for i, _, _ in cuts])
-        for rows in np.array_split(range(len(cuts)), -(-len(cuts) // cutting.lanes)):
+        for rows in np.array_split(range(len(cuts)), -(-len(cuts) // chunking.batch)):
             part = slice(rows[0], rows[-1] + 1)
             padded = np.zeros((len(rows), longest, *codes[0].shape[1:]), dtype=codes[0].dtype)
             contours = np.zeros((len(rows), world.count_frames(longest * self.hop)), dtype=np.float32)
@@ -211,11 +211,11 @@ class VQVAE(Coder):
                     contours[row, : len(shown)] = shown
             lengths = torch.tensor([stop - start for _, start, stop in cuts[part]], device=self.device)
             own, starts = [seeds[i] for i, _, _ in cuts[part]], [start * self.hop for _, start, _ in cuts[part]]
-            lanes = Lanes(lengths * self.hop, torch.from_numpy(contours), own, starts, how)
+            streams = Streams(lengths * self.hop, torch.from_numpy(contours), own, starts, how)
             mask = torch.arange(longest, device=self.device) < lengths[:, None]
             given = torch.from_numpy(padded).to(self.device)
             latents = given.transpose(1, 2) if given.is_floating_point() else self.quantizer.lookup(given)
-            sounds = self.decoder.waveforms(latents * mask[:, None], voices[part], lanes).cpu().numpy()
+            sounds = self.decoder.waveforms(latents * mask[:, None], voices[part], streams).cpu().numpy()
             for (i, start, stop), sound in zip(cuts[part], sounds, strict=True):
                 yield i, sound[: (stop - start) * self.hop]
 
@@ -269,7 +269,7 @@ class VQVAE(Coder):
         return hash_weights([self.reference.state_dict()])
 
     @torch.inference_mode()
-    def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
+    def make_voice(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
         """Return the voice of recordings of one speaker, for `convert` and `decode`.
 
         Args:
@@ -285,7 +285,7 @@ class VQVAE(Coder):
         vectors, weights, logs = [], [], [np.zeros(0)]
         for wave in waves:
             sound = loudness.to_float(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
-            for piece in reference_pieces(sound):
+            for piece in split_recording(sound):
                 powers = loudness.smooth_powers(loudness.frame_powers(piece))
                 spoken = (powers > loudness.db_to_power(loudness.LEVEL - loudness.RANGE)).sum()
                 if spoken:
@@ -299,7 +299,7 @@ class VQVAE(Coder):
             )
         stacked, counts = torch.stack(vectors), torch.tensor(weights, device=self.device)
         vector = average_vectors(stacked, counts).cpu().numpy()
-        alike = agreement(stacked[counts >= SHORTEST])
+        alike = measure_similarity(stacked[counts >= SHORTEST])
         return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
 
     def voice_pitch(self, speaker: VoiceName) -> np.ndarray:
@@ -308,32 +308,32 @@ class VQVAE(Coder):
             return np.array(speaker.pitch)
         return self.pitch[self.speaker(speaker)].cpu().numpy()
 
-    def carried_pitch(
+    def move_pitch(
         self, logs: np.ndarray, speaker: VoiceName, shift: float = 0.0, keep_pitch: bool = False
     ) -> np.ndarray:
         """A melody, log F0 by frame `(frames,)`, in a voice's range, or with `keep_pitch` as it is, `shift` semitones
         higher; 0 where the source is unvoiced, for a decoder that is told so, else continuous."""
         moved = continuous_pitch(logs) if keep_pitch else transfer_pitch(logs, self.voice_pitch(speaker))
         moved = np.where(moved > 0, moved + shift / SEMITONES, 0)
-        return (np.where(logs > 0, moved, 0) if self.decoder.told_voicing else moved).astype(np.float32)
+        return (np.where(logs > 0, moved, 0) if self.decoder.uses_voicing else moved).astype(np.float32)
 
     def make_declination_contour(self, frames: int, speaker: VoiceName) -> np.ndarray:
         """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
         return make_declination_contour(frames, self.voice_pitch(speaker))
 
-    def conditions_of(self, samples: np.ndarray) -> np.ndarray:
+    def encode_conditioning(self, samples: np.ndarray) -> np.ndarray:
         """Return what the decoder is conditioned on of a recording as `loudness.normalise` gives it, int16 `(time,)`:
         its codes, or float32 `(codes, dimension)` for soft codes and continuous latents."""
         if not isinstance(self.decoder, SourceFilter) or self.decoder.conditioning in ("codes", "residual"):
             return self.encode_normalised(samples)
-        latents = self.latents_of(samples).T
+        latents = self.encode_latents(samples).T
         given = condition(self.quantizer, latents, self.decoder.conditioning, self.decoder.temperature)
         return given.cpu().numpy()
 
     def convert(self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
         """What a waveform says, in another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
-        The voice is one of the model's, by its name, or what `voice_of` makes of recordings. `sampling` as in `decode`;
+        The voice is named, or made of recordings by `make_voice`. `sampling` as in `decode`;
         `shift`, `keep_pitch` and `keep_pauses` as in `convert_many`.
         Raises `SpeakerError` for an unknown voice or one of another model, and as `audio.to_waveform`
         `WaveformError` (a `ValueError`) for what is no waveform.
@@ -373,8 +373,8 @@ class VQVAE(Coder):
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
         """What conversions need of a recording that comes in blocks of its waveform: all but the voice."""
         normalised = loudness.normalise(blocks)
-        codes = self.conditions_of(normalised.samples)
-        return Source(normalised, codes, world.extract_log_f0(normalised.samples) if self.decoder.told_pitch else None)
+        codes = self.encode_conditioning(normalised.samples)
+        return Source(normalised, codes, world.extract_log_f0(normalised.samples) if self.decoder.uses_pitch else None)
 
     def convert_parts(
         self,
@@ -387,10 +387,10 @@ class VQVAE(Coder):
     ) -> Iterator[tuple[int, np.ndarray]]:
         """What several recordings say, each in another voice, a part at a time as `decode_parts` has it: (number of the
         recording, the next samples). `shift`, `keep_pitch` and `keep_pauses` as in `convert_many`."""
-        if (shift or keep_pitch) and not self.decoder.told_pitch:
+        if (shift or keep_pitch) and not self.decoder.uses_pitch:
             raise ConfigError("the codes of this model carry the melody; its pitch can be neither moved nor kept")
         pitches = [
-            None if source.logs is None else self.carried_pitch(source.logs, name, shift, keep_pitch)
+            None if source.logs is None else self.move_pitch(source.logs, name, shift, keep_pitch)
             for source, name in zip(sources, speakers, strict=True)
         ]
         parts = self.decode_parts([source.codes for source in sources], speakers, pitches, **sampling)

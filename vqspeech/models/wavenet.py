@@ -14,7 +14,7 @@ Cycle = Annotated[int, Range(1, 20)]
 """Layers until the dilation begins at 1 again."""
 
 
-def convolved(x: Tensor, convolution: nn.Conv1d) -> Tensor:
+def convolve(x: Tensor, convolution: nn.Conv1d) -> Tensor:
     """A convolution over time of x `(batch, time, channels)`, in that layout, which the processors' libraries compute
     up to twice as fast as `(batch, channels, time)`: they know it as an image of height 1, channels last."""
     weight = convolution.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
@@ -38,12 +38,12 @@ class Layer(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
         """x `(batch, time, residual)`, condition `(batch, latents, 1, 2 * residual)` → the next layer's x, and the
         gated activations `(batch, time, residual)`."""
-        z = convolved(F.pad(x, (0, 0, self.dilation, 0)), self.gated)
+        z = convolve(F.pad(x, (0, 0, self.dilation, 0)), self.gated)
         # The condition is one number per latent and channel: adding it through a view spares the upsampled copy.
         z = (z.unflatten(1, (condition.shape[1], -1)) + condition).flatten(1, 2)
         filters, gates = (half.contiguous() for half in z.chunk(2, 2))  # the functions are faster on whole rows
         h = self.dropout(filters.tanh() * gates.sigmoid())
-        return (x if self.residual is None else x + convolved(h, self.residual)), h
+        return (x if self.residual is None else x + convolve(h, self.residual)), h
 
 
 class CausalStack(nn.Module):
@@ -83,7 +83,7 @@ class CausalStack(nn.Module):
         """Classes before the present one that a prediction depends on."""
         return 1 + sum(layer.dilation for layer in self.layers)
 
-    def predicted(self, before: Tensor, conditioning: Tensor) -> Tensor:
+    def predict(self, before: Tensor, conditioning: Tensor) -> Tensor:
         """Logits `(batch, time, classes)` of what follows each input `before` int `(batch, time)` and those ahead of
         it; conditioning `(batch, layers * 2 * residual, latents)`, held over time / latents steps."""
         x = self.embedding(before.long())  # (batch, time, residual)
@@ -93,8 +93,8 @@ class CausalStack(nn.Module):
             x, h = layer(x, condition)
             activations.append(h)
         # One product for the sum of all skip paths instead of one addition a layer over the whole of time.
-        skip = F.relu(convolved(torch.cat(activations, 2), self.skip))
-        return convolved(F.relu(convolved(skip, self.hidden)), self.logits)
+        skip = F.relu(convolve(torch.cat(activations, 2), self.skip))
+        return convolve(F.relu(convolve(skip, self.hidden)), self.logits)
 
     def cell(self) -> Cell:
         """The weights packed for sampling: one step of the network."""

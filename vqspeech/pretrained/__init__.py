@@ -10,16 +10,16 @@ DEFAULT = "voice"
 """The one that is used where none is named."""
 
 
-def shipped() -> dict[str, Path]:
+def list_models() -> dict[str, Path]:
     """The models that are here, by name, the default one first."""
     found = {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
     return {name: found[name] for name in sorted(found, key=lambda name: name != DEFAULT)}
 
 
-def located(model: str | os.PathLike | None = None) -> Path:
+def find_checkpoint(model: str | os.PathLike | None = None) -> Path:
     """The checkpoint that is meant: by the name of a shipped model, a file, or an experiment folder with
     best.safetensors; None is the default model. Raises `CheckpointError` where that is not here."""
-    found = shipped()
+    found = list_models()
     if model is None:
         if DEFAULT not in found:
             raise CheckpointError("no model came with this installation; name one with --model, or train one")

@@ -71,7 +71,7 @@ def select_speech(
 def quantise_vectors(book: ResidualCodebook, vectors: np.ndarray | Tensor) -> np.ndarray:
     """Return the nearest code vectors, float32 `(vectors, dimension)`, of vectors of that shape."""
     given = torch.as_tensor(vectors, device=book.stages[0].weight.device)
-    return book.decoded(book.nearest(given)).cpu().numpy()
+    return book.sum_codes(book.nearest(given)).cpu().numpy()
 
 
 def quantise_frames(book: ResidualCodebook, speech: Speech, frames: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vqspeech.data.envelopes import DIMENSION
-from vqspeech.models.quantize import Codebook, quantizer
+from vqspeech.models.quantize import Codebook, make_quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook
 from vqspeech.studies.quantised_speech import Speech, measure_distortion, measure_quality, quantise_frames
 from vqspeech.studies.rates import RateStudy, name_rate
@@ -61,7 +61,7 @@ class SpeechStudy(RateStudy):
 
     def _run_one(self, bits: Sequence[int], row: str, seed: int, steps: int | None) -> Mapping[str, float]:
         started = time.perf_counter()
-        stages = [quantizer(codes=2**one, dimension=DIMENSION, **self.rows[row]) for one in bits]
+        stages = [make_quantizer(codes=2**one, dimension=DIMENSION, **self.rows[row]) for one in bits]
         device = self.speech.vectors.device
         generator = torch.Generator().manual_seed(seed)
 
@@ -90,7 +90,7 @@ class SpeechStudy(RateStudy):
             self._run_one(bits, row, 0, None)
             weights = load_arrays(path, settings)
         assert weights is not None
-        stages = [quantizer("ema", *weight.shape) for weight in weights]
+        stages = [make_quantizer("ema", *weight.shape) for weight in weights]
         for stage, weight in zip(stages, weights, strict=True):
             stage.start(torch.from_numpy(weight))
         return ResidualCodebook(stages).eval()

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from vqspeech.data.toys import TOYS
 from vqspeech.metrics.measures.codebook import measure_distortion
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.models.quantize.replacement import AsPublished
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, load_arrays, mean_over_seeds, save_arrays
@@ -90,7 +90,7 @@ class ToyStudy:
             self.results[toy][row].append(self.runs.load_or_run(settings, partial(self._run_one, toy, row, seed)))
 
     def _run_one(self, toy: str, row: str, seed: int) -> Mapping[str, float]:
-        book = quantizer(codes=CODES, dimension=2, **self.rows[row])
+        book = make_quantizer(codes=CODES, dimension=2, **self.rows[row])
         # As in the papers: all methods start from the same noise, not from k-means of a batch.
         book.start(torch.randn(CODES, 2, generator=torch.Generator().manual_seed(seed)))
         fit_quantizer(book, torch.from_numpy(TOYS[toy](POINTS, seed)), self.steps, self.batch, seed=seed)

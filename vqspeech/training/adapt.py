@@ -27,7 +27,7 @@ from vqspeech.files import temporary_folder
 from vqspeech.jobs import Skipped
 from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import SourceFilter, WorldDecoder
-from vqspeech.models.voice import with_voice
+from vqspeech.models.voice import add_voice
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.pitch import pitch_statistics
 
@@ -130,11 +130,11 @@ class _Adaptation:
         fast = isinstance(model.decoder, WorldDecoder | SourceFilter)
         self.size, self.seconds = (8, 1.28) if fast else (4, 0.64)
         recorded = isinstance(model.decoder, SourceFilter)
-        self.model = with_voice(model, name, None if recorded else model.speakers[0])
+        self.model = add_voice(model, name, None if recorded else model.speakers[0])
         self.windows, held = (self.model.windows(dump, self.seconds) for dump in (train, test))
         self.held = self._coded(held.even(min(64, math.ceil(test.seconds / self.seconds))))
         if recorded:
-            voice = model.voice_of([loudness.to_float(train.samples(i)) for i in range(len(train))], name)
+            voice = model.make_voice([loudness.to_float(train.samples(i)) for i in range(len(train))], name)
             self.start_voice = "its recordings"
             self.model.requires_grad_(False)
             self.model.decoder.speaker.weight[-1, : len(voice.vector)] = torch.from_numpy(voice.vector)
@@ -142,7 +142,7 @@ class _Adaptation:
             some = self._coded(self.windows.even(self.size))
             with torch.no_grad():
                 self.start_voice = min(model.speakers, key=lambda known: float(self._loss(*some, model.speaker(known))))
-            self.model = with_voice(model, name, self.start_voice).requires_grad_(False)
+            self.model = add_voice(model, name, self.start_voice).requires_grad_(False)
         logs = [dump.world(i)[:, 0].astype(np.float32) for dump in (train, test) for i in range(len(dump))]
         self.model.pitch[-1] = torch.tensor(pitch_statistics(np.concatenate(logs)))
 

@@ -25,7 +25,7 @@ from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.encoder import Projection
 from vqspeech.models.frontend import LogMel
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.schema import Codes, Count, Options, Range, check_groups
 from vqspeech.training.fitting import fit_quantizer
 from vqspeech.training.task import Seed
@@ -79,7 +79,7 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
     with torch.no_grad():
         for _ in range(options["rounds"]):
             z = project_windows(model.encoder, windows)
-            book = quantizer("kmeans", options["clusters"], z.shape[1], decay=1.0)
+            book = make_quantizer("kmeans", options["clusters"], z.shape[1], decay=1.0)
             clusters = fit_quantizer(book, z, options["steps"], _BATCH, seed=options["seed"]).nearest(z)
             set_projection(model.encoder, *fit_discriminant(windows, clusters, model.encoder.latents))
         fit_quantizer(
@@ -101,7 +101,7 @@ def stack_windows(model: Coder, shards: Shards, most: int, floor: float) -> Tens
     frontend, encoder = cast(LogMel, model.frontend), cast(Projection, model.encoder)
     every = max(1.0, shards.seconds * model.rate / most)
     for i in tqdm(range(len(shards)), desc="frames", unit="", disable=None, leave=False):
-        padded, inside = model.with_silence(shards.samples(i))
+        padded, inside = model.pad_silence(shards.samples(i))
         samples = torch.from_numpy(padded)
         statistics = frontend.statistics(samples)[None]
         batch = SpeechBatch(

@@ -12,9 +12,9 @@ from torch.nn import functional as F
 from vqspeech import loudness
 from vqspeech.devices import supports_bfloat16
 from vqspeech.models.coder import Coder
-from vqspeech.models.content import STRIDE, ContentEncoder, restored
-from vqspeech.models.frontend import MARGIN, LogMel, frontend, moments, speech_frames, waveforms
-from vqspeech.models.quantize import quantizer
+from vqspeech.models.content import STRIDE, ContentEncoder, scatter_steps
+from vqspeech.models.frontend import MARGIN, LogMel, find_speech_frames, make_frontend, moments, to_waveforms
+from vqspeech.models.quantize import make_quantizer
 from vqspeech.models.quantize.search import nearest
 from vqspeech.training.fitting import fit_quantizer
 
@@ -110,9 +110,9 @@ class ContentFeatures:
         """Return mean and deviation of the front end's channels in each utterance, `(utterances, 2, channels)`."""
         statistics: list[Tensor | None] = [None] * len(self.speech)
         for group in self.groups:
-            wave = waveforms(self._stack(group)[0])
+            wave = to_waveforms(self._stack(group)[0])
             static = front.static(front.spectra(wave), front.filters).double()
-            speech = speech_frames(wave)
+            speech = find_speech_frames(wave)
             for row, one in enumerate(group):
                 part = static[row][:, speech[row]]
                 statistics[one] = moments(part.sum(1), part.square().sum(1), torch.tensor(part.shape[1]))
@@ -121,7 +121,7 @@ class ContentFeatures:
     @torch.no_grad()
     def stack_mfcc(self) -> tuple[Tensor, Tensor]:
         """Return stacks of MFCC around each step that holds speech, `(vectors, 13 * STACK)`, and those steps, int64."""
-        front = cast(LogMel, frontend("cepstra")).to(self.device)
+        front = cast(LogMel, make_frontend("cepstra")).to(self.device)
         statistics = self._compute_statistics(front)
         vectors, steps = [], []
         for group in self.groups:
@@ -159,7 +159,7 @@ class ContentFeatures:
                 steps, speech = self.encoder.steps(frames, mask[:, :: self.frontend.hop])
                 outputs, order, valid = self.encoder.transform(steps, speech, max(layers))
             for part, layer in zip(found, layers, strict=True):
-                whole = restored(outputs[layer - 1].float() * valid[:, :, None], order, steps.shape[1])
+                whole = scatter_steps(outputs[layer - 1].float() * valid[:, :, None], order, steps.shape[1])
                 part.append(self.encoder.standardise(whole.transpose(1, 2)).transpose(1, 2)[speech].half())
         self.frontend.eval()
         return [torch.cat(part) for part in found]
@@ -177,7 +177,7 @@ class ContentFeatures:
     def fit_clusters(self, vectors: Tensor, count: int) -> Tensor:
         """Return the centres of `count` clusters of vectors `(vectors, dimension)`, by k-means."""
         some = self.sample_vectors(vectors)
-        book = quantizer("kmeans", count, vectors.shape[1], decay=1.0).to(self.device)
+        book = make_quantizer("kmeans", count, vectors.shape[1], decay=1.0).to(self.device)
         return fit_quantizer(book, some, FITS, min(BATCH, len(some)), seed=self.seed).weight.detach()
 
     def sample_vectors(self, vectors: Tensor) -> Tensor:

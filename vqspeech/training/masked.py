@@ -319,7 +319,7 @@ class MaskedTraining(ContentFeatures):
         Raises:
             CheckpointError: A weight is not finite; the file stays as it was.
         """
-        tensors = checkpoint.weights(self.model)
+        tensors = checkpoint.collect_weights(self.model)
         tensors |= {f"training.heads.{name}": tensor for name, tensor in self.heads.state_dict().items()}
         # Weights alone: sums and counts of a codebook are too large for float16.
         tensors |= {f"model.{name}": parameter.half() for name, parameter in self.model.named_parameters()}
@@ -395,7 +395,7 @@ def train_content(
         training.load(training.options.start)
     training.run(last)
     model = training.export_coder()
-    z = torch.cat([model.latents_of(dev.samples(i)).T for i in range(len(dev))])
+    z = torch.cat([model.encode_latents(dev.samples(i)).T for i in range(len(dev))])
     z = z[(z != 0).any(1)]
     codes = model.quantizer.nearest(z)
     counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()

@@ -9,7 +9,7 @@ from vqspeech import audio
 from vqspeech.data.pack import STEP, Pack
 from vqspeech.errors import ShardError
 from vqspeech.models.coder import Coder
-from vqspeech.models.conditioning import condition, soft_temperature
+from vqspeech.models.conditioning import condition, fit_soft_temperature
 
 PERTURBATION = (0.06, 0.18)
 """Least and largest relative change of the size of a speaker by which other voices are simulated."""
@@ -40,7 +40,7 @@ def encode_pack(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: in
     generator = np.random.default_rng(seed)
     for i, (start, length) in enumerate(zip(pack.starts.tolist(), pack.lengths.tolist(), strict=True)):
         samples = pack.samples[start : start + length]
-        found = [coder.latents_of(samples).T]
+        found = [coder.encode_latents(samples).T]
         for side in range(1, variants):
             # Smaller and larger speakers in turn.
             factor = 1 + (-1) ** side * generator.uniform(*PERTURBATION)
@@ -53,7 +53,7 @@ def encode_pack(coder: Coder, pack: Pack, kind: str, variants: int = 1, seed: in
     if rows is None:
         raise ShardError("the pack holds no utterance; make it again")
     some = rows[0, torch.randperm(rows.shape[1], generator=torch.Generator().manual_seed(0))[:20000].to(rows.device)]
-    temperature = soft_temperature(coder.quantizer, some[some.any(1)].float())  # rows of zeros fill utterances up
+    temperature = fit_soft_temperature(coder.quantizer, some[some.any(1)].float())  # rows of zeros fill utterances up
     for part in rows.flatten(0, 1).split(1 << 16):
         part.copy_(condition(coder.quantizer, part.float(), kind, temperature))
     return rows, temperature
@@ -73,7 +73,7 @@ def encode_perturbed(coder: Coder, samples: np.ndarray, factor: float) -> Tensor
     import soxr
 
     played = soxr.resample(samples, audio.RATE, round(audio.RATE * factor))
-    found = coder.latents_of(played).float()  # (dimension, codes)
+    found = coder.encode_latents(played).float()  # (dimension, codes)
     codes = -(-len(samples) // coder.hop)
     return F.interpolate(found[None], size=codes, mode="linear", align_corners=False)[0].T
 

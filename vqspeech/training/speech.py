@@ -63,7 +63,7 @@ class SpeechTask:
         """Hashes of both dumps, and of the model whose encoder is taken, as far as it is there."""
         found = {"train": self.train.fingerprint, "dev": self.dev.fingerprint}
         encoder = self.options["encoder"]
-        if encoder and pretrained.located(encoder).is_file():
+        if encoder and pretrained.find_checkpoint(encoder).is_file():
             found["encoder"] = VQVAE.from_pretrained(encoder).fingerprint()
         return found
 

@@ -79,7 +79,7 @@ class TrackerTraining(LiveTraining):
         for i in self.dev.tolist():
             wave = np.pad(self.pack.wave(i), WINDOW // 2 + WAIT * world.FRAME)[WAIT * world.FRAME :]
             windows = torch.from_numpy(wave)[None].unfold(1, WINDOW, world.FRAME).to(self.device)
-            logs = self.tracker.pitch_of(self.tracker.scores(self.tracker.periodicity(windows))[0])[0, WAIT:].cpu()
+            logs = self.tracker.decode_pitch(self.tracker.scores(self.tracker.periodicity(windows))[0])[0, WAIT:].cpu()
             f0 = self.pack.pitch(i)[: len(logs)]
             found.append(logs[: len(f0)].numpy())
             wanted.append(np.where(f0 > 0, np.log(np.maximum(f0, 1.0)), 0.0))

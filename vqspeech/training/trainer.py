@@ -32,7 +32,7 @@ from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports.curves import CURVES
 from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
-from vqspeech.models.quantize.processes import agreed, summed
+from vqspeech.models.quantize.processes import broadcast_first, sum_over_processes
 from vqspeech.training.batches import BatchQueue, choose_batches
 from vqspeech.training.capture import AdamW
 from vqspeech.training.log import Log
@@ -179,7 +179,7 @@ class Trainer:
                                 f"loss {self._losses[-1]:.3f}, {self.task.describe_speed(rate)}", refresh=False
                             )
                             if evaluates:
-                                self._evaluate(log, self._losses[-1], summed(counts), rate)
+                                self._evaluate(log, self._losses[-1], sum_over_processes(counts), rate)
                                 counts.zero_()
                             if keeps and self.main:
                                 self._keep()
@@ -286,7 +286,7 @@ class Trainer:
             self.seconds = seconds
         elif self._meets():
             clock = torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)
-            self.seconds = float(agreed(clock))
+            self.seconds = float(broadcast_first(clock))
         return last or self.seconds >= 60 * self.options["minutes"]
 
     def _meets(self) -> bool:
@@ -319,10 +319,10 @@ class Trainer:
 
     def _tensors(self) -> dict[str, Tensor]:
         """All that a training goes on from. Raises `DivergenceError` where something of it is not finite."""
-        tensors = checkpoint.weights(self.model) | export_optimizer_state(self.model, self.optimizer)
-        wrong = checkpoint.not_finite(tensors)
+        tensors = checkpoint.collect_weights(self.model) | export_optimizer_state(self.model, self.optimizer)
+        wrong = checkpoint.find_not_finite(tensors)
         if wrong:
-            raise self._diverged(f"{checkpoint.said(wrong)} not finite")
+            raise self._diverged(f"{checkpoint.describe_names(wrong)} not finite")
         return tensors
 
     def _diverged(self, what: str, step: int | None = None) -> DivergenceError:
@@ -367,7 +367,7 @@ class Trainer:
         if self.accelerator.num_processes > 1:
             if not self._meets():
                 return False
-            self._stop = bool(summed(torch.tensor(float(self._stop), device=self.accelerator.device)) > 0)
+            self._stop = bool(sum_over_processes(torch.tensor(float(self._stop), device=self.accelerator.device)) > 0)
         return self._stop
 
 

@@ -21,7 +21,7 @@ def spoken(formant: float = 1.0, blocks: int = BLOCKS, power: float = 1.0, gain:
     pitch = torch.log(torch.tensor(140.0)) + 0.2 * torch.randn(1, blocks * FRAMES + 8).cumsum(1) / 5
     pitch[:, 12:18] = 0
     pitch[:, 30:31] = 0
-    state, parts = decoder.initial(), []
+    state, parts = decoder.initial_state(), []
     voice = model.decoder.speaker.weight[:1].detach()
     with torch.inference_mode():
         for k in range(blocks + DELAY + 2):

@@ -51,7 +51,7 @@ def test_each_block_is_that_of_torch(folder: Path):
     decoder, carrier = LiveDecoder(model.decoder, model.encoder.delay), PitchCarrier()
     heard, seen = torch.zeros(1, sum(model.frontend.sizes)), torch.zeros(1, *model.encoder.state_shape)
     past, tracked, carried = torch.zeros(1, PAST), torch.zeros(1, *model.tracker.state_shape), torch.zeros(1, 2)
-    target, voice, state = torch.tensor([[5.0, 0.2, 0.1, 0.0]]), torch.randn(1, 12), decoder.initial()
+    target, voice, state = torch.tensor([[5.0, 0.2, 0.1, 0.0]]), torch.randn(1, 12), decoder.initial_state()
     for block in torch.from_numpy(speech(0.6)[: 50 * BLOCK]).view(-1, 1, BLOCK):
         features, wave, powers, gains, after = model.frontend(block, heard)
         latent, then = model.encoder(features, seen)

@@ -13,7 +13,7 @@ from vqspeech.errors import CheckpointError, ConfigError, SpeakerError
 from vqspeech.models.coder import Coder
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.model import Live
-from vqspeech.models.voice import with_recorded_voices
+from vqspeech.models.voice import add_recorded_voices
 from vqspeech.models.vqvae import VQVAE
 
 
@@ -112,7 +112,7 @@ def test_voices_differ_and_melody_follows_them(model: Live):
     assert not np.allclose(model.convert(sound, "a"), model.convert(sound, "b"), atol=1e-3)
     assert not np.allclose(model.convert(sound, "a"), model.convert(sound, "a", shift=5.0), atol=1e-3)
     assert not np.allclose(model.convert(sound, "a"), model.convert(sound, "a", formant=1.2), atol=1e-3)
-    voice = model.voice_of([np.tile(sound, 2)], "me")
+    voice = model.make_voice([np.tile(sound, 2)], "me")
     made = model.convert_many([sound, sound[:5000]], [voice, "a"])
     assert [len(one) for one in made] == [len(sound), 5000] and np.isfinite(made[0]).all()
     with pytest.raises(SpeakerError, match="no voice"):
@@ -139,8 +139,8 @@ def test_there_are_no_codes(model: Live, small_shards, tmp_path):
 
 
 def test_voices_of_recordings_get_names(model: Live):
-    voice = model.voice_of([np.tile(speech(), 2)], "me")
-    named = with_recorded_voices(model, [voice])
+    voice = model.make_voice([np.tile(speech(), 2)], "me")
+    named = add_recorded_voices(model, [voice])
     assert isinstance(named, Live) and named.speakers == ["a", "b", "me"]
     assert named.convert(speech(), "me") == pytest.approx(model.convert(speech(), voice), abs=1e-5)
 

@@ -35,7 +35,7 @@ def test_a_stream_is_what_is_found_in_the_whole():
     sound = speech()[: 40 * BLOCK]
     windows = torch.from_numpy(np.pad(sound, WINDOW // 2)).unfold(0, WINDOW, HOP)[None]
     with torch.inference_mode():
-        whole = tracker.pitch_of(tracker.scores(tracker.periodicity(windows))[0])[0, WAIT:]
+        whole = tracker.decode_pitch(tracker.scores(tracker.periodicity(windows))[0])[0, WAIT:]
         past, state, found = torch.zeros(1, PAST), torch.zeros(1, *tracker.state_shape), []
         for k, block in enumerate(torch.from_numpy(sound).view(-1, 1, BLOCK)):
             logs, past, state = tracker(block, past, state)

@@ -6,7 +6,7 @@ import torch
 
 from tests.vision.code_maps import SIZE
 from vqspeech.errors import ConfigError
-from vqspeech.models.quantize import Codebook, SeparateCodebooks, quantizer
+from vqspeech.models.quantize import Codebook, SeparateCodebooks, make_quantizer
 from vqspeech.vision.data.code_batches import CodeBatch, grids
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
@@ -74,7 +74,7 @@ def test_each_latent_has_codes_of_its_own():
 
 def test_a_latent_learns_nothing_from_the_codebooks_of_the_others():
     torch.manual_seed(0)
-    books = [quantizer("gradient", 5, 2, revive_below=0.0, initial="uniform") for _ in range(2)]
+    books = [make_quantizer("gradient", 5, 2, revive_below=0.0, initial="uniform") for _ in range(2)]
     both = SeparateCodebooks(books)
     z = torch.randn(6, 2, 2, requires_grad=True)
     quantised = both(z, torch.ones(6, 2, dtype=torch.bool))

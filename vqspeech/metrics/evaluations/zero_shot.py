@@ -107,7 +107,7 @@ def convert_plan(model: VQVAE, plan: Plan, seconds: float, folder: Path, skipped
 
 def _tell(model: VQVAE, target: tuple[str, Sequence[Utterance]], seconds: float) -> Voice:
     name, recordings = target
-    return model.voice_of(read_references(recordings, seconds), name)
+    return model.make_voice(read_references(recordings, seconds), name)
 
 
 def convert_to_known_voices(model: VQVAE, plan: Plan, folder: Path, skipped: Skipped) -> bool:
@@ -126,7 +126,7 @@ def resynthesise_sources(model: VQVAE, plan: Plan, data: DataDir, folder: Path, 
 
     def say(one: Utterance) -> None:
         others = [other for other in data.by_speaker[one.speaker] if other.id != one.id][:10]
-        voice = model.voice_of(read_references(others, 60.0))
+        voice = model.make_voice(read_references(others, 60.0))
         audio.write(folder / f"{one.id}.wav", model.convert(audio.read_waveform(one.path, one.start, one.end), voice))
 
     _each(plan, say, "own voices", skipped)

@@ -1,11 +1,11 @@
 """Decoders: from latent vectors and a speaker to speech.
 
-Each has `loss(latents, speakers, batch)`, the training losses by name, and `waveforms(latents, speakers, lanes)`,
-the speech itself; which one a model has is named in its configuration. `told_pitch` says whether the pitch is given it.
+Each has `loss(latents, speakers, batch)`, the training losses by name, and `waveforms(latents, speakers, streams)`,
+the speech itself; which one a model has is named in its configuration. `uses_pitch` says whether the pitch is given it.
 """
 
-from vqspeech.models.decoders.lanes import Lanes, Sampling
 from vqspeech.models.decoders.source_filter import SourceFilter
+from vqspeech.models.decoders.streams import Sampling, Streams
 from vqspeech.models.decoders.wavenet import WaveNet
 from vqspeech.models.decoders.world import WorldDecoder
 from vqspeech.models.decoders.world_wavenet import WorldWaveNet
@@ -22,7 +22,7 @@ __all__ = [
     "DECODER",
     "DECODERS",
     "Decoder",
-    "Lanes",
+    "Streams",
     "Sampling",
     "SourceFilter",
     "WaveNet",

@@ -7,8 +7,8 @@ from torch.nn import functional as F
 
 from vqspeech import audio
 from vqspeech.generate import ProjectedConditioning, generate
-from vqspeech.models.decoders.lanes import Lanes
-from vqspeech.models.frontend import waves
+from vqspeech.models.decoders.streams import Streams
+from vqspeech.models.frontend import decode_mulaw
 from vqspeech.models.wavenet import CausalStack
 
 
@@ -30,7 +30,7 @@ class SampleDecoder(CausalStack):
         """Logits of every sample given those before it: samples uint8 `(batch, time)`, conditioning `(batch, layers *
         2 * residual, places)`, with time a multiple of the places → `(batch, 256, time)`. The first sample is predicted
         from the midpoint, silence."""
-        return self.predicted(F.pad(samples[:, :-1], (1, 0), value=self.start), conditioning).transpose(1, 2)
+        return self.predict(F.pad(samples[:, :-1], (1, 0), value=self.start), conditioning).transpose(1, 2)
 
     def nll(self, samples: Tensor, lengths: Tensor, conditioning: Tensor) -> Tensor:
         """Cross-entropy in nats a sample, over the first `lengths` int `(batch,)` of each row; the others are those of
@@ -40,13 +40,15 @@ class SampleDecoder(CausalStack):
         valid = torch.arange(nll.shape[1], device=nll.device) < lengths[:, None]
         return (nll * valid).sum() / valid.sum()
 
-    def drawn(self, features: Tensor, hop: int, lanes: Lanes) -> Tensor:
+    def draw_samples(self, features: Tensor, hop: int, streams: Streams) -> Tensor:
         """Speech drawn sample by sample, `hop` of them for each of the features `(batch, condition, places)`: float32
         `(batch, places * hop)`."""
         conditioning = ProjectedConditioning(features, self.project.weight[:, :, 0], self.project.get_parameter("bias"))
-        uniforms = lanes.uniforms(features.shape[2] * hop)
-        how = lanes.sampling
-        return waves(generate(self.cell(), conditioning, uniforms, temperature=how.temperature, engine=how.engine))
+        uniforms = streams.uniforms(features.shape[2] * hop)
+        how = streams.sampling
+        return decode_mulaw(
+            generate(self.cell(), conditioning, uniforms, temperature=how.temperature, engine=how.engine)
+        )
 
 
 def _smooth_levels(width: int) -> Tensor:

@@ -22,7 +22,7 @@ from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.convnext import ConvNeXt, Dilations, run_blocks, state_size
-from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.decoders.streams import Streams
 from vqspeech.models.reference import Reference
 from vqspeech.schema import Positive, Range, Width
 
@@ -57,8 +57,8 @@ class SourceFilter(nn.Module):
     noise: Tensor
     voice_option = ("adapted",)
     """Where the option stands that says how many numbers the speaker vector has, beside those of a recording's."""
-    told_pitch = True
-    told_voicing = told_formant = True
+    uses_pitch = True
+    uses_voicing = uses_formant = True
     """Pitch is 0 where the source is unvoiced; the contour through it is the decoder's own."""
 
     def __init__(
@@ -167,7 +167,7 @@ class SourceFilter(nn.Module):
 
     def contour(self, pitch: Tensor) -> Tensor:
         """Return log F0 `(batch, frames)` that goes on where it is 0."""
-        return held(pitch) if self.causal else interpolated(pitch)
+        return hold_pitch(pitch) if self.causal else interpolate_pitch(pitch)
 
     def _widened(self, voices: Tensor) -> Tensor:
         return F.pad(voices, (0, self.speaker.embedding_dim - voices.shape[1]))
@@ -221,16 +221,16 @@ class SourceFilter(nn.Module):
         return spectral_losses(made * valid, target * valid)
 
     @torch.inference_mode()
-    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
+    def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers`: float32 `(batch, time)`.
 
         `speakers` are named voices `(batch,)`, or speaker vectors `(batch, voice)`. Nothing is drawn but the noise,
         which is the same in every run."""
-        starts = torch.tensor(lanes.starts, device=latents.device)
+        starts = torch.tensor(streams.starts, device=latents.device)
         frames = latents.shape[2] * self.upsampling
-        pitch = F.pad(lanes.pitch.to(latents), (0, frames - lanes.pitch.shape[1]))
+        pitch = F.pad(streams.pitch.to(latents), (0, frames - streams.pitch.shape[1]))
         voices = speakers if speakers.is_floating_point() else self.speaker(speakers)
-        return self(latents, pitch, voices, starts, lanes.sampling.formant)
+        return self(latents, pitch, voices, starts, streams.sampling.formant)
 
     def _spectra(self, waveforms: Tensor) -> Tensor:
         """Spectra of windowed frames centred at samples 0, HOP, …: complex `(batch, frames, bins)`."""
@@ -248,14 +248,14 @@ class SourceFilter(nn.Module):
         return F.pad(summed, (0, HOP))[:, self.lead + width // 2 :][:, : frames * HOP]
 
 
-def held(pitch: Tensor) -> Tensor:
+def hold_pitch(pitch: Tensor) -> Tensor:
     """Return log F0 `(batch, frames)` with that of the last voiced frame in unvoiced ones, `UNVOICED` before any."""
     places = torch.arange(pitch.shape[1], device=pitch.device).expand_as(pitch)
     last = torch.where(pitch > 0, places, torch.full_like(places, -1)).cummax(1).values
     return torch.where(last >= 0, pitch.gather(1, last.clamp(min=0)), torch.full_like(pitch, math.log(UNVOICED)))
 
 
-def interpolated(pitch: Tensor) -> Tensor:
+def interpolate_pitch(pitch: Tensor) -> Tensor:
     """Return log F0 `(batch, frames)` with straight lines through unvoiced frames, and held beyond the voiced ones."""
     frames = pitch.shape[1]
     places = torch.arange(frames, device=pitch.device).expand_as(pitch)

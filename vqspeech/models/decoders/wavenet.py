@@ -5,9 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech.data.windows import SpeechBatch
-from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.samples import SampleDecoder
-from vqspeech.models.frontend import levels, waveforms
+from vqspeech.models.decoders.streams import Streams
+from vqspeech.models.frontend import encode_mulaw, to_waveforms
 from vqspeech.models.wavenet import Cycle
 from vqspeech.schema import Depth, Width
 
@@ -21,9 +21,9 @@ class WaveNet(SampleDecoder):
 
     voice_option = ("condition",)
     """Where the option stands that says how many numbers the speaker vector has."""
-    told_pitch = False
-    told_voicing = False
-    told_formant = False
+    uses_pitch = False
+    uses_voicing = False
+    uses_formant = False
     context = 1
     """Codes on either side of a moment that it is told of."""
 
@@ -61,14 +61,18 @@ class WaveNet(SampleDecoder):
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
         """{"nll": cross-entropy in nats a sample}, over the valid samples of the batch."""
-        return {"nll": self.nll(levels(waveforms(batch.samples)), batch.lengths, self.conditioning(latents, speakers))}
+        return {
+            "nll": self.nll(
+                encode_mulaw(to_waveforms(batch.samples)), batch.lengths, self.conditioning(latents, speakers)
+            )
+        }
 
     @torch.inference_mode()
-    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
+    def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, drawn sample by
-        sample: float32 `(batch, time)`. The pitch of the lanes is not used: the codes carry the melody."""
+        sample: float32 `(batch, time)`. The pitch of the streams is not used: the codes carry the melody."""
         features = latents.new_zeros(len(latents), self.smooth.out_channels, latents.shape[2])
-        for row, samples in enumerate(lanes.samples.tolist()):  # one by one: company changes the last bits
+        for row, samples in enumerate(streams.samples.tolist()):  # one by one: company changes the last bits
             part = latents[row : row + 1, :, : -(-samples // self.hop)]
             features[row, :, : part.shape[2]] = self._features(part, speakers[row : row + 1])[0]
-        return self.drawn(features, self.hop, lanes)
+        return self.draw_samples(features, self.hop, streams)

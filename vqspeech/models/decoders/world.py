@@ -13,7 +13,7 @@ from vqspeech import world
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
 from vqspeech.extras import import_torchaudio_functional
-from vqspeech.models.decoders.lanes import Lanes
+from vqspeech.models.decoders.streams import Streams
 from vqspeech.schema import Depth, Dropout, Range, Width
 
 _SPECTRUM, _COEFFICIENTS = 0.5, 0.3
@@ -50,9 +50,9 @@ class WorldDecoder(nn.Module):
     cosines: Tensor
     voice_option = ("voice",)
     """Where the option stands that says how many numbers the speaker vector has."""
-    told_pitch = True
-    told_voicing = False
-    told_formant = True
+    uses_pitch = True
+    uses_voicing = False
+    uses_formant = True
 
     def __init__(
         self,
@@ -137,9 +137,9 @@ class WorldDecoder(nn.Module):
         return frames
 
     @torch.inference_mode()
-    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
+    def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
         `(batch, time)`. Nothing is drawn."""
-        frames = self.frames(latents, speakers, lanes.samples, lanes.pitch)
-        sounds = [world.synthesise(one.T, lanes.sampling.formant) for one in frames.cpu().numpy()]
+        frames = self.frames(latents, speakers, streams.samples, streams.pitch)
+        sounds = [world.synthesise(one.T, streams.sampling.formant) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]

@@ -15,11 +15,11 @@ from torch.nn import functional as F
 from vqspeech import audio, world
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
-from vqspeech.models.decoders.lanes import Lanes
 from vqspeech.models.decoders.prediction import Prediction
 from vqspeech.models.decoders.samples import SampleDecoder
+from vqspeech.models.decoders.streams import Streams
 from vqspeech.models.decoders.world import WorldDecoder
-from vqspeech.models.frontend import dithered, levels, waveforms
+from vqspeech.models.frontend import dither_mulaw, encode_mulaw, to_waveforms
 from vqspeech.models.wavenet import Cycle
 from vqspeech.schema import Depth, Options, Width
 
@@ -40,9 +40,9 @@ class WorldWaveNet(SampleDecoder):
 
     voice_option = ("frames", "voice")
     """Where the option stands that says how many numbers the speaker vector has."""
-    told_pitch = True
-    told_voicing = False
-    told_formant = False
+    uses_pitch = True
+    uses_voicing = False
+    uses_formant = False
 
     def __init__(
         self,
@@ -112,25 +112,27 @@ class WorldWaveNet(SampleDecoder):
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         frames = self.frames.frames(latents, speakers, batch.lengths, batch.world[:, 0])
         # The filters of the speech itself: those of predicted frames miss its level here and there.
-        excitation = Prediction.of(batch.world).excitation(_audible(dithered(levels(waveforms(batch.samples)))))
-        excitation = levels(_levelled(excitation) / _PEAK)
+        excitation = Prediction.of(batch.world).excitation(
+            _audible(dither_mulaw(encode_mulaw(to_waveforms(batch.samples))))
+        )
+        excitation = encode_mulaw(_levelled(excitation) / _PEAK)
         nll = self.nll(excitation, batch.lengths, self.conditioning(frames, speakers))
         return {"nll": nll} | self.frames.loss(latents, speakers, batch)
 
     @torch.inference_mode()
-    def waveforms(self, latents: Tensor, speakers: Tensor, lanes: Lanes) -> Tensor:
+    def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
         """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, with the pitch of
-        the lanes, drawn sample by sample: float32 `(batch, time)`."""
+        the streams, drawn sample by sample: float32 `(batch, time)`."""
         time = latents.shape[2] * self.hop
         features = latents.new_zeros(len(latents), self.mix.out_channels, world.count_frames(time))
         filters = []
-        for row, samples in enumerate(lanes.samples.tolist()):  # one by one: company changes the last bits
+        for row, samples in enumerate(streams.samples.tolist()):  # one by one: company changes the last bits
             own, codes = slice(row, row + 1), -(-samples // self.hop)
-            pitch = lanes.pitch[own, : world.count_frames(codes * self.hop)].to(features)
-            frames = self.frames.frames(latents[own, :, :codes], speakers[own], lanes.samples[own], pitch)
+            pitch = streams.pitch[own, : world.count_frames(codes * self.hop)].to(features)
+            frames = self.frames.frames(latents[own, :, :codes], speakers[own], streams.samples[own], pitch)
             features[own, :, : frames.shape[2]] = self._features(frames, speakers[own])
             filters.append(Prediction.of(frames))
-        excitation = self.drawn(features, world.FRAME, lanes) * _PEAK
+        excitation = self.draw_samples(features, world.FRAME, streams) * _PEAK
         speech = torch.zeros_like(excitation)
         for row, own in enumerate(filters):
             samples = own.periods.shape[1]

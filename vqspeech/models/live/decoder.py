@@ -23,7 +23,7 @@ from vqspeech.models.decoders.source_filter import (
     noise_samples,
 )
 from vqspeech.models.live import BLOCK
-from vqspeech.models.live.fourier import frames_of, spectrum
+from vqspeech.models.live.fourier import inverse_spectrum, spectrum
 from vqspeech.models.live.frontend import FRAMES
 
 BEHIND = BLOCK + HOP
@@ -63,7 +63,7 @@ class LiveDecoder(nn.Module):
         logs = np.fft.rfft(folded, FFT)
         self.gains, self.phases = (torch.from_numpy(part).float() for part in (logs.real.copy(), logs.imag.copy()))
 
-    def initial(self, batch: int = 1) -> list[Tensor]:
+    def initial_state(self, batch: int = 1) -> list[Tensor]:
         """Return the state of streams before their first block."""
         decoder = self.decoder
         shapes = [
@@ -131,7 +131,7 @@ class LiveDecoder(nn.Module):
             gains, phases = (logs @ self.gains).exp(), logs @ self.phases
             even, odd = gains * phases.cos(), gains * phases.sin()
             real, imaginary = real + cosine * even - sine * odd, imaginary + cosine * odd + sine * even
-        frames = frames_of(real, imaginary).unbind(1)
+        frames = inverse_spectrum(real, imaginary).unbind(1)
         whole = F.pad(sound[:, _PULSES:], (0, BLOCK))
         for i, frame in enumerate(frames):
             spare = whole.shape[1] - FFT - i * HOP

@@ -17,7 +17,7 @@ def spectrum(frames: Tensor, length: int, bins: int | None = None) -> tuple[Tens
     return found.real, found.imag
 
 
-def powers_of_frames(waveforms: Tensor, window: Tensor, hop: int) -> Tensor:
+def power_spectra(waveforms: Tensor, window: Tensor, hop: int) -> Tensor:
     """Return power spectra of windowed frames every `hop` samples: `(batch, time)` → `(batch, frames, bins)`."""
     length = len(window)
     if torch.onnx.is_in_onnx_export():  # of any number of frames
@@ -28,7 +28,7 @@ def powers_of_frames(waveforms: Tensor, window: Tensor, hop: int) -> Tensor:
     return torch.fft.rfft(waveforms.unfold(1, length, hop) * window).abs().square()
 
 
-def frames_of(real: Tensor, imaginary: Tensor) -> Tensor:
+def inverse_spectrum(real: Tensor, imaginary: Tensor) -> Tensor:
     """Return the frames `(…, length)` of spectra, real and imaginary parts `(…, length / 2 + 1)`."""
     if torch.onnx.is_in_onnx_export():
         length = 2 * (int(real.shape[-1]) - 1)

@@ -24,7 +24,7 @@ from vqspeech.models.live import BLOCK
 from vqspeech.models.live.decoder import LiveDecoder
 from vqspeech.models.live.frontend import FRAMES
 from vqspeech.models.live.model import Live
-from vqspeech.models.live.parts import DecoderPart, EncoderPart, PitchPart
+from vqspeech.models.live.stages import DecoderStage, EncoderStage, PitchStage
 from vqspeech.models.reference import HOP
 
 AFTER = "after_"
@@ -46,18 +46,18 @@ def write_graphs(model: Live, folder: Path) -> list[Path]:
     states = [f"{name}_before" for name in decoder.states]
     graphs: dict[str, tuple[Any, dict[str, Tensor], Sequence[str], Sequence[str]]] = {
         "encoder": (
-            EncoderPart(model.frontend, model.encoder), {"block": block}, ("latent", "wave", "powers", "gain"),
+            EncoderStage(model.frontend, model.encoder), {"block": block}, ("latent", "wave", "powers", "gain"),
             ("heard", "seen"),
         ),
         "pitch": (
-            PitchPart(model.tracker), {"wave": block, "target": torch.zeros(1, 4)}, ("pitch",),
+            PitchStage(model.tracker), {"wave": block, "target": torch.zeros(1, 4)}, ("pitch",),
             ("past", "tracked", "carried"),
         ),
-        "decoder": (DecoderPart(decoder), given, ("sound",), states),
+        "decoder": (DecoderStage(decoder), given, ("sound",), states),
     }  # fmt: skip
     paths = []
     for name, (part, given, found, states) in graphs.items():
-        inputs = given | dict(zip(states, part.initial(), strict=True))
+        inputs = given | dict(zip(states, part.initial_state(), strict=True))
         paths.append(_write(part, inputs, [*found, *(AFTER + state for state in states)], folder / f"{name}.onnx"))
     waveform = {"waveform": torch.randn(1, 100 * HOP)}
     paths.append(_write(model.decoder.reference, waveform, ["voice"], folder / "reference.onnx", "waveform"))

@@ -17,7 +17,7 @@ from vqspeech.models.live import BLOCK
 from vqspeech.models.live.decoder import BEHIND, LiveDecoder
 from vqspeech.models.live.encoder import LiveEncoder
 from vqspeech.models.live.frontend import FRAMES, LiveFrontend
-from vqspeech.models.live.parts import DecoderPart, EncoderPart, PitchPart, traced
+from vqspeech.models.live.stages import DecoderStage, EncoderStage, PitchStage, trace_stage
 from vqspeech.models.live.tracker import PitchTracker
 from vqspeech.models.vqvae import VQVAE, Source, VoiceName
 from vqspeech.pitch import SEMITONES
@@ -143,8 +143,12 @@ class Stream:
         self.model, device = model, model.device
         decoder = LiveDecoder(model.decoder, model.encoder.delay)
         decoder.stretch(formant)
-        parts = [EncoderPart(model.frontend, model.encoder), PitchPart(model.tracker), DecoderPart(decoder.to(device))]
-        self._initial = [[state.to(device) for state in part.initial()] for part in parts]
+        parts = [
+            EncoderStage(model.frontend, model.encoder),
+            PitchStage(model.tracker),
+            DecoderStage(decoder.to(device)),
+        ]
+        self._initial = [[state.to(device) for state in part.initial_state()] for part in parts]
         self._voice = model._voices([voice])
         if not self._voice.is_floating_point():
             self._voice = model.decoder.speaker.weight[self._voice].detach()
@@ -157,7 +161,8 @@ class Stream:
             latent, gain = torch.zeros(1, model.encoder.latents, 1, device=device), frames[:, :1]
             given = [(block,), (block, self._target), (latent, frames, self._voice, frames, gain)]
             self._encoder, self._pitch, self._decoder = (
-                traced(part, *some, *states) for part, some, states in zip(parts, given, self._initial, strict=True)
+                trace_stage(part, *some, *states)
+                for part, some, states in zip(parts, given, self._initial, strict=True)
             )
 
     def _begin(self) -> None:

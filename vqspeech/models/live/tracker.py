@@ -90,7 +90,7 @@ class PitchTracker(nn.Module):
         x, state = run_blocks(self.blocks, x, state)
         return self.output(self.norm(x.transpose(1, 2))), state
 
-    def pitch_of(self, scores: Tensor) -> Tensor:
+    def decode_pitch(self, scores: Tensor) -> Tensor:
         """Return log F0 `(batch, frames)` of scores: the mean about the likeliest tone; 0 where none is likely."""
         tones, voiced = scores[:, :, :-1], scores[:, :, -1]
         apart = (torch.arange(len(self.logs), device=scores.device) - tones.argmax(2, keepdim=True)).abs()
@@ -105,7 +105,7 @@ class PitchTracker(nn.Module):
         heard = torch.cat([past, wave], 1)
         windows = torch.stack([heard[:, i * HOP :][:, :WINDOW] for i in range(FRAMES)], 1)
         scores, state = self.scores(self.periodicity(windows), state)
-        return self.pitch_of(scores), heard[:, BLOCK:], state
+        return self.decode_pitch(scores), heard[:, BLOCK:], state
 
 
 class PitchCarrier(nn.Module):

@@ -21,10 +21,10 @@ NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
 """Networks by name: the paper's, and another."""
 PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), also={"withheld": Share})
 """The group of a configuration."""
-PIECE = 4096
+CHUNK = 4096
 """Codes that are scored at once; memory does not grow beyond them and what they depend on."""
-LANES = 16
-"""Pieces that are scored side by side."""
+BATCH = 16
+"""Pieces that are scored in a batch."""
 
 
 class LatentPrior(Pretrained):
@@ -93,21 +93,21 @@ class LatentPrior(Pretrained):
     def bits(self, codes: Sequence[np.ndarray], voices: Sequence[str | None]) -> list[np.ndarray]:
         """-log2 p(code | all codes before it, voice) of each code of utterances `(codes,)`: float64 `(codes,)` each."""
         cuts = [
-            (i, start, min(len(c), start + PIECE)) for i, c in enumerate(codes) for start in range(0, len(c), PIECE)
+            (i, start, min(len(c), start + CHUNK)) for i, c in enumerate(codes) for start in range(0, len(c), CHUNK)
         ]
-        cuts.sort(key=lambda cut: cut[2] - cut[1])  # lanes of about one length waste the least
+        cuts.sort(key=lambda cut: cut[2] - cut[1])  # rows of about one length waste the least
         found = [np.zeros(len(one)) for one in codes]
         speakers = torch.tensor([self.speaker(name) for name in voices], device=self.device)
-        for first in tqdm(range(0, len(cuts), LANES), "scoring", disable=None, leave=False):
-            lanes = [(i, max(0, a - self.network.receptive_field), a, b) for i, a, b in cuts[first : first + LANES]]
-            longest = max(b - begin for _, begin, _, b in lanes)
-            before = np.full((len(lanes), longest), self.size, dtype=np.int64)
-            for row, (i, begin, _, b) in enumerate(lanes):
+        for first in tqdm(range(0, len(cuts), BATCH), "scoring", disable=None, leave=False):
+            rows = [(i, max(0, a - self.network.receptive_field), a, b) for i, a, b in cuts[first : first + BATCH]]
+            longest = max(b - begin for _, begin, _, b in rows)
+            before = np.full((len(rows), longest), self.size, dtype=np.int64)
+            for row, (i, begin, _, b) in enumerate(rows):
                 before[row, : b - begin] = np.concatenate([[self.size], codes[i][:-1]])[begin:b]
             logits = self.network(
-                torch.from_numpy(before).to(self.device), speakers[[i for i, *_ in lanes]]
-            )  # (lanes, time, size)
-            for row, (i, begin, a, b) in enumerate(lanes):
+                torch.from_numpy(before).to(self.device), speakers[[i for i, *_ in rows]]
+            )  # (rows, time, size)
+            for row, (i, begin, a, b) in enumerate(rows):
                 wanted = torch.from_numpy(codes[i][a:b]).to(self.device)
                 nats = F.cross_entropy(logits[row, a - begin : b - begin].float(), wanted, reduction="none")
                 found[i][a:b] = nats.cpu().double().numpy() / np.log(2)
@@ -126,7 +126,7 @@ class LatentPrior(Pretrained):
     ) -> np.ndarray:
         """`steps` codes for each voice, after those of the `prompt` `(codes,)`: int64 `(voices, prompt + steps)`.
 
-        A lane's draws do not depend on the lanes beside it.
+        A lane's draws do not depend on the rows beside it.
         """
         prompt = np.zeros(0, dtype=np.int64) if prompt is None else prompt
         numbers = [np.random.default_rng((seed, i)).random(steps, dtype=np.float32) for i in range(len(voices))]

@@ -26,13 +26,13 @@ class Block(nn.Module):
         self.network = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def projected(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x `(batch, time, width)`: `(batch, heads, time, width / heads)` each."""
         parts = self.projection(self.before_attention(x)).unflatten(2, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         return query, key, value
 
-    def attended(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    def attend(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
         """x with what its queries find among keys and values; bias `(heads, queries, keys)` is added to the scores."""
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         x = x + self.dropout(self.output(found.transpose(1, 2).flatten(2)))
@@ -93,7 +93,7 @@ class TransformerPrior(nn.Module):
         places = torch.arange(before.shape[1], device=x.device)
         bias = self._bias(places[:, None] - places).to(x.dtype)
         for block in self.blocks:
-            x = block.attended(x, *block.projected(x), bias)
+            x = block.attend(x, *block.project(x), bias)
         return self.logits(self.norm(x))
 
     def _bias(self, back: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class Step:
         back = (self.calls - torch.arange(filled, device=x.device)) % prior.window
         bias = prior._bias(back[None]).to(x.dtype)
         for block, ring in zip(prior.blocks, self.rings, strict=True):
-            query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = block.projected(x)
-            x = block.attended(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias)
+            query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = block.project(x)
+            x = block.attend(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias)
         self.calls += 1
         return prior.logits(prior.norm(x))[:, 0]

@@ -30,7 +30,7 @@ class WaveNetPrior(CausalStack):
     def forward(self, before: Tensor, speakers: Tensor) -> Tensor:
         """Logits `(batch, time, size)`; before int `(batch, time)`, the code ahead of each, `size` where there is none;
         speakers int `(batch,)`."""
-        return self.predicted(before, self.speaker(speakers)[:, :, None])
+        return self.predict(before, self.speaker(speakers)[:, :, None])
 
     @torch.inference_mode()
     def sample(

@@ -36,11 +36,11 @@ __all__ = [
     "ResidualKmeans",
     "SeparateCodebooks",
     "SoftEmCodebook",
-    "quantizer",
+    "make_quantizer",
 ]
 
 
-def quantizer(name: str, codes: int, dimension: int, **options: float | str) -> Codebook:
+def make_quantizer(name: str, codes: int, dimension: int, **options: float | str) -> Codebook:
     """The quantiser of that name with `codes` vectors of `dimension` numbers.
 
     Raises `ConfigError` for an unknown name or option, or a value that it may not have.

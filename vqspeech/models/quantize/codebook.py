@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from vqspeech.errors import ConfigError, DivergenceError
 from vqspeech.models.quantize import search
-from vqspeech.models.quantize.processes import summed
-from vqspeech.models.quantize.replacement import Unit, Use, drawn, policy
+from vqspeech.models.quantize.processes import sum_over_processes
+from vqspeech.models.quantize.replacement import Unit, Usage, draw_vectors, make_policy
 
 Initial = Literal["kmeans", "uniform"]
 """Where codes begin."""
@@ -53,7 +53,7 @@ class Codebook(nn.Module):
     ):  # fmt: skip
         super().__init__()
         self.decay, self.initial = decay, initial
-        self.replacement = policy(revive_by, codes, revive_below, revive_until)
+        self.replacement = make_policy(revive_by, codes, revive_below, revive_until)
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
 
@@ -111,14 +111,14 @@ class Codebook(nn.Module):
             if learning and not self._is_fitted():
                 self._fit(flat[mask.reshape(-1)])
             if learning:
-                codes, choices = self.assigned(flat)
+                codes, choices = self.assign(flat)
             else:
                 codes = self.nearest(flat)
                 choices = codes[:, None]
             chosen = self._mean_of(choices).view(*mask.shape, -1).transpose(1, 2)
             weights = mask.float()
             losses = self.losses(z, chosen, weights)
-            vectors = self.substituted(z, chosen) if learning else straight_through(z, chosen)
+            vectors = self.substitute(z, chosen) if learning else straight_through(z, chosen)
             usage = self._numbers(choices, weights)
             if learning:
                 self._update(flat, choices, mask, usage)
@@ -130,13 +130,13 @@ class Codebook(nn.Module):
 
     # What kinds of codebooks differ in
 
-    def assigned(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+    def assign(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """In training: the nearest code of each vector, int64 `(vectors,)`, and those it learns from,
         `(vectors, choices)`."""
         codes = self.nearest(flat)
         return codes, codes[:, None]
 
-    def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
+    def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
         """What the decoder is given in training for z, whose code vectors are `chosen`: `(batch, dimension, time)`."""
         return straight_through(z, chosen)
 
@@ -166,24 +166,27 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def _fit(self, flat: Tensor) -> None:
-        self.start(drawn(flat, self.size))
+        self.start(draw_vectors(flat, self.size))
         every = torch.ones(len(flat), device=flat.device)
         for _ in range(self.lloyd):
             choices = self.nearest(flat)[:, None]
-            numbers, sums = summed(self._numbers(choices, every)), summed(self._sums(flat, choices, every))
+            numbers, sums = (
+                sum_over_processes(self._numbers(choices, every)),
+                sum_over_processes(self._sums(flat, choices, every)),
+            )
             empty = numbers == 0
             means = sums / numbers.clamp(min=1)[:, None]
-            means[empty] = drawn(flat, self.size)[empty]
+            means[empty] = draw_vectors(flat, self.size)[empty]
             self.start(means, numbers.clamp(min=1))
 
     @torch.no_grad()
     def _update(self, flat: Tensor, choices: Tensor, mask: Tensor, usage: Tensor) -> None:
-        numbers = summed(usage.clone())
+        numbers = sum_over_processes(usage.clone())
         self.counts.lerp_(numbers, 1 - self.decay)
-        self.move(numbers, summed(self._sums(flat, choices, mask.reshape(-1).float())))
+        self.move(numbers, sum_over_processes(self._sums(flat, choices, mask.reshape(-1).float())))
         if self.replacement:
             some = partial(_drawn_of, flat, mask.reshape(-1))
-            moved = self.replacement(Use(self.weight, self.counts, numbers, some))
+            moved = self.replacement(Usage(self.weight, self.counts, numbers, some))
             if moved:
                 self.set_vectors(moved.rows, moved.vectors, self.counts.mean())
 
@@ -210,7 +213,7 @@ class Codebook(nn.Module):
 
 
 def _drawn_of(flat: Tensor, counting: Tensor, number: int) -> Tensor:
-    return drawn(flat[counting], number)
+    return draw_vectors(flat[counting], number)
 
 
 def straight_through(z: Tensor, chosen: Tensor) -> Tensor:
@@ -218,7 +221,7 @@ def straight_through(z: Tensor, chosen: Tensor) -> Tensor:
     return z + (chosen - z).detach()
 
 
-def commitment(beta: float, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
+def commitment_loss(beta: float, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
     """The commitment loss β ‖z − sg(e)‖² (1711.00937, eq. 3, third term)."""
     return {"commitment": beta * mean_square(z - chosen.detach(), weights)}
 

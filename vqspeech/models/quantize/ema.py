@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook, Initial, commitment
+from vqspeech.models.quantize.codebook import Codebook, Initial, commitment_loss
 from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NonNegative, Share, Width
 
@@ -35,7 +35,7 @@ class EmaCodebook(Codebook):
         self.begin()
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        return commitment(self.beta, z, chosen, weights)
+        return commitment_loss(self.beta, z, chosen, weights)
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
         super().set_vectors(rows, vectors, count)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from vqspeech.models.quantize.codebook import Codebook, Initial, commitment, mean_square
+from vqspeech.models.quantize.codebook import Codebook, Initial, commitment_loss, mean_square
 from vqspeech.models.quantize.replacement import Batches, Unit
 from vqspeech.schema import Codes, NonNegative, Share, Width
 
@@ -29,4 +29,4 @@ class GradientCodebook(Codebook):
         self.begin()
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        return commitment(self.beta, z, chosen, weights) | {"codebook": mean_square(z.detach() - chosen, weights)}
+        return commitment_loss(self.beta, z, chosen, weights) | {"codebook": mean_square(z.detach() - chosen, weights)}

@@ -39,7 +39,7 @@ class KmeansCodebook(Codebook):
         self.register_buffer("sums", torch.zeros(codes, dimension))
         self.begin()
 
-    def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
+    def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
         return z
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:

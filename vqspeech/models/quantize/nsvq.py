@@ -35,7 +35,7 @@ class NsvqCodebook(Codebook):
         self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)
         self.begin()
 
-    def substituted(self, z: Tensor, chosen: Tensor) -> Tensor:
+    def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
         noise = torch.randn_like(z)
         return z + norm(z - chosen) / norm(noise) * noise
 

@@ -4,14 +4,14 @@ from torch import Tensor
 from torch import distributed as dist
 
 
-def summed(x: Tensor) -> Tensor:
+def sum_over_processes(x: Tensor) -> Tensor:
     """`x` summed over all processes, in place."""
     if dist.is_available() and dist.is_initialized():
         dist.all_reduce(x)
     return x
 
 
-def agreed(x: Tensor) -> Tensor:
+def broadcast_first(x: Tensor) -> Tensor:
     """The first process's `x` in every process, in place."""
     if dist.is_available() and dist.is_initialized():
         dist.broadcast(x, 0)

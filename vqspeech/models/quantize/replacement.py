@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech.errors import VqspeechError
-from vqspeech.models.quantize.processes import agreed
+from vqspeech.models.quantize.processes import broadcast_first
 from vqspeech.schema import Range
 
 
-class Use(NamedTuple):
+class Usage(NamedTuple):
     """A codebook after a batch: `weight` `(codes, dimension)`; `counts` `(codes,)`, the running number of vectors by
     code and batch, and `numbers` `(codes,)`, that of this batch, both over all processes; `some` draws so many of the
     batch's vectors, `(vectors, dimension)`."""
@@ -26,7 +26,7 @@ class Use(NamedTuple):
     some: Callable[[int], Tensor]
 
 
-class Moved(NamedTuple):
+class Replacement(NamedTuple):
     """Dead codes, int64 `(dead,)`, and the vectors they are put on, `(dead, dimension)`."""
 
     rows: Tensor
@@ -42,11 +42,11 @@ class ByVectors(nn.Module):
         super().__init__()
         self.below = below
 
-    def forward(self, use: Use) -> Moved | None:
+    def forward(self, use: Usage) -> Replacement | None:
         dead = use.counts < self.below * use.counts.sum() / len(use.counts)
         if not dead.any():
             return None
-        return Moved(dead.nonzero()[:, 0], use.some(len(dead))[dead])
+        return Replacement(dead.nonzero()[:, 0], use.some(len(dead))[dead])
 
 
 class ByBatches(nn.Module):
@@ -68,7 +68,7 @@ class ByBatches(nn.Module):
         self.register_buffer("uses", torch.zeros(codes))
         self.register_buffer("batches", torch.zeros(()))
 
-    def forward(self, use: Use) -> Moved | None:
+    def forward(self, use: Usage) -> Replacement | None:
         self.uses += use.numbers
         self.batches += 1
         if self.batches < self.PERIOD:
@@ -81,10 +81,10 @@ class ByBatches(nn.Module):
         rows = dead.nonzero()[:, 0]
         living[rows] = 0
         if not living.any():
-            return Moved(rows, use.some(len(dead))[dead])
+            return Replacement(rows, use.some(len(dead))[dead])
         places = use.weight[living.multinomial(len(rows), replacement=True)]
         noise = self.NOISE * use.weight.std(0, correction=0) * torch.randn_like(places)
-        return Moved(rows, agreed(places + noise))
+        return Replacement(rows, broadcast_first(places + noise))
 
 
 class AsPublished(nn.Module):
@@ -106,7 +106,7 @@ class AsPublished(nn.Module):
         self.register_buffer("uses", torch.zeros(codes))
         self.register_buffer("batches", torch.zeros(()))
 
-    def forward(self, use: Use) -> Moved | None:
+    def forward(self, use: Usage) -> Replacement | None:
         self.uses += use.numbers > 0
         self.batches += 1
         batches = int(self.batches)
@@ -122,7 +122,7 @@ class AsPublished(nn.Module):
             living = copies[torch.randperm(len(copies), device=copies.device)[: len(rows)]]
         else:
             living = use.weight
-        return Moved(rows, agreed(living + self.NOISE * torch.randn_like(living)))
+        return Replacement(rows, broadcast_first(living + self.NOISE * torch.randn_like(living)))
 
 
 Unit = Literal["vectors", "batches", "nsvq"]
@@ -131,7 +131,7 @@ Batches = Annotated[int, Range(0, 1_000_000_000)]
 Policy = ByVectors | ByBatches | AsPublished
 
 
-def policy(unit: Unit, codes: int, below: float, until: int = 0) -> Policy | None:
+def make_policy(unit: Unit, codes: int, below: float, until: int = 0) -> Policy | None:
     """The policy of that unit and threshold; none where `below` is 0."""
     if not below:
         return None
@@ -142,10 +142,10 @@ POLICIES: dict[Unit, type[Policy]] = {"vectors": ByVectors, "batches": ByBatches
 """Policies by the unit of their threshold."""
 
 
-def drawn(vectors: Tensor, number: int) -> Tensor:
+def draw_vectors(vectors: Tensor, number: int) -> Tensor:
     """`number` of `(vectors, dimension)` drawn at random, the same in every process; without replacement where there
     are enough. Raises `VqspeechError` where there are none."""
     if not len(vectors):
         raise VqspeechError("no vector of the batch counts; is everything in it padding?")
     order = torch.randperm(len(vectors), device=vectors.device)
-    return agreed(vectors[order.repeat(-(-number // len(vectors)))[:number]].clone())
+    return broadcast_first(vectors[order.repeat(-(-number // len(vectors)))[:number]].clone())

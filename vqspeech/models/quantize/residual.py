@@ -39,7 +39,7 @@ class ResidualCodebook(nn.Module):
 
     def residuals(self, flat: Tensor) -> Tensor:
         """What all stages leave of vectors: `(vectors, dimension)` → the same shape, float32."""
-        return flat.float() - self.decoded(self.nearest(flat))
+        return flat.float() - self.sum_codes(self.nearest(flat))
 
     def nearest(self, flat: Tensor) -> Tensor:
         """Codes of vectors, one stage after the other: `(vectors, dimension)` → int64 `(vectors, stages)`."""
@@ -49,7 +49,7 @@ class ResidualCodebook(nn.Module):
             rest = rest - stage.weight.detach()[codes[-1]]
         return torch.stack(codes, 1)
 
-    def decoded(self, codes: Tensor) -> Tensor:
+    def sum_codes(self, codes: Tensor) -> Tensor:
         """Sum of the code vectors: int `(vectors, stages)` → float32 `(vectors, dimension)`."""
         return torch.stack([stage.weight.detach()[one] for stage, one in zip(self.stages, codes.T, strict=True)]).sum(0)
 
@@ -128,9 +128,9 @@ class ResidualKmeans(ResidualCodebook):
         """Codes of vectors: `(vectors, dimension)` → int64 `(vectors,)`."""
         return self._joined(super().nearest(flat))
 
-    def decoded(self, codes: Tensor) -> Tensor:
+    def sum_codes(self, codes: Tensor) -> Tensor:
         """Sum of the code vectors: int `(vectors,)` → float32 `(vectors, dimension)`."""
-        return super().decoded(self._split(codes))
+        return super().sum_codes(self._split(codes))
 
     def lookup(self, codes: Tensor) -> Tensor:
         """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""

@@ -20,14 +20,14 @@ def nearest(vectors: Tensor, weight: Tensor) -> Tensor:
     found = torch.empty(len(vectors), dtype=torch.long, device=vectors.device)
 
     def keep(part: slice, distances: Tensor) -> None:
-        found[part] = least(distances)
+        found[part] = argmin_rows(distances)
 
-    each_block(vectors, weight, keep)
+    for_each_block(vectors, weight, keep)
     return found
 
 
 @torch.no_grad()
-def each_block(vectors: Tensor, weight: Tensor, use: Callable[[slice, Tensor], None]) -> None:
+def for_each_block(vectors: Tensor, weight: Tensor, use: Callable[[slice, Tensor], None]) -> None:
     """Calls `use` with the rows of each block of `vectors` and their squared distances `(rows, codes)` to all codes,
     but for ‖z‖², which is the same for all codes. The next block is written over them."""
     with torch.autocast(vectors.device.type, enabled=False):
@@ -41,7 +41,7 @@ def each_block(vectors: Tensor, weight: Tensor, use: Callable[[slice, Tensor], N
             use(part, torch.addmm(norms, vectors[part], codes, alpha=-2, out=block))
 
 
-def least(distances: Tensor) -> Tensor:
+def argmin_rows(distances: Tensor) -> Tensor:
     """Index of the least of each row: `(rows, codes)` → int64 `(rows,)`."""
     if distances.device.type == "cpu":  # torch has no vector instructions for it, numpy has
         return torch.from_numpy(distances.numpy().argmin(1))

@@ -41,14 +41,14 @@ class SoftEmCodebook(EmaCodebook):
         super().__init__(codes, dimension, beta, decay, revive_below, revive_by, revive_until, initial)
         self.samples, self.temperature = samples, temperature
 
-    def assigned(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+    def assign(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         codes = torch.empty(len(flat), dtype=torch.long, device=flat.device)
         choices = codes.new_empty(len(flat), self.samples)
 
         def keep(part: slice, distances: Tensor) -> None:
-            codes[part] = search.least(distances)
+            codes[part] = search.argmin_rows(distances)
             shares = (distances / -self.temperature).softmax(1)
             choices[part] = shares.multinomial(self.samples, replacement=True)
 
-        search.each_block(flat, self.weight, keep)
+        search.for_each_block(flat, self.weight, keep)
         return codes, choices

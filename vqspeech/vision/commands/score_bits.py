@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _step(path: str) -> int:
-    return checkpoint.read(checkpoint.best(path), "none.")[1]["step"]
+    return checkpoint.read(checkpoint.find_best(path), "none.")[1]["step"]
 
 
 def what(model: Autoencoder) -> str:

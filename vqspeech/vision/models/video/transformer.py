@@ -70,9 +70,9 @@ class TransformerVideo(VideoNetwork):
         now = torch.arange(time, device=x.device)
         bias, open_ = self._bias(now[:, None] - now).to(x.dtype), x.new_zeros(1, 1, 1)
         for space, over in zip(self.space, self.time, strict=True):
-            x = space.attended(x, *space.projected(x), open_)
+            x = space.attend(x, *space.project(x), open_)
             x = x.unflatten(0, (batch, time)).transpose(1, 2).flatten(0, 1)  # (batch * places, time, width)
-            x = over.attended(x, *over.projected(x), bias)
+            x = over.attend(x, *over.project(x), bias)
             x = x.unflatten(0, (batch, -1)).transpose(1, 2).flatten(0, 1)
         return self._condition(x).unflatten(0, (batch, time))
 
@@ -86,7 +86,7 @@ class TransformerVideo(VideoNetwork):
         places = torch.arange(x.shape[1], device=x.device)
         bias = x.new_zeros(1, len(places), len(places)).masked_fill(places > places[:, None], float("-inf"))
         for block in self.frame:
-            x = block.attended(x, *block.projected(x), bias)
+            x = block.attend(x, *block.project(x), bias)
         return self.output(self.norms[1](x)).transpose(1, 2).unflatten(2, self.grid)
 
     @torch.inference_mode()
@@ -100,8 +100,8 @@ class TransformerVideo(VideoNetwork):
         for i in range(places):
             x = (self.before(found) + self.places[1, i] + told[i])[:, None]
             for block, one in zip(self.frame, kept, strict=True):
-                query, one[0, :, :, i : i + 1], one[1, :, :, i : i + 1] = block.projected(x)
-                x = block.attended(x, query, one[0, :, :, : i + 1], one[1, :, :, : i + 1], open_)
+                query, one[0, :, :, i : i + 1], one[1, :, :, i : i + 1] = block.project(x)
+                x = block.attend(x, query, one[0, :, :, : i + 1], one[1, :, :, : i + 1], open_)
             found = draw_classes(self.output(self.norms[1](x))[:, 0], flat[:, i], temperature, top_p)
             codes[:, i] = found
         return codes.unflatten(1, self.grid)
@@ -136,9 +136,9 @@ class _Keys:
         back = (self.calls - torch.arange(filled, device=x.device)) % network.window
         bias, open_ = network._bias(back[None]).to(x.dtype), x.new_zeros(1, 1, 1)
         for space, over, ring in zip(network.space, network.time, self.rings, strict=True):
-            x = space.attended(x, *space.projected(x), open_)
+            x = space.attend(x, *space.project(x), open_)
             lanes, x = x.shape, x.flatten(0, 1)[:, None]  # (batch * places, 1, width)
-            query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = over.projected(x)
-            x = over.attended(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias).view(lanes)
+            query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = over.project(x)
+            x = over.attend(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias).view(lanes)
         self.calls += 1
         return network._condition(x)

@@ -12,14 +12,14 @@ from vqspeech.models.live.frontend import LiveFrontend
 from vqspeech.models.live.tracker import PAST, PitchCarrier, PitchTracker
 
 
-class EncoderPart(nn.Module):
+class EncoderStage(nn.Module):
     """Block → latent, wave, powers and gain."""
 
     def __init__(self, frontend: LiveFrontend, encoder: LiveEncoder):
         super().__init__()
         self.frontend, self.encoder = frontend, encoder
 
-    def initial(self) -> list[Tensor]:
+    def initial_state(self) -> list[Tensor]:
         """Return the states of a stream at its beginning."""
         return [torch.zeros(1, sum(self.frontend.sizes)), torch.zeros(1, *self.encoder.state_shape)]
 
@@ -30,14 +30,14 @@ class EncoderPart(nn.Module):
         return latent, wave, powers, gains[:, -1:], heard, seen
 
 
-class PitchPart(nn.Module):
+class PitchStage(nn.Module):
     """Wave and target → log F0 as the voice has it."""
 
     def __init__(self, tracker: PitchTracker):
         super().__init__()
         self.tracker, self.carrier = tracker, PitchCarrier()
 
-    def initial(self) -> list[Tensor]:
+    def initial_state(self) -> list[Tensor]:
         """Return the states of a stream at its beginning."""
         return [torch.zeros(1, PAST), torch.zeros(1, *self.tracker.state_shape), torch.zeros(1, 2)]
 
@@ -50,16 +50,16 @@ class PitchPart(nn.Module):
         return pitch, past, tracked, carried
 
 
-class DecoderPart(nn.Module):
+class DecoderStage(nn.Module):
     """Latent, log F0, voice, powers and gain → sound."""
 
     def __init__(self, decoder: LiveDecoder):
         super().__init__()
         self.decoder = decoder
 
-    def initial(self) -> list[Tensor]:
+    def initial_state(self) -> list[Tensor]:
         """Return the states of a stream at its beginning."""
-        return self.decoder.initial()
+        return self.decoder.initial_state()
 
     def forward(
         self, latent: Tensor, pitch: Tensor, voice: Tensor, powers: Tensor, gain: Tensor, *state: Tensor
@@ -69,7 +69,7 @@ class DecoderPart(nn.Module):
         return sound, *after
 
 
-def traced(part: nn.Module, *given: Tensor) -> Any:
+def trace_stage(part: nn.Module, *given: Tensor) -> Any:
     """Return a part as a graph of torch, which takes two thirds of the time; to be made takes it half a second."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of what is taken as fixed, which is fixed
