@@ -53,7 +53,7 @@ def test_all_methods_set_out_from_the_same(images):
         torch.testing.assert_close(one.quantizer.weight[:8], first.quantizer.weight, msg=row)
     assert not torch.equal(other.quantizer.weight, first.quantizer.weight)
     assert not torch.equal(other.encoder.projection.weight, first.encoder.projection.weight)
-    strength = float(first.encoded(images.train[:128]).detach().square().mean().sqrt())
+    strength = float(first.encode_vectors(images.train[:128]).detach().square().mean().sqrt())
     assert float(made(images, codes=4096).quantizer.weight.detach().std()) == pytest.approx(strength, rel=0.02)
 
 
@@ -79,7 +79,7 @@ def test_all_methods_are_shown_the_same_images(images, monkeypatch):
 def test_a_code_for_every_latent_loses_nothing(images):
     one = made(images, codes=40 * 16)
     with torch.no_grad():
-        one.quantizer.start(one.encoded(images.held_out).transpose(1, 2).flatten(0, 1))
+        one.quantizer.start(one.encode_vectors(images.held_out).transpose(1, 2).flatten(0, 1))
     found = measure_quality(one, images.held_out)
     assert found["psnr"] == pytest.approx(found["psnr_unquantised"], abs=1e-3)
     assert found["dead"] < 5 and found["perplexity"] > 600
@@ -88,12 +88,12 @@ def test_a_code_for_every_latent_loses_nothing(images):
 def test_images_are_those_of_the_nearest_codes(images):
     one = made(images, codes=5)
     again, counts = reconstruct_images(one, images.held_out)
-    latents = one.encoded(images.held_out).detach().numpy()  # (images, dimension, places)
+    latents = one.encode_vectors(images.held_out).detach().numpy()  # (images, dimension, places)
     weight = one.quantizer.weight.detach().numpy()
     codes = np.array([[np.square(weight - z).sum(1).argmin() for z in image.T] for image in latents])
     assert counts.tolist() == np.bincount(codes.ravel(), minlength=5).tolist()
     with torch.no_grad():
-        outputs = one.decoded(torch.from_numpy(weight[codes].transpose(0, 2, 1)))
+        outputs = one.decode_vectors(torch.from_numpy(weight[codes].transpose(0, 2, 1)))
     wanted = ((outputs + 1) * 127.5).round().clamp(0, 255).to(torch.uint8).numpy()
     assert np.abs(again.astype(int) - wanted).max() <= 1  # rounded either way
     assert one.training, "as it was"
@@ -104,7 +104,9 @@ def test_images_are_those_of_the_nearest_codes(images):
 def test_codes_that_none_chooses_are_dead(images):
     one = made(images, codes=4)
     with torch.no_grad():
-        one.quantizer.start(torch.cat([one.encoded(images.held_out)[0, :, :1].T, torch.full((3, one.dimension), 1e3)]))
+        one.quantizer.start(
+            torch.cat([one.encode_vectors(images.held_out)[0, :, :1].T, torch.full((3, one.dimension), 1e3)])
+        )
     found = measure_quality(one, images.held_out)
     assert found["dead"] == 3 and found["perplexity"] == pytest.approx(1)
 
@@ -167,7 +169,7 @@ def test_runs_are_those_of_their_images_and_networks(study, images, monkeypatch)
 def test_unquantised_images_pass_the_decoder_alone(images):
     one = made(images)
     with torch.no_grad():
-        wanted = one.likelihood.best(one.decoded(one.encoded(images.held_out))).numpy()
+        wanted = one.likelihood.round_mean(one.decode_vectors(one.encode_vectors(images.held_out))).numpy()
     assert np.array_equal(reconstruct_unquantised(one, images.held_out), wanted)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from vqspeech.conf.vision import load_config
 from vqspeech.vision.data.images import Image
-from vqspeech.vision.models import CodeModel, image_model
+from vqspeech.vision.models import CodeModel, build_image_model
 
 SHAPE = (3, 12, 16)
 ACTIONS = ["forward", "right"]
@@ -18,7 +18,7 @@ def small_model(seed=0, codes=8) -> CodeModel:
         "frames",
         ["network=small", "network.channels=8", "network.blocks=1", f"quantizer.codes={codes}", "model.dimension=4"],
     )
-    made = image_model({key: group for key, group in settings.items() if key != "training"}, SHAPE).eval()
+    made = build_image_model({key: group for key, group in settings.items() if key != "training"}, SHAPE).eval()
     assert isinstance(made, CodeModel)
     return made
 

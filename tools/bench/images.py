@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from vqspeech.conf.vision import load_config
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models import VQVAE, image_model
+from vqspeech.vision.models import VQVAE, build_image_model
 from vqspeech.vision.models.network import ResidualBlock
 
 SHAPE = (3, 32, 32)
@@ -64,7 +64,7 @@ def model_of() -> VQVAE:
     """Return the model with random weights, the same at every call, and a fitted codebook."""
     torch.manual_seed(0)
     groups = {group: value for group, value in load_config("cifar10_vqvae").items() if group != "training"}
-    model = image_model(groups, SHAPE)
+    model = build_image_model(groups, SHAPE)
     assert isinstance(model, VQVAE)
     with torch.no_grad():
         model.quantizer.set_vectors(torch.arange(model.codes), 0.5 * torch.randn(model.codes, model.dimension), 1.0)

@@ -7,7 +7,7 @@ import torch
 from vqspeech.conf.vision import load_config
 from vqspeech.generate.cached import draw_classes
 from vqspeech.vision.models.pixelcnn import PixelCNN
-from vqspeech.vision.models.pixelcnn_cache import sampled
+from vqspeech.vision.models.pixelcnn_cache import sample_codes
 
 SIZE, SHAPE = 512, (1, 32, 32)  # of the paper's ImageNet model
 PASSES = 8
@@ -37,7 +37,7 @@ class Pixels:
         return (time.perf_counter() - started) / lanes / PASSES * SHAPE[1] * SHAPE[2]
 
     def _cached(self, name: str, uniforms: torch.Tensor) -> torch.Tensor:
-        return sampled(self.priors[name], uniforms, torch.zeros(len(uniforms), dtype=torch.long))
+        return sample_codes(self.priors[name], uniforms, torch.zeros(len(uniforms), dtype=torch.long))
 
     @torch.inference_mode()
     def _naive(self, name: str, uniforms: torch.Tensor) -> torch.Tensor:

@@ -7,7 +7,7 @@ import torch
 
 from vqspeech.conf.vision import load_config
 from vqspeech.generate.cached import draw_classes
-from vqspeech.vision.models.prior import uniforms
+from vqspeech.vision.models.prior import draw_uniforms
 from vqspeech.vision.models.video import VideoPrior
 
 GIVEN, SIZE, SHAPE = 6, 512, (21, 21)
@@ -51,7 +51,7 @@ class Videos:
         """Sample the first codes of the next frame, each by a full pass over all frames."""
         lanes = len(given)
         clip = torch.cat([given, torch.zeros(lanes, 1, *SHAPE, dtype=torch.long)], 1)
-        actions, numbers = torch.ones(lanes, GIVEN + 1, dtype=torch.long), uniforms(lanes, (1, *SHAPE), 0)
+        actions, numbers = torch.ones(lanes, GIVEN + 1, dtype=torch.long), draw_uniforms(lanes, (1, *SHAPE), 0)
         found = []
         for place in list(np.ndindex(*SHAPE))[:count]:
             logits = prior.network(clip, actions)[(slice(None), slice(None), GIVEN, *place)]

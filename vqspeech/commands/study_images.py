@@ -12,7 +12,7 @@ from vqspeech.studies import findings, pictures
 from vqspeech.studies.images import CURVE_IMAGES, LOSSES, ImageStudy
 from vqspeech.studies.quantised_images import GROUPS, select_images
 from vqspeech.studies.rates import POLICY, name_rate
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics.quality import require_ssim
 
 EXAMPLE = "vqspeech study images --train data/train --test data/test --out exp/images"
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         ImageError: The two sets have different shapes, or images too small for SSIM.
     """
     out, rates = Path(args.out), [(one,) for one in dict.fromkeys(args.bits)]
-    train, test = image_set(args.train), image_set(args.test)
+    train, test = read_images(args.train), read_images(args.test)
     if train.shape != test.shape:
         raise ImageError(f"{args.test}: images of {test.shape}, {train.shape} in {args.train}; prepare both together")
     require_ssim(train.shape[1:])

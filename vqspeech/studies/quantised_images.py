@@ -57,7 +57,7 @@ def build_model(quantizer: Mapping[str, Any], codes: int, images: Images, seed: 
             weight.data = weight.data.contiguous(memory_format=torch.channels_last)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        scale = model.encoded(images.train[:_BLOCK]).square().mean().sqrt()
+        scale = model.encode_vectors(images.train[:_BLOCK]).square().mean().sqrt()
     model.quantizer.start(torch.randn(codes, model.dimension, generator=generator).to(scale.device) * scale)
     return model
 
@@ -99,7 +99,9 @@ def reconstruct_images(model: VQVAE, images: Tensor) -> tuple[np.ndarray, np.nda
 def reconstruct_unquantised(model: VQVAE, images: Tensor) -> np.ndarray:
     """Reconstruct images by encoder and decoder alone, without the codebook."""
     parts = (part.to(model.device) for part in images.split(_BLOCK))
-    return torch.cat([model.likelihood.best(model.decoded(model.encoded(part))).cpu() for part in parts]).numpy()
+    return torch.cat(
+        [model.likelihood.round_mean(model.decode_vectors(model.encode_vectors(part))).cpu() for part in parts]
+    ).numpy()
 
 
 def measure_quality(model: VQVAE, held_out: Tensor) -> dict[str, float]:

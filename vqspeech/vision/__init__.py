@@ -1,2 +1,5 @@
-"""Images: the same floors as for speech, beside it. It stands on models/quantize, on the trainer and on the metrics;
-nothing of speech imports it, only the study that compares quantisers on images."""
+"""Images and video, on the same layers as speech.
+
+This package uses `models.quantize`, `training` and `metrics` of speech. Nothing of speech imports it, except the study
+that compares quantisers on images.
+"""

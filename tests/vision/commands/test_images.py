@@ -9,8 +9,8 @@ from PIL import Image
 from tests.test_imports import HEAVY, imported
 from tests.vision.images import blobs
 from vqspeech.cli import VISION_VERBS, main
-from vqspeech.vision.data.codes import image_codes
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.codes import read_codes
+from vqspeech.vision.data.images import read_images
 
 TINY = [
     "network.channels=8", "network.blocks=1", "network.halvings=3", "likelihood.mixtures=2", "training.batch=8",
@@ -90,13 +90,13 @@ def test_encoding(experiment):
     for part in ("train", "test"):
         words = ("--data", experiment / "data" / part, "--out", experiment / "codes" / part, "--batch", 7)
         assert vision("encode", "--model", experiment / "exp" / "cifar10_vqvae_small", *words) == 0
-    codes = image_codes(experiment / "codes" / "test")
+    codes = read_codes(experiment / "codes" / "test")
     assert codes.codes.shape[1:] == (2, 2) and codes.size == 4 and codes.classes == ["0", "1", "2"]
 
 
 def test_samples_beside_the_nearest(experiment, capsys):
     data = experiment / "data"
-    copies = image_set(data / "train").pixels([0, 3]).transpose(0, 2, 3, 1)
+    copies = read_images(data / "train").pixels([0, 3]).transpose(0, 2, 3, 1)
     words = ("--train", data / "train", "--data", data / "test", "--picture", experiment / "near.png")
     out = ("--out", experiment / "near.json")
     np.savez(experiment / "s.npz", images=copies)

@@ -10,7 +10,7 @@ from tests.vision.code_maps import image_set
 from vqspeech.cli import main
 from vqspeech.vision.commands.score_bits import BITS
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.images import image_set as image_sets
+from vqspeech.vision.data.images import read_images as image_sets
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior
 
@@ -161,4 +161,4 @@ def test_a_model_is_no_prior(made, tmp_path, capsys):
 def test_recording_needs_enough_to_split(tmp_path, capsys):
     pytest.importorskip("vizdoom")
     assert vision("record", "--episodes", 2, "--out", tmp_path / "d") == 1
-    assert "use 3 of 2 frames at least" in capsys.readouterr().err and not (tmp_path / "d").exists()
+    assert "use at least 3 episodes of 2 frames" in capsys.readouterr().err and not (tmp_path / "d").exists()

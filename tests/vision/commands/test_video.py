@@ -10,9 +10,9 @@ from tests.vision.worlds import ACTIONS, frames, small_model
 from vqspeech.cli import main
 from vqspeech.errors import MissingExtra
 from vqspeech.vision.commands import sample_video
-from vqspeech.vision.data.codes import image_codes
-from vqspeech.vision.data.images import image_set, write_images
-from vqspeech.vision.metrics import moving
+from vqspeech.vision.data.codes import read_codes
+from vqspeech.vision.data.images import read_images, write_images
+from vqspeech.vision.metrics import animation
 from vqspeech.vision.models.prior import ImagePrior
 from vqspeech.vision.models.video import VideoPrior
 
@@ -67,9 +67,9 @@ def test_videos_and_a_sheet(world, tmp_path, capsys):
     assert (actions[:, 3] == 0).all() and (actions[:, :, 5] == 0).all()
     codes = codes.reshape(3, 4, 6, 3, 4)
     assert (codes[:, :, :2] == codes[:, :1, :2]).all(), "all rows go on from the same frames"
-    table = image_set(world / "test").table
+    table = read_images(world / "test").table
     assert table.actions is not None
-    starts = sample_video._starts(image_set(world / "test"), 6, 3)
+    starts = sample_video._starts(read_images(world / "test"), 6, 3)
     assert [int(actions[i, 2, 1]) for i in range(3)] == (1 + table.actions[starts + 1]).tolist()
     assert Image.open(tmp_path / "video-002.gif").info["loop"] == 0
     sheet = Image.open(tmp_path / "sheet.png")
@@ -89,7 +89,7 @@ def test_without_ffmpeg_there_are_gifs_only(world, tmp_path, monkeypatch, capsys
     def missing(*_):
         raise MissingExtra("imageio_ffmpeg", "video")
 
-    monkeypatch.setattr(moving, "write_mp4", missing)
+    monkeypatch.setattr(animation, "write_mp4", missing)
     assert sample(world, tmp_path, "--n", "1", "--given", "1", "--frames", "1") == 0
     assert "GIF only, no MP4: imageio_ffmpeg is not installed" in capsys.readouterr().err
     assert (tmp_path / "video-000.gif").is_file() and not list(tmp_path.glob("*.mp4"))
@@ -100,10 +100,10 @@ def test_gif_and_mp4_have_all_frames(tmp_path):
 
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     videos = [np.random.default_rng(0).integers(0, 255, (5, 3, 9, 11), dtype=np.uint8)] * 2
-    moving.write_gif(tmp_path / "v.gif", videos, 8.0, 2)
+    animation.write_gif(tmp_path / "v.gif", videos, 8.0, 2)
     gif = Image.open(tmp_path / "v.gif")
     assert getattr(gif, "n_frames", 1) == 5 and gif.info["duration"] in (120, 130) and gif.size == (48, 20)
-    moving.write_mp4(tmp_path / "v.mp4", videos, 8.0, 2)
+    animation.write_mp4(tmp_path / "v.mp4", videos, 8.0, 2)
     found = ffmpeg.read_frames(str(tmp_path / "v.mp4"))
     about = next(found)
     assert about["fps"] == 8.0 and about["source_size"] == (48, 20) and len(list(found)) == 5
@@ -114,7 +114,7 @@ def test_gif_and_mp4_have_all_frames(tmp_path):
     [
         (["--actions", "forward,jump"], "no action 'jump'; it knows forward, right"),
         (["--actions", "forward,forward,right", "--frames", "2"], "3 actions for 2 frames; raise --frames"),
-        (["--given", "30"], "the longest of 6 episodes has 20 frames, a window 40; record longer"),
+        (["--given", "30"], "the longest of 6 episodes has 20 frames, but a clip takes 40; record longer"),
         (["--rate", "0.01"], "between 0.1 and 100 frames a second"),
     ],
 )
@@ -188,7 +188,7 @@ def test_scores(world, tmp_path, capsys):
         assert bits[f"saved beside {rival}"]["horizon 3"]["value"] == pytest.approx(saved)
         assert any(f"bits than {rival}" in note for note in sections["video: bits a code"]["notes"])
     model = ImagePrior.from_pretrained(tmp_path / "alone")
-    clips = VideoPrior.from_pretrained(world / "prior").clips(image_codes(world / "test.codes"), 5).even(4)
+    clips = VideoPrior.from_pretrained(world / "prior").clips(read_codes(world / "test.codes"), 5).even(4)
     clips = clips.codes[:, 2:].flatten(0, 1).numpy()
     alone = model.bits(clips, np.zeros(len(clips), np.int64)).mean()
     assert bits["image prior, which sees no past"]["all 3"]["value"] == pytest.approx(alone)
@@ -205,7 +205,7 @@ def test_scores_are_refused(world, tmp_path, capsys):
     assert score(world, out, "--codes", str(world / "train.codes")) == 1
     assert "not the codes of" in capsys.readouterr().err
     assert score(world, out, "--frames", "30") == 1
-    assert "the longest of 6 episodes has 20 frames, a window 32" in capsys.readouterr().err
+    assert "the longest of 6 episodes has 20 frames, but a clip takes 32" in capsys.readouterr().err
     small_model(seed=1).save_pretrained(tmp_path / "other.safetensors")
     assert score(world, out, "--model", str(tmp_path / "other.safetensors")) == 1
     assert "has other codes than were learned from (sha256" in capsys.readouterr().err and not out.exists()

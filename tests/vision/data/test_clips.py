@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from tests.vision.episodes import codes_of
 from vqspeech.errors import ImageError
-from vqspeech.vision.data.clips import Clips, episodes
+from vqspeech.vision.data.clips import Clips, find_episodes
 
 KNOWN = ["left", "forward"]
 
@@ -19,7 +19,7 @@ KNOWN = ["left", "forward"]
 def test_clips_lie_within_an_episode(lengths, length, seed):
     codes = codes_of(lengths)
     if max(lengths) < length:
-        with pytest.raises(ImageError, match=f"has {max(lengths)} frames, a window {length}; record longer"):
+        with pytest.raises(ImageError, match=f"has {max(lengths)} frames, but a clip takes {length}; record longer"):
             Clips(codes, length, ["forward", "left"])
         return
     clips = Clips(codes, length, ["forward", "left"])
@@ -57,12 +57,12 @@ def test_actions_are_told_by_name():
 def test_images_that_are_no_frames():
     codes = codes_of([6])
     bare = codes.table.__class__(codes.table.names, codes.table.labels)
-    with pytest.raises(ImageError, match="of no episodes; prepare frames"):
-        episodes(bare, "CODES")
+    with pytest.raises(ImageError, match="not frames of episodes; prepare frames"):
+        find_episodes(bare, "CODES")
 
 
 def test_an_episode_ends_where_another_begins():
-    found = episodes(codes_of([3, 1, 4], numbers=[7, 2, 5]).table, "CODES")
+    found = find_episodes(codes_of([3, 1, 4], numbers=[7, 2, 5]).table, "CODES")
     assert found.numbers.tolist() == [7, 2, 5] and found.starts.tolist() == [0, 3, 4]
-    assert found.lengths.tolist() == [3, 1, 4] and found.of_length(3, "CODES").numbers.tolist() == [7, 5]
-    assert np.array_equal(found.of_length(1, "CODES").starts, found.starts)
+    assert found.lengths.tolist() == [3, 1, 4] and found.select_min_length(3, "CODES").numbers.tolist() == [7, 5]
+    assert np.array_equal(found.select_min_length(1, "CODES").starts, found.starts)

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from vqspeech.errors import ImageError, VqspeechError
-from vqspeech.vision.data import arrays
-from vqspeech.vision.data.codes import image_codes, write_codes
-from vqspeech.vision.data.images import Image, image_set, write_images
+from vqspeech.vision.data.codes import read_codes, write_codes
+from vqspeech.vision.data.corpora import npz
+from vqspeech.vision.data.images import Image, read_images, write_images
 
 ANYTHING = [
     None, 3, -1, 0, "x", [], {}, [1], [None], 10**30, 1.5, True, [{"images": "images.000.u8", "count": -1}],
@@ -32,10 +32,10 @@ def folder(tmp_path) -> Path:
 
 def use(path: Path) -> None:
     if path.suffix == ".npz":
-        for images in arrays.corpus(path).parts.values():
+        for images in npz.read_corpus(path).parts.values():
             list(images())
         return
-    found = image_set(path) if path.name == "set" else image_codes(path)
+    found = read_images(path) if path.name == "set" else read_codes(path)
     assert len(found) == 12 and len(found.fingerprint) == 64
     _ = found.pixels(slice(None)) if path.name == "set" else found.codes[:]  # pyright: ignore
 
@@ -89,7 +89,7 @@ def test_whatever_the_index_says(folder, name):
 
 
 def test_a_set_is_told_from_another_one(folder):
-    images = image_set(folder / "set")
+    images = read_images(folder / "set")
     rows = [Image(f"i{i}", images.pixels([i])[0], i % 3, i // 6, i % 2) for i in range(12)]
     found = {images.fingerprint}
     for name, changed, classes in (

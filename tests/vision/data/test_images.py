@@ -9,8 +9,8 @@ from tests.vision.images import blobs, image_files
 from vqspeech.cli import main
 from vqspeech.errors import ImageError
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.codes import image_codes, write_codes
-from vqspeech.vision.data.images import Image, image_set, write_images
+from vqspeech.vision.data.codes import read_codes, write_codes
+from vqspeech.vision.data.images import Image, read_images, write_images
 
 
 def test_round_trip_over_shards(tmp_path):
@@ -23,14 +23,14 @@ def test_round_trip_over_shards(tmp_path):
     assert found.table.episodes is not None and found.table.actions is not None
     assert found.table.episodes.tolist() == [0, 0, 0, 0, 1, 1, 1, 1, 2, 2]
     assert found.table.actions.tolist() == [0, 1] * 5 and set(found.table.labels) == {-1}
-    assert "3 episodes, 2 actions" in found.described
+    assert "3 episodes, 2 actions" in found.description
     again = write_images(tmp_path, (Image(f"n{i}", one, i) for i, one in enumerate(pixels[:2])), ["a", "b"])
     assert len(again) == 2 and len(list(tmp_path.glob("images.*.u8"))) == 1 and again.table.episodes is None
 
 
 def test_damage_is_named(tmp_path):
     with pytest.raises(ImageError, match="no complete set of images .index.json is missing"):
-        image_set(tmp_path)
+        read_images(tmp_path)
     with pytest.raises(ImageError, match="no images to write"):
         write_images(tmp_path, [])
     image_files(tmp_path, 4)
@@ -40,22 +40,22 @@ def test_damage_is_named(tmp_path):
     def refused(path, content, words):
         path.write_bytes(content)
         with pytest.raises(ImageError, match=words):
-            image_set(tmp_path)
+            read_images(tmp_path)
         path.write_bytes(kept[path])
 
-    refused(shard, kept[shard][:-1], "has not the 768 bytes")
-    refused(table, kept[table].rsplit(b"\n", 2)[0], "the table has 3 images, the index 4")
-    refused(table, kept[table].replace(b"\t2", b"\t3"), "3 names of a class")
+    refused(shard, kept[shard][:-1], "does not have the 768 bytes")
+    refused(table, kept[table].rsplit(b"\n", 2)[0], "the table has 3 images, but the index 4")
+    refused(table, kept[table].replace(b"\t2", b"\t3"), "a class number is outside the 3 names")
     refused(table, kept[table].replace(b"\t2", b"\ttwo"), "images.tsv:4: not a name and 1 numbers")
     refused(table, b"name\n", "the head is")
     refused(index, kept[index][:-9], "is damaged")
     refused(index, json.dumps(json.loads(kept[index]) | {"version": 2}).encode(), "version 1")
-    assert len(image_set(tmp_path)) == 4
+    assert len(read_images(tmp_path)) == 4
     with pytest.raises(ImageError, match="i: uint8 .3, 4, 4., the first was"):
         write_images(tmp_path, [Image("h", blobs(1)[0]), Image("i", blobs(1, 4)[0])])
     with pytest.raises(ImageError, match="is damaged|no complete set"):
-        image_set(tmp_path)
-    with pytest.raises(ImageError, match="is no name of an image"):
+        read_images(tmp_path)
+    with pytest.raises(ImageError, match="cannot be the name of an image"):
         write_images(tmp_path, [Image("a\tb", blobs(1)[0])])
 
 
@@ -84,22 +84,22 @@ def test_codes_round_trip_and_damage(tmp_path):
         return wanted[start : start + 4]
 
     found = write_codes(tmp_path / "codes", images, encoded, about, batch=4)
-    assert np.array_equal(found.codes, wanted) and found.described == about and found.dimensions == 8 * 8 * 3
+    assert np.array_equal(found.codes, wanted) and found.description == about and found.dimensions == 8 * 8 * 3
     assert list(found.table.names) == list(images.table.names) and list(found.classes) == ["a", "b", "c"]
     codes, index = tmp_path / "codes" / "codes.npy", tmp_path / "codes" / "index.json"
     np.save(codes, np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(ImageError, match="damaged"):
-        image_codes(tmp_path / "codes")
-    for array, words in ((wanted[:9].astype(np.uint16), "do not belong together"), (wanted, "do not belong together")):
+        read_codes(tmp_path / "codes")
+    for array, words in ((wanted[:9].astype(np.uint16), "do not match"), (wanted, "do not match")):
         np.save(codes, array)
         with pytest.raises(ImageError, match=words):
-            image_codes(tmp_path / "codes")
+            read_codes(tmp_path / "codes")
     np.save(codes, np.full((10, 2, 4), 7, np.uint16))
     with pytest.raises(ImageError, match="code 7 is not below 7"):
-        image_codes(tmp_path / "codes")
+        read_codes(tmp_path / "codes")
     index.unlink()
     with pytest.raises(ImageError, match="index.json is missing.; make them: vqspeech vision encode"):
-        image_codes(tmp_path / "codes")
+        read_codes(tmp_path / "codes")
 
 
 def test_validation_finds_copies_and_what_does_not_fit(tmp_path, capsys):
@@ -111,10 +111,10 @@ def test_validation_finds_copies_and_what_does_not_fit(tmp_path, capsys):
     assert "no fault in 12 images of 8x8x3, 3 classes" in capsys.readouterr().out
     assert main(["vision", "validate", str(tmp_path / "train"), str(tmp_path / "dev")]) == 1
     said = capsys.readouterr().out
-    assert "dev/images.tsv:3: 'b' is also 'i0-5' of another set" in said
-    assert "images.tsv:4: 'c' has one colour" in said and "images.tsv:5: 'a' stands twice" in said
+    assert "dev/images.tsv:3: 'b' is also 'i0-5' in another set" in said
+    assert "images.tsv:4: 'c' has one colour" in said and "images.tsv:5: 'a' occurs twice" in said
     assert said.endswith("3 faults\n")
     image_files(tmp_path / "other", 3, size=4)
     assert main(["vision", "validate", str(tmp_path / "train"), str(tmp_path / "other"), str(tmp_path)]) == 1
     said = capsys.readouterr().out
-    assert "not of the shape or classes of" in said and "no complete set of images" in said
+    assert "shape or classes differ from those of" in said and "no complete set of images" in said

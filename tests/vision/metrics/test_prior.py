@@ -34,12 +34,12 @@ def test_the_table(tmp_path):
     codes = image_codes(tmp_path, moving(8), frames=2)
     options = {"layers": 1, "width": 4, "window": 3, "hidden": 4, "dropout": 0.0, "hidden_codes": 0.0, "withheld": 0.0}
     prior = ImagePrior({"prior": options}, codes.classes, describe_codes(codes)).eval()
-    held = measures.held_out_bits(prior, measures.spread(codes, 6), codes)
+    held = measures.compute_bits(prior, measures.select_even(codes, 6), codes)
     assert list(held) == ["uniform", "unigram", measures.PLACES, "prior", "prior, class not told"]
     assert held["uniform"] == pytest.approx(np.log2(SIZE))
     rows = {
         row["row"]: row
-        for row in measures.rows(held, held, redraw_episodes(measures.spread(codes, 6).table).groups)  # pyright: ignore
+        for row in measures.tabulate_bits(held, held, redraw_episodes(measures.select_even(codes, 6).table).groups)  # pyright: ignore
     }
     for name, bits in held.items():
         assert rows[name]["bits/code, held out"].value == pytest.approx(bits.mean()) and rows[name]["gap"] == 0
@@ -51,9 +51,9 @@ def test_the_table(tmp_path):
 
 def test_images_spread_evenly_keep_their_rows(tmp_path):
     codes = image_codes(tmp_path, moving(9), frames=3)
-    some = measures.spread(codes, 3)
+    some = measures.select_even(codes, 3)
     assert some.table.names == ["000", "004", "008"] and (some.codes == codes.codes[[0, 4, 8]]).all()
-    assert redraw_episodes(some.table).groups == ["0", "1", "2"] and len(measures.spread(codes, 99)) == 9
+    assert redraw_episodes(some.table).groups == ["0", "1", "2"] and len(measures.select_even(codes, 99)) == 9
     assert redraw_episodes(some.table).words == "intervals redraw 3 episodes"
     alone = redraw_episodes(replace(some.table, episodes=None, actions=None))
     assert alone.groups is None and alone.words == "intervals redraw images"

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from tests.vision.images import blobs, image_files
-from vqspeech.vision.metrics.nearest import nearest
-from vqspeech.vision.metrics.pictures import GAP, pairs, save, sheet
+from vqspeech.vision.metrics.nearest import find_nearest
+from vqspeech.vision.metrics.pictures import GAP, tile_images, tile_pairs, write_png
 from vqspeech.vision.metrics.quality import psnr, ssim
 
 
@@ -55,7 +55,7 @@ def test_the_nearest_image(tmp_path):
     known = image_files(tmp_path, 30, seed=0)
     images = np.concatenate([blobs(5, seed=2), known.pixels([17])])
     for batch in (7, 4096):
-        found = nearest(images, known, batch)
+        found = find_nearest(images, known, batch)
         apart = (images[:, None].astype(float) - known.pixels(slice(None))[None]) ** 2
         distances = np.sqrt(apart.reshape(6, 30, -1).mean(2))
         assert found.index.tolist() == distances.argmin(1).tolist()
@@ -68,15 +68,15 @@ def test_sheets(tmp_path):
     from PIL import Image
 
     images = blobs(5, 4)
-    made = sheet([images[:3], images[3:]], scale=2)
+    made = tile_images([images[:3], images[3:]], scale=2)
     assert made.shape == (2 * (8 + GAP), 3 * (8 + GAP), 3)
     assert np.array_equal(made[:8:2, :8:2].transpose(2, 0, 1), images[0])
     assert np.array_equal(made[10:18:2, 10:18:2].transpose(2, 0, 1), images[4])
     assert (made[10:, 20:] == 255).all(), "an empty place"
-    both = pairs(torch.from_numpy(images), torch.from_numpy(255 - images), columns=3)
+    both = tile_pairs(torch.from_numpy(images), torch.from_numpy(255 - images), columns=3)
     assert both.shape == (4 * (4 + GAP), 3 * (4 + GAP), 3)
     assert np.array_equal(both[:4, :4] + both[6:10, :4], np.full((4, 4, 3), 255)), "the other one is under it"
-    grey = sheet([images[:1, :1]])
+    grey = tile_images([images[:1, :1]])
     assert (grey[:, :, 0] == grey[:, :, 2]).all()
-    save(made, tmp_path / "a.png")
+    write_png(made, tmp_path / "a.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), made)

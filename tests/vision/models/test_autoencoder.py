@@ -8,7 +8,7 @@ from tests.vision.images import blobs
 from vqspeech.conf.vision import list_experiments, load_config
 from vqspeech.errors import CheckpointError, ConfigError, ImageError
 from vqspeech.vision.data.batches import ImageBatch
-from vqspeech.vision.models import MODELS, Autoencoder, CodeModel, image_model
+from vqspeech.vision.models import MODELS, Autoencoder, CodeModel, build_image_model
 from vqspeech.vision.models.network import Decoder, Encoder, ResidualBlock
 
 GROUPS = {
@@ -23,7 +23,7 @@ OPTIONS = {"vqvae": {}, "vae": {}, "vimco": {"codes": 16, "samples": 3}}
 def tiny(name="vqvae", shape=(3, 16, 12), **model):
     torch.manual_seed(0)
     groups = GROUPS | {"model": {**GROUPS["model"], "name": name, **OPTIONS[name], **model}}
-    return image_model(groups, shape).eval()
+    return build_image_model(groups, shape).eval()
 
 
 def some(count=5):
@@ -50,9 +50,9 @@ def test_the_latents_of_a_place_stand_side_by_side_in_its_row():
     # With nothing in between, what the decoder is given is what the encoder gave.
     model.encoder, model.decoder = nn.Identity(), nn.Identity()  # pyright: ignore
     maps = torch.randint(0, 256, (2, 12, 4, 3), dtype=torch.uint8)  # 3 latents of 4 numbers
-    vectors = model.encoded(maps)
+    vectors = model.encode_vectors(maps)
     assert vectors.shape == (2, 4, 36)
-    torch.testing.assert_close(model.decoded(vectors), maps.float() / 127.5 - 1)
+    torch.testing.assert_close(model.decode_vectors(vectors), maps.float() / 127.5 - 1)
     # place (1, 2) of latent 0 is code (1, 6) of the map, of latent 2 it is (1, 8)
     grid = vectors.unflatten(2, model.code_shape)
     for latent in range(3):
@@ -66,7 +66,7 @@ def test_codes_look_at_what_is_near():
     changed = images.clone()
     changed[:, :, 60:, 60:] ^= 127
     with torch.no_grad():
-        before, after = model.encoded(images), model.encoded(changed)
+        before, after = model.encode_vectors(images), model.encode_vectors(changed)
     different = (before != after).view(4, 16, 16, 3).any(3).any(0)
     assert different.any() and not different[:10].any() and not different[:, :10].any()
 
@@ -130,13 +130,13 @@ def test_refusals(tmp_path):
     with pytest.raises(ConfigError, match="cannot be made 4 times smaller"):
         tiny(shape=(3, 16, 14))
     with pytest.raises(ConfigError, match="of no model of images .nothing"):
-        image_model({"model": {"name": "nothing"}}, (3, 8, 8))
+        build_image_model({"model": {"name": "nothing"}}, (3, 8, 8))
     with pytest.raises(ConfigError, match="has no group network; it needs model, network, likelihood, quantizer"):
-        image_model({"model": GROUPS["model"]}, (3, 8, 8))
+        build_image_model({"model": GROUPS["model"]}, (3, 8, 8))
     with pytest.raises(ConfigError, match="model.samples=1: give a whole number from 2"):
         tiny("vimco", samples=1)
     with pytest.raises(ConfigError, match="has no group quantizer"):
-        image_model({name: group for name, group in GROUPS.items() if name != "quantizer"}, (3, 8, 8))
+        build_image_model({name: group for name, group in GROUPS.items() if name != "quantizer"}, (3, 8, 8))
 
 
 def test_the_papers_sizes():
@@ -148,7 +148,7 @@ def test_the_papers_sizes():
         assert groups["training"]["lr"] == groups["training"]["lr_end"] == 2e-4
         assert groups["training"]["batch"] * groups["training"]["accumulate"] == 128
         with torch.device("meta"):
-            model = image_model(groups, (3, size, size))
+            model = build_image_model(groups, (3, size, size))
         found[name] = (*model.places, model.latents, model.codes)
     assert found["cifar10_vqvae"] == found["cifar10_vimco"] == (8, 8, 10, 512)
     assert found["imagenet"] == (32, 32, 1, 512) and found["frames"] == (21, 21, 1, 512)

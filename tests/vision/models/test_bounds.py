@@ -9,11 +9,11 @@ from torch import nn
 
 from vqspeech.errors import ConfigError
 from vqspeech.vision.metrics import bounds
-from vqspeech.vision.models import image_model
+from vqspeech.vision.models import build_image_model
 from vqspeech.vision.models import likelihood as levels
 from vqspeech.vision.models.prior import ImagePrior
 from vqspeech.vision.models.vae import VAE
-from vqspeech.vision.models.vimco import VIMCO, drawn, surrogate
+from vqspeech.vision.models.vimco import VIMCO, draw_codes, surrogate_bound
 from vqspeech.vision.models.vqvae import VQVAE
 
 NETWORK = {"channels": 6, "halvings": 1, "blocks": 1}
@@ -46,7 +46,7 @@ def tiny(name, likelihood="categorical", seed=0, shape=(1, 2, 2), **model):
     }
     if name == "vqvae":
         groups["quantizer"] = {"name": "ema", "codes": 2}
-    made = image_model(groups, shape).eval()
+    made = build_image_model(groups, shape).eval()
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -63,7 +63,7 @@ def counted(model):
         total = 0.0
         for codes in itertools.product(range(2), repeat=LATENTS):
             with torch.no_grad():
-                outputs = model.decoded(model.lookup(torch.tensor([codes])))[0]  # (2, 2, 2): levels, row, column
+                outputs = model.decode_vectors(model.lookup(torch.tensor([codes])))[0]  # (2, 2, 2): levels, row, column
             odds = outputs.double().softmax(0)
             chance = 1 / 2**LATENTS
             for i, j in itertools.product(range(2), range(2)):
@@ -76,7 +76,7 @@ def counted(model):
 @pytest.mark.parametrize(("name", "options"), [("vqvae", {}), ("vimco", {"codes": 2, "samples": 3})])
 def test_enumeration_is_the_definition_and_sums_to_one(name, options):
     model = tiny(name, **options)
-    exact = bounds.exact(model, every_image())  # pyright: ignore
+    exact = bounds.exact_log_likelihood(model, every_image())  # pyright: ignore
     torch.testing.assert_close(exact.double(), counted(model), atol=1e-5, rtol=1e-5)
     assert float(exact.double().exp().sum()) == pytest.approx(1, abs=1e-5)
 
@@ -87,7 +87,7 @@ def test_one_term_of_the_sum_is_a_lower_bound(likelihood):
         model = tiny("vqvae", likelihood, seed)
         assert isinstance(model, VQVAE)
         images = every_image()
-        exact, bound = bounds.exact(model, images), model.bound(images)
+        exact, bound = bounds.exact_log_likelihood(model, images), model.bound(images)
         assert (bound < exact + 1e-5).all() and float((exact - bound).mean()) > 1e-3
         codes = model.encode(images)
         terms = model.log_likelihood(images, codes) - LATENTS * math.log(2)
@@ -102,11 +102,11 @@ def test_one_term_of_the_sum_is_a_lower_bound(likelihood):
 def test_importance_sampling_comes_to_the_exact_value_from_below(name, options):
     model = tiny(name, **options)
     images = every_image()
-    exact = bounds.exact(model, images).double()  # pyright: ignore
-    many = bounds.importance(model, images, 500, even=0.5).double()  # pyright: ignore
+    exact = bounds.exact_log_likelihood(model, images).double()  # pyright: ignore
+    many = bounds.importance_log_likelihood(model, images, 500, even=0.5).double()  # pyright: ignore
     assert float((many - exact).abs().max()) < 0.1
     # By counting: under the proposal the mean weight is p(x), and the mean of its log is no more than log p(x).
-    proposal = bounds.proposal(model, images).double()  # pyright: ignore
+    proposal = bounds.proposal_log_probs(model, images).double()  # pyright: ignore
     mean, mean_log = torch.zeros(16, dtype=torch.float64), torch.zeros(16, dtype=torch.float64)
     for codes in itertools.product(range(2), repeat=LATENTS):
         chance = torch.stack([proposal[:, place, code] for place, code in enumerate(codes)]).sum(0)
@@ -175,9 +175,9 @@ def test_too_many_maps_are_not_counted():
         "likelihood": {"name": "categorical"},
         "quantizer": {"name": "ema", "codes": 16},
     }
-    model = image_model(groups, (1, 2, 2))
+    model = build_image_model(groups, (1, 2, 2))
     with pytest.raises(ConfigError, match="too many maps"):
-        bounds.exact(model, every_image())  # pyright: ignore
+        bounds.exact_log_likelihood(model, every_image())  # pyright: ignore
 
 
 def test_the_vae_is_bounded_by_the_integral():
@@ -188,7 +188,7 @@ def test_the_vae_is_bounded_by_the_integral():
     grid = torch.cartesian_prod(axis, axis, axis)
     weight = torch.exp(-0.5 * grid.square().sum(1)) * (axis[1] - axis[0]) ** 3 / (2 * math.pi) ** 1.5
     with torch.no_grad():
-        odds = model.decoded(grid.float()[:, None]).double().softmax(1)  # (points, levels, 2, 2)
+        odds = model.decode_vectors(grid.float()[:, None]).double().softmax(1)  # (points, levels, 2, 2)
     chances = torch.stack(
         [odds.gather(1, one.long().expand(len(grid), 1, 2, 2)).flatten(1).prod(1) @ weight for one in images]
     )
@@ -232,7 +232,7 @@ def test_vimco_bounds_rise_with_samples_and_stay_below():
     images = every_image()
     with torch.no_grad():
         means = [expected(model, images, samples) for samples in (1, 2, 3)]
-        exact = bounds.exact(model, images)
+        exact = bounds.exact_log_likelihood(model, images)
         assert all((a < b + 1e-6).all() for a, b in itertools.pairwise([*means, exact]))
         torch.manual_seed(0)
         draws = torch.stack([model.bound(images) for _ in range(200)])
@@ -254,7 +254,7 @@ def test_the_gradient_of_vimco_is_unbiased(samples):
     for choice in itertools.product(range(len(maps)), repeat=samples):
         picked = list(choice)
         chance = log_q[picked].sum(0).exp().detach()
-        total = total + (chance * surrogate(weights[picked], log_q[picked])).sum()
+        total = total + (chance * surrogate_bound(weights[picked], log_q[picked])).sum()
     found = torch.autograd.grad(total, parameters)
     for one, other in zip(found, wanted, strict=True):
         torch.testing.assert_close(one, other, atol=5e-5, rtol=1e-3)
@@ -263,7 +263,7 @@ def test_the_gradient_of_vimco_is_unbiased(samples):
 
 def test_the_surrogate_has_the_value_of_the_bound():
     weights, log_q = torch.randn(4, 3), torch.randn(4, 3)
-    torch.testing.assert_close(surrogate(weights, log_q), torch.logsumexp(weights, 0) - math.log(4))
+    torch.testing.assert_close(surrogate_bound(weights, log_q), torch.logsumexp(weights, 0) - math.log(4))
 
 
 def test_reconstructions_are_decoded_from_codes_drawn_of_the_posterior(monkeypatch):
@@ -284,7 +284,7 @@ def test_reconstructions_are_decoded_from_codes_drawn_of_the_posterior(monkeypat
 def test_draws_follow_the_posterior():
     posterior = torch.log_softmax(torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1)), 2)
     torch.manual_seed(0)
-    codes = drawn(posterior, 20000)
+    codes = draw_codes(posterior, 20000)
     assert codes.shape == (20000, 2, 3)
     shares = torch.stack([(codes == k).double().mean(0) for k in range(4)], 2)
     assert float((shares - posterior.exp()).abs().max()) < 0.02

@@ -9,7 +9,7 @@ import torch
 
 from vqspeech.errors import ConfigError
 from vqspeech.vision.models import likelihood as module
-from vqspeech.vision.models.likelihood import likelihood
+from vqspeech.vision.models.likelihood import build_likelihood
 
 OPTIONS = {"categorical": {}, "logistic": {"mixtures": 3}, "normal": {"deviation": 8}}
 OF_LEVELS = ("categorical", "logistic")
@@ -17,7 +17,7 @@ OF_LEVELS = ("categorical", "logistic")
 
 
 def made(name, channels=3):
-    return likelihood(name, channels, **OPTIONS[name])
+    return build_likelihood(name, channels, **OPTIONS[name])
 
 
 def outputs_of(one, batch, size, scale=1.0, seed=0):
@@ -108,20 +108,20 @@ def test_mean_of_a_categorical():
     outputs = outputs_of(one, 2, 3)
     odds = outputs.view(2, 2, 256, 3, 3).softmax(2)
     torch.testing.assert_close(one.mean(outputs), (odds * torch.arange(256.0)[:, None, None]).sum(2))
-    assert one.best(outputs).dtype == torch.uint8
+    assert one.round_mean(outputs).dtype == torch.uint8
 
 
 def test_mean_of_a_narrow_logistic_is_where_it_lies():
     one = made("logistic", 1)
     outputs = torch.zeros(1, one.outputs, 1, 1)
     outputs[:, 3:6], outputs[:, 6:] = 100 / 127.5 - 1, -7.0
-    assert one.best(outputs).item() == 100
+    assert one.round_mean(outputs).item() == 100
     assert one.sample(outputs).item() == 100
 
 
 @pytest.mark.parametrize("deviation", [1.0, 3.7, 8.0])
 def test_a_normal_adds_up_to_one_but_for_what_lies_outside(deviation):
-    one = likelihood("normal", 1, deviation=deviation)
+    one = build_likelihood("normal", 1, deviation=deviation)
     images = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
 
     def total(mean):
@@ -133,13 +133,13 @@ def test_a_normal_adds_up_to_one_but_for_what_lies_outside(deviation):
 
 
 def test_what_a_normal_draws_has_its_mean_and_deviation():
-    one = likelihood("normal", 1, deviation=9)
+    one = build_likelihood("normal", 1, deviation=9)
     drawn = one.sample(torch.full((20000, 1, 1, 1), 120 / 127.5 - 1), torch.Generator().manual_seed(0)).float()
     assert float(drawn.mean()) == pytest.approx(120, abs=0.3) and float(drawn.std()) == pytest.approx(9, abs=0.2)
 
 
 def test_a_normal_is_the_squared_error():
-    one = likelihood("normal", 3, deviation=45)
+    one = build_likelihood("normal", 3, deviation=45)
     outputs = outputs_of(one, 2, 4).requires_grad_()
     images = torch.randint(0, 256, (2, 3, 4, 4), dtype=torch.uint8)
     one.log_prob(outputs, images).sum().backward()
@@ -150,8 +150,8 @@ def test_a_normal_is_the_squared_error():
 
 def test_unknown_ones_are_refused():
     with pytest.raises(ConfigError, match="no likelihood 'laplace'; there are categorical, logistic, normal"):
-        likelihood("laplace", 3)
+        build_likelihood("laplace", 3)
     with pytest.raises(ConfigError, match="likelihood.deviation=0.5: give a number from 1 to 256"):
-        likelihood("normal", 3, deviation=0.5)
+        build_likelihood("normal", 3, deviation=0.5)
     with pytest.raises(ConfigError, match="likelihood.mixtures: no such option; there are none"):
-        likelihood("categorical", 3, mixtures=2)
+        build_likelihood("categorical", 3, mixtures=2)

@@ -9,7 +9,7 @@ import torch
 from vqspeech.errors import ConfigError
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.data.table import ImageTable
-from vqspeech.vision.models.video.motion import Motion, shifts
+from vqspeech.vision.models.video.motion import Motion, fit_shifts
 
 GRID = (4, 5)
 
@@ -74,17 +74,17 @@ def test_shifts_are_found_in_codes_that_move():
     actions = np.random.default_rng(0).integers(0, 3, 40)
     by = (0, 2, -1)
     codes = turning(actions, by, ["stay", "left", "right"])
-    found = shifts(codes, codes.actions)
+    found = fit_shifts(codes, codes.actions)
     assert found.shape == (4, 7, 9)
     np.testing.assert_allclose(found.sum((1, 2)), 1, atol=1e-3)
     for one, step in zip(found[1:], by, strict=True):
         assert one[GRID[0] - 1, GRID[1] - 1 + step] > 0.9
     of_any = [found[0][GRID[0] - 1, GRID[1] - 1 + step] for step in by]
     assert min(of_any) > 0.1 and sum(of_any) > 0.9
-    assert (shifts(codes, ["stay", "right"])[2] == found[3]).all()
+    assert (fit_shifts(codes, ["stay", "right"])[2] == found[3]).all()
 
 
 def test_what_is_never_done_moves_like_all():
     codes = turning(np.zeros(10, int), (1,), ["left", "up"])
-    found = shifts(codes, codes.actions)
+    found = fit_shifts(codes, codes.actions)
     assert (found[2] == found[0]).all()

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tests import reference
 from vqspeech.errors import ConfigError
-from vqspeech.vision.models.pixelcnn import PixelCNN, pixelcnn
-from vqspeech.vision.models.pixelcnn_cache import sampled
+from vqspeech.vision.models.pixelcnn import PixelCNN, build_pixelcnn
+from vqspeech.vision.models.pixelcnn_cache import sample_codes
 
 
 def network(size=5, shape=(1, 4, 5), classes=0, condition=0, seed=0, spread=0.4, **options):
@@ -97,7 +97,7 @@ def test_cached_sampling_is_the_full_forward_pass(batch, channels, window, rows,
     first = torch.randint(0, 5, (batch, channels, rows, 4), generator=random)
     classes, logits = torch.arange(batch), torch.empty(batch, 5, channels, 3, 4)
     condition = torch.randn(batch, 3, 3, 4, generator=random) if conditioned else None
-    codes = sampled(made, uniforms, classes, condition, temperature=temperature, given=first, logits=logits)
+    codes = sample_codes(made, uniforms, classes, condition, temperature=temperature, given=first, logits=logits)
     with torch.no_grad():
         full = made(codes, classes, condition)
     torch.testing.assert_close(logits, full, atol=1e-5, rtol=1e-5)
@@ -110,9 +110,9 @@ def test_cached_sampling_is_the_full_forward_pass(batch, channels, window, rows,
 def test_lanes_do_not_hang_on_each_other():
     made = network(classes=2)
     uniforms, classes = torch.rand(4, 1, 4, 5), torch.tensor([0, 1, 2, 0])
-    together = sampled(made, uniforms, classes)
+    together = sample_codes(made, uniforms, classes)
     for lane in range(4):
-        assert torch.equal(sampled(made, uniforms[lane : lane + 1], classes[lane : lane + 1])[0], together[lane])
+        assert torch.equal(sample_codes(made, uniforms[lane : lane + 1], classes[lane : lane + 1])[0], together[lane])
 
 
 def test_samples_follow_the_distribution():
@@ -123,7 +123,7 @@ def test_samples_follow_the_distribution():
         wanted = (-made.loss(grids, torch.zeros(16, dtype=torch.long)).flatten(1).sum(1)).exp().double().numpy()
     n = 4000
     uniforms = torch.from_numpy(np.random.default_rng(0).random((n, 1, 2, 2), dtype=np.float32))
-    codes = sampled(made, uniforms, torch.zeros(n, dtype=torch.long)).flatten(1).numpy()
+    codes = sample_codes(made, uniforms, torch.zeros(n, dtype=torch.long)).flatten(1).numpy()
     counts = np.bincount(codes @ np.array([8, 4, 2, 1]), minlength=16)
     assert wanted.min() * n > 5, "each cell has enough for the test"
     chi_square = ((counts - n * wanted) ** 2 / (n * wanted)).sum()
@@ -134,10 +134,10 @@ def test_samples_follow_the_distribution():
 
 def test_the_likeliest_codes():
     made, uniforms, nobody = network(), torch.rand(2, 1, 4, 5), torch.zeros(2, dtype=torch.long)
-    greedy = sampled(made, uniforms, nobody, temperature=0)
+    greedy = sample_codes(made, uniforms, nobody, temperature=0)
     with torch.no_grad():
         assert torch.equal(made(greedy, nobody).argmax(1), greedy)
-    assert torch.equal(sampled(made, uniforms, nobody, top_p=1e-6), greedy)
+    assert torch.equal(sample_codes(made, uniforms, nobody, top_p=1e-6), greedy)
 
 
 def test_hidden_codes_are_hidden_in_training_only():
@@ -155,4 +155,4 @@ def test_hidden_codes_are_hidden_in_training_only():
 @pytest.mark.parametrize("window", [1, 4])
 def test_windows_without_a_middle_are_refused(window):
     with pytest.raises(ConfigError, match=f"prior.window={window}: give an odd whole number from 3"):
-        pixelcnn({"withheld": 0.1, "window": window}, size=5, shape=(1, 4, 5))
+        build_pixelcnn({"withheld": 0.1, "window": window}, size=5, shape=(1, 4, 5))

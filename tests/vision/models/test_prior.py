@@ -11,9 +11,9 @@ from tests.vision.code_maps import SIZE, image_codes
 from vqspeech.conf.vision import list_experiments, list_priors, load_config
 from vqspeech.errors import CheckpointError, ConfigError, ImageError, UnitsError
 from vqspeech.models import checkpoint
-from vqspeech.vision.data.code_batches import CodeBatch, grids, maps
+from vqspeech.vision.data.code_batches import CodeBatch, to_grids, to_maps
 from vqspeech.vision.models import prior as module
-from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same
+from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same_codes
 from vqspeech.vision.models.top import TopVQVAE
 
 CODES = {"codes": SIZE, "shape": [2, 3, 4], "model": "exp/m", "sha256": "5" * 64}
@@ -31,8 +31,8 @@ def prior(classes=("a", "b"), seed=0, codes=CODES, withheld=0.5, **options):
 
 def test_latents_of_a_place_stand_side_by_side():
     kept = np.random.default_rng(0).integers(0, SIZE, (2, 3, 8), np.uint16)
-    found = grids(kept, 2)
-    assert found.shape == (2, 2, 3, 4) and (maps(found) == kept).all()
+    found = to_grids(kept, 2)
+    assert found.shape == (2, 2, 3, 4) and (to_maps(found) == kept).all()
     for n, c, i, j in np.ndindex(*found.shape):
         assert found[n, c, i, j] == kept[n, i, j * 2 + c]
 
@@ -41,11 +41,11 @@ def test_bits_are_those_of_the_network_whatever_is_scored_beside(monkeypatch):
     made, kept = prior(), np.random.default_rng(0).integers(0, SIZE, (5, 3, 8))
     classes = np.array([0, 1, 2, 1, 0])
     with torch.no_grad():
-        logs = made.network(grids(kept, 2), torch.from_numpy(classes)).log_softmax(1).numpy()
+        logs = made.network(to_grids(kept, 2), torch.from_numpy(classes)).log_softmax(1).numpy()
     found = made.bits(kept, classes)
     for n, i, j, c in np.ndindex(5, 3, 4, 2):
         assert found[n, i, j * 2 + c] == pytest.approx(-logs[n, kept[n, i, j * 2 + c], c, i, j] / np.log(2), rel=1e-5)
-    monkeypatch.setattr(module, "LANES", 2)
+    monkeypatch.setattr(module, "BATCH", 2)
     np.testing.assert_allclose(made.bits(kept, classes), found, rtol=1e-5)
 
 
@@ -53,7 +53,7 @@ def test_a_seed_gives_the_same_samples_whatever_is_drawn_beside(monkeypatch):
     made = prior()
     first = made.sample(["a", None, "b"], seed=3, progress=False)
     assert first.shape == (3, 3, 8) and first.min() >= 0 and first.max() < SIZE
-    monkeypatch.setattr(module, "LANES", 2)
+    monkeypatch.setattr(module, "BATCH", 2)
     assert (made.sample(["a", None, "b"], seed=3, progress=False) == first).all()
     assert (made.sample(["a"], seed=3, progress=False) == first[:1]).all()
     assert (made.sample(["a", None, "b"], seed=4, progress=False) != first).any()
@@ -68,7 +68,7 @@ def test_a_fresh_prior_is_the_unigram_of_each_latent(tmp_path):
     made.fit(image_codes(tmp_path, kept, latents=2))
     with torch.no_grad():
         made.network.logits.weight.zero_()
-        p = made.network(grids(kept, 2)[:1], torch.tensor([0])).softmax(1)[0]
+        p = made.network(to_grids(kept, 2)[:1], torch.tensor([0])).softmax(1)[0]
     assert p[0, 0].numpy() == pytest.approx(np.full((3, 4), 121 / 126))
     assert p[3, 1].numpy() == pytest.approx(np.full((3, 4), 121 / 126))
 
@@ -111,18 +111,18 @@ def test_what_is_no_prior(tmp_path):
 
 @pytest.mark.parametrize(("key", "value"), [("codes", 7), ("shape", [1, 3, 4]), ("sha256", "6" * 64)])
 def test_codes_of_another_model_are_refused(key, value):
-    require_same(CODES, CODES, "it")
+    require_same_codes(CODES, CODES, "it")
     with pytest.raises(UnitsError, match=f"it has other codes than were learned from \\({key}"):
-        require_same({**CODES, key: value}, CODES, "it")
+        require_same_codes({**CODES, key: value}, CODES, "it")
 
 
 def test_batches_refuse_other_codes_and_classes(tmp_path):
     codes = image_codes(tmp_path, np.zeros((4, 3, 8), np.int64), latents=2)
     made = prior(codes=describe_codes(codes))
-    assert made.batches(codes).at(np.array([0, 1])).classes.tolist() == [1, 2]
+    assert made.batches(codes).select(np.array([0, 1])).classes.tolist() == [1, 2]
     with pytest.raises(UnitsError, match="other codes"):
         made.batches(replace(codes, sha256="6" * 64))
-    with pytest.raises(ImageError, match="other classes"):
+    with pytest.raises(ImageError, match="classes differ"):
         made.batches(replace(codes, classes=["b", "a"]))
 
 

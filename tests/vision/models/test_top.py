@@ -6,10 +6,10 @@ import torch
 
 from tests.vision.code_maps import SIZE
 from vqspeech.errors import ConfigError
-from vqspeech.models.quantize import Codebook, SeparateCodebooks, make_quantizer
-from vqspeech.vision.data.code_batches import CodeBatch, grids
+from vqspeech.models.quantize import Codebook, SeparateCodebooks, quantizer
+from vqspeech.vision.data.code_batches import CodeBatch, to_grids
 from vqspeech.vision.models.top import TopVQVAE
-from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
+from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 
 CODES = {"codes": SIZE, "shape": [1, 9, 5], "model": "exp/m", "sha256": "5" * 64}
 CONFIG = {
@@ -26,7 +26,7 @@ def top(codes=CODES, withheld=0.0, **options):
 
 
 def some(n=6, seed=0):
-    codes = grids(np.random.default_rng(seed).integers(0, SIZE, (n, 9, 5)), 1)
+    codes = to_grids(np.random.default_rng(seed).integers(0, SIZE, (n, 9, 5)), 1)
     return CodeBatch(codes, torch.zeros(n, dtype=torch.long))
 
 
@@ -58,12 +58,12 @@ def test_each_latent_has_codes_of_its_own():
     assert not torch.equal(books[0].weight, books[1].weight) and not torch.equal(books[1].weight, books[2].weight)  # pyright: ignore
     with torch.no_grad():
         vectors = made.encoder(batch.codes)
-        codes = made.summarised(batch.codes)
+        codes = made.summarise(batch.codes)
         found = made.quantizer.lookup(codes)
         for i, book in enumerate(books):  # pyright: ignore
             assert torch.equal(codes[:, i], book.nearest(vectors[:, :, i]))
             assert torch.equal(found[:, :, i], book.weight[codes[:, i]])
-        _, counts = bits_given(made, batch, 5)
+        _, counts = measure_bits(made, batch, 5)
         assert counts.shape == (3, 7) and (counts.sum(1) == 12).all()
         assert torch.equal(counts[2], codes[:, 2].bincount(minlength=7))
         losses, told, mask = made(batch)
@@ -126,7 +126,7 @@ def test_a_collapsed_model_is_seen_to_be_one():
     made, batch = top(), some(8)
     settled(made, batch)
     with torch.no_grad():
-        right, counts = bits_given(made, batch, 3, one_by_one=True)
+        right, counts = measure_bits(made, batch, 3, one_by_one=True)
         assert counts.sum() == 24 and len(right) == 6
         assert all((right[name] != right[OWN]).any() for name in right if name != OWN)
         for layer in made.network.layers:  # the decoder turns a deaf ear
@@ -134,7 +134,7 @@ def test_a_collapsed_model_is_seen_to_be_one():
             layer.condition.weight.zero_()
         assert made.network.above is not None
         made.network.above.weight.zero_()
-        deaf, _ = bits_given(made, batch, 3, one_by_one=True)
+        deaf, _ = measure_bits(made, batch, 3, one_by_one=True)
     assert all(torch.equal(deaf[name], deaf[OWN]) for name in deaf)
 
 
@@ -142,8 +142,8 @@ def test_bits_are_of_whole_maps_by_what_is_told():
     made, batch = top(), some(4)
     settled(made, batch)
     with torch.no_grad():
-        found, _ = bits_given(made, batch, 3)
-        own = made.summarised(batch.codes)
+        found, _ = measure_bits(made, batch, 3)
+        own = made.summarise(batch.codes)
         for i in range(4):
             one = batch.codes[i : i + 1]
             for name, told in ((OWN, own[i : i + 1]), (OTHERS, own[(i + 2) % 4][None]), (NONE, None)):

@@ -79,7 +79,7 @@ def test_the_past_frame_by_frame_is_the_full_pass(name):
     with torch.no_grad():
         wanted = made.network(codes, actions)
         for frame in range(9):
-            _, condition = made.network.begun(codes[:, :frame], actions[:, :frame])
+            _, condition = made.network.prime(codes[:, :frame], actions[:, :frame])
             found = made.network.logits(codes[:, frame], condition)
             torch.testing.assert_close(found, wanted[:, :, frame], atol=1e-10, rtol=1e-10)
 
@@ -139,7 +139,7 @@ def test_bits_are_those_of_the_full_pass(name):
     for where in [(0, 0, 0, 0), (3, 2, 1, 3), (10, 3, 2, 0)]:
         lane, *place = where
         assert found[where] == pytest.approx(-float(odds[(lane, int(codes[where]), *place)]) / np.log(2), abs=1e-4)
-    _, condition = made.network.begun(codes[:, :3], actions[:, :3])
+    _, condition = made.network.prime(codes[:, :3], actions[:, :3])
     np.testing.assert_allclose(made.frame_bits(codes[:, 3], condition), found[:, 3], atol=1e-4)
 
 
@@ -216,7 +216,7 @@ def test_codes_of_another_codebook_or_size_are_refused():
 
 def test_unknown_actions_are_refused():
     made = prior("pixelcnn")
-    assert [made.action(name) for name in (None, "forward", "right")] == [0, 1, 3]
+    assert [made.action_index(name) for name in (None, "forward", "right")] == [0, 1, 3]
     with pytest.raises(ImageError, match="no action 'jump'; it knows forward, left, right"):
-        made.action("jump")
+        made.action_index("jump")
     assert set(NETWORKS) == set(KINDS)

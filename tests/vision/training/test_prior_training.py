@@ -14,7 +14,7 @@ from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.metrics.prior import unigram_bits
 from vqspeech.vision.models.prior import ImagePrior
-from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
+from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 from vqspeech.vision.training.prior import ImagePriorTask
 from vqspeech.vision.training.top import TopTask
 
@@ -80,7 +80,7 @@ def test_latents_tell_the_decoder_what_it_cannot_see(tmp_path):
     made = trainer("small_top_prior", tmp_path / "exp", train, dev, *longer, "prior.layers=1")
     made.train()
     assert isinstance(made.task, TopTask)
-    bits, counts = bits_given(made.task.model, made.task.dev_batches.even(60), 20)
+    bits, counts = measure_bits(made.task.model, made.task.dev_batches.even(60), 20)
     means = {name: float(one.mean()) for name, one in bits.items()}
     assert means[OWN] < means[NONE] - 2 and means[OWN] < means[OTHERS] - 4 and (counts > 0).sum() > 2, means
 
@@ -91,7 +91,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
     for conf in ("small_prior", "small_top_prior"):
         with pytest.raises(UnitsError, match="other codes than were learned from"):
             trainer(conf, tmp_path / "exp", codes, other)
-    with pytest.raises(ImageError, match="other classes"):
+    with pytest.raises(ImageError, match="classes differ"):
         trainer("small_prior", tmp_path / "exp", codes, strange)
     with pytest.raises(ConfigError, match="codes train one of frames_small_prior, imagenet_small_prior, prior"):
         ImagePriorTask(load_config("cifar10_vqvae"), codes, codes)

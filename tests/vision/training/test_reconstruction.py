@@ -11,7 +11,7 @@ from vqspeech.errors import ConfigError, ImageError
 from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.models import Autoencoder
-from vqspeech.vision.training.reconstruction import ImageTask, shuffled
+from vqspeech.vision.training.reconstruction import ImageTask, shuffle_codes
 
 TINY = [
     "network.channels=8", "network.blocks=1", "model.latents=2", "training.batch=4",
@@ -85,6 +85,6 @@ def test_refusals(sets, tmp_path):
 
 def test_shuffled_codes_are_the_same_ones():
     codes = torch.arange(60).view(3, 4, 5)
-    one, two = shuffled(codes), shuffled(codes)
+    one, two = shuffle_codes(codes), shuffle_codes(codes)
     assert torch.equal(one, two) and one.shape == codes.shape
     assert torch.equal(one.flatten().sort()[0], codes.flatten()) and not torch.equal(one, codes)

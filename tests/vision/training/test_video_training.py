@@ -85,7 +85,7 @@ def test_frames_are_shown(tmp_path):
 
 
 def test_refusals():
-    with pytest.raises(ImageError, match="has 12 frames, a window 13; record longer"):
+    with pytest.raises(ImageError, match="has 12 frames, but a clip takes 13; record longer"):
         task(["training.length=13"])
     with pytest.raises(UnitsError, match="has other codes than were learned from .sha256"):
         task(dev=replace(obedient(8, 1), sha256="6" * 64))

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.metrics.reports.pictures import save_figure
-from vqspeech.vision.metrics.curves import curves
+from vqspeech.vision.metrics.curves import plot_curves
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +19,6 @@ def run(args: argparse.Namespace) -> int:
     sources = {"curves": folder, **{name: folder / name for name in ("prior", "top", "video")}}
     for name, source in sources.items():
         if (source / "curves.jsonl").is_file():
-            save_figure(curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
+            save_figure(plot_curves(source / "curves.jsonl"), folder / "pictures" / f"{name}.png")
             print(folder / "pictures" / f"{name}.png")
     return 0

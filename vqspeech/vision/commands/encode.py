@@ -9,7 +9,7 @@ import torch
 from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.locks import lock_folder
 from vqspeech.vision.data.codes import write_codes
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.models import CodeModel
 
 
@@ -31,7 +31,7 @@ def run(args: argparse.Namespace) -> int:
     with lock_folder(args.out):
         found = write_codes(
             args.out,
-            image_set(args.data),
+            read_images(args.data),
             lambda pixels: model.encode(torch.from_numpy(pixels)).cpu().numpy(),
             described,
             args.batch,

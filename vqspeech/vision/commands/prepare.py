@@ -14,8 +14,7 @@ CORPORA = {
     "folder": "pictures: DIR/CLASS/*.jpg, or DIR/*.jpg; DIR/train/CLASS/*.jpg with DIR/val",
     "npz": "an .npz file of arrays: images, and labels, or of frames episodes and actions",
 }
-"""The corpora, with a line of help each."""
-_MODULES = {"cifar10": "cifar", "folder": "folder", "npz": "arrays"}
+"""Corpora, each a module of `vision.data.corpora`, with their help."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,12 +43,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the sets and prints what they hold; exit status 3 where some images cannot be read."""
-    module = import_module(f"vqspeech.vision.data.{_MODULES[args.corpus_name]}")
+    module = import_module(f"vqspeech.vision.data.corpora.{args.corpus_name}")
     names = {"folder": ("size", "nj"), "cifar10": ("shrink",)}.get(args.corpus_name, ())
-    corpus = module.corpus(args.data, **{name: getattr(args, name) for name in names})
+    corpus = module.read_corpus(args.data, **{name: getattr(args, name) for name in names})
     with lock_folder(args.out):
         written = corpus.write(args.out)
-    print(corpus.told)
+    print(corpus.summary)
     for part, images in written.items():
-        print(f"{args.out}/{part}: {images.described}")
+        print(f"{args.out}/{part}: {images.description}")
     return corpus.skipped.status(sum(map(len, written.values())))

@@ -8,7 +8,7 @@ import argparse
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import list_priors, load_config
 from vqspeech.training.trainer import train
-from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.training.prior import ImagePriorTask
 from vqspeech.vision.training.top import TopTask
 
@@ -38,4 +38,4 @@ def run(args: argparse.Namespace) -> int:
     resolved = load_config(args.conf, args.overrides)
     kind = TopTask if "top" in resolved else ImagePriorTask
     both = args.codes, args.dev
-    return train(lambda: kind(resolved, *map(image_codes, both)), args.out, args.restart).exit_status()
+    return train(lambda: kind(resolved, *map(read_codes, both)), args.out, args.restart).exit_status()

@@ -9,7 +9,7 @@ import argparse
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import list_video_priors, load_config
 from vqspeech.training.trainer import train
-from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.training.video import VideoTask
 
@@ -46,6 +46,6 @@ def run(args: argparse.Namespace) -> int:
 
     def task() -> VideoTask:
         decoder = None if args.model is None else CodeModel.from_pretrained(args.model)
-        return VideoTask(resolved, image_codes(args.codes), image_codes(args.dev), decoder)
+        return VideoTask(resolved, read_codes(args.codes), read_codes(args.dev), decoder)
 
     return train(task, args.out, args.restart).exit_status()

@@ -7,7 +7,7 @@ import torch
 
 from vqspeech.commands.arguments import output_file, positive_int
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.models import Autoencoder
 
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the picture and prints its name."""
     model = Autoencoder.from_pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
-    images = ImageBatches(image_set(args.data)).even(args.limit).images
+    images = ImageBatches(read_images(args.data)).even(args.limit).images
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)])
-    pictures.save(pictures.pairs(images, made, args.columns, args.scale), Path(args.out))
+    pictures.write_png(pictures.tile_pairs(images, made, args.columns, args.scale), Path(args.out))
     print(args.out)
     return 0

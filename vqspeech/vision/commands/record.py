@@ -8,7 +8,7 @@ import argparse
 from vqspeech.commands.arguments import non_negative_int, output_folder, positive_int
 from vqspeech.locks import lock_folder
 from vqspeech.vision.data import recording
-from vqspeech.vision.data.worlds import WORLDS, maps_of, world
+from vqspeech.vision.data.worlds import WORLDS, list_maps, open_world
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,15 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the sets and prints what they hold."""
-    place = world(args.world, args.skip)
+    place = open_world(args.world, args.skip)
     try:
-        maps = args.maps or maps_of(args.world)
-        corpus = recording.corpus(place, maps, args.episodes, args.frames, args.seed)
+        maps = args.maps or list_maps(args.world)
+        corpus = recording.record_corpus(place, maps, args.episodes, args.frames, args.seed)
         with lock_folder(args.out):
             written = corpus.write(args.out)
     finally:
         place.close()
-    print(corpus.told)
+    print(corpus.summary)
     for part, images in written.items():
-        print(f"{args.out}/{part}: {images.described}")
+        print(f"{args.out}/{part}: {images.description}")
     return 0

@@ -16,7 +16,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.models import CodeModel
-from vqspeech.vision.models.prior import ImagePrior, require_same
+from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         ImagePrior.from_pretrained(args.prior, device),
         Path(args.out),
     )
-    require_same(codes_of(model), prior.codes, args.model)
+    require_same_codes(describe_model_codes(model), prior.codes, args.model)
     names = list(prior.classes) if args.classes == ["all"] else [None if c == "any" else c for c in args.classes]
     if not names:
         raise ConfigError(f"{args.prior}: knows no classes; leave out --class all")
@@ -64,19 +64,19 @@ def run(args: argparse.Namespace) -> int:
     codes = prior.sample(each, temperature=args.temperature, top_p=args.top_p, seed=args.seed)
     rate = len(codes) / (time.perf_counter() - started)
     images = torch.cat([model.decode(part).cpu() for part in torch.from_numpy(codes).split(32)]).numpy()
-    labels = np.array([prior.label(name) - 1 for name in each])
+    labels = np.array([prior.class_index(name) - 1 for name in each])
     with replace_file(out / "samples.npz") as temporary:
         np.savez_compressed(
             temporary, images=images.transpose(0, 2, 3, 1), codes=codes.astype(np.uint16), labels=labels
         )
     sheet = [images[i : i + args.n] for i in range(0, len(images), args.n)]
-    pictures.save(pictures.sheet(sheet, args.scale), out / "samples.png")
+    pictures.write_png(pictures.tile_images(sheet, args.scale), out / "samples.png")
     print(out / "samples.png")
     print(f"{out}: {len(images)} samples, {rate:,.2f} images/s of codes", file=sys.stderr)
     return 0
 
 
-def codes_of(model: CodeModel) -> dict:
+def describe_model_codes(model: CodeModel) -> dict:
     """A model's codes as a prior describes those it learned from, but for the name of the model."""
     shape = [model.latents, *model.places]
     return {"codes": model.codes, "shape": shape, "sha256": model.fingerprint()}

@@ -22,12 +22,12 @@ from vqspeech.commands.arguments import (
 )
 from vqspeech.errors import ConfigError, MissingExtra
 from vqspeech.files import replace_file
-from vqspeech.vision.commands.sample import codes_of
-from vqspeech.vision.data.clips import episodes, told
-from vqspeech.vision.data.images import ImageSet, image_set
-from vqspeech.vision.metrics import moving, pictures
+from vqspeech.vision.commands.sample import describe_model_codes
+from vqspeech.vision.data.clips import encode_actions, find_episodes
+from vqspeech.vision.data.images import ImageSet, read_images
+from vqspeech.vision.metrics import animation, pictures
 from vqspeech.vision.models import CodeModel
-from vqspeech.vision.models.prior import require_same
+from vqspeech.vision.models.prior import require_same_codes
 from vqspeech.vision.models.video import VideoPrior
 
 NOT_TOLD, RECORDED = "any", "recorded"
@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate",
         type=positive_float,
-        default=moving.RATE,
+        default=animation.RATE,
         metavar="HZ",
         help="frames a second shown (default: %(default)s)",
     )
@@ -86,8 +86,8 @@ def run(args: argparse.Namespace) -> int:
         VideoPrior.from_pretrained(args.prior, device),
         Path(args.out),
     )
-    require_same(codes_of(model), prior.codes, args.model)
-    images, rows = image_set(args.data), args.actions
+    require_same_codes(describe_model_codes(model), prior.codes, args.model)
+    images, rows = read_images(args.data), args.actions
     length = args.given + (args.frames if RECORDED in rows else 0)
     starts = _starts(images, max(1, length), args.n)
     frames = starts[:, None] + np.arange(max(1, args.given))
@@ -112,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _starts(images: ImageSet, length: int, count: int) -> np.ndarray:
     """Where `count` clips of so many frames start in a set, spread evenly over its episodes: int64 `(count,)`."""
-    found = episodes(images.table, images.path).of_length(length, images.path)
+    found = find_episodes(images.table, images.path).select_min_length(length, images.path)
     picks = (np.arange(count) + 0.5) * len(found.starts) / count  # the whole part is the episode, the rest the place
     which = picks.astype(np.int64)
     return found.starts[which] + ((picks - which) * (found.lengths[which] - length + 1)).astype(np.int64)
@@ -122,13 +122,13 @@ def _done(prior: VideoPrior, images: ImageSet, starts: np.ndarray, row: str, giv
     """What is done at every frame but the last, int64 `(starts, given + frames - 1)`, as the prior is told it."""
     if row == NOT_TOLD:
         return np.zeros((len(starts), given + frames - 1), np.int64)
-    known = told(images.table, images.actions, prior.actions, images.path)
+    known = encode_actions(images.table, images.actions, prior.actions, images.path)
     if row == RECORDED:
         return known[starts[:, None] + np.arange(given + frames - 1)]
     names = row.split(",")
     if len(names) > frames:
         raise ConfigError(f"--actions {row}: {len(names)} actions for {frames} frames; raise --frames")
-    steps = [prior.action(name) for name in names + names[-1:] * (frames - len(names))]
+    steps = [prior.action_index(name) for name in names + names[-1:] * (frames - len(names))]
     if not given:  # nothing is done before the first frame
         return np.tile(steps[1:], (len(starts), 1)).astype(np.int64)
     before = known[starts[:, None] + np.arange(given - 1)]
@@ -140,14 +140,14 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
     starts, rows, time_ = videos.shape[:3]
     missing = None
     for i, shown in enumerate(videos):
-        moving.write_gif(out / f"video-{i:03d}.gif", list(shown), args.rate, rows)
+        animation.write_gif(out / f"video-{i:03d}.gif", list(shown), args.rate, rows)
         try:
-            moving.write_mp4(out / f"video-{i:03d}.mp4", list(shown), args.rate, rows)
+            animation.write_mp4(out / f"video-{i:03d}.mp4", list(shown), args.rate, rows)
         except MissingExtra as error:
             missing = error
     if missing is not None:
         print(f"GIF only, no MP4: {missing}", file=sys.stderr)
-    pictures.save(sheet(videos[:SHOWN], args.given), out / "sheet.png")
+    pictures.write_png(tile_sheet(videos[:SHOWN], args.given), out / "sheet.png")
     episode = np.repeat(np.arange(starts * rows), time_)
     actions = np.concatenate([done, np.zeros_like(done, shape=(starts, rows, 1))], 2)
     with replace_file(out / "videos.npz") as temporary:
@@ -160,7 +160,7 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
         )
 
 
-def sheet(videos: np.ndarray, given: int, columns: int = COLUMNS) -> np.ndarray:
+def tile_sheet(videos: np.ndarray, given: int, columns: int = COLUMNS) -> np.ndarray:
     """A picture, uint8 `(height, width, 3)`, of videos uint8 `(starts, rows, time, channels, height, width)` as in
     figure 7 of 1711.00937: time from left to right, the frames given, a gap, at most so many of the others, spread
     evenly; the rows of a start under each other."""
@@ -169,7 +169,7 @@ def sheet(videos: np.ndarray, given: int, columns: int = COLUMNS) -> np.ndarray:
     gap = max(2, videos.shape[5] // 8)
     lines = []
     for start in videos:
-        left, right = (pictures.sheet([row[some] for row in start]) for some in (np.arange(given), picks))
+        left, right = (pictures.tile_images([row[some] for row in start]) for some in (np.arange(given), picks))
         bar = np.full((len(right), gap, 3), 255, np.uint8)
         lines += [np.concatenate([left, bar, right] if given else [right], 1)]
         lines.append(np.full((gap, lines[-1].shape[1], 3), 255, np.uint8))

@@ -8,9 +8,9 @@ from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
-from vqspeech.vision.commands.score_bits import described
+from vqspeech.vision.commands.score_bits import describe_model
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import bounds
 from vqspeech.vision.models import CodeModel
 
@@ -37,12 +37,12 @@ def run(args: argparse.Namespace) -> int:
     """Writes the section "approximation" and prints it."""
     model = CodeModel.from_pretrained(args.experiment)
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
-    images = ImageBatches(image_set(args.data)).even(args.limit).images
-    exact = bounds.bits(bounds.exact(model, images), model)
+    images = ImageBatches(read_images(args.data)).even(args.limit).images
+    exact = bounds.bits_per_dimension(bounds.exact_log_likelihood(model, images), model)
     found = {"exact, the sum over all codes": exact, "log p(x|z_q) p(z_q)": _one_term(model, images)}
     for samples in SAMPLES:
         name = f"importance sampling, {samples} sample{'s' * (samples > 1)}"
-        found[name] = bounds.bits(bounds.importance(model, images, samples), model)
+        found[name] = bounds.bits_per_dimension(bounds.importance_log_likelihood(model, images, samples), model)
     rows = [
         {"row": name, "bits/dimension": estimate_ratio(values), "above the exact": estimate_ratio(values - exact)}
         for name, values in found.items()
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     notes = [
         f"{len(images)} images of {model.shape[1]}x{model.shape[2]} of {args.data}, step {about['step']}; "
         f"{model.codes ** (height * width):,} maps of codes; uniform prior",
-        *described(model),
+        *describe_model(model),
     ]
     scores.add_rows(args.out, "approximation", rows, notes=notes, seed=0)
     print(markdown.format_table(scores.read(args.out)["sections"]["approximation"]["rows"]), *notes, sep="\n")
@@ -62,4 +62,6 @@ def _one_term(model, images: torch.Tensor):
     import math
 
     codes = model.encode(images)
-    return bounds.bits(model.log_likelihood(images, codes) - codes[0].numel() * math.log(model.codes), model)
+    return bounds.bits_per_dimension(
+        model.log_likelihood(images, codes) - codes[0].numel() * math.log(model.codes), model
+    )

@@ -11,14 +11,14 @@ from vqspeech.errors import ConfigError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
-from vqspeech.vision.commands.sample import codes_of
+from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.images import image_set
-from vqspeech.vision.metrics.bounds import bits, log_prior, over
+from vqspeech.vision.data.images import read_images
+from vqspeech.vision.metrics.bounds import bits_per_dimension, log_prior, map_batches
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder
 from vqspeech.vision.models.likelihood import LogisticMixture
-from vqspeech.vision.models.prior import ImagePrior, require_same
+from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 
 BITS, LEARNED = "bits/dimension, at most", "learned"
 """The column, and what a prior is called in a row that was."""
@@ -55,20 +55,20 @@ def run(args: argparse.Namespace) -> int:
     """Writes the section "bits" and prints it."""
     model = Autoencoder.from_pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
     if args.prior and not isinstance(model, VQVAE):
-        raise ConfigError(f"--prior: {what(model)} has no use for one; it is for the codes of a VQ-VAE")
+        raise ConfigError(f"--prior: {name_bound(model)} has no use for one; it is for the codes of a VQ-VAE")
     prior = ImagePrior.from_pretrained(args.prior, str(model.device)) if args.prior else None
     if isinstance(model, VQVAE) and prior:
-        require_same(codes_of(model), prior.codes, args.experiment)
+        require_same_codes(describe_model_codes(model), prior.codes, args.experiment)
     trained = model.samples if isinstance(model, VIMCO) else None
     if isinstance(model, VIMCO):
         model.samples = args.samples
     torch.manual_seed(args.seed)
-    images = ImageBatches(image_set(args.data))
-    found = bits(over(images, args.limit, 64, model.bound), model)
-    redrawn = redraw_episodes(images.images.table.at(images.picks(args.limit)))
+    images = ImageBatches(read_images(args.data))
+    found = bits_per_dimension(map_batches(images, args.limit, 64, model.bound), model)
+    redrawn = redraw_episodes(images.images.table.select(images.even_indices(args.limit)))
     mean = partial(estimate_ratio, groups=redrawn.groups)
-    rows = [{"row": what(model), "step": _step(args.experiment), BITS: mean(found)}]
-    notes = [f"{len(found)} images of {args.data}; {redrawn.words}", *described(model)]
+    rows = [{"row": name_bound(model), "step": _step(args.experiment), BITS: mean(found)}]
+    notes = [f"{len(found)} images of {args.data}; {redrawn.words}", *describe_model(model)]
     if trained:
         notes.append(f"trained by the bound of {trained} samples")
     if isinstance(model, VQVAE):
@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
         pixels = found - latents
         rows[0] |= {"of it codes": latents, "of it pixels": mean(pixels)}
         if prior:
-            learned = bits(log_prior(prior, over(images, args.limit, 64, model.encode)), model)
-            row = {"row": what(model).replace("uniform", LEARNED), BITS: mean(pixels + learned)}
+            learned = bits_per_dimension(log_prior(prior, map_batches(images, args.limit, 64, model.encode)), model)
+            row = {"row": name_bound(model).replace("uniform", LEARNED), BITS: mean(pixels + learned)}
             rows.append(rows[0] | row | {"of it codes": mean(learned)})
             notes.append(f"learned prior: {args.prior}, step {_step(args.prior)}, not told the class")
     scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
@@ -89,7 +89,7 @@ def _step(path: str) -> int:
     return checkpoint.read(checkpoint.find_best(path), "none.")[1]["step"]
 
 
-def what(model: Autoencoder) -> str:
+def name_bound(model: Autoencoder) -> str:
     """The model and its bound, in a few words."""
     name = model.config["model"]["name"]
     if isinstance(model, VIMCO):
@@ -99,7 +99,7 @@ def what(model: Autoencoder) -> str:
     return f"{name}, bound of one sample, Gaussian prior"
 
 
-def described(model: Autoencoder) -> list[str]:
+def describe_model(model: Autoencoder) -> list[str]:
     """What must stand beside a figure for it to be compared: likelihood, latents, codebooks, size."""
     mixture = model.likelihood
     likelihood = "softmax over 256 levels"

@@ -6,10 +6,10 @@ import torch
 
 from vqspeech.commands.arguments import positive_int, scores_file
 from vqspeech.metrics.reports import markdown, scores
-from vqspeech.vision.data.codes import image_codes
+from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.metrics import prior as measures
 from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same
+from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same_codes
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,17 +40,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the section and prints it."""
     prior = ImagePrior.from_pretrained(args.prior, "cuda" if torch.cuda.is_available() else "cpu")
-    codes, train = image_codes(args.codes), image_codes(args.train) if args.train else None
-    dev = image_codes(args.dev) if args.dev else None
+    codes, train = read_codes(args.codes), read_codes(args.train) if args.train else None
+    dev = read_codes(args.dev) if args.dev else None
     for one in (codes, train, dev):
         if one is not None:
-            require_same(describe_codes(one), prior.codes, str(one.path))
-    some = measures.spread(codes, args.limit)
+            require_same_codes(describe_codes(one), prior.codes, str(one.path))
+    some = measures.select_even(codes, args.limit)
     strength = measures.choose_strength(train, dev) if train is not None else 0.0
-    held = measures.held_out_bits(prior, some, train, strength)
-    learned = {} if train is None else measures.held_out_bits(prior, measures.spread(train, len(some)), train, strength)
+    held = measures.compute_bits(prior, some, train, strength)
+    learned = (
+        {} if train is None else measures.compute_bits(prior, measures.select_even(train, len(some)), train, strength)
+    )
     redrawn = redraw_episodes(some.table)
-    rows = measures.rows(held, learned, redrawn.groups)
+    rows = measures.tabulate_bits(held, learned, redrawn.groups)
     latents, height, width = prior.network.shape
     notes = [
         f"{len(some)} images of {args.codes}, {height}x{width}x{latents} codes of {prior.size}; {redrawn.words}",

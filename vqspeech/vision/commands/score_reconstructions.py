@@ -11,9 +11,9 @@ from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
-from vqspeech.vision.commands.score_bits import described
+from vqspeech.vision.commands.score_bits import describe_model
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.quality import psnr, ssim
 from vqspeech.vision.models import VIMCO, Autoencoder, CodeModel
@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
     """Writes the section "reconstructions" and prints it."""
     model = Autoencoder.from_pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
-    batches = ImageBatches(image_set(args.data))
+    batches = ImageBatches(read_images(args.data))
     images = batches.even(args.limit).images
-    redrawn = redraw_episodes(batches.images.table.at(batches.picks(args.limit)))
+    redrawn = redraw_episodes(batches.images.table.select(batches.even_indices(args.limit)))
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)]).numpy()
-    some = ImageBatches(image_set(args.train)).even(1000).images.numpy()
+    some = ImageBatches(read_images(args.train)).even(1000).images.numpy()
     mean = np.broadcast_to(some.mean(0).round().astype(np.uint8), made.shape)
     rows: list[dict[str, Any]] = [
         {"row": name}
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         for name, other in (("reconstructions", made), ("the mean training image for all", mean))
     ]
     rows[0] |= {"step": about["step"]}
-    notes = [f"{len(images)} images of {args.data}; {redrawn.words}", *described(model)]
+    notes = [f"{len(images)} images of {args.data}; {redrawn.words}", *describe_model(model)]
     if isinstance(model, CodeModel):
         codes = torch.cat([model.encode(part).cpu() for part in images.split(32)])
         counts = codes.flatten().bincount(minlength=model.codes).numpy()

@@ -12,10 +12,10 @@ from vqspeech.errors import ImageError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.vision.data.batches import ImageBatches
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.metrics.nearest import nearest
+from vqspeech.vision.metrics.nearest import find_nearest
 
 SHOWN = 16
 
@@ -40,13 +40,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the section "samples" and the picture."""
-    train, held = image_set(args.train), image_set(args.data)
+    train, held = read_images(args.train), read_images(args.data)
     samples = _images(Path(args.samples))
     if samples.shape[1:] != train.shape:
         raise ImageError(f"{args.samples}: images of {samples.shape[1:]}, {train.shape} in {args.train}")
     batches = ImageBatches(held)
-    found, real = nearest(samples, train), nearest(batches.even(len(samples)).images.numpy(), train)
-    redrawn = redraw_episodes(held.table.at(batches.picks(len(samples))))
+    found, real = find_nearest(samples, train), find_nearest(batches.even(len(samples)).images.numpy(), train)
+    redrawn = redraw_episodes(held.table.select(batches.even_indices(len(samples))))
     copies = train.pixels(found.index)
     rows = [
         {
@@ -63,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
     notes.append(f"held-out images: {redrawn.words}; samples are drawn each by itself")
     scores.add_rows(args.out, "samples", rows, notes=notes)
     shown = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).astype(np.int64)  # of all classes
-    sheet = pictures.pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)
-    pictures.save(sheet, args.picture)
+    sheet = pictures.tile_pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)
+    pictures.write_png(sheet, args.picture)
     print(markdown.format_table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
     return 0
 

@@ -7,7 +7,7 @@ from vqspeech.commands.arguments import scores_file
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.metrics.reports.curves import read_curves
-from vqspeech.vision.commands.score_bits import BITS, LEARNED, described, what
+from vqspeech.vision.commands.score_bits import BITS, LEARNED, describe_model, name_bound
 from vqspeech.vision.models import Autoencoder
 
 WHOLE = "test images"
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the section "steps": bits a dimension at some steps that all have reached, and of test images where those
     have been scored."""
-    curves = {Path(one): bits_by_step(Path(one) / "curves.jsonl") for one in args.experiments}
+    curves = {Path(one): read_bits(Path(one) / "curves.jsonl") for one in args.experiments}
     common = sorted(set.intersection(*(set(one) for one in curves.values())))
     if not common:
         raise ConfigError("the experiments were measured at no step in common; train them with one evaluate_every")
@@ -36,11 +36,11 @@ def run(args: argparse.Namespace) -> int:
         "the models were not tuned alike, so that their order is no finding",
     ]
     for folder, curve in curves.items():
-        first, *learned = whole_bits(folder / "scores.json") or [{}]
+        first, *learned = read_test_bits(folder / "scores.json") or [{}]
         rows.append({"row": folder.name, **{f"step {step}": curve[step] for step in picked}} | first)
         rows += [{"row": f"{folder.name}, {LEARNED} prior"} | one for one in learned]
         model = Autoencoder.from_pretrained(folder)
-        notes.append(f"{folder.name}: {what(model)}; {'; '.join(described(model))}")
+        notes.append(f"{folder.name}: {name_bound(model)}; {'; '.join(describe_model(model))}")
     if any(WHOLE in row for row in rows):
         notes.append(f"{WHOLE}, whose number n is: as in the table 'bits' of each")
     scores.add_rows(args.out, "steps", rows, notes=notes)
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def bits_by_step(path: Path) -> dict[int, float]:
+def read_bits(path: Path) -> dict[int, float]:
     """Held-out bits a dimension by step. Raises `ConfigError` where there is no such file, or it lacks them."""
     found = {int(line["step"]): line["bits"] for line in read_curves(path) if "bits" in line}
     if not found:
@@ -56,7 +56,7 @@ def bits_by_step(path: Path) -> dict[int, float]:
     return found
 
 
-def whole_bits(path: Path) -> list[dict]:
+def read_test_bits(path: Path) -> list[dict]:
     """Bits a dimension of test images in a scores.json, {`WHOLE`: estimate}: of the model, then with a learned prior,
     where these have been scored."""
     section = scores.read(path)["sections"].get("bits", {"rows": []}) if path.is_file() else {"rows": []}

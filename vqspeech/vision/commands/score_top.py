@@ -11,16 +11,16 @@ from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models.quantize import SeparateCodebooks
-from vqspeech.vision.commands.sample import codes_of
-from vqspeech.vision.data.codes import image_codes
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.commands.sample import describe_model_codes
+from vqspeech.vision.data.codes import read_codes
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.metrics.prior import spread
+from vqspeech.vision.metrics.prior import select_even
 from vqspeech.vision.models import CodeModel
-from vqspeech.vision.models.prior import LANES, require_same
+from vqspeech.vision.models.prior import BATCH, require_same_codes
 from vqspeech.vision.models.top import TopVQVAE
-from vqspeech.vision.training.latents import NONE, OWN, bits_given
+from vqspeech.vision.training.latents import NONE, OWN, measure_bits
 
 SHOWN = 8
 
@@ -57,12 +57,12 @@ def run(args: argparse.Namespace) -> int:
     top, model, codes = (
         TopVQVAE.from_pretrained(args.top, device),
         CodeModel.from_pretrained(args.model, device),
-        image_codes(args.codes),
+        read_codes(args.codes),
     )
-    require_same(codes_of(model), top.codes, args.model)
-    some = spread(codes, args.limit)
-    batch = top.batches(some).at(np.arange(len(some)))
-    bits, counts = bits_given(top, batch, LANES, one_by_one=True)
+    require_same_codes(describe_model_codes(model), top.codes, args.model)
+    some = select_even(codes, args.limit)
+    batch = top.batches(some).select(np.arange(len(some)))
+    bits, counts = measure_bits(top, batch, BATCH, one_by_one=True)
     redrawn = redraw_episodes(some.table)
     rows = [
         {
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
         "in training",
     ]
     scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
-    pictures.save(_sheet(args, top, model), args.picture)
+    pictures.write_png(_sheet(args, top, model), args.picture)
     print(markdown.format_table(scores.read(args.out)["sections"]["top"]["rows"]), *notes, args.picture, sep="\n")
     return 0
 
@@ -95,7 +95,7 @@ def _codebooks(top: TopVQVAE) -> str:
 
 def _sheet(args: argparse.Namespace, top: TopVQVAE, model) -> np.ndarray:
     """Columns of an image, what the first level makes of it, and two maps drawn from its latents alone."""
-    images, codes = image_set(args.data), image_codes(args.codes)
+    images, codes = read_images(args.data), read_codes(args.codes)
     if len(images) != len(codes):
         raise ImageError(f"{args.codes}: has {len(codes)} images, {args.data} {len(images)}; name the images it is of")
     picks = np.linspace(0, len(codes) - 1, min(SHOWN, len(codes))).astype(np.int64)
@@ -103,4 +103,4 @@ def _sheet(args: argparse.Namespace, top: TopVQVAE, model) -> np.ndarray:
     latents = top.encode(first)
     draws = [top.sample(latents, seed, args.temperature) for seed in (0, 1)]
     decoded = [model.decode(torch.from_numpy(one)).cpu().numpy() for one in (first, *draws)]
-    return pictures.sheet([images.pixels(picks), *decoded], scale=2)
+    return pictures.tile_images([images.pixels(picks), *decoded], scale=2)

@@ -11,14 +11,14 @@ import torch
 
 from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
 from vqspeech.metrics.reports import markdown, scores
-from vqspeech.vision.commands.sample import codes_of
-from vqspeech.vision.data.codes import ImageCodes, image_codes
-from vqspeech.vision.data.images import image_set
-from vqspeech.vision.metrics import conduct, foresight
-from vqspeech.vision.metrics.held_clips import HeldClips, Section, held_clips
-from vqspeech.vision.metrics.obedience import inverse_model
+from vqspeech.vision.commands.sample import describe_model_codes
+from vqspeech.vision.data.codes import ImageCodes, read_codes
+from vqspeech.vision.data.images import read_images
+from vqspeech.vision.metrics import controllability, prediction
+from vqspeech.vision.metrics.held_out_clips import HeldOutClips, Section, select_clips
+from vqspeech.vision.metrics.inverse_model import fit_inverse_model
 from vqspeech.vision.models import CodeModel
-from vqspeech.vision.models.prior import ImagePrior, require_same
+from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 from vqspeech.vision.models.video import VideoPrior
 
 
@@ -76,13 +76,13 @@ def run(args: argparse.Namespace) -> int:
     """Writes the sections "video: …" and prints each as soon as it is there."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     prior, model = VideoPrior.from_pretrained(args.prior, device), CodeModel.from_pretrained(args.model, device)
-    require_same(codes_of(model), prior.codes, args.model)
+    require_same_codes(describe_model_codes(model), prior.codes, args.model)
     alone = ImagePrior.from_pretrained(args.image_prior, device) if args.image_prior else None
     if alone is not None:
-        require_same(alone.codes, prior.codes, args.image_prior)
-    images, codes = image_set(args.data), image_codes(args.codes)
-    learned = image_codes(args.train_codes)
-    held = held_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)
+        require_same_codes(alone.codes, prior.codes, args.image_prior)
+    images, codes = read_images(args.data), read_codes(args.codes)
+    learned = read_codes(args.train_codes)
+    held = select_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)
     for section in _sections(args, held, codes, alone):
         notes, packages = section.notes, ["scikit-image"]
         scores.add_rows(args.out, section.name, section.rows, notes=notes, seed=args.seed, packages=packages)
@@ -96,16 +96,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sections(
-    args: argparse.Namespace, held: HeldClips, codes: ImageCodes, alone: ImagePrior | None
+    args: argparse.Namespace, held: HeldOutClips, codes: ImageCodes, alone: ImagePrior | None
 ) -> Iterator[Section]:
     apart = [name for name in args.apart if name in held.prior.actions and name in held.images.actions]
-    told = foresight.all_foretold(held)
-    yield from foresight.of_codes(held, told, alone)
-    yield from foresight.of_frames(held, told)
+    predictions = prediction.predict_all(held)
+    yield from prediction.score_codes(held, predictions, alone)
+    yield from prediction.score_frames(held, predictions)
     if held.prior.actions:
-        inverse = inverse_model(image_set(args.train), args.inverse_steps, seed=args.seed)
-        yield conduct.obeying(held, told, torch.from_numpy(np.asarray(codes.codes, np.int64)), inverse)
+        inverse = fit_inverse_model(read_images(args.train), args.inverse_steps, seed=args.seed)
+        yield controllability.score_controllability(
+            held, predictions, torch.from_numpy(np.asarray(codes.codes, np.int64)), inverse
+        )
         if len(apart) == 2:
-            yield conduct.parting(held, inverse, *apart)
+            yield controllability.score_counterfactuals(held, inverse, *apart)
     if args.far:
-        yield conduct.drifting(held, args.far, args.far_clips)
+        yield controllability.score_rollouts(held, args.far, args.far_clips)

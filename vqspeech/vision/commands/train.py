@@ -8,7 +8,7 @@ import argparse
 from vqspeech.commands.arguments import output_folder
 from vqspeech.conf.vision import list_experiments, load_config
 from vqspeech.training.trainer import train
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.images import read_images
 from vqspeech.vision.training.reconstruction import ImageTask
 
 
@@ -36,4 +36,4 @@ def run(args: argparse.Namespace) -> int:
     """Trains; exit status 130 where a signal stopped it, after saving."""
     resolved = load_config(args.conf, args.overrides)
     sets = args.train, args.dev
-    return train(lambda: ImageTask(resolved, *map(image_set, sets)), args.out, args.restart).exit_status()
+    return train(lambda: ImageTask(resolved, *map(read_images, sets)), args.out, args.restart).exit_status()

@@ -14,15 +14,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints all faults, or what the sets hold; exit status 1 where there are faults."""
     from vqspeech.errors import FAILED
-    from vqspeech.vision.data.images import image_set
-    from vqspeech.vision.data.validate import faults
+    from vqspeech.vision.data.images import read_images
+    from vqspeech.vision.data.validate import find_faults
 
-    found = faults(args.data)
+    found = find_faults(args.data)
     for fault in found:
         print(fault)
     if found:
         print(f"{len(found)} fault{'s' * (len(found) > 1)}")
         return FAILED
     for path in args.data:
-        print(f"{path}: no fault in {image_set(path).described}")
+        print(f"{path}: no fault in {read_images(path).description}")
     return 0

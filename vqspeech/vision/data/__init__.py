@@ -1,1 +1,1 @@
-"""From images on disk to what training reads: sets of images, their codes, batches of both."""
+"""Images from disk to training batches: sets of images, their codes, batches of both."""

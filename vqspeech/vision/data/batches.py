@@ -1,4 +1,4 @@
-"""Random images of a set as batches of tensors: a function of (seed, step, process) alone, so that runs resume."""
+"""Random batches of images; a batch is a function of (seed, step, process) alone, so that runs resume exactly."""
 
 from dataclasses import dataclass
 
@@ -24,13 +24,18 @@ class ImageBatch(Batch):
 
 
 class ImageBatches:
-    """Batches of a set of images; with `flip`, half of the random ones are mirrored."""
+    """Batches of a set of images.
+
+    Args:
+        images: The set.
+        flip: Mirror half of the randomly drawn images.
+    """
 
     def __init__(self, images: ImageSet, flip: bool = False):
         self.images, self.flip = images, flip
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> ImageBatch:
-        """`size` images drawn at random."""
+        """Draw `size` images at random."""
         generator = np.random.default_rng([seed, step, process])
         batch = self._batch(generator.integers(len(self.images), size=size))
         if self.flip:
@@ -39,11 +44,11 @@ class ImageBatches:
         return batch
 
     def even(self, size: int) -> ImageBatch:
-        """At most `size` images spread evenly over the set: the same ones at every call, for evaluation."""
-        return self._batch(self.picks(size))
+        """Return at most `size` images, evenly spaced over the set: the same ones at every call, for evaluation."""
+        return self._batch(self.even_indices(size))
 
-    def picks(self, size: int) -> np.ndarray:
-        """Which images `even` takes: int64 `(size,)`."""
+    def even_indices(self, size: int) -> np.ndarray:
+        """Return the indices of the images of `even`: int64 `(size,)`."""
         size = min(size, len(self.images))
         return np.linspace(0, len(self.images) - 1, size).astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""Clips, runs of frames of one episode, of the codes of frames, with what was done at each: for priors over video."""
+"""Clips for video priors: windows of consecutive frames of an episode, as codes with their actions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,36 +29,67 @@ class ClipBatch(Batch):
 
 @dataclass(frozen=True)
 class Episodes:
-    """Where episodes lie in a set: `numbers`, the `starts` and the `lengths` in frames, int64 `(episodes,)` each."""
+    """Positions of episodes in a set of frames.
+
+    Attributes:
+        numbers: Number of each episode, int64 `(episodes,)`.
+        starts: Index of its first frame.
+        lengths: Its number of frames.
+    """
 
     numbers: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
 
-    def of_length(self, length: int, where: object) -> "Episodes":
-        """Those of at least so many frames. Raises `ImageError` where there are none."""
+    def select_min_length(self, length: int, where: object) -> "Episodes":
+        """Return the episodes of at least `length` frames.
+
+        Args:
+            length: Frames.
+            where: The set, for the message.
+
+        Raises:
+            ImageError: There are none.
+        """
         kept = self.lengths >= length
         if not kept.any():
             raise ImageError(
-                f"{where}: the longest of {len(kept)} episodes has {self.lengths.max()} frames, a window {length}; "
-                "record longer ones, or take shorter windows"
+                f"{where}: the longest of {len(kept)} episodes has {self.lengths.max()} frames, but a clip takes "
+                f"{length}; record longer ones, or use shorter clips"
             )
         return Episodes(self.numbers[kept], self.starts[kept], self.lengths[kept])
 
 
-def episodes(table: ImageTable, where: object) -> Episodes:
-    """The episodes of a table of frames. Raises `ImageError` where the images are no frames."""
+def find_episodes(table: ImageTable, where: object) -> Episodes:
+    """Find the episodes of a table of frames.
+
+    Args:
+        table: The table.
+        where: The set, for the message.
+
+    Raises:
+        ImageError: The images are not frames of episodes.
+    """
     if table.episodes is None:
-        raise ImageError(f"{where}: the images are of no episodes; prepare frames that have them")
+        raise ImageError(f"{where}: the images are not frames of episodes; prepare frames with episodes")
     starts = np.flatnonzero(np.diff(table.episodes, prepend=table.episodes[0] - 1))
     return Episodes(table.episodes[starts], starts, np.diff(starts, append=len(table)))
 
 
-def told(table: ImageTable, names: Sequence[str], known: Sequence[str], where: object) -> np.ndarray:
-    """What was done at each frame of a table, `names` being those of its actions, as one who knows the actions `known`
-    is told it: int64 `(n,)`, 1 + its number, 0 where it is not known what was done.
+def encode_actions(table: ImageTable, names: Sequence[str], known: Sequence[str], where: object) -> np.ndarray:
+    """Translate the actions of a table into the inputs of a prior.
 
-    Raises `ImageError` where something else was done.
+    Args:
+        table: Frames.
+        names: Names of the table's actions.
+        known: Names of the prior's actions, in its order.
+        where: The set, for the message.
+
+    Returns:
+        int64 `(n,)`: 1 + the prior's number of each action, 0 if the action is unknown.
+
+    Raises:
+        ImageError: The table has an action that the prior does not know.
     """
     numbers = np.full(len(table), -1) if table.actions is None else table.actions
     index = {name: i + 1 for i, name in enumerate(known)}
@@ -73,27 +104,28 @@ def told(table: ImageTable, names: Sequence[str], known: Sequence[str], where: o
 
 
 class Clips:
-    """Clips of `length` frames of the codes of a set, told the actions `known`. Shorter episodes are left out.
+    """Clips of `length` frames of a set of codes, with actions numbered as in `known`. Shorter episodes are left out.
 
-    Raises `ImageError` for images that are no frames, episodes that are all shorter, and other actions.
+    Raises:
+        ImageError: The images are not frames, all episodes are shorter, or an action is not in `known`.
     """
 
     def __init__(self, codes: ImageCodes, length: int, known: Sequence[str]):
         self.codes, self.length = codes, length
-        self.actions = told(codes.table, codes.actions, known, codes.path)
-        self.episodes = episodes(codes.table, codes.path).of_length(length, codes.path)
+        self.actions = encode_actions(codes.table, codes.actions, known, codes.path)
+        self.episodes = find_episodes(codes.table, codes.path).select_min_length(length, codes.path)
         self._places = WindowPositions(self.episodes.lengths, length)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> ClipBatch:
-        """`size` clips drawn at random."""
+        """Draw `size` clips at random."""
         return self._batch(*self._places.random(size, seed, step, process))
 
     def even(self, size: int) -> ClipBatch:
-        """`size` clips spread evenly over the set: the same ones at every call, for evaluation."""
+        """Return `size` clips, evenly spaced over the set: the same ones at every call, for evaluation."""
         return self._batch(*self._places.even(size))
 
     def starts(self, size: int) -> tuple[np.ndarray, np.ndarray]:
-        """Where those of `even` start in the set, and the numbers of their episodes: int64 `(size,)` each."""
+        """Return first frames and episode numbers of the clips of `even`: int64 `(size,)` each."""
         found, offsets = self._places.even(size)
         return self.episodes.starts[found] + offsets, self.episodes.numbers[found]
 

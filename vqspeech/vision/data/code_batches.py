@@ -1,4 +1,4 @@
-"""Random maps of codes as batches of tensors, for priors over codes; drawn as images are."""
+"""Random batches of code maps, for priors over codes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,36 +26,46 @@ class CodeBatch(Batch):
 
 
 class CodeBatches:
-    """Batches of the codes of images. Raises `ImageError` where their classes are not `classes`."""
+    """Batches of the codes of images.
+
+    Args:
+        codes: The codes.
+        classes: Classes the prior is conditioned on; empty for none.
+
+    Raises:
+        ImageError: The images have other classes.
+    """
 
     def __init__(self, codes: ImageCodes, classes: Sequence[str]):
         if classes and list(codes.classes) != list(classes):
-            raise ImageError(f"{codes.path}: has other classes than were learned from; prepare the images together")
+            raise ImageError(
+                f"{codes.path}: its classes differ from those the prior was trained on; prepare the images together"
+            )
         self.codes, self.told = codes, bool(classes)
 
     def __len__(self) -> int:
         return len(self.codes)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> CodeBatch:
-        """`size` maps drawn at random."""
-        return self.at(np.random.default_rng([seed, step, process]).integers(len(self), size=size))
+        """Draw `size` maps at random."""
+        return self.select(np.random.default_rng([seed, step, process]).integers(len(self), size=size))
 
     def even(self, size: int) -> CodeBatch:
-        """At most `size` maps spread evenly over the images: the same ones at every call, for evaluation."""
-        return self.at(np.linspace(0, len(self) - 1, min(size, len(self))).astype(np.int64))
+        """Return at most `size` maps, evenly spaced over the images: the same ones at every call, for evaluation."""
+        return self.select(np.linspace(0, len(self) - 1, min(size, len(self))).astype(np.int64))
 
-    def at(self, picks: np.ndarray) -> CodeBatch:
-        """The maps of those images `(n,)`."""
+    def select(self, picks: np.ndarray) -> CodeBatch:
+        """Return the maps of the images at `picks` `(n,)`."""
         labels = self.codes.table.labels[picks] + 1 if self.told else np.zeros(len(picks), np.int64)
-        return CodeBatch(grids(self.codes.codes[picks], self.codes.latents), torch.from_numpy(labels))
+        return CodeBatch(to_grids(self.codes.codes[picks], self.codes.latents), torch.from_numpy(labels))
 
 
-def grids(codes: np.ndarray, latents: int) -> Tensor:
-    """Maps `(n, height, width * latents)` as they are kept → int64 `(n, latents, height, width)`."""
+def to_grids(codes: np.ndarray, latents: int) -> Tensor:
+    """Convert stored maps `(n, height, width * latents)` to int64 `(n, latents, height, width)`."""
     found = torch.from_numpy(np.asarray(codes).astype(np.int64))
     return found.unflatten(2, (-1, latents)).movedim(3, 1)
 
 
-def maps(codes: Tensor) -> np.ndarray:
-    """The way back: `(n, latents, height, width)` → int64 `(n, height, width * latents)`."""
+def to_maps(codes: Tensor) -> np.ndarray:
+    """Convert grids `(n, latents, height, width)` to stored maps int64 `(n, height, width * latents)`."""
     return codes.movedim(1, 3).flatten(2).cpu().numpy()

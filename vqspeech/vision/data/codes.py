@@ -1,11 +1,11 @@
-"""Codes of a set of images, memory-mapped: what a prior over codes learns from.
+"""Codes of a set of images, memory-mapped: the training data of priors over codes.
 
-    CODES/index.json    version, number of images, rows and columns of codes, how many codes there can be, latents a
-                        place, names of classes and actions, model, and what its encoder and codebook hash to
-    CODES/images.tsv    the table of the set of images
+    CODES/index.json    version, number of images, rows and columns of codes, size of the codebook, latents a place,
+                        names of classes and actions, the model, hash of its encoder and codebook
+    CODES/images.tsv    table of the images, see `table`
     CODES/codes.npy     uint16 (images, height, width)
 
-Where a place has several latents, they stand side by side in its row: place (i, j) has the codes (i, j * latents + l).
+The latents of a place lie side by side in its row: those of place (i, j) are the codes (i, j * latents + l).
 """
 
 import hashlib
@@ -30,9 +30,20 @@ FORMAT, VERSION = "vqspeech-image-codes", 1
 
 @dataclass(frozen=True)
 class ImageCodes:
-    """Codes uint16 `(images, height, width)` from 0 to `size` - 1, with `latents` of them a place, as made by `model`,
-    whose encoder and codebook hash to `sha256`; `table`, `classes`, `actions` are those of the images, each of
-    `dimensions` numbers (pixels times channels)."""
+    """Codes of a set of images.
+
+    Attributes:
+        path: Their folder.
+        codes: uint16 `(images, height, width)`, from 0 to `size` - 1.
+        table: Table of the images.
+        classes: Names of the classes.
+        actions: Names of the actions.
+        size: Number of codes in the codebook.
+        latents: Codes a place.
+        dimensions: Pixels times channels of an image.
+        model: The model the codes come from.
+        sha256: Hash of its encoder and codebook.
+    """
 
     path: Path
     codes: np.ndarray
@@ -50,7 +61,7 @@ class ImageCodes:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what is learned from codes: the table, and the codes."""
+        """Hash of the table and the codes."""
         told = [self.table.fingerprint, str(self.codes.shape), *self.classes, "", *self.actions]
         digest = hashlib.sha256("\n".join(told).encode())
         for start in range(0, len(self), 4096):
@@ -58,8 +69,8 @@ class ImageCodes:
         return digest.hexdigest()
 
     @property
-    def described(self) -> dict[str, Any]:
-        """What a prior must know of the codes: {"codes", "latents", "model", "sha256"}."""
+    def description(self) -> dict[str, Any]:
+        """What the index says of the codes: {"codes", "latents", "model", "sha256"}."""
         return {"codes": self.size, "latents": self.latents, "model": self.model, "sha256": self.sha256}
 
 
@@ -78,8 +89,12 @@ class _Index:
 _INDEX = Options(_Index, others=True)
 
 
-def image_codes(path: str | Path) -> ImageCodes:
-    """The codes in a folder. Raises `ImageError` where they are missing, incomplete, damaged, or of another version."""
+def read_codes(path: str | Path) -> ImageCodes:
+    """Open the codes in a folder.
+
+    Raises:
+        ImageError: They are missing, incomplete, damaged, or of another version.
+    """
     path = Path(path)
     try:
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
@@ -100,7 +115,7 @@ def image_codes(path: str | Path) -> ImageCodes:
     table = read_table(path)
     whole = codes.dtype == np.uint16 and codes.ndim == 3 and codes.size and not codes.shape[2] % latents
     if not whole or {len(codes), len(table)} != {images}:
-        raise ImageError(f"{path}: codes.npy, images.tsv and index.json do not belong together; encode again")
+        raise ImageError(f"{path}: codes.npy, images.tsv and index.json do not match; encode again")
     if int(codes.max()) >= size:
         raise ImageError(f"{path}: code {codes.max()} is not below {size}; encode again")
     (classes, actions), (model, sha256) = names, texts
@@ -110,14 +125,18 @@ def image_codes(path: str | Path) -> ImageCodes:
 def write_codes(
     path: str | Path,
     images: ImageSet,
-    encoded: Callable[[np.ndarray], np.ndarray],
-    described: dict[str, Any],
+    encode: Callable[[np.ndarray], np.ndarray],
+    description: dict[str, Any],
     batch: int = 256,
 ) -> ImageCodes:
-    """The codes of a set of images, written to a folder batch by batch, with progress.
+    """Encode a set of images batch by batch and write the codes to a folder, with progress.
 
-    `encoded` gives the codes `(n, height, width)` of pixels uint8 `(n, channels, height, width)`; `described` says what
-    they are: {"codes", "latents", "model", "sha256"}.
+    Args:
+        path: The folder.
+        images: The images.
+        encode: Gives the codes `(n, height, width)` of pixels uint8 `(n, channels, height, width)`.
+        description: {"codes", "latents", "model", "sha256"} of the codes.
+        batch: Images at once.
     """
     from tqdm import tqdm
 
@@ -127,7 +146,7 @@ def write_codes(
     with replace_file(path / "codes.npy") as temporary:
         written = None
         for start in tqdm(range(0, len(images), batch), desc="encode", unit="batch", disable=None, leave=False):
-            found = encoded(images.pixels(slice(start, start + batch)))
+            found = encode(images.pixels(slice(start, start + batch)))
             if written is None:
                 shape = (len(images), *found.shape[1:])
                 written = np.lib.format.open_memmap(temporary, "w+", np.uint16, shape)
@@ -136,6 +155,6 @@ def write_codes(
         written.flush()
     images.table.write(path)
     index = {"format": FORMAT, "version": VERSION, "images": len(images), "dimensions": int(np.prod(images.shape))}
-    index |= {"classes": list(images.classes), "actions": list(images.actions), **described}
+    index |= {"classes": list(images.classes), "actions": list(images.actions), **description}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
-    return image_codes(path)
+    return read_codes(path)

@@ -1,10 +1,10 @@
-"""Sets of images: what training reads. uint8 pixels, memory-mapped, with an index and a table beside them.
+"""Sets of images, the training data: memory-mapped uint8 pixels with an index and a table.
 
     DATA/index.json       version, number and shape of the images, names of classes and actions, the files
-    DATA/images.tsv       a line an image, see `table`
+    DATA/images.tsv       one line an image, see `table`
     DATA/images.000.u8    pixels, uint8 (images, channels, height, width)
 
-The index is written last: a set that was cut short is not a set, and is said to be so.
+The index is written last, so that an interrupted set is recognised as incomplete.
 """
 
 import hashlib
@@ -26,12 +26,19 @@ from vqspeech.vision.data.table import ImageTable, read_table
 
 FORMAT, VERSION = "vqspeech-images", 1
 SHARD_BYTES = 1 << 30
-"""Bytes in a shard at most."""
+"""Maximum size of a shard in bytes."""
 
 
 class Image(NamedTuple):
-    """One image: `pixels` uint8 `(channels, height, width)`, its name, its class (-1: none is known), and of a frame
-    its episode and the action taken in it."""
+    """One image.
+
+    Attributes:
+        name: Its name.
+        pixels: uint8 `(channels, height, width)`.
+        label: Number of its class; -1 if it is unknown.
+        episode: For a video frame, the number of its episode.
+        action: For a video frame, the number of the action taken at it.
+    """
 
     name: str
     pixels: np.ndarray
@@ -42,8 +49,16 @@ class Image(NamedTuple):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A set of images, mapped into memory and not read. `shape` is (channels, height, width); `table` names them;
-    `classes` and `actions` are the names of those numbers."""
+    """A set of images, memory-mapped.
+
+    Attributes:
+        path: Its folder.
+        shape: (channels, height, width) of every image.
+        table: Names, labels, episodes and actions of the images.
+        classes: Names of the classes.
+        actions: Names of the actions.
+        maps: Pixels of the shards, uint8 `(images, channels, height, width)`.
+    """
 
     path: Path
     shape: tuple[int, int, int]
@@ -52,13 +67,13 @@ class ImageSet:
     actions: Sequence[str]
     maps: Sequence[np.ndarray]
     sha256: str = ""
-    """Of all pixels; empty where the index does not tell."""
+    """Hash of all pixels; empty if the index has none."""
 
     def __len__(self) -> int:
         return len(self.table)
 
     def pixels(self, indices: np.ndarray | Sequence[int] | slice) -> np.ndarray:
-        """Images of those indices `(n,)`: uint8 `(n, channels, height, width)`."""
+        """Read the images at `indices` `(n,)`: uint8 `(n, channels, height, width)`."""
         wanted = np.arange(len(self))[indices]
         ends = np.cumsum([len(one) for one in self.maps])
         found = np.empty((len(wanted), *self.shape), np.uint8)
@@ -69,15 +84,15 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of what is learned from a set: the table, and the pixels."""
+        """Hash of the table and the pixels."""
         files = [str(cast(np.memmap, one).filename) for one in self.maps]
         pixels = [self.sha256] if self.sha256 else [hash_file_sample(file) for file in files]
         told = [str(self.shape), self.table.fingerprint, *self.classes, "", *self.actions, "", *pixels]
         return hashlib.sha256("\n".join(told).encode()).hexdigest()
 
     @property
-    def described(self) -> str:
-        """The set in a line."""
+    def description(self) -> str:
+        """The set in one line."""
         channels, height, width = self.shape
         kinds = f", {len(self.classes)} classes" if self.classes else ""
         if self.table.episodes is not None:
@@ -106,10 +121,11 @@ class _Index:
 _INDEX = Options(_Index, others=True)
 
 
-def image_set(path: str | Path) -> ImageSet:
-    """The set of images in a folder.
+def read_images(path: str | Path) -> ImageSet:
+    """Open the set of images in a folder.
 
-    Raises `ImageError` where it is missing, incomplete, damaged, or of another version.
+    Raises:
+        ImageError: It is missing, incomplete, damaged, or of another version.
     """
     path = Path(path)
     try:
@@ -121,7 +137,9 @@ def image_set(path: str | Path) -> ImageSet:
         for file in index["shards"]:
             size = file["count"] * math.prod(shape)
             if (path / file["images"]).stat().st_size != size:
-                raise ImageError(f"{path}: {file['images']} has not the {size:,} bytes of its index; prepare it again")
+                raise ImageError(
+                    f"{path}: {file['images']} does not have the {size:,} bytes that its index states; prepare it again"
+                )
             maps.append(np.memmap(path / file["images"], np.uint8, "r", shape=(file["count"], *shape)))
         classes, actions, images = list(index["classes"]), list(index["actions"]), index["images"]
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -133,10 +151,12 @@ def image_set(path: str | Path) -> ImageSet:
         raise ImageError(f"{path}: the set of images is damaged ({error}); prepare it again") from None
     table = read_table(path)
     if not images or len(table) != images or sum(map(len, maps)) != images:
-        raise ImageError(f"{path}: the table has {len(table)} images, the index {images}; prepare it again")
+        raise ImageError(f"{path}: the table has {len(table)} images, but the index {images}; prepare it again")
     for what, numbers, names in (("class", table.labels, classes), ("action", table.actions, actions)):
         if numbers is not None and (numbers.min() < -1 or numbers.max() >= len(names)):
-            raise ImageError(f"{path}: there are {len(names)} names of a {what}, and other numbers; prepare it again")
+            raise ImageError(
+                f"{path}: a {what} number is outside the {len(names)} names of the index; prepare it again"
+            )
     return ImageSet(path, shape, table, classes, actions, maps, str(index.get("sha256", "")))
 
 
@@ -147,9 +167,17 @@ def write_images(
     actions: Sequence[str] = (),
     shard_bytes: int = SHARD_BYTES,
 ) -> ImageSet:
-    """The set of `images`, written to a folder as they come; frames where the first has an episode.
+    """Write images to a folder as they come; they are video frames if the first has an episode.
 
-    Raises `ImageError` where there are none, or one has another shape than the first.
+    Args:
+        path: The folder.
+        images: The images, all of one shape.
+        classes: Names of the classes.
+        actions: Names of the actions.
+        shard_bytes: Maximum size of a shard.
+
+    Raises:
+        ImageError: There are no images, or their shapes differ.
     """
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
@@ -159,7 +187,7 @@ def write_images(
     pending, rows, files, shape, digest = iter(images), [], [], (), hashlib.sha256()
     image = next(pending, None)
     if image is None:
-        raise ImageError(f"{path}: no images to write; see what was said above")
+        raise ImageError(f"{path}: there are no images to write; see the messages above")
     shape = image.pixels.shape
     a_shard = max(1, shard_bytes // max(1, image.pixels.size))
     while image is not None:
@@ -184,10 +212,10 @@ def write_images(
     index |= dict(zip(("channels", "height", "width"), map(int, shape), strict=True))
     index |= {"classes": list(classes), "actions": list(actions), "shards": files}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
-    return image_set(path)
+    return read_images(path)
 
 
-def removed(path: str | Path) -> None:
-    """Makes a folder no set of images any longer, so that nothing reads an old one while a new one is made."""
+def invalidate_images(path: str | Path) -> None:
+    """Remove the index of a set of images, so that nothing reads the old set while a new one is written."""
     with suppress(FileNotFoundError):
         (Path(path) / "index.json").unlink()

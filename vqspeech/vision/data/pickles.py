@@ -1,7 +1,7 @@
-"""Reading arrays, lists and text from a pickle without executing anything in it.
+"""Reading of arrays, lists and text from a pickle without executing code.
 
-Of all names that a pickle can ask for, those of numpy's arrays are answered with stand-ins that only keep what they are
-given, and every other name is refused. Arrays are made of the bytes here, for plain numbers alone.
+The classes of numpy arrays are replaced by stand-ins that only store their arguments; every other name is refused.
+Arrays are then built from the bytes, for plain number types only.
 """
 
 import pickle
@@ -16,11 +16,11 @@ _NUMBERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8", "b1")
 
 
 class PickleError(VqspeechError):
-    """A pickle that holds more than arrays, lists, dictionaries, numbers and text."""
+    """A pickle holds more than arrays, lists, dictionaries, numbers and text."""
 
 
 class _Type:
-    """Stands in for `numpy.dtype`."""
+    """Stand-in for `numpy.dtype`."""
 
     def __init__(self, name: Any = "", *_: Any):
         self.name = name if isinstance(name, str) else ""
@@ -32,7 +32,7 @@ class _Type:
 
 
 class _Array:
-    """Stands in for an array: keeps (version, shape, type, whether in Fortran's order, bytes)."""
+    """Stand-in for `numpy.ndarray`: stores (version, shape, type, Fortran order, bytes)."""
 
     state: Any = None
 
@@ -40,13 +40,13 @@ class _Array:
         self.state = state
 
     def array(self) -> np.ndarray:
-        """The array. Raises `PickleError` where it is not one of plain numbers."""
+        """Return the array; raise `PickleError` if it is not one of plain numbers."""
         match self.state:
             case (_, tuple(shape), _Type() as kind, fortran, bytes(data)) if kind.name in _NUMBERS:
                 if all(isinstance(n, int) and n >= 0 for n in shape):
                     flat = np.frombuffer(data, np.dtype(kind.order + kind.name))
                     return flat.reshape(shape, order="F" if fortran else "C")
-        raise PickleError("an array in it is not one of plain numbers")
+        raise PickleError("one of its arrays does not hold plain numbers")
 
 
 def _reconstruct(*_: Any) -> _Array:
@@ -55,7 +55,7 @@ def _reconstruct(*_: Any) -> _Array:
 
 def _encode(text: Any, encoding: Any = "latin1", *_: Any) -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise PickleError("text in it is encoded in an unusual way")
+        raise PickleError("it has text in an unusual encoding")
     return text.encode("latin1")
 
 
@@ -71,17 +71,18 @@ _ANSWERS = {
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ANSWERS:
-            raise PickleError(f"it asks for {module}.{name}, which is not run")
+            raise PickleError(f"it asks for {module}.{name}, which is refused")
         return _ANSWERS[module, name]
 
     def persistent_load(self, pid: Any) -> Any:
         raise PickleError("it refers to something outside of it")
 
 
-def arrays(path: str | Path) -> dict[str, Any]:
-    """The dictionary in a pickle, with text for keys: arrays, lists, numbers, text.
+def read_pickle(path: str | Path) -> dict[str, Any]:
+    """Read the dictionary in a pickle: text keys; arrays, lists, numbers and text as values.
 
-    Raises `PickleError` where it is damaged, no dictionary, or asks for anything but numpy's arrays.
+    Raises:
+        PickleError: The file is damaged, holds no dictionary, or refers to anything but numpy arrays.
     """
     try:
         with open(path, "rb") as file:
@@ -92,5 +93,5 @@ def arrays(path: str | Path) -> dict[str, Any]:
         return {key: value.array() if isinstance(value, _Array) else value for key, value in texts.items()}
     except PickleError:
         raise
-    except Exception as error:  # whatever a damaged pickle makes the reader stumble over
+    except Exception as error:
         raise PickleError(f"it is damaged ({error})") from None

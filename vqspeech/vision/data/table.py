@@ -1,11 +1,10 @@
-"""The table beside images or their codes: a line an image, with its name, its class, and where frames are, of which
-episode it is and which action was taken in it.
+"""Table of images or of their codes, one line an image: name, class, and for video frames episode and action.
 
-    image<TAB>class[<TAB>episode<TAB>action]      the head
-    0000<TAB>3[<TAB>0<TAB>2]                      numbers; class -1: none is known
+    image<TAB>class[<TAB>episode<TAB>action]      head
+    0000<TAB>3[<TAB>0<TAB>2]                      numbers; class -1: unknown
 
-Frames of an episode follow each other, in the order of time; the action is what was done at the frame, and leads from
-it to the next one.
+The frames of an episode are consecutive, in order of time; the action is the one taken at the frame and leads to the
+next.
 """
 
 import hashlib
@@ -19,14 +18,20 @@ from vqspeech.errors import ImageError
 from vqspeech.files import write_text
 
 NAME = "images.tsv"
-"""The table's file, in a folder of images or codes."""
+"""File name of the table in a folder of images or codes."""
 _HEADS = (["image", "class"], ["image", "class", "episode", "action"])
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """Names of n images; `labels` int64 `(n,)`, -1 where there is no class; `episodes` and `actions` int64 `(n,)` of
-    frames, else None."""
+    """Names and numbers of n images.
+
+    Attributes:
+        names: Names of the images.
+        labels: Classes, int64 `(n,)`; -1 if unknown.
+        episodes: Episodes of video frames, int64 `(n,)`, or None.
+        actions: Actions taken at them, int64 `(n,)`, or None.
+    """
 
     names: Sequence[str]
     labels: np.ndarray
@@ -36,24 +41,28 @@ class ImageTable:
     def __len__(self) -> int:
         return len(self.names)
 
-    def at(self, picks: np.ndarray) -> "ImageTable":
-        """The table of those images `(n,)`."""
+    def select(self, picks: np.ndarray) -> "ImageTable":
+        """Return the table of the images at `picks` `(n,)`."""
         frames = [None if one is None else one[picks] for one in (self.episodes, self.actions)]
         return ImageTable([str(self.names[i]) for i in picks], self.labels[picks], *frames)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of all that the table says."""
+        """Hash of the whole table."""
         digest = hashlib.sha256("\n".join(self.names).encode())
         for column in (self.labels, self.episodes, self.actions):
             digest.update(b"none" if column is None else np.ascontiguousarray(column, np.int64).tobytes())
         return digest.hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Writes the table into a folder, in one piece. Raises `ImageError` for a name with a tab or a line break."""
+        """Write the table to a folder.
+
+        Raises:
+            ImageError: A name has a tab or a line break.
+        """
         bad = next((name for name in self.names if not name or len(name.splitlines()) != 1 or "\t" in name), None)
         if bad is not None:
-            raise ImageError(f"{bad!r} is no name of an image; use names without tabs and line breaks")
+            raise ImageError(f"{bad!r} cannot be the name of an image; use names without tabs and line breaks")
         columns = [self.names, self.labels.tolist()]
         if self.episodes is not None and self.actions is not None:
             columns += [self.episodes.tolist(), self.actions.tolist()]
@@ -62,7 +71,11 @@ class ImageTable:
 
 
 def read_table(folder: Path) -> ImageTable:
-    """The table in a folder. Raises `ImageError`, naming the line, where it is missing or malformed."""
+    """Read the table in a folder.
+
+    Raises:
+        ImageError: The table is missing or malformed; the message names the line.
+    """
     path = folder / NAME
     try:
         head, *lines = path.read_text(encoding="utf-8").splitlines()
@@ -78,5 +91,5 @@ def read_table(folder: Path) -> ImageTable:
     try:
         numbers = np.array([[int(one) for one in row[1:]] for row in rows], np.int64).reshape(-1, len(fields) - 1).T
     except (OverflowError, ValueError):
-        raise ImageError(f"{path}: has a number that is far too large; make the folder again") from None
+        raise ImageError(f"{path}: a number is too large for 64 bits; make the folder again") from None
     return ImageTable([row[0] for row in rows], *numbers)

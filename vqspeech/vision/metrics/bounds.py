@@ -20,16 +20,16 @@ from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, CodeModel
 from vqspeech.vision.models.prior import ImagePrior
 
-MOST = 1 << 16
+MAX_MAPS = 1 << 16
 """Maps of codes that are enumerated at most."""
 
 
-def bits(nats: Tensor, model: Autoencoder) -> np.ndarray:
+def bits_per_dimension(nats: Tensor, model: Autoencoder) -> np.ndarray:
     """Bits a dimension of log likelihoods in nats `(n,)`: float64 `(n,)`."""
     return -nats.double().cpu().numpy() / (model.dimensions * math.log(2))
 
 
-def over(images: ImageBatches, count: int, size: int, function: Callable[[Tensor], Tensor]) -> Tensor:
+def map_batches(images: ImageBatches, count: int, size: int, function: Callable[[Tensor], Tensor]) -> Tensor:
     """What `function` makes of at most `count` images, spread evenly, `size` at once, end to end."""
     batch = images.even(count).images
     parts = tqdm(range(0, len(batch), size), desc="score", unit="batch", disable=None, leave=False)
@@ -44,19 +44,19 @@ def log_prior(prior: ImagePrior, codes: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def exact(model: CodeModel, images: Tensor, size: int = 1024) -> Tensor:
+def exact_log_likelihood(model: CodeModel, images: Tensor, size: int = 1024) -> Tensor:
     """log p(x) of images uint8 under the uniform prior, by the sum over all maps of codes, in nats `(n,)`.
 
     Raises `ConfigError` where there are more than `MOST` of them.
     """
     places = math.prod(model.code_shape)
-    if model.codes**places > MOST:
+    if model.codes**places > MAX_MAPS:
         raise ConfigError(f"{places} codes of {model.codes} make too many maps; take a smaller model, or fewer codes")
-    images = model.checked(images)
+    images = model.check_images(images)
     every = torch.tensor(list(itertools.product(range(model.codes), repeat=places)), device=model.device)
     found = []
     for some in every.split(size):
-        outputs = model.decoded(model.lookup(some))
+        outputs = model.decode_vectors(model.lookup(some))
         for image in images:
             repeated = image.expand(len(some), *image.shape)
             found.append(torch.logsumexp(model.likelihood.log_prob(outputs, repeated), 0))
@@ -65,14 +65,14 @@ def exact(model: CodeModel, images: Tensor, size: int = 1024) -> Tensor:
 
 
 @torch.inference_mode()
-def proposal(model: CodeModel, images: Tensor, even: float = 0.1) -> Tensor:
+def proposal_log_probs(model: CodeModel, images: Tensor, even: float = 0.1) -> Tensor:
     """log q of every code of every latent `(batch, time, codes)`: of VIMCO its posterior; of a VQ-VAE, a softmax of the
     squared distances in units of the mean least one. A share `even` is spread evenly, so that no map is left out."""
-    images = model.checked(images)
+    images = model.check_images(images)
     if isinstance(model, VIMCO):
         log_q = model.posterior(images)
     elif isinstance(model, VQVAE):
-        vectors = model.encoded(images).float().transpose(1, 2)  # (batch, time, dimension)
+        vectors = model.encode_vectors(images).float().transpose(1, 2)  # (batch, time, dimension)
         squares = torch.cdist(vectors, model.quantizer.weight.float()[None]).square()
         log_q = F.log_softmax(-squares / (2 * squares.amin(2).mean() + 1e-6), 2)
     else:
@@ -81,11 +81,13 @@ def proposal(model: CodeModel, images: Tensor, even: float = 0.1) -> Tensor:
 
 
 @torch.inference_mode()
-def importance(model: CodeModel, images: Tensor, samples: int, seed: int = 0, even: float = 0.1) -> Tensor:
+def importance_log_likelihood(
+    model: CodeModel, images: Tensor, samples: int, seed: int = 0, even: float = 0.1
+) -> Tensor:
     """log of the mean of p(x|z) p(z) / q(z) over z drawn from `proposal`, in nats `(n,)`: log p(x) at most in
     expectation, and ever nearer to it with more samples (Burda et al. 2016, arXiv 1509.00519)."""
-    images = model.checked(images)
-    log_q = proposal(model, images, even)
+    images = model.check_images(images)
+    log_q = proposal_log_probs(model, images, even)
     generator = torch.Generator(model.device).manual_seed(seed)
     flat, terms = log_q.exp().flatten(0, 1), []
     for _ in range(samples):

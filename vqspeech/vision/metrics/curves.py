@@ -16,7 +16,7 @@ PANELS = (
 
 
 @house_style()
-def curves(path: Path):
+def plot_curves(path: Path):
     """A figure of what `curves.jsonl` holds of `PANELS`, by step."""
     from matplotlib.figure import Figure
 

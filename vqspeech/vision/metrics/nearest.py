@@ -15,7 +15,7 @@ class Nearest(NamedTuple):
     distance: np.ndarray
 
 
-def nearest(images: np.ndarray, among: ImageSet, batch: int = 4096) -> Nearest:
+def find_nearest(images: np.ndarray, among: ImageSet, batch: int = 4096) -> Nearest:
     """The nearest of a set, pixel by pixel, for each of uint8 `(n, channels, height, width)`."""
     wanted = images.reshape(len(images), -1).astype(np.float32) / 255
     index, least = np.zeros(len(images), np.int64), np.full(len(images), np.inf)

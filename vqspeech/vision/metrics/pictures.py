@@ -12,7 +12,7 @@ GAP = 2
 """Pixels between images."""
 
 
-def sheet(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
+def tile_images(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
     """Rows of images uint8 `(n, channels, height, width)` under each other: uint8 `(height, width, 3)`; every pixel
     `scale` pixels wide. Grey images are shown as such."""
     longest = max(map(len, rows))
@@ -25,13 +25,13 @@ def sheet(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
     return np.concatenate(lines)
 
 
-def pairs(originals: Tensor, others: Tensor, columns: int = 8, scale: int = 1) -> np.ndarray:
+def tile_pairs(originals: Tensor, others: Tensor, columns: int = 8, scale: int = 1) -> np.ndarray:
     """Images uint8 `(n, channels, height, width)`, in rows of `columns`, each row with that of the others under it."""
     both = (originals.numpy(), others.numpy())
-    return sheet([one[i : i + columns] for i in range(0, len(originals), columns) for one in both], scale)
+    return tile_images([one[i : i + columns] for i in range(0, len(originals), columns) for one in both], scale)
 
 
-def save(pixels: np.ndarray, path: str | Path) -> None:
+def write_png(pixels: np.ndarray, path: str | Path) -> None:
     """Writes uint8 `(height, width, 3)` as PNG, as it is."""
     from PIL import Image
 

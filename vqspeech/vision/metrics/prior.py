@@ -53,13 +53,11 @@ def choose_strength(train: ImageCodes, dev: ImageCodes | None = None) -> float:
         held = group % HELD_OUT == min(HELD_OUT, group.max() + 1) - 1
         counted, other = (codes[~held], codes[held]) if not held.all() else (codes, codes)
     else:
-        counted, other = codes, np.asarray(spread(dev, 1000).codes)
+        counted, other = codes, np.asarray(select_even(dev, 1000).codes)
     return min(STRENGTHS, key=lambda strength: unigram_bits(other, counted, train.size, strength).sum())
 
 
-def held_out_bits(
-    prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None = None, strength: float = 16.0
-) -> Bits:
+def compute_bits(prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None = None, strength: float = 16.0) -> Bits:
     """Bits of the codes of each image by model, float64 `(n, height, width)`: uniform, then unigrams where there is
     `train` to count, that of each place of a `strength`, then the prior, told the class where it knows classes, and
     not told."""
@@ -75,7 +73,7 @@ def held_out_bits(
     return found
 
 
-def rows(held: Bits, learned: Bits, groups: Sequence[Group] | None) -> list[dict]:
+def tabulate_bits(held: Bits, learned: Bits, groups: Sequence[Group] | None) -> list[dict]:
     """The table: bits a code and an image with interval over images (over `groups` of them, such as episodes, whose
     frames depend on each other), bits a code of images that were `learned` from, and the gap between, what is known by
     heart; last, what the prior saves beside the unigram of each place, image by image."""
@@ -90,10 +88,10 @@ def rows(held: Bits, learned: Bits, groups: Sequence[Group] | None) -> list[dict
     return table
 
 
-def spread(codes: ImageCodes, count: int) -> ImageCodes:
+def select_even(codes: ImageCodes, count: int) -> ImageCodes:
     """At most `count` images of them, spread evenly."""
     picks = np.linspace(0, len(codes) - 1, min(count, len(codes))).astype(np.int64)
-    return replace(codes, codes=np.asarray(codes.codes[picks]), table=codes.table.at(picks))
+    return replace(codes, codes=np.asarray(codes.codes[picks]), table=codes.table.select(picks))
 
 
 def _row(name: str, bits: np.ndarray, groups: Sequence[Group] | None) -> dict:

@@ -16,17 +16,17 @@ from tqdm import tqdm
 from vqspeech.metrics.measures.bootstrap import Estimate, estimate_ratio
 from vqspeech.vision.data.clips import ClipBatch
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.prior import uniforms
+from vqspeech.vision.models.prior import draw_uniforms
 from vqspeech.vision.models.video import VideoPrior
 
 HORIZONS = (1, 2, 3, 5, 10)
 """Horizons that have a column."""
-LANES = 32
+BATCH = 32
 """Clips that are imagined side by side."""
 
 
 @dataclass(frozen=True)
-class Foretold:
+class Prediction:
     """Of clips: frames imagined after the given ones, int64 `(clips, frames, height, width)`, and the bits of the codes
     that came in truth, float64 of that shape."""
 
@@ -35,21 +35,23 @@ class Foretold:
 
 
 @torch.inference_mode()
-def foretold(prior: VideoPrior, clips: ClipBatch, given: int, seed: int = 0, temperature: float = 1.0) -> Foretold:
+def predict_clips(
+    prior: VideoPrior, clips: ClipBatch, given: int, seed: int = 0, temperature: float = 1.0
+) -> Prediction:
     """What the prior makes of the first `given` frames of clips and of what is done in them."""
     count, frames = len(clips.codes), clips.codes.shape[1] - given
-    numbers = uniforms(count, (frames, *prior.shape), seed)
+    numbers = draw_uniforms(count, (frames, *prior.shape), seed)
     codes, bits = torch.empty(numbers.shape, dtype=torch.long), np.empty(numbers.shape)
-    for start in tqdm(range(0, count, LANES), "imagining", disable=None, leave=False):
-        part = slice(start, start + LANES)
+    for start in tqdm(range(0, count, BATCH), "imagining", disable=None, leave=False):
+        part = slice(start, start + BATCH)
         one = clips.each(lambda tensor, part=part: tensor[part]).to(prior.device)
-        past, condition = prior.network.begun(one.codes[:, :given], one.actions[:, :given])
+        past, condition = prior.network.prime(one.codes[:, :given], one.actions[:, :given])
         for i in range(frames):
             bits[part, i] = prior.frame_bits(one.codes[:, given + i], condition)
-            drawn = prior.network.drawn(numbers[part, i].to(prior.device), condition, temperature, 1.0)
+            drawn = prior.network.draw(numbers[part, i].to(prior.device), condition, temperature, 1.0)
             codes[part, i] = drawn.cpu()
             condition = past(drawn, one.actions[:, given + i])
-    return Foretold(codes, bits)
+    return Prediction(codes, bits)
 
 
 class Unigram:
@@ -71,7 +73,7 @@ class Unigram:
         """The most frequent code of every place, `(height, width)`."""
         return self.odds.argmax(0)
 
-    def of(self, codes: np.ndarray) -> np.ndarray:
+    def probabilities(self, codes: np.ndarray) -> np.ndarray:
         """p of codes `(…, height, width)`: float64 of that shape."""
         rows, columns = np.indices(codes.shape[-2:])
         return self.odds[codes, rows, columns]
@@ -85,7 +87,7 @@ class Copying:
 
     def __init__(self, unigram: Unigram, clips: Tensor, given: int):
         self.unigram = unigram
-        same, other = _kept(clips.numpy(), given), unigram.of(clips.numpy()[:, given:])
+        same, other = _kept(clips.numpy(), given), unigram.probabilities(clips.numpy()[:, given:])
         self.shares = np.full(same.shape[1], 0.5)
         for _ in range(100):
             copied = self.shares[:, None, None] * same
@@ -96,10 +98,10 @@ class Copying:
         """-log2 p of the codes after the given ones: float64 `(clips, frames, height, width)`."""
         codes = clips.numpy()
         shares = self.shares[:, None, None]
-        return -np.log2(shares * _kept(codes, given) + (1 - shares) * self.unigram.of(codes[:, given:]))
+        return -np.log2(shares * _kept(codes, given) + (1 - shares) * self.unigram.probabilities(codes[:, given:]))
 
 
-def rows(
+def tabulate_horizons(
     bits: dict[str, np.ndarray], groups: Sequence[str], horizons: Sequence[int], prefix: str = "horizon"
 ) -> list[dict]:
     """A table with a row for each of several measurements `(clips, frames, …)` of the same clips, and a column for each
@@ -112,14 +114,14 @@ def rows(
     return table
 
 
-def changed(table: Sequence[dict], function: Callable[[float], float]) -> list[dict]:
+def transform_estimates(table: Sequence[dict], function: Callable[[float], float]) -> list[dict]:
     """A table whose estimates are sent through a falling function, such as square errors to PSNR."""
     return [
         {key: _sent(one, function) if isinstance(one, Estimate) else one for key, one in row.items()} for row in table
     ]
 
 
-def decibels(error: float) -> float:
+def psnr_from_error(error: float) -> float:
     """PSNR in dB of a mean square error of 8-bit images; 99 where there is none."""
     return min(99.0, float(10 * np.log10(255.0**2 / error))) if error > 0 else 99.0
 

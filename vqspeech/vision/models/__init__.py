@@ -1,4 +1,4 @@
-"""Models of images: encoder, decoder, likelihoods; VAE, VQ-VAE and VIMCO made of them."""
+"""Models of images: encoder, decoder and likelihoods, and VAE, VQ-VAE and VIMCO made of them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,21 +19,26 @@ __all__ = [
     "VQVAE",
     "Autoencoder",
     "CodeModel",
-    "image_kind",
-    "image_model",
+    "build_image_model",
+    "find_model_class",
 ]
 
 
-def image_model(config: Mapping[str, Any], shape: Sequence[int]) -> Autoencoder:
-    """The model of a configuration, for images of `shape` (channels, height, width).
+def build_image_model(config: Mapping[str, Any], shape: Sequence[int]) -> Autoencoder:
+    """Build the model of a configuration, for images of `shape` (channels, height, width).
 
-    Raises `ConfigError` where the configuration is of something else, or names something unknown.
+    Raises:
+        ConfigError: The configuration describes something else, or names something unknown.
     """
-    return image_kind(config)(config, shape)
+    return find_model_class(config)(config, shape)
 
 
-def image_kind(config: Any) -> type[Autoencoder]:
-    """The class of the model of a configuration. Raises `ConfigError` as `image_model`."""
+def find_model_class(config: Any) -> type[Autoencoder]:
+    """Return the class of the model that a configuration describes.
+
+    Raises:
+        ConfigError: The configuration describes something else.
+    """
     model = config.get("model") if isinstance(config, Mapping) else None
     name = model.get("name") if isinstance(model, Mapping) else None
     if not isinstance(name, str) or name not in MODELS:

@@ -1,4 +1,4 @@
-"""What the image models share: convolutions both ways, a likelihood, codes as maps, and how they are kept."""
+"""Base classes of the image models: convolutional encoder and decoder, likelihood, maps of codes."""
 
 import json
 from abc import ABC, abstractmethod
@@ -19,23 +19,31 @@ from vqspeech.vision.models.network import NETWORK, Decoder, Encoder
 
 Kind = TypeVar("Kind", bound="Autoencoder")
 Losses = tuple[dict[str, Tensor], Tensor, Tensor]
-"""Losses by name, whose sum is minimised, in nats a dimension; the codes; the mask of those that count."""
+"""Losses by name, in nats a dimension, whose sum is minimised; the codes; the mask of those that count."""
 
 
 @dataclass(frozen=True)
 class Latents:
-    """Options of the group `model`: how many latents a place has, and of how many numbers each."""
+    """Options of the group `model`.
+
+    Attributes:
+        latents: Latents a place.
+        dimension: Dimension of a latent.
+    """
 
     latents: Width
     dimension: Width
 
 
 class Autoencoder(Pretrained, ABC):
-    """A model as its configuration describes it (groups `model`, `network`, `likelihood`, for codes `quantizer`), for
-    images of `shape` (channels, height, width).
+    """Autoencoder with `model.latents` latents of `model.dimension` numbers at every place of a map.
 
-    `model.latents` of `model.dimension` numbers each stand at every place of the map. Raises `ConfigError` where the
-    configuration names something unknown or does not fit.
+    Args:
+        config: Groups `model`, `network`, `likelihood`, and `quantizer` for a model with codes.
+        shape: (channels, height, width) of the images.
+
+    Raises:
+        ConfigError: The configuration names something unknown or does not fit the images.
     """
 
     def __init__(self, config: Mapping[str, Any], shape: Sequence[int]):
@@ -44,7 +52,7 @@ class Autoencoder(Pretrained, ABC):
         self.shape = (int(shape[0]), int(shape[1]), int(shape[2]))
         self.latents, self.dimension = config["model"]["latents"], config["model"]["dimension"]
         self.likelihood: Likelihood = LIKELIHOOD.make(config["likelihood"], channels=self.shape[0])
-        self.encoder = Encoder(self.shape[0], self.latents * self.outputs(config["model"]), **config["network"])
+        self.encoder = Encoder(self.shape[0], self.latents * self.count_outputs(config["model"]), **config["network"])
         self.decoder = Decoder(self.latents * self.dimension, self.likelihood.outputs, **config["network"])
         factor = 2 ** int(config["network"]["halvings"])
         if self.shape[1] % factor or self.shape[2] % factor:
@@ -55,60 +63,66 @@ class Autoencoder(Pretrained, ABC):
         self.places = (self.shape[1] // factor, self.shape[2] // factor)
 
     groups = {"network": NETWORK, "likelihood": LIKELIHOOD}
-    """Each model adds `model`, whose options are its own."""
+    """Each model adds `model`, with its own options."""
     fields = ("shape",)
     expected = "not a model of images; name one that `vqspeech vision train` made"
 
     @classmethod
     def from_metadata(cls: type[Kind], metadata: Mapping[str, Any]) -> Kind:
         """As `Pretrained.from_metadata`, of the kind of model that the configuration names."""
-        from vqspeech.vision.models import image_model
+        from vqspeech.vision.models import build_image_model
 
-        return cast(Kind, image_model(metadata["config"], metadata["shape"]))
+        return cast(Kind, build_image_model(metadata["config"], metadata["shape"]))
 
     @staticmethod
     @abstractmethod
-    def outputs(options: Mapping[str, Any]) -> int:
-        """Numbers that the encoder gives for each latent, by the options of the group `model`."""
+    def count_outputs(options: Mapping[str, Any]) -> int:
+        """Return the number of encoder outputs for each latent, from the options of the group `model`."""
 
     codes = 0
-    """How many codes there are; 0 for a model without."""
+    """Number of codes; 0 for a model without codes."""
 
     @property
     def dimensions(self) -> int:
-        """Numbers an image has: pixels times channels."""
+        """Pixels times channels of an image."""
         return self.shape[0] * self.shape[1] * self.shape[2]
 
     @property
     def code_shape(self) -> tuple[int, int]:
-        """Rows and columns of the map of codes: the latents of a place stand side by side in its row."""
+        """Rows and columns of the map of codes; the latents of a place lie side by side in its row."""
         return self.places[0], self.places[1] * self.latents
 
-    def encoded(self, images: Tensor) -> Tensor:
-        """Encoder output `(batch, outputs, time)` of images uint8: time counts the latents of all places, row by row,
-        the latents of a place after each other."""
+    def encode_vectors(self, images: Tensor) -> Tensor:
+        """Encode images uint8 to vectors `(batch, outputs, time)`.
+
+        Time runs over the places row by row, and over the latents of each place.
+        """
         x = self.encoder(images.float() / 127.5 - 1)
         return x.unflatten(1, (self.latents, -1)).permute(0, 2, 3, 4, 1).flatten(2)
 
-    def decoded(self, vectors: Tensor) -> Tensor:
-        """What the likelihood needs `(batch, outputs, height, width)`, of vectors `(batch, dimension, time)`."""
+    def decode_vectors(self, vectors: Tensor) -> Tensor:
+        """Decode vectors `(batch, dimension, time)` to likelihood inputs `(batch, outputs, height, width)`."""
         x = vectors.unflatten(2, (*self.places, self.latents)).permute(0, 4, 1, 2, 3)
         return self.decoder(x.flatten(1, 2))
 
     @abstractmethod
     def forward(self, batch: ImageBatch) -> Losses:
-        """Losses, codes and mask of a batch."""
+        """Return losses, codes and mask of a batch."""
 
     @abstractmethod
     def bound(self, images: Tensor) -> Tensor:
-        """A lower bound of log p(x) of images uint8 `(batch, channels, height, width)`, in nats: `(batch,)`."""
+        """Return a lower bound of log p(x) of images uint8 `(batch, channels, height, width)`, in nats: `(batch,)`."""
 
     @abstractmethod
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images through the latents and back: uint8, as they were."""
+        """Encode images and decode them again: uint8, of the same shape."""
 
-    def checked(self, images: Tensor) -> Tensor:
-        """The images on the model's device. Raises `ImageError` where they are not uint8, or of another shape."""
+    def check_images(self, images: Tensor) -> Tensor:
+        """Move images to the model's device.
+
+        Raises:
+            ImageError: They are not uint8, or have another shape than those of the model.
+        """
         if images.dtype != torch.uint8 or tuple(images.shape[1:]) != self.shape:
             raise ImageError(
                 f"{images.dtype} images of {tuple(images.shape[1:])}, the model has uint8 of {self.shape}; "
@@ -123,11 +137,15 @@ class Autoencoder(Pretrained, ABC):
 
 
 class CodeModel(Autoencoder):
-    """An image model with codes: maps int64 `(batch, height, width)`, see `code_shape`."""
+    """Image model with codes: maps int64 `(batch, height, width)`, see `code_shape`."""
 
     @classmethod
     def from_pretrained(cls: type[Kind], path: str | Path, device: str | torch.device = "cpu") -> Kind:
-        """As `Pretrained.from_pretrained`. Raise `ConfigError` also where the model has no codes."""
+        """Load a model as `Pretrained.from_pretrained` does.
+
+        Raises:
+            ConfigError: The model has no codes.
+        """
         model = super().from_pretrained(path, device)
         if not isinstance(model, CodeModel):
             raise ConfigError(f"{path}: {model.config['model']['name']} has no codes; name a VQ-VAE")
@@ -135,27 +153,32 @@ class CodeModel(Autoencoder):
 
     @abstractmethod
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors `(batch, dimension, time)` of codes `(batch, time)`."""
+        """Return the vectors `(batch, dimension, time)` of codes `(batch, time)`."""
 
     @abstractmethod
-    def chosen(self, images: Tensor) -> Tensor:
-        """The codes of images `(batch, time)`, int64."""
+    def choose_codes(self, images: Tensor) -> Tensor:
+        """Return the codes of images: int64 `(batch, time)`."""
 
     @torch.inference_mode()
     def encode(self, images: Tensor) -> Tensor:
-        """Codes int64 `(batch, height, width)` of images uint8. Raises `ImageError` for another shape."""
-        return self.chosen(self.checked(images)).view(-1, *self.code_shape)
+        """Encode images uint8 to codes int64 `(batch, height, width)`.
+
+        Raises:
+            ImageError: The images have another shape than those of the model.
+        """
+        return self.choose_codes(self.check_images(images)).view(-1, *self.code_shape)
 
     @torch.inference_mode()
     def decode(self, codes: Tensor) -> Tensor:
-        """The mean images of codes `(batch, height, width)`: uint8 `(batch, channels, height, width)`."""
-        return self.likelihood.best(self.decoded(self.lookup(codes.to(self.device).flatten(1))))
+        """Decode codes `(batch, height, width)` to the mean images: uint8 `(batch, channels, height, width)`."""
+        return self.likelihood.round_mean(self.decode_vectors(self.lookup(codes.to(self.device).flatten(1))))
 
     @torch.inference_mode()
     def log_likelihood(self, images: Tensor, codes: Tensor) -> Tensor:
-        """log p(x|z) of images uint8 given codes `(batch, height, width)`, in nats: `(batch,)`."""
-        outputs = self.decoded(self.lookup(codes.to(self.device).flatten(1)))
-        return self.likelihood.log_prob(outputs, self.checked(images))
+        """Return log p(x|z) of images uint8 given codes `(batch, height, width)`, in nats: `(batch,)`."""
+        outputs = self.decode_vectors(self.lookup(codes.to(self.device).flatten(1)))
+        return self.likelihood.log_prob(outputs, self.check_images(images))
 
     def reconstruct(self, images: Tensor) -> Tensor:
+        """Encode images and decode their codes."""
         return self.decode(self.encode(images))

@@ -1,4 +1,4 @@
-"""The convolutions of the paper's image models (1711.00937, section 4.1): an encoder and its mirror."""
+"""Convolutional encoder and decoder of the paper's image models (1711.00937, section 4.1)."""
 
 import math
 from typing import Annotated
@@ -13,7 +13,7 @@ Blocks = Annotated[int, Range(0, 1000)]
 
 
 def _initialise(convolution: nn.Module) -> None:
-    """Weights that keep the size of rectified features (He et al. 2015), so that what goes in is seen at the end."""
+    """Draw weights that keep the scale of rectified features (He et al. 2015)."""
     assert isinstance(convolution, (nn.Conv2d, nn.ConvTranspose2d)) and convolution.bias is not None
     taps = convolution.kernel_size[0] * convolution.kernel_size[1]
     if isinstance(convolution, nn.ConvTranspose2d):  # a pixel is reached by some of the taps only
@@ -23,7 +23,7 @@ def _initialise(convolution: nn.Module) -> None:
 
 
 class ResidualBlock(nn.Module):
-    """ReLU, 3×3 convolution, ReLU, 1×1 convolution, added to what came in: `(batch, channels, height, width)`."""
+    """ReLU, 3×3 convolution, ReLU, 1×1 convolution, added to the input `(batch, channels, height, width)`."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -33,12 +33,22 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.narrow.weight)  # at first nothing is added
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the output of the block."""
         return x + self.narrow(F.relu(self.wide(F.relu(x))))
 
 
 class Encoder(nn.Module):
-    """`halvings` convolutions of window 4 and stride 2, each rectified, `blocks` residual blocks, and a projection:
-    `(batch, inputs, height, width)` → `(batch, outputs, height / 2^halvings, width / 2^halvings)`."""
+    """Strided convolutions, residual blocks and a projection.
+
+    Maps `(batch, inputs, height, width)` to `(batch, outputs, height / 2^halvings, width / 2^halvings)`.
+
+    Args:
+        inputs: Input channels.
+        outputs: Output channels.
+        channels: Channels of the layers between.
+        halvings: Convolutions of kernel size 4 and stride 2, each followed by a ReLU.
+        blocks: Residual blocks.
+    """
 
     def __init__(self, inputs: int, outputs: int, channels: Width, halvings: Halvings, blocks: Blocks):
         super().__init__()
@@ -52,21 +62,22 @@ class Encoder(nn.Module):
             _initialise(convolution)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return the encoder output."""
         for convolution in self.convolutions:
             x = F.relu(convolution(x))
         return self.projection(F.relu(self.blocks(x)))
 
 
 NETWORK = Options(Encoder, given=("inputs", "outputs"))
-"""The group `network` of a configuration, of the encoder and of its mirror."""
+"""The group `network` of a configuration: options of encoder and decoder."""
 
 
 class Decoder(nn.Module):
-    """The mirror of `Encoder`: a projection, residual blocks, transposed convolutions, and of the pixels' features what
-    a likelihood needs: `(batch, inputs, height, width)` → `(batch, outputs, height · 2^halvings, width · 2^halvings)`.
+    """Mirror image of `Encoder`: projection, residual blocks, transposed convolutions, 1×1 convolution.
 
-    The last transposed convolution gives `channels` features a pixel, rectified, and a 1×1 convolution the outputs; so
-    that 256 levels of three colours (768 outputs) do not take sixteen times as much work.
+    Maps `(batch, inputs, height, width)` to `(batch, outputs, height · 2^halvings, width · 2^halvings)`. The last
+    transposed convolution gives `channels` features a pixel and a 1×1 convolution the outputs, so that 256 levels of
+    three colours (768 outputs) do not take sixteen times the computation.
     """
 
     def __init__(self, inputs: int, outputs: int, channels: int, halvings: int, blocks: int):
@@ -81,6 +92,7 @@ class Decoder(nn.Module):
             _initialise(convolution)
 
     def forward(self, z: Tensor) -> Tensor:
+        """Return the inputs of the likelihood."""
         x = F.relu(self.blocks(self.projection(z)))
         for convolution in self.convolutions:
             x = F.relu(convolution(x))

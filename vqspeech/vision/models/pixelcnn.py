@@ -1,8 +1,8 @@
-"""The gated PixelCNN (van den Oord et al., "Conditional image generation with PixelCNN decoders", 1606.05328).
+"""Gated PixelCNN (van den Oord et al., "Conditional image generation with PixelCNN decoders", 1606.05328).
 
-Two stacks of convolutions: the vertical one sees all rows above, the horizontal one the present row to the left, and at
-every layer the vertical one beside it, so that there is no blind spot. Both begin with codes shifted by one, so that no
-layer needs a mask.
+The vertical stack of convolutions sees all rows above, the horizontal one the current row to the left and, at every
+layer, the vertical stack, so that there is no blind spot. Both start from codes shifted by one place, so that no layer
+needs a mask.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,17 +15,24 @@ from torch.nn import functional as F
 from vqspeech.schema import Depth, Dropout, Options, Range, Share, Width
 
 
-def gated(z: Tensor, dim: int) -> Tensor:
-    """tanh of the first half of the channels times the logistic function of the second (1606.05328, eq. 2)."""
+def apply_gate(z: Tensor, dim: int) -> Tensor:
+    """Return tanh of the first half of the channels times the sigmoid of the second (1606.05328, eq. 2)."""
     filters, gates = z.chunk(2, dim)
     return filters.tanh() * gates.sigmoid()
 
 
 class Layer(nn.Module):
-    """One gated layer of both stacks, of `width` channels each; `window` is odd, its reach (window - 1) / 2.
+    """Gated layer of both stacks.
 
-    The vertical stack looks `reach` rows up, and as far to both sides, the horizontal one `reach` columns to the left.
-    The `last` layer has no residual paths: nothing would read them.
+    The vertical stack sees `reach` rows up and `reach` columns to both sides, the horizontal one `reach` columns to the
+    left.
+
+    Args:
+        width: Channels of each stack.
+        window: Kernel size, odd; the reach is (window - 1) / 2.
+        condition: Channels of the condition; 0 for none.
+        last: Leave out the residual paths, which nothing would read.
+        dropout: Dropout of the activations.
     """
 
     def __init__(self, width: int, window: int, condition: int, last: bool, dropout: float):
@@ -38,9 +45,13 @@ class Layer(nn.Module):
         self.residual = None if last else nn.Conv2d(width, width, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def conditions(self, told: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What is added in each stack: told `(batch, 4 * width)` everywhere, condition `(batch, channels, height,
-        width)` where it is: two tensors `(batch, 2 * width, height or 1, width or 1)`."""
+    def compute_conditions(self, told: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return what is added in each stack: two tensors `(batch, 2 * width, height or 1, width or 1)`.
+
+        Args:
+            told: Embedding of the class `(batch, 4 * width)`.
+            condition: Condition of every place `(batch, channels, height, width)`.
+        """
         added = told[:, :, None, None]
         if self.condition is not None:
             added = added + self.condition(condition)
@@ -48,26 +59,34 @@ class Layer(nn.Module):
         return vertical, horizontal
 
     def forward(self, v: Tensor, h: Tensor, conditions: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """v and h `(batch, width, height, width)` → those of the next layer, and the horizontal stack's activations."""
+        """Return both stacks `(batch, width, height, width)` after the layer, and the horizontal activations."""
         r = self.reach
         rows = self.vertical(F.pad(v, (r, r, r, 0)))
         z = self.horizontal(F.pad(h, (r, 0))) + self.across(rows) + conditions[1]
-        activations = self.dropout(gated(z, 1))
+        activations = self.dropout(apply_gate(z, 1))
         if self.residual is None:
             return v, h, activations
-        return v + gated(rows + conditions[0], 1), h + self.residual(activations), activations
+        return v + apply_gate(rows + conditions[0], 1), h + self.residual(activations), activations
 
 
 class PixelCNN(nn.Module):
-    """p(codes | class, condition) over grids of `shape` (channels, height, width) of `size` codes, in raster order.
+    """p(codes | class, condition) over grids of codes, in raster order.
 
-    Codes of one place are drawn in the order of their channels, each given those before it, by a hidden layer of their
-    own above what both stacks know of the other places: p(c₁) p(c₂ | c₁) … (8×8×10 codes are ten to a place). Class 0
-    is not known, the others are 1 to `classes`. `condition` is the number of channels of a condition that has a vector
-    for every place; 0: none. What a place is like by itself is learned as a vector for every place.
+    The codes of one place are drawn in the order of their channels, each given those before it, by a separate hidden
+    layer on top of the features of both stacks: p(c₁) p(c₂ | c₁) …. Every place has a learned position vector.
 
-    In training the network is not shown a share `hidden_codes` of the places: a decoder that sees all codes before can
-    do without its latents.
+    Args:
+        size: Number of codes.
+        shape: (channels, height, width) of the grid.
+        classes: Number of classes; class 0 is "unknown", the others are 1 to `classes`.
+        condition: Channels of a condition with a vector for every place; 0 for none.
+        layers: Gated layers.
+        width: Channels of each stack.
+        window: Kernel size, odd.
+        hidden: Channels of the output layers.
+        dropout: Dropout of the activations.
+        hidden_codes: Share of the places that the network does not see in training, because a decoder that sees all
+            earlier codes can ignore its latents.
     """
 
     def __init__(
@@ -104,48 +123,59 @@ class PixelCNN(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Rows above, and columns to either side, that a prediction sees of the places before it."""
+        """Receptive field: rows above, and columns to either side, that a prediction depends on."""
         return len(self.layers) * self.layers[0].reach + 1
 
-    def embedded(self, codes: Tensor) -> Tensor:
-        """Vectors `(batch, width, height, width)` of codes int `(batch, channels, height, width)`, those of all
-        channels of a place added up; code `size` is a place outside."""
+    def embed(self, codes: Tensor) -> Tensor:
+        """Embed codes int `(batch, channels, height, width)`: `(batch, width, height, width)`.
+
+        The embeddings of the channels of a place are summed; code `size` is a place outside of the grid.
+        """
         offsets = torch.arange(codes.shape[1], device=codes.device)[:, None, None] * (self.size + 1)
         return self.embedding(codes.long() + offsets).sum(1).permute(0, 3, 1, 2)
 
     def forward(self, codes: Tensor, classes: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Logits `(batch, size, channels, height, width)` of codes int `(batch, channels, height, width)`, each given
-        the codes before it; classes int `(batch,)`; condition `(batch, condition, height, width)`."""
-        features = self.features(self.embedded(F.pad(codes, (1, 0, 1, 0), value=self.size)), classes, condition)
+        """Return logits `(batch, size, channels, height, width)`, each given the codes before it.
+
+        Args:
+            codes: int `(batch, channels, height, width)`.
+            classes: int `(batch,)`.
+            condition: `(batch, condition, height, width)`.
+        """
+        features = self.features(self.embed(F.pad(codes, (1, 0, 1, 0), value=self.size)), classes, condition)
         if self.ahead is not None:
             features = features[:, None] + self._ahead(codes)  # (batch, channels, hidden, height, width)
             features = features.flatten(1, 2)
         return self.logits(F.relu(features)).unflatten(1, (self.shape[0], self.size)).transpose(1, 2)
 
     def features(self, vectors: Tensor, classes: Tensor, condition: Tensor | None) -> Tensor:
-        """What both stacks know of each place `(batch, hidden, height, width)` of vectors `(batch, width, 1 + height,
-        1 + width)`, which have a row above and a column to the left of the grid."""
+        """Return the features of both stacks for each place: `(batch, hidden, height, width)`.
+
+        Args:
+            vectors: `(batch, width, 1 + height, 1 + width)`, with a row above and a column to the left of the grid.
+            classes: int `(batch,)`.
+            condition: `(batch, condition, height, width)`.
+        """
         if self.training and self.hidden_codes:
             shown = torch.rand_like(vectors[:, :1]) >= self.hidden_codes
             vectors = vectors * shown
         v, h = vectors[:, :, :-1, 1:], vectors[:, :, 1:, :-1] + self.places
         activations = []
         for layer, told in zip(self.layers, self.told(classes).chunk(len(self.layers), 1), strict=True):
-            v, h, found = layer(v, h, layer.conditions(told, condition))
+            v, h, found = layer(v, h, layer.compute_conditions(told, condition))
             activations.append(found)
         found = self.hidden(F.relu(self.skip(torch.cat(activations, 1))))
         return found if self.above is None else found + self.above(condition)
 
     def _ahead(self, codes: Tensor) -> Tensor:
-        """What channels of a place tell of the next: `(batch, channels, hidden, height, width)`, 0 for the first."""
+        """Return what earlier channels of a place contribute `(batch, channels, hidden, height, width)`, first 0."""
         assert self.ahead is not None
         offsets = torch.arange(codes.shape[1] - 1, device=codes.device)[:, None, None] * self.size
         told = self.ahead(codes[:, :-1].long() + offsets).cumsum(1).permute(0, 1, 4, 2, 3)
         return F.pad(told, (0, 0, 0, 0, 0, 0, 1, 0))
 
     def loss(self, codes: Tensor, classes: Tensor, condition: Tensor | None = None) -> Tensor:
-        """-ln p of every code `(batch, channels, height, width)` given those before it: what adds up to -ln p of a
-        grid."""
+        """Return -ln p of every code `(batch, channels, height, width)` given those before it, in nats."""
         return F.cross_entropy(self(codes, classes, condition).float(), codes.long(), reduction="none")
 
 
@@ -153,7 +183,11 @@ PRIOR = Options(PixelCNN, given=("size", "shape", "classes", "condition"), also=
 """The group `prior` of a configuration."""
 
 
-def pixelcnn(options: Mapping[str, Any], **given: Any) -> PixelCNN:
-    """The PixelCNN that a group `prior` describes, of what is `given` by the program. Raises `ConfigError`."""
+def build_pixelcnn(options: Mapping[str, Any], **given: Any) -> PixelCNN:
+    """Build the PixelCNN of a group `prior`; `given` are the arguments that are not options.
+
+    Raises:
+        ConfigError: An option is unknown or does not fit.
+    """
     checked = PRIOR.check("prior", options)
     return PixelCNN(**given, **{name: value for name, value in checked.items() if name not in PRIOR.also})

@@ -1,17 +1,20 @@
-"""Sampling a PixelCNN with every place computed once: rows of the vertical stack, columns of the horizontal one."""
+"""Cached sampling of a PixelCNN, which computes every place once.
+
+The vertical stack keeps rows, the horizontal one columns.
+"""
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from vqspeech.generate.cached import draw_classes
-from vqspeech.vision.models.pixelcnn import PixelCNN, gated
+from vqspeech.vision.models.pixelcnn import PixelCNN, apply_gate
 
 
 class Cache:
-    """What the layers have computed of the places before the present one, of images side by side.
+    """Activations of the places before the current one, for a batch of images.
 
-    `row(i, before)` makes ready for row i, `place(j, before)` gives the features of its places one by one.
+    `start_row(i, before)` prepares row i, `compute_place(j, before)` gives the features of its places one by one.
     """
 
     def __init__(self, network: PixelCNN, classes: Tensor, condition: Tensor | None):
@@ -20,7 +23,7 @@ class Cache:
         layers, reach, channels = network.layers, network.layers[0].reach, network.embedding.embedding_dim
         place = network.places
         told = network.told(classes).chunk(len(layers), 1)
-        self.conditions = [layer.conditions(one, condition) for layer, one in zip(layers, told, strict=True)]
+        self.conditions = [layer.compute_conditions(one, condition) for layer, one in zip(layers, told, strict=True)]
         above = torch.zeros(()) if network.above is None else network.above(condition)
         self.above = above.to(place).expand(batch, network.hidden.out_channels, height, width)
         # What comes into each layer, with the margins that the convolutions look into.
@@ -33,8 +36,8 @@ class Cache:
         self.residuals = [None if layer.residual is None else _matrix(layer.residual) for layer in layers]
         self.outputs = [_matrix(one) for one in (network.skip, network.hidden)]
 
-    def row(self, i: int, before: Tensor) -> None:
-        """Makes ready for row i, given the vectors of the row above `(batch, channels, width)`."""
+    def start_row(self, i: int, before: Tensor) -> None:
+        """Prepare row i, given the vectors of the row above `(batch, channels, width)`."""
         v, reach = before[:, :, None], self.network.layers[0].reach
         for n, layer in enumerate(self.network.layers):
             rows = self.rows[n]
@@ -45,16 +48,16 @@ class Cache:
             ready = layer.across(found) + horizontal + layer.horizontal.get_parameter("bias")[:, None, None]
             self.ready[n].copy_(ready[:, :, 0].permute(2, 0, 1))
             if layer.residual is not None:
-                v = v + gated(found + vertical, 1)
+                v = v + apply_gate(found + vertical, 1)
         self.i = i
 
-    def place(self, j: int, before: Tensor) -> Tensor:
-        """Features `(batch, hidden)` of column j, given the vector of the place to the left `(batch, channels)`."""
+    def compute_place(self, j: int, before: Tensor) -> Tensor:
+        """Return the features `(batch, hidden)` of column j, given the vector to the left `(batch, channels)`."""
         h, reach = before + self.places[self.i, j], self.network.layers[0].reach
         for n, columns in enumerate(self.columns):
             columns[:, reach + j] = h
             z = torch.addmm(self.ready[n][j], columns[:, j : j + reach + 1].flatten(1), self.gates[n])
-            found = self.activations[:, n] = gated(z, 1)
+            found = self.activations[:, n] = apply_gate(z, 1)
             residual = self.residuals[n]
             if residual is not None:
                 h = h + torch.addmm(residual[0], found, residual[1])
@@ -63,7 +66,7 @@ class Cache:
 
 
 @torch.inference_mode()
-def sampled(
+def sample_codes(
     network: PixelCNN,
     uniforms: Tensor,
     classes: Tensor,
@@ -75,12 +78,23 @@ def sampled(
     logits: Tensor | None = None,
     progress: bool = False,
 ) -> Tensor:
-    """Codes int64 `(batch, channels, height, width)`, drawn by uniforms float32 of that shape: each is the code at
-    which the cumulative distribution passes its uniform.
+    """Draw codes by inverse transform sampling: each is where the cumulative distribution passes its uniform number.
 
-    The distribution is that of logits / `temperature` (0: the likeliest), cut to the likeliest codes that make up
-    `top_p`. The first rows are `given` int `(batch, channels, rows, width)`; where there is `logits` `(batch, size,
-    channels, height, width)`, all logits are kept there. A lane's draws do not depend on the lanes beside it.
+    The draws of an item do not depend on the other items of the batch.
+
+    Args:
+        network: The PixelCNN.
+        uniforms: float32 `(batch, channels, height, width)`, uniform in [0, 1).
+        classes: int `(batch,)`.
+        condition: `(batch, condition, height, width)`.
+        temperature: Divides the logits; 0 takes the most probable code.
+        top_p: Probability mass of the most probable codes that are drawn from.
+        given: The first rows, int `(batch, channels, rows, width)`.
+        logits: Filled with all logits, `(batch, size, channels, height, width)`.
+        progress: Show a progress bar.
+
+    Returns:
+        int64 `(batch, channels, height, width)`.
     """
     channels, height, width = network.shape
     batch, size = len(uniforms), network.size
@@ -92,10 +106,10 @@ def sampled(
         network.logits.get_parameter("bias").chunk(channels),
     )
     for i in tqdm(range(height), "sampling", unit="row", disable=None if progress else True, leave=False):
-        cache.row(i, network.embedded(padded[:, :, i : i + 1, 1:])[:, :, 0])
+        cache.start_row(i, network.embed(padded[:, :, i : i + 1, 1:])[:, :, 0])
         for j in range(width):
-            before = network.embedded(padded[:, :, i + 1 : i + 2, j : j + 1])[:, :, 0, 0]
-            features = cache.place(j, before)
+            before = network.embed(padded[:, :, i + 1 : i + 2, j : j + 1])[:, :, 0, 0]
+            features = cache.compute_place(j, before)
             for c in range(channels):
                 found = torch.addmm(biases[c], features.relu(), weights[c].T)
                 if logits is not None:
@@ -110,7 +124,7 @@ def sampled(
 
 
 def _matrix(convolution: nn.Conv2d) -> tuple[Tensor, Tensor]:
-    """The bias `(outputs,)` and weight `(inputs, outputs)` of a convolution of window 1."""
+    """Return bias `(outputs,)` and weight `(inputs, outputs)` of a 1×1 convolution."""
     return convolution.get_parameter("bias"), convolution.weight[:, :, 0, 0].T.contiguous()
 
 

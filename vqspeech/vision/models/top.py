@@ -1,7 +1,7 @@
-"""The second VQ-VAE (1711.00937, section 4.2): a few latents for a whole map of codes, with a PixelCNN as decoder.
+"""Second VQ-VAE (1711.00937, section 4.2): a few latents for a whole map of codes, with a PixelCNN as decoder.
 
-A decoder as good as a PixelCNN can do without its latents, and those of a VAE then collapse. Here a code costs the same
-whether it is used or not; and the decoder sees a limited part of the codes before, some of them hidden in training.
+A PixelCNN can ignore its latents, and those of a VAE then collapse (posterior collapse). Here a code costs the same
+whether it is used or not, and the decoder sees a limited part of the earlier codes, some of them hidden in training.
 """
 
 from collections.abc import Mapping
@@ -17,21 +17,28 @@ from vqspeech.errors import ConfigError
 from vqspeech.models.pretrained import Pretrained
 from vqspeech.models.quantize import QUANTIZER, Codebook, SeparateCodebooks
 from vqspeech.schema import Options, Width, check_groups
-from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, grids, maps
+from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, to_grids, to_maps
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.network import Blocks, ResidualBlock
-from vqspeech.vision.models.pixelcnn import PRIOR, pixelcnn
-from vqspeech.vision.models.pixelcnn_cache import sampled
-from vqspeech.vision.models.prior import LANES, describe_codes, require_same, start_at_unigram, uniforms
+from vqspeech.vision.models.pixelcnn import PRIOR, build_pixelcnn
+from vqspeech.vision.models.pixelcnn_cache import sample_codes
+from vqspeech.vision.models.prior import BATCH, describe_codes, draw_uniforms, require_same_codes, start_at_unigram
 
 HALVINGS = 2
-"""Strided convolutions from the map of codes to what the latents are made of."""
+"""Strided convolutions between the map of codes and the latents."""
 
 
 @dataclass(frozen=True)
 class TopOptions:
-    """Options of the group `top`: latents, numbers of each, channels and residual blocks of either way; a codebook for
-    each latent, or one for all."""
+    """Options of the group `top`.
+
+    Attributes:
+        latents: Number of latents.
+        dimension: Dimension of a latent.
+        channels: Channels of encoder and condition.
+        blocks: Residual blocks of each.
+        codebooks: A codebook for each latent (`own`), or one for all (`shared`).
+    """
 
     latents: Width
     dimension: Width
@@ -40,11 +47,11 @@ class TopOptions:
     codebooks: Literal["own", "shared"] = "shared"
 
 
-class Summary(nn.Module):
-    """Vectors `(batch, dimension, latents)` of a whole map of codes int `(batch, channels, height, width)`.
+class MapEncoder(nn.Module):
+    """Encode a map of codes int `(batch, channels, height, width)` to vectors `(batch, dimension, latents)`.
 
-    Every number of every latent has mean 0 and deviation 1 over the batch. Otherwise a latent may lie at one place for
-    all maps, only far from the other latents: one code each, and a collapse that the commitment loss makes final.
+    Every component is normalised to mean 0 and deviation 1 over the batch. Without that, a latent may lie at one place
+    for all maps, far from the other latents only: one code each, a collapse that the commitment loss makes permanent.
     """
 
     def __init__(
@@ -66,6 +73,7 @@ class Summary(nn.Module):
         self.norm = nn.BatchNorm1d(latents * dimension, affine=False)
 
     def forward(self, codes: Tensor) -> Tensor:
+        """Return the vectors."""
         offsets = torch.arange(codes.shape[1], device=codes.device)[:, None, None] * self.size
         x = self.embedding(codes + offsets).sum(1).permute(0, 3, 1, 2)
         for convolution in self.convolutions:
@@ -74,8 +82,8 @@ class Summary(nn.Module):
         return x.unflatten(1, (self.latents, -1)).transpose(1, 2)
 
 
-class Spread(nn.Module):
-    """The way back: of vectors `(batch, dimension, latents)` a condition `(batch, channels, height, width)`."""
+class MapDecoder(nn.Module):
+    """Decode vectors `(batch, dimension, latents)` to a condition `(batch, channels, height, width)`."""
 
     def __init__(self, shape: tuple[int, int, int], latents: int, dimension: int, channels: int, blocks: int):
         super().__init__()
@@ -87,6 +95,7 @@ class Spread(nn.Module):
         )
 
     def forward(self, vectors: Tensor) -> Tensor:
+        """Return the condition."""
         x = self.projection(vectors.flatten(1)).unflatten(1, (-1, *self.small))
         x = F.relu(self.blocks(x))
         for convolution in self.convolutions:
@@ -95,12 +104,18 @@ class Spread(nn.Module):
 
 
 class TopVQVAE(Pretrained):
-    """The model of a configuration (groups `top`, `quantizer`, `prior`) over codes as `described`.
+    """VQ-VAE over maps of codes.
 
-    `top.latents` vectors of `top.dimension` numbers have a codebook each (`top.codebooks: own`, as in the paper), or
-    share one (`shared`: of old checkpoints, which do not say). The latents of a share `prior.withheld` of the
-    maps are not told in training (the condition is 0), so that it is known what the decoder can do without. Raises
-    `ConfigError` where the configuration names something unknown.
+    `top.latents` vectors of `top.dimension` numbers have a codebook each (`top.codebooks: own`, as in the paper) or
+    share one (`shared`, also for checkpoints that do not say). The conditioning dropout of the group `prior` is the
+    share of maps whose condition is 0 in training; it shows what the decoder can do without latents.
+
+    Args:
+        config: Groups `top`, `quantizer`, `prior`.
+        codes: The codes, see `describe_codes`.
+
+    Raises:
+        ConfigError: The configuration names something unknown.
     """
 
     def __init__(self, config: Mapping[str, Any], codes: Mapping[str, Any]):
@@ -108,10 +123,10 @@ class TopVQVAE(Pretrained):
         config, self.codes = check_groups(config, self.groups), dict(codes)
         self.config, options, top = config, config["prior"], config["top"]
         self.condition_dropout, size = float(options["withheld"]), int(codes["codes"])
-        self.network = pixelcnn(options, size=size, shape=codes["shape"], condition=top["channels"])
+        self.network = build_pixelcnn(options, size=size, shape=codes["shape"], condition=top["channels"])
         sizes = {name: value for name, value in top.items() if name != "codebooks"}
-        self.encoder = Summary(self.network.size, self.network.shape, **sizes)
-        self.spread = Spread(self.network.shape, **sizes)
+        self.encoder = MapEncoder(self.network.size, self.network.shape, **sizes)
+        self.spread = MapDecoder(self.network.shape, **sizes)
         own = TopOptions(**top).codebooks == "own"
         books = [
             QUANTIZER.make(config["quantizer"], dimension=top["dimension"]) for _ in range(top["latents"] if own else 1)
@@ -128,28 +143,32 @@ class TopVQVAE(Pretrained):
 
     @classmethod
     def recognises(cls, metadata: Mapping[str, Any]) -> bool:
-        """As `Pretrained.recognises`."""
+        """Return whether metadata describe a `TopVQVAE`."""
         return "codes" in metadata and "top" in metadata.get("config", {})
 
     @property
     def size(self) -> int:
-        """Codes there are for a latent."""
+        """Number of codes of a latent."""
         return self.quantizer.size
 
     # Training
 
     @torch.no_grad()
     def fit(self, codes: ImageCodes) -> None:
-        """Starts the decoder at the unigram of the codes."""
+        """Initialise the output biases of the decoder to the unigram of the codes."""
         start_at_unigram(self.network, codes)
 
     def batches(self, codes: ImageCodes) -> CodeBatches:
-        """Batches of codes. Raises `UnitsError` for codes of another model."""
-        require_same(describe_codes(codes), self.codes, str(codes.path))
+        """Return batches of codes.
+
+        Raises:
+            UnitsError: They are the codes of another model.
+        """
+        require_same_codes(describe_codes(codes), self.codes, str(codes.path))
         return CodeBatches(codes, [])
 
     def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """{"nll": nats a code of the map} and the codebook's losses; the latents' codes `(batch, latents)`, a mask."""
+        """Return {"nll": nats a code} with the codebook losses, the latents' codes `(batch, latents)`, their mask."""
         vectors = self.encoder(batch.codes)
         mask = torch.ones(len(vectors), vectors.shape[2], dtype=torch.bool, device=vectors.device)
         quantised = self.quantizer(vectors, mask)
@@ -160,8 +179,8 @@ class TopVQVAE(Pretrained):
     # Inference
 
     @torch.no_grad()
-    def summarised(self, codes: Tensor) -> Tensor:
-        """The latents int64 `(batch, latents)` of maps `(batch, channels, height, width)`."""
+    def summarise(self, codes: Tensor) -> Tensor:
+        """Return the codes of the latents, int64 `(batch, latents)`, of maps `(batch, channels, height, width)`."""
         vectors = self.encoder(codes)
         if isinstance(self.quantizer, SeparateCodebooks):
             return self.quantizer.nearest_codes(vectors)
@@ -169,30 +188,34 @@ class TopVQVAE(Pretrained):
 
     @torch.no_grad()
     def bits(self, codes: Tensor, latents: Tensor | None) -> Tensor:
-        """-log2 p of each whole map `(batch, channels, height, width)` given `latents` `(batch, latents)`, or without
-        any: float64 `(batch,)`."""
+        """Return -log2 p of each whole map: float64 `(batch,)`.
+
+        Args:
+            codes: Maps `(batch, channels, height, width)`.
+            latents: Codes of the latents `(batch, latents)`, or None for a condition of 0.
+        """
         nobody = torch.zeros(len(codes), dtype=torch.long, device=codes.device)
         nats = self.network.loss(codes, nobody, self._condition(latents, len(codes)))
         return nats.double().flatten(1).sum(1) / np.log(2)
 
     @torch.no_grad()
     def sample(self, latents: np.ndarray, seed: int = 0, temperature: float = 1.0, progress: bool = True) -> np.ndarray:
-        """A map drawn for the latents `(n, latents)` of each: int64 `(n, height, width * channels)`."""
-        numbers, drawn = uniforms(len(latents), self.network.shape, seed).to(self.device), []
-        for start in range(0, len(latents), LANES):
-            part = slice(start, start + LANES)
+        """Draw a map for the latents `(n, latents)` of each: int64 `(n, height, width * channels)`."""
+        numbers, drawn = draw_uniforms(len(latents), self.network.shape, seed).to(self.device), []
+        for start in range(0, len(latents), BATCH):
+            part = slice(start, start + BATCH)
             told = torch.from_numpy(np.asarray(latents[part])).to(self.device)
             nobody = torch.zeros(len(told), dtype=torch.long, device=self.device)
             condition = self._condition(told, len(told))
             drawn.append(
-                sampled(self.network, numbers[part], nobody, condition, temperature=temperature, progress=progress)
+                sample_codes(self.network, numbers[part], nobody, condition, temperature=temperature, progress=progress)
             )
-        return maps(torch.cat(drawn))
+        return to_maps(torch.cat(drawn))
 
     def encode(self, codes: np.ndarray) -> np.ndarray:
-        """The latents int64 `(n, latents)` of maps as they are kept `(n, height, width * channels)`."""
-        parts = [codes[start : start + LANES] for start in range(0, len(codes), LANES)]
-        found = [self.summarised(grids(part, self.network.shape[0]).to(self.device)) for part in parts]
+        """Return the codes of the latents, int64 `(n, latents)`, of stored maps `(n, height, width * channels)`."""
+        parts = [codes[start : start + BATCH] for start in range(0, len(codes), BATCH)]
+        found = [self.summarise(to_grids(part, self.network.shape[0]).to(self.device)) for part in parts]
         return torch.cat(found).cpu().numpy()
 
     def _condition(self, latents: Tensor | None, batch: int) -> Tensor:

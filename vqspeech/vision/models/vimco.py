@@ -3,7 +3,7 @@
     L = log 1/S Σ_s f(z_s),   f(z) = p(x|z) p(z) / q(z|x),   z_s from q
     ∇L ≈ Σ_s (L - L_{-s}) ∇ log q(z_s|x) + Σ_s w_s ∇ log f(z_s),   w_s = f(z_s) / Σ f
 
-where L_{-s} has the geometric mean of the other samples' f in the place of f(z_s) (eq. 8 to 10).
+where L_{-s} replaces f(z_s) by the geometric mean of the other samples' f (eq. 8 to 10).
 """
 
 import math
@@ -22,16 +22,22 @@ from vqspeech.vision.models.autoencoder import CodeModel, Latents, Losses
 
 @dataclass(frozen=True)
 class SampledLatents(Latents):
-    """Options of the group `model`: each latent is one of so many codes; each sample is held against the others, so
-    there are two at least."""
+    """Options of the group `model`.
+
+    Attributes:
+        codes: Number of codes of a latent.
+        samples: Samples of the bound; at least two, since each is compared with the others.
+    """
 
     codes: Codes
     samples: Annotated[int, Range(2, 10_000)]
 
 
 class VIMCO(CodeModel):
-    """Each latent is one of `model.codes`, with a vector of its own; the prior is uniform. `model.samples` are drawn a
-    step and image."""
+    """Model whose latents are each one of `model.codes` embeddings; the prior is uniform.
+
+    `model.samples` samples are drawn for each image and step.
+    """
 
     def __init__(self, config: Mapping[str, Any], shape: Sequence[int]):
         super().__init__(config, shape)
@@ -41,65 +47,70 @@ class VIMCO(CodeModel):
     groups = {"model": Kinds("model", {"vimco": SampledLatents}), **CodeModel.groups}
 
     @staticmethod
-    def outputs(options: Mapping[str, Any]) -> int:
+    def count_outputs(options: Mapping[str, Any]) -> int:
+        """Return the number of encoder outputs for each latent: one a code."""
         return options["codes"]
 
     def lookup(self, codes: Tensor) -> Tensor:
+        """Return the embeddings `(batch, dimension, time)` of codes `(batch, time)`."""
         return self.embedding(codes).transpose(1, 2)
 
     def posterior(self, images: Tensor) -> Tensor:
-        """log q of every code of every latent, float32 `(batch, time, codes)`."""
-        return F.log_softmax(self.encoded(images).float().transpose(1, 2), 2)
+        """Return log q of every code of every latent: float32 `(batch, time, codes)`."""
+        return F.log_softmax(self.encode_vectors(images).float().transpose(1, 2), 2)
 
-    def chosen(self, images: Tensor) -> Tensor:
+    def choose_codes(self, images: Tensor) -> Tensor:
+        """Return the most probable codes of images: int64 `(batch, time)`."""
         return self.posterior(images).argmax(2)
 
     def log_weights(self, images: Tensor, posterior: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        """log f(z) and log q(z|x) of codes `(samples, batch, time)`, in nats: `(samples, batch)` each."""
+        """Return log f(z) and log q(z|x) of codes `(samples, batch, time)`, in nats: `(samples, batch)` each."""
         log_q = posterior.gather(2, codes.permute(1, 2, 0)).sum(1).T  # (samples, batch)
-        outputs = self.decoded(self.lookup(codes.flatten(0, 1)))
+        outputs = self.decode_vectors(self.lookup(codes.flatten(0, 1)))
         log_p = self.likelihood.log_prob(outputs, images.repeat(len(codes), 1, 1, 1)).view(codes.shape[:2])
         return log_p - codes.shape[2] * math.log(self.codes) - log_q, log_q
 
     def forward(self, batch: ImageBatch) -> Losses:
-        """The bound's negative in nats a dimension, with VIMCO's gradient; the codes of the first sample."""
+        """Return the negative bound in nats a dimension, with VIMCO's gradient, and the codes of the first sample."""
         posterior = self.posterior(batch.images)
-        codes = drawn(posterior.detach(), self.samples)
+        codes = draw_codes(posterior.detach(), self.samples)
         weights, log_q = self.log_weights(batch.images, posterior, codes)
-        objective = surrogate(weights, log_q)
+        objective = surrogate_bound(weights, log_q)
         mask = torch.ones_like(codes[0], dtype=torch.bool)
         return {"bound": -objective.mean() / self.dimensions}, codes[0], mask
 
     @torch.inference_mode()
     def bound(self, images: Tensor) -> Tensor:
-        """The bound of `model.samples` samples, drawn anew."""
-        images = self.checked(images)
+        """Return the bound of `model.samples` new samples, in nats `(batch,)`."""
+        images = self.check_images(images)
         posterior = self.posterior(images)
         parts = [
-            self.log_weights(images, posterior, drawn(posterior, 1))[0][0] for _ in range(self.samples)
+            self.log_weights(images, posterior, draw_codes(posterior, 1))[0][0] for _ in range(self.samples)
         ]  # one by one: the decodings of 50 samples are large
         return torch.logsumexp(torch.stack(parts), 0) - math.log(self.samples)
 
     @torch.inference_mode()
     def reconstruct(self, images: Tensor) -> Tensor:
-        """Images through codes drawn from the posterior, the same at every call, and back: the decoder has learned from
-        such, and rarely sees the likeliest ones while the posterior is broad."""
+        """Decode codes drawn from the posterior, the same at every call.
+
+        The decoder is trained on such codes and rarely sees the most probable ones while the posterior is broad.
+        """
         generator = torch.Generator(self.device).manual_seed(0)
-        codes = drawn(self.posterior(self.checked(images)), 1, generator)[0]
+        codes = draw_codes(self.posterior(self.check_images(images)), 1, generator)[0]
         return self.decode(codes.view(-1, *self.code_shape))
 
 
-def drawn(posterior: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
-    """Codes int64 `(samples, batch, time)` from log probabilities `(batch, time, codes)`, independent of each other."""
+def draw_codes(posterior: Tensor, samples: int, generator: torch.Generator | None = None) -> Tensor:
+    """Draw independent codes int64 `(samples, batch, time)` from log probabilities `(batch, time, codes)`."""
     odds = posterior.exp().flatten(0, 1)
     codes = torch.multinomial(odds, samples, replacement=True, generator=generator)
     return codes.T.reshape(samples, *posterior.shape[:2])
 
 
-def surrogate(weights: Tensor, log_q: Tensor) -> Tensor:
-    """The bound `(batch,)` of log f and log q `(samples, batch)`; its gradient is VIMCO's.
+def surrogate_bound(weights: Tensor, log_q: Tensor) -> Tensor:
+    """Return the bound `(batch,)` of log f and log q `(samples, batch)`, with VIMCO's gradient.
 
-    The value is that of the bound: the term that brings in the signal of each sample is zero and has its gradient.
+    The term with the learning signal of each sample has the value 0 and contributes its gradient.
     """
     samples = len(weights)
     bound = torch.logsumexp(weights, 0) - math.log(samples)

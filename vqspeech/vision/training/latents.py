@@ -13,7 +13,7 @@ OWN, OTHERS, NONE = "its own latents", "those of another image", "no latents"
 
 
 @torch.no_grad()
-def bits_given(
+def measure_bits(
     model: TopVQVAE, batch: CodeBatch, size: int, one_by_one: bool = False
 ) -> tuple[dict[str, Tensor], Tensor]:
     """Bits of each whole map, float64 `(maps,)`, by what it is told: its own latents, those of the map half a batch on,
@@ -27,7 +27,7 @@ def bits_given(
     parts = [
         batch.each(itemgetter(slice(i, i + size))).codes.to(model.device) for i in range(0, len(batch.codes), size)
     ]
-    own = torch.cat([model.summarised(part) for part in parts])  # (maps, latents)
+    own = torch.cat([model.summarise(part) for part in parts])  # (maps, latents)
     others = own.roll(len(own) // 2, 0)
     told: dict[str, Tensor | None] = {OWN: own, OTHERS: others, NONE: None}
     for i in range(own.shape[1] if one_by_one else 0):

@@ -16,8 +16,8 @@ from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import ImageSet
-from vqspeech.vision.metrics.pictures import pairs
-from vqspeech.vision.models import Autoencoder, CodeModel, image_kind, image_model
+from vqspeech.vision.metrics.pictures import tile_pairs
+from vqspeech.vision.models import Autoencoder, CodeModel, build_image_model, find_model_class
 
 SHOWN = 8
 """Images that the log gets with their reconstructions."""
@@ -45,14 +45,16 @@ class ImageTask:
         if train.shape != dev.shape:
             raise ImageError(f"{dev.path}: images of {dev.shape}, {train.shape} in {train.path}; prepare both together")
         torch.manual_seed(self.options["seed"])
-        self.model = image_model({name: group for name, group in config.items() if name != "training"}, train.shape)
+        self.model = build_image_model(
+            {name: group for name, group in config.items() if name != "training"}, train.shape
+        )
         self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.dev_batches = ImageBatches(train, self.options["flip"]), ImageBatches(dev)
 
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
         """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
-        return check_groups(config, {**image_kind(config).groups, "training": cls.training}, alone=True)
+        return check_groups(config, {**find_model_class(config).groups, "training": cls.training}, alone=True)
 
     @property
     def codes(self) -> int:
@@ -69,7 +71,7 @@ class ImageTask:
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """As `held_out`."""
-        return held_out(self.model, self.dev_batches, size, batches)
+        return measure_held_out(self.model, self.dev_batches, size, batches)
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
         """The figures of an evaluation in words."""
@@ -90,12 +92,12 @@ class ImageTask:
         if step % self.options["show_every"] == 0:
             self.model.eval()
             images = self.dev_batches.even(SHOWN).images
-            log.add_image(step, "reconstructions", pairs(images, self.model.reconstruct(images).cpu()))
+            log.add_image(step, "reconstructions", tile_pairs(images, self.model.reconstruct(images).cpu()))
             self.model.train()
 
 
 @torch.no_grad()
-def held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) -> dict[str, float]:
+def measure_held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) -> dict[str, float]:
     """Of at most `batches` times `size` held-out images: `bits` a dimension by the model's bound, an upper limit of
     what is needed. With codes, the collapse numbers: `perplexity` and `used` of the codes, and `shuffle_gap`, the bits
     a dimension that the decoder loses when it is given the codes of other images and places."""
@@ -110,7 +112,7 @@ def held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) 
         total += float(model.bound(one.images).sum())
         if isinstance(model, CodeModel):
             codes = model.encode(one.images)
-            right, wrong = (model.log_likelihood(one.images, some) for some in (codes, shuffled(codes)))
+            right, wrong = (model.log_likelihood(one.images, some) for some in (codes, shuffle_codes(codes)))
             gap += float((right - wrong).sum())
             counts += codes.flatten().bincount(minlength=model.codes).cpu()
     model.train(training)
@@ -122,7 +124,7 @@ def held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) 
     return figures
 
 
-def shuffled(codes: Tensor) -> Tensor:
+def shuffle_codes(codes: Tensor) -> Tensor:
     """Codes of any shape in an order drawn at random, the same at every call."""
     order = torch.randperm(codes.numel(), generator=torch.Generator().manual_seed(0)).to(codes.device)
     return codes.flatten()[order].view(codes.shape)

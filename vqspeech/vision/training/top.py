@@ -10,7 +10,7 @@ from vqspeech.training.codes import CodesTask
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.top import TopVQVAE
-from vqspeech.vision.training.latents import NONE, OTHERS, OWN, bits_given
+from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 
 
 class TopTask(CodesTask):
@@ -32,7 +32,7 @@ class TopTask(CodesTask):
         """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`),
         and what is spared beside none (`spared`); `perplexity` and `used` of the codes of each latent, `perplexity_1`
         and so on, and their means over the latents."""
-        bits, counts = bits_given(self.model, self.dev_batches.even(size * batches), size)
+        bits, counts = measure_bits(self.model, self.dev_batches.even(size * batches), size)
         means = {name: float(one.mean()) for name, one in bits.items()}
         figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}
         by_latent = {

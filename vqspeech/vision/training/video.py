@@ -17,7 +17,7 @@ from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
 from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.metrics.moving import animation
+from vqspeech.vision.metrics.animation import encode_gif
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.video import VideoPrior
@@ -97,8 +97,8 @@ class VideoTask(CodesTask):
         batch = self.dev_batches.even(SHOWN)
         imagined = self.model.sample(batch.codes[:, : self.given], batch.actions[:, :-1], progress=False)
         both = [torch.cat([batch.codes[:, : self.given], imagined], 1), batch.codes]
-        videos = [decoded(self.decoder, one) for codes in both for one in codes]
-        log.add_video(step, "imagined, then reconstructed", animation(videos))
+        videos = [decode_frames(self.decoder, one) for codes in both for one in codes]
+        log.add_video(step, "imagined, then reconstructed", encode_gif(videos))
         self.model.train()
 
     def _clip_bits(self, clips: Clips, size: int, batches: int, roll: int) -> float:
@@ -113,6 +113,6 @@ class VideoTask(CodesTask):
         return total
 
 
-def decoded(model: CodeModel, codes: torch.Tensor) -> np.ndarray:
+def decode_frames(model: CodeModel, codes: torch.Tensor) -> np.ndarray:
     """The frames of codes `(time, height, width)`: uint8 `(time, channels, height, width)`."""
     return model.decode(codes).cpu().numpy()

@@ -1,4 +1,4 @@
-"""First-person worlds that frames are recorded in."""
+"""First-person worlds in which frames are recorded."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,47 +9,52 @@ import numpy as np
 from vqspeech.errors import CorpusError
 
 ACTIONS = ("forward", "left", "right", "back")
-"""What can be done in every world: walk, turn, walk backwards."""
+"""Actions of every world: walk, turn, walk backwards."""
 SIZE = 84
 """Pixels of a side of a frame."""
 WORLDS = {"vizdoom": "ViZDoom", "deepmind_lab": "DeepMindLab"}
-"""Worlds by name, each a class of a module of this name."""
+"""Class of each world, in the module of its name."""
 
 
 class World(Protocol):
-    """A world at one of its maps. Every action is held for `skip` ticks of the world's clock."""
+    """A simulated world. Every action is held for `skip` ticks of its clock."""
 
     skip: int
 
     def start(self, name: str, seed: int, /) -> None:
-        """Begins an episode on a map. Raises `CorpusError` where there is no map of that name."""
+        """Start an episode on a map; raise `CorpusError` if there is no map of that name."""
         ...
 
-    def frame(self) -> np.ndarray:
-        """What is seen: uint8 `(3, 84, 84)`."""
+    def render(self) -> np.ndarray:
+        """Return the view: uint8 `(3, 84, 84)`."""
         ...
 
     def act(self, action: int, /) -> bool:
-        """Does one of `ACTIONS`; whether the episode goes on."""
+        """Take one of `ACTIONS` and return whether the episode goes on."""
         ...
 
-    def place(self) -> np.ndarray:
-        """Where one stands, in units of the world: float64 `(2,)`."""
+    def read_position(self) -> np.ndarray:
+        """Return the position of the player in units of the world: float64 `(2,)`."""
         ...
 
     def close(self) -> None:
-        """Ends the world."""
+        """Close the world."""
         ...
 
 
-def world(name: str, skip: int) -> World:
-    """The world of that name. Raises `CorpusError` for an unknown one, `MissingExtra` where it is not installed."""
+def open_world(name: str, skip: int) -> World:
+    """Open a world by name.
+
+    Raises:
+        CorpusError: The name is unknown.
+        MissingExtra: The world is not installed.
+    """
     if name not in WORLDS:
         raise CorpusError(f"no world '{name}'; there are {', '.join(WORLDS)}")
     return getattr(import_module(f"{__name__}.{name}"), WORLDS[name])(skip)
 
 
-def maps_of(name: str) -> Sequence[str]:
-    """Maps of a world that are recorded unless others are named."""
+def list_maps(name: str) -> Sequence[str]:
+    """List the maps of a world that are recorded by default."""
     module: Any = import_module(f"{__name__}.{name}")
     return module.MAPS

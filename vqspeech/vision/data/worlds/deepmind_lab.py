@@ -1,5 +1,8 @@
-"""DeepMind Lab (Beattie et al., 1612.03801), where its Python module can be imported. It is in no package index and
-was not at hand when this was written: the calls are those its documentation names, and have not been run."""
+"""DeepMind Lab (Beattie et al., 1612.03801), if its Python module is installed.
+
+No package index has the module, and it was not available when this was written: the calls follow its documentation and
+have not been run.
+"""
 
 from importlib import import_module
 from typing import Any
@@ -17,14 +20,14 @@ MAPS = (
     "stairway_to_melon",
 )
 TURN = 20
-"""Pixels a frame that a turn looks aside."""
+"""Pixels that a turn moves the view, for each frame."""
 # Look aside, look up, strafe, walk, fire, jump, crouch.
 _MOVES = ((0, 0, 0, 1, 0, 0, 0), (-TURN, 0, 0, 0, 0, 0, 0), (TURN, 0, 0, 0, 0, 0, 0), (0, 0, 0, -1, 0, 0, 0))
 _FRAME, _PLACE = "RGB_INTERLEAVED", "DEBUG.POS.TRANS"
 
 
 class DeepMindLab:
-    """A `World`. A tick is 1/60 s."""
+    """DeepMind Lab as a `World`. A tick is 1/60 s."""
 
     def __init__(self, skip: int):
         try:
@@ -37,26 +40,31 @@ class DeepMindLab:
         self.lab: Any = None
 
     def start(self, name: str, seed: int) -> None:
+        """Start an episode on a level."""
         if name != self.name or self.lab is None:
             self.close()
             config = {"width": str(SIZE), "height": str(SIZE)}
             try:
                 self.lab, self.name = self.library.Lab(name, [_FRAME, _PLACE], config=config), name
-            except Exception as error:  # the library's own kinds
+            except Exception as error:
                 raise CorpusError(f"DeepMind Lab has no level '{name}' ({error}); name another one") from None
         self.lab.reset(seed=seed % (1 << 31))
 
-    def frame(self) -> np.ndarray:
+    def render(self) -> np.ndarray:
+        """Return the view: uint8 `(3, 84, 84)`."""
         return np.asarray(self.lab.observations()[_FRAME], np.uint8).transpose(2, 0, 1)
 
     def act(self, action: int) -> bool:
+        """Take an action and return whether the episode goes on."""
         self.lab.step(np.array(_MOVES[action], np.intc), num_steps=self.skip)
         return bool(self.lab.is_running())
 
-    def place(self) -> np.ndarray:
+    def read_position(self) -> np.ndarray:
+        """Return the position of the player: float64 `(2,)`."""
         return np.asarray(self.lab.observations()[_PLACE], np.float64)[:2]
 
     def close(self) -> None:
+        """Close the level."""
         if self.lab is not None:
             self.lab.close()
         self.lab = None

@@ -1,4 +1,4 @@
-"""ViZDoom (Wydmuch et al., 1809.03470): Doom as a world, with the maps that come with it; needs no display."""
+"""ViZDoom (Wydmuch et al., 1809.03470): Doom as a world, with the maps of the package; needs no display."""
 
 import os
 import tempfile
@@ -13,14 +13,16 @@ from vqspeech.extras import import_extra
 from vqspeech.vision.data.worlds import SIZE
 
 MAPS = ("my_way_home", "deathmatch", "freedoom1:E1M1", "freedoom1:E1M2", "freedoom2:MAP01")
-"""A maze, an arena, and halls; a scenario by its name, a map of a game file as FILE:MAP."""
+"""A maze, an arena and three halls: a scenario by its name, a map of a game file as FILE:MAP."""
 _BUTTONS = ("MOVE_FORWARD", "TURN_LEFT", "TURN_RIGHT", "MOVE_BACKWARD")
 _HIDDEN = ("hud", "weapon", "crosshair", "messages", "screen_flashes")
 
 
 class ViZDoom:
-    """A `World`. A tick is 1/35 s; there are no monsters, and nothing is drawn over the view, which is rendered at
-    160x120 and shrunk to a square."""
+    """Doom as a `World`. A tick is 1/35 s.
+
+    There are no monsters and no overlays. The view is rendered at 160x120 and resized to a square.
+    """
 
     def __init__(self, skip: int):
         self.skip, self.name = skip, ""
@@ -29,26 +31,31 @@ class ViZDoom:
         self.folder = tempfile.TemporaryDirectory()  # for what the game writes as long as it runs
 
     def start(self, name: str, seed: int) -> None:
+        """Start an episode on a map."""
         if name != self.name or self.game is None:
             self.close()
             self.game, self.name = _game(self.library, name, Path(self.folder.name)), name
         self.game.set_seed(seed % (1 << 31))
         self.game.new_episode()
 
-    def frame(self) -> np.ndarray:
+    def render(self) -> np.ndarray:
+        """Return the view: uint8 `(3, 84, 84)`."""
         from PIL import Image
 
         screen = Image.fromarray(self.game.get_state().screen_buffer)
         return np.asarray(screen.resize((SIZE, SIZE), Image.Resampling.BOX)).transpose(2, 0, 1)
 
     def act(self, action: int) -> bool:
+        """Take an action and return whether the episode goes on."""
         self.game.make_action([float(i == action) for i in range(len(_BUTTONS))], self.skip)
         return not self.game.is_episode_finished()
 
-    def place(self) -> np.ndarray:
+    def read_position(self) -> np.ndarray:
+        """Return the position of the player: float64 `(2,)`."""
         return np.array(self.game.get_state().game_variables, np.float64)
 
     def close(self) -> None:
+        """Close the game."""
         if self.game is not None:
             self.game.close()
         self.game = None
@@ -86,14 +93,14 @@ def _game(library: Any, name: str, folder: Path) -> Any:
     with _inside(folder):
         try:
             game.init()
-        except Exception as error:  # the library's own kinds, one for every way a game can fail to start
+        except Exception as error:
             raise CorpusError(f"ViZDoom cannot open the map '{name}' ({error}); name another one") from None
     return game
 
 
 @contextmanager
 def _inside(folder: Path):
-    """A working folder for a while: the game writes into the one it is started in."""
+    """Change the working folder for a while: the game writes into the one it is started in."""
     here = os.getcwd()
     os.chdir(folder)
     try:

@@ -1,6 +1,6 @@
-"""Priors over the codes of video: from some frames, or none, and what is done, to frames that were never seen.
+"""Priors over the codes of video, conditioned on earlier frames (or none) and on actions.
 
-A network is a `VideoNetwork`; which one a prior has is named in its configuration.
+The network of a prior is a `VideoNetwork`, named in its configuration.
 """
 
 from vqspeech.vision.models.video.prior import NETWORKS, VideoPrior

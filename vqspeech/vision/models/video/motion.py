@@ -1,4 +1,4 @@
-"""How what is seen moves from a frame to the next, by what is done between them."""
+"""Motion of the view from one frame to the next, by action."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,16 @@ from vqspeech.schema import require_multiple
 from vqspeech.vision.data.codes import ImageCodes
 
 PAIRS, ROUNDS = 128, 30
-"""Pairs of frames of an action that shifts are counted in, and rounds of expectation-maximisation."""
+"""Pairs of frames of an action that shifts are estimated from, and iterations of expectation-maximisation."""
 FARTHEST = (4, 10)
-"""Rows and columns of the farthest shift that is counted."""
+"""Maximum shift in rows and columns that is estimated."""
 
 
 class Motion(nn.Module):
-    """Where what is seen in a frame comes to lie in the next one, by what is done between them.
+    """Action-conditioned shifts of feature maps.
 
-    Each head shares `width` / `heads` channels and shifts them in all ways, each weighed by how likely it is after that
-    action: turning moves everything sideways, and what has left the view is gone.
+    Each head has `width` / `heads` channels and averages all shifts of them, weighted by their learned probability
+    after the action: turning moves everything sideways, and what leaves the view is lost.
     """
 
     def __init__(self, width: int, grid: tuple[int, int], actions: int, heads: int):
@@ -31,13 +31,13 @@ class Motion(nn.Module):
         self.shifts = nn.Parameter((-(rows[:, None] + columns) / 18.0).repeat(actions + 1, heads, 1, 1))
 
     def weights(self) -> Tensor:
-        """How much of what is at a place goes to another: `(actions + 1, heads, places to, places from)`."""
+        """Return the share of each place that moves to another: `(actions + 1, heads, places to, places from)`."""
         height, width = self.grid
         likely = self.shifts.flatten(2).softmax(-1).view_as(self.shifts)
         return likely.unfold(2, height, 1).unfold(3, width, 1).flip(2, 3).flatten(4).flatten(2, 3)
 
     def forward(self, x: Tensor, actions: Tensor) -> Tensor:
-        """x `(batch, width, height, width)` as it lies after actions `(batch,)`."""
+        """Return x `(batch, width, height, width)` shifted by actions `(batch,)`."""
         weights, moved = self.weights().to(x.dtype), torch.empty_like(x)
         for action in actions.unique():
             chosen = actions == action
@@ -47,17 +47,26 @@ class Motion(nn.Module):
         return moved
 
     @torch.no_grad()
-    def start(self, likely: np.ndarray) -> None:
-        """Starts all heads at shifts `(actions + 1, 2 height - 1, 2 width - 1)`, as `shifts` finds them, but sharper:
-        many codes are alike by chance, above all beside each other."""
+    def initialise(self, likely: np.ndarray) -> None:
+        """Initialise all heads to shifts `(actions + 1, 2 height - 1, 2 width - 1)` from `fit_shifts`, sharpened.
+
+        They are sharpened because many codes are equal by chance, above all neighbours.
+        """
         self.shifts.copy_(torch.from_numpy(3 * np.log(likely))[:, None].expand_as(self.shifts))
 
 
-def shifts(codes: ImageCodes, actions: Sequence[str]) -> np.ndarray:
-    """How likely a code lies where it does because it has been shifted so far: float64 `(actions + 1, 2 height - 1,
-    2 width - 1)`, row and column of no shift in the middle; first whatever is done, as it is for what is never done.
+def fit_shifts(codes: ImageCodes, actions: Sequence[str]) -> np.ndarray:
+    """Estimate the probability of each shift by action, by expectation-maximisation.
 
-    Each code is drawn from the frame before, shifted, or from the unigram; shares by expectation-maximisation.
+    A code comes either from the shifted previous frame or from the unigram.
+
+    Args:
+        codes: Codes of episodes.
+        actions: Names of the actions.
+
+    Returns:
+        float64 `(actions + 1, 2 height - 1, 2 width - 1)`, with no shift in the middle; first over all actions, which
+        also stands for actions that never occur.
     """
     grids, table = np.asarray(codes.codes), codes.table
     assert table.episodes is not None
@@ -73,7 +82,7 @@ def shifts(codes: ImageCodes, actions: Sequence[str]) -> np.ndarray:
 
 
 def _shares(grids: np.ndarray, frames: np.ndarray, unigram: np.ndarray) -> np.ndarray:
-    """As `shifts`, of one action, done at these frames."""
+    """Estimate the shifts after these frames."""
     height, width = grids.shape[1:]
     rows, columns = min(FARTHEST[0], height - 1), min(FARTHEST[1], width - 1)
     after = grids[frames + 1]

@@ -1,5 +1,7 @@
-"""A WaveNet over frames with a PixelCNN above: the frames before by dilated causal convolutions, the present one by
-masked ones (WaveNet: 1609.03499; PixelCNN decoders: 1606.05328; the latter for video: Kalchbrenner et al. 1610.00527).
+"""WaveNet over frames with a PixelCNN for each frame.
+
+Dilated causal convolutions see the earlier frames, masked ones the current frame (WaveNet: 1609.03499; PixelCNN
+decoders: 1606.05328; for video: Kalchbrenner et al. 1610.00527).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,15 +13,17 @@ from torch.nn import functional as F
 
 from vqspeech.schema import Dropout, Length, Options, Range, Width, require_multiple
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.pixelcnn import PixelCNN, gated
-from vqspeech.vision.models.pixelcnn_cache import sampled
-from vqspeech.vision.models.video.motion import Motion, shifts
+from vqspeech.vision.models.pixelcnn import PixelCNN, apply_gate
+from vqspeech.vision.models.pixelcnn_cache import sample_codes
+from vqspeech.vision.models.video.motion import Motion, fit_shifts
 from vqspeech.vision.models.video.network import Past, VideoNetwork
 
 
 class TimeLayer(nn.Module):
-    """A gated layer that sees the frame at hand and the one `dilation` frames ago, at places that lie as many apart:
-    the longer ago, the farther a thing may have come."""
+    """Gated layer over the current frame and the one `dilation` frames ago.
+
+    The spatial dilation is the same: the longer ago, the farther an object may have moved.
+    """
 
     def __init__(self, width: int, dilation: int, dropout: float):
         super().__init__()
@@ -29,15 +33,28 @@ class TimeLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, ago: Tensor) -> tuple[Tensor, Tensor]:
-        """x and what it was `dilation` frames ago `(batch, channels, height, width)` → x of the next layer, and the
-        activations."""
-        found = self.dropout(gated(self.gates(torch.cat([ago, x], 1)), 1))
+        """Return x of the next layer and the activations.
+
+        Args:
+            x: `(batch, channels, height, width)`.
+            ago: x of `dilation` frames ago.
+        """
+        found = self.dropout(apply_gate(self.gates(torch.cat([ago, x], 1)), 1))
         return x + self.residual(found), found
 
 
 class PixelCNNVideo(VideoNetwork):
-    """Grids of `shape` (height, width) of `size` codes; `dilations` are those of the layers in time, of `past`
-    channels; `options` are those of the PixelCNN.
+    """Video prior with dilated convolutions over time.
+
+    Args:
+        size: Number of codes.
+        shape: (height, width) of a frame.
+        actions: Number of actions.
+        dilations: Dilation in frames of each layer over time.
+        past: Channels of these layers.
+        heads: Heads of `Motion`.
+        dropout: Dropout of the activations.
+        **options: Options of the PixelCNN.
     """
 
     def __init__(
@@ -68,24 +85,27 @@ class PixelCNNVideo(VideoNetwork):
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
-        """Raise `ConfigError` where the heads of motion cannot share the channels."""
+        """Raise `ConfigError` if `past` is not a multiple of `heads`."""
         require_multiple(where, options, "past", "heads")
 
-    def start(self, codes: ImageCodes, actions: Sequence[str]) -> None:
-        super().start(codes, actions)
-        self.motion.start(shifts(codes, actions))
+    def initialise(self, codes: ImageCodes, actions: Sequence[str]) -> None:
+        """Initialise the output bias and the shifts of `Motion` from the codes."""
+        super().initialise(codes, actions)
+        self.motion.initialise(fit_shifts(codes, actions))
 
     @property
     def reach(self) -> int:
+        """Receptive field in frames."""
         return 1 + sum(layer.dilation for layer in self.layers)
 
-    def embedded(self, codes: Tensor, actions: Tensor) -> Tensor:
-        """Vectors `(batch, past, height, width)` of frames `(batch, height, width)` and actions `(batch,)`."""
+    def embed(self, codes: Tensor, actions: Tensor) -> Tensor:
+        """Embed frames `(batch, height, width)` and actions `(batch,)`: `(batch, past, height, width)`."""
         return self.embedding(codes).permute(0, 3, 1, 2) + self.places + self.told(actions)[:, :, None, None]
 
-    def conditions(self, codes: Tensor, actions: Tensor) -> Tensor:
+    def compute_conditions(self, codes: Tensor, actions: Tensor) -> Tensor:
+        """Return the condition of the frame after each, see `VideoNetwork.compute_conditions`."""
         batch, time = actions.shape
-        x = self.embedded(codes.flatten(0, 1), actions.flatten())
+        x = self.embed(codes.flatten(0, 1), actions.flatten())
         activations = [x, self.motion(x, actions.flatten())]
         for layer in self.layers:
             frames = x.unflatten(0, (batch, time))
@@ -94,23 +114,27 @@ class PixelCNNVideo(VideoNetwork):
             activations.append(found)
         return self.skip(torch.cat(activations, 1)).relu().unflatten(0, (batch, time))
 
-    def past(self, batch: int) -> Past:
+    def start_past(self, batch: int) -> Past:
+        """Return an empty state."""
         return _Rings(self, batch)
 
     def logits(self, codes: Tensor, condition: Tensor) -> Tensor:
+        """Return the logits of frames given their conditions."""
         return self.frame(codes[:, None], codes.new_zeros(len(codes)), condition)[:, :, 0]
 
-    def drawn(self, uniforms: Tensor, condition: Tensor, temperature: float, top_p: float) -> Tensor:
+    def draw(self, uniforms: Tensor, condition: Tensor, temperature: float, top_p: float) -> Tensor:
+        """Draw frames given their conditions."""
         classes = torch.zeros(len(uniforms), dtype=torch.long, device=uniforms.device)
-        codes = sampled(self.frame, uniforms[:, None], classes, condition, temperature=temperature, top_p=top_p)
+        codes = sample_codes(self.frame, uniforms[:, None], classes, condition, temperature=temperature, top_p=top_p)
         return codes[:, 0]
 
-    def bias(self) -> nn.Parameter:
+    def output_bias(self) -> nn.Parameter:
+        """Return the bias of the logits."""
         return self.frame.logits.get_parameter("bias")
 
 
 class _Rings:
-    """A `Past`: of each layer, what came into it at the last `dilation` frames."""
+    """A `Past`: ring buffers of each layer's input at the last `dilation` frames."""
 
     def __init__(self, network: PixelCNNVideo, batch: int):
         self.network, self.calls = network, 0
@@ -118,7 +142,7 @@ class _Rings:
         self.rings = [places.new_zeros(layer.dilation, batch, *places.shape) for layer in network.layers]
 
     def __call__(self, codes: Tensor, actions: Tensor) -> Tensor:
-        x = self.network.embedded(codes, actions)
+        x = self.network.embed(codes, actions)
         activations = [x, self.network.motion(x, actions)]
         for layer, ring in zip(self.network.layers, self.rings, strict=True):
             slot = self.calls % layer.dilation

@@ -1,4 +1,4 @@
-"""The prior over the codes of video, whichever network it has: learning from clips, scoring, imagining."""
+"""Prior over the codes of video, with any `VideoNetwork`: training on clips, scoring, rollouts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,25 +14,30 @@ from vqspeech.models.pretrained import Pretrained
 from vqspeech.schema import Kinds, Share, check_groups
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.models.prior import describe_codes, require_same, uniforms
+from vqspeech.vision.models.prior import describe_codes, draw_uniforms, require_same_codes
 from vqspeech.vision.models.video.network import VideoNetwork
 from vqspeech.vision.models.video.pixelcnn import PixelCNNVideo
 from vqspeech.vision.models.video.transformer import TransformerVideo
 
 NETWORKS: dict[str, type[VideoNetwork]] = {"pixelcnn": PixelCNNVideo, "transformer": TransformerVideo}
-"""Networks by name: in the paper's spirit, and another."""
+"""Networks by name: one like the paper's, and another."""
 VIDEO = Kinds("video", NETWORKS, given=("size", "shape", "actions"), also={"withheld": Share}, what="prior over video")
-"""The group of a configuration."""
-LANES = 8
-"""Clips that are scored side by side."""
+"""The group `video` of a configuration."""
+BATCH = 8
+"""Clips that are scored at once."""
 
 
 class VideoPrior(Pretrained):
-    """A prior as its configuration (group `video`) describes it, for what is called `actions` and for codes as
-    `vision.models.prior.codes` says.
+    """Action-conditioned prior over the codes of video.
 
-    Of a share `withheld` of the clips it is not told in training what was done, so that it can also do without. Raises
-    `ConfigError` where the configuration names something unknown.
+    Args:
+        config: Group `video`; its conditioning dropout is the share of clips whose actions are hidden in training, so
+            that the prior also works without.
+        actions: Names of the actions.
+        codes: The codes, see `vision.models.prior.describe_codes`.
+
+    Raises:
+        ConfigError: The configuration names something unknown.
     """
 
     def __init__(self, config: Mapping[str, Any], actions: Sequence[str], codes: Mapping[str, Any]):
@@ -50,23 +55,27 @@ class VideoPrior(Pretrained):
 
     @classmethod
     def recognises(cls, metadata: Mapping[str, Any]) -> bool:
-        """As `Pretrained.recognises`."""
+        """Return whether metadata describe a `VideoPrior`."""
         return "video" in metadata.get("config", {})
 
     # Training
 
     def fit(self, codes: ImageCodes) -> None:
-        """Starts it at what is counted in the codes: see `VideoNetwork.start`."""
-        self.network.start(codes, self.actions)
+        """Initialise the network from statistics of the codes, see `VideoNetwork.initialise`."""
+        self.network.initialise(codes, self.actions)
 
     def clips(self, codes: ImageCodes, length: int) -> Clips:
-        """Clips of `length` frames. Raises `UnitsError` for codes of another codebook or of frames of another size,
-        `ImageError` for actions that it does not know, and for episodes that are all shorter."""
-        require_same(describe_codes(codes), self.codes, str(codes.path))
+        """Return clips of `length` frames.
+
+        Raises:
+            UnitsError: The codes are not those of the prior, or of frames of another size.
+            ImageError: An action is unknown, or all episodes are shorter.
+        """
+        require_same_codes(describe_codes(codes), self.codes, str(codes.path))
         return Clips(codes, length, self.actions)
 
     def forward(self, batch: ClipBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """{"nll": cross-entropy in nats a code}; the codes; the mask of those that count, which is all of them."""
+        """Return {"nll": cross-entropy in nats a code}, the codes, and the mask of those that count (all)."""
         actions = batch.actions
         if self.training:
             actions = actions * (torch.rand(len(actions), 1, device=actions.device) >= self.condition_dropout)
@@ -79,8 +88,12 @@ class VideoPrior(Pretrained):
 
     # Inference
 
-    def action(self, name: str | None) -> int:
-        """The number the prior is told for an action; 0 where it is None. Raises `ImageError` where it is unknown."""
+    def action_index(self, name: str | None) -> int:
+        """Return 1 + the number of an action, or 0 for None (unknown).
+
+        Raises:
+            ImageError: The prior has no such action.
+        """
         if name is not None and name not in self.actions:
             raise ImageError(
                 f"the prior knows no action '{name}'; it knows {', '.join(self.actions) or 'none: leave them out'}"
@@ -89,18 +102,22 @@ class VideoPrior(Pretrained):
 
     @torch.inference_mode()
     def bits(self, codes: Tensor, actions: Tensor) -> np.ndarray:
-        """-log2 p of each code of clips `(clips, time, height, width)` given all before it and actions `(clips, time)`:
-        float64 of the codes' shape."""
+        """Return -log2 p of each code given all before it: float64 of the shape of `codes`.
+
+        Args:
+            codes: Clips `(clips, time, height, width)`.
+            actions: `(clips, time)`.
+        """
         found = np.empty(codes.shape)
-        for start in tqdm(range(0, len(codes), LANES), "scoring", disable=None, leave=False):
-            some = slice(start, start + LANES)
+        for start in tqdm(range(0, len(codes), BATCH), "scoring", disable=None, leave=False):
+            some = slice(start, start + BATCH)
             clips = codes[some].to(self.device)
             found[some] = _bits(self.network(clips, actions[some].to(self.device)), clips)
         return found
 
     @torch.inference_mode()
     def frame_bits(self, codes: Tensor, condition: Tensor) -> np.ndarray:
-        """-log2 p of each code of frames `(batch, height, width)` given a condition each, as `imagined` has it."""
+        """Return -log2 p of each code of frames `(batch, height, width)` given a condition each."""
         return _bits(self.network.logits(codes, condition), codes)
 
     @torch.inference_mode()
@@ -114,23 +131,32 @@ class VideoPrior(Pretrained):
         seed: int = 0,
         progress: bool = True,
     ) -> Tensor:
-        """Frames int64 `(lanes, frames, height, width)` that go on from those `given` `(lanes, past, height, width)`;
-        actions `(lanes, past + frames - 1)` are what is done at each frame but the last: 1 + its number, or 0.
+        """Roll out frames from given ones; the draws of an item do not depend on the other items of the batch.
 
-        There may be no frames given. A lane's draws do not depend on the lanes beside it.
+        Args:
+            given: Frames to continue `(batch, past, height, width)`; there may be none.
+            actions: Actions at every frame except the last `(batch, past + frames - 1)`: 1 + the number, or 0 if
+                unknown.
+            temperature: Divides the logits; 0 takes the most probable code.
+            top_p: Probability mass of the most probable codes that are drawn from.
+            seed: Seed of the draws.
+            progress: Show a progress bar.
+
+        Returns:
+            int64 `(batch, frames, height, width)`.
         """
         (lanes, past), frames = given.shape[:2], actions.shape[1] + 1 - given.shape[1]
-        numbers = uniforms(lanes, (frames, *self.shape), seed).to(self.device)
+        numbers = draw_uniforms(lanes, (frames, *self.shape), seed).to(self.device)
         actions = actions.to(self.device)
-        remembered, condition = self.network.begun(given.to(self.device), actions[:, :past])
+        remembered, condition = self.network.prime(given.to(self.device), actions[:, :past])
         codes = torch.empty(lanes, frames, *self.shape, dtype=torch.long, device=self.device)
         for i in tqdm(range(frames), "imagining", unit="frame", disable=None if progress else True, leave=False):
-            codes[:, i] = self.network.drawn(numbers[:, i], condition, temperature, top_p)
+            codes[:, i] = self.network.draw(numbers[:, i], condition, temperature, top_p)
             if i + 1 < frames:
                 condition = remembered(codes[:, i], actions[:, past + i])
         return codes.cpu()
 
 
 def _bits(logits: Tensor, codes: Tensor) -> np.ndarray:
-    """-log2 p of codes `(batch, …)` of logits `(batch, size, …)`."""
+    """Return -log2 p of codes `(batch, …)`, given logits `(batch, size, …)`."""
     return F.cross_entropy(logits.float(), codes, reduction="none").cpu().double().numpy() / np.log(2)

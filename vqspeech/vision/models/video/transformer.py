@@ -1,5 +1,8 @@
-"""A Transformer over frames: attention within each past frame, then over time at each place, and one over the present
-frame in raster order whose keys and values are kept while sampling."""
+"""Transformer over frames.
+
+It attends within each past frame, then over time at each place, and over the current frame in raster order, with cached
+keys and values in sampling.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -14,10 +17,20 @@ from vqspeech.vision.models.video.network import Past, VideoNetwork
 
 
 class TransformerVideo(VideoNetwork):
-    """Grids of `shape` (height, width) of `size` codes. `layers` pairs of blocks look at the past, the second of a pair
-    at the last `window` frames, `frame_layers` blocks at the frame at hand.
+    """Video prior with attention over space and time.
 
-    How far back a frame lies is told by slopes (Press, Smith, Lewis, 2108.12409), so there is no longest video.
+    The distance in time is encoded by slopes (Press, Smith, Lewis, 2108.12409), so that videos can have any length.
+
+    Args:
+        size: Number of codes.
+        shape: (height, width) of a frame.
+        actions: Number of actions.
+        layers: Pairs of blocks over the past: one within frames, one over the last `window` frames.
+        frame_layers: Blocks over the current frame.
+        width: Channels.
+        heads: Heads of attention.
+        window: Frames that attention over time sees.
+        dropout: Dropout.
     """
 
     slopes: Tensor
@@ -53,20 +66,22 @@ class TransformerVideo(VideoNetwork):
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
-        """Raise `ConfigError` where the heads cannot share the width."""
+        """Raise `ConfigError` if `width` is not a multiple of `heads`."""
         require_multiple(where, options, "width", "heads")
 
     @property
     def reach(self) -> int:
+        """Receptive field in frames."""
         return 1 + len(self.time) * (self.window - 1)
 
-    def embedded(self, codes: Tensor, actions: Tensor) -> Tensor:
-        """Vectors `(batch, places, width)` of frames `(batch, height, width)` and actions `(batch,)`."""
+    def embed(self, codes: Tensor, actions: Tensor) -> Tensor:
+        """Embed frames `(batch, height, width)` and actions `(batch,)`: `(batch, places, width)`."""
         return self.dropout(self.embedding(codes.flatten(1)) + self.places[0] + self.told(actions)[:, None])
 
-    def conditions(self, codes: Tensor, actions: Tensor) -> Tensor:
+    def compute_conditions(self, codes: Tensor, actions: Tensor) -> Tensor:
+        """Return the condition of the frame after each, see `VideoNetwork.compute_conditions`."""
         batch, time = actions.shape
-        x = self.embedded(codes.flatten(0, 1), actions.flatten())
+        x = self.embed(codes.flatten(0, 1), actions.flatten())
         now = torch.arange(time, device=x.device)
         bias, open_ = self._bias(now[:, None] - now).to(x.dtype), x.new_zeros(1, 1, 1)
         for space, over in zip(self.space, self.time, strict=True):
@@ -76,10 +91,12 @@ class TransformerVideo(VideoNetwork):
             x = x.unflatten(0, (batch, -1)).transpose(1, 2).flatten(0, 1)
         return self._condition(x).unflatten(0, (batch, time))
 
-    def past(self, batch: int) -> Past:
+    def start_past(self, batch: int) -> Past:
+        """Return an empty state."""
         return _Keys(self, batch)
 
     def logits(self, codes: Tensor, condition: Tensor) -> Tensor:
+        """Return the logits of frames given their conditions."""
         flat = codes.flatten(1)
         before = torch.cat([flat.new_full((len(flat), 1), self.size), flat[:, :-1]], 1)
         x = self.dropout(self.before(before) + self.places[1]) + condition.flatten(2).transpose(1, 2)
@@ -90,7 +107,8 @@ class TransformerVideo(VideoNetwork):
         return self.output(self.norms[1](x)).transpose(1, 2).unflatten(2, self.grid)
 
     @torch.inference_mode()
-    def drawn(self, uniforms: Tensor, condition: Tensor, temperature: float, top_p: float) -> Tensor:
+    def draw(self, uniforms: Tensor, condition: Tensor, temperature: float, top_p: float) -> Tensor:
+        """Draw frames given their conditions."""
         flat, told = uniforms.flatten(1), condition.flatten(2).permute(2, 0, 1)
         batch, places = flat.shape
         heads = len(self.slopes)
@@ -106,20 +124,21 @@ class TransformerVideo(VideoNetwork):
             codes[:, i] = found
         return codes.unflatten(1, self.grid)
 
-    def bias(self) -> nn.Parameter:
+    def output_bias(self) -> nn.Parameter:
+        """Return the bias of the logits."""
         return self.output.get_parameter("bias")
 
     def _condition(self, x: Tensor) -> Tensor:
         return self.norms[0](x).transpose(1, 2).unflatten(2, self.grid)
 
     def _bias(self, back: Tensor) -> Tensor:
-        """What is added to scores of frames that lie `back` int `(queries, keys)` frames behind: `(heads, …)`."""
+        """Return the attention bias `(heads, …)` of frames that lie `back` int `(queries, keys)` frames behind."""
         bias = -self.slopes[:, None, None] * back
         return bias.masked_fill((back < 0) | (back >= self.window), float("-inf"))
 
 
 class _Keys:
-    """A `Past`: keys and values of the last `window` frames at every place, in rings, one a layer."""
+    """A `Past`: ring buffers of keys and values of the last `window` frames at every place, one a layer."""
 
     def __init__(self, network: TransformerVideo, batch: int):
         self.network, self.calls = network, 0
@@ -130,7 +149,7 @@ class _Keys:
 
     def __call__(self, codes: Tensor, actions: Tensor) -> Tensor:
         network = self.network
-        x = network.embedded(codes, actions)
+        x = network.embed(codes, actions)
         slot, filled = self.calls % network.window, min(self.calls + 1, network.window)
         # What lies in slot j was put there (now - j) mod window calls ago.
         back = (self.calls - torch.arange(filled, device=x.device)) % network.window

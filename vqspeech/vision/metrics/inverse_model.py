@@ -13,7 +13,7 @@ from vqspeech.errors import ImageError
 from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
 from vqspeech.vision.data.images import ImageSet
 
-LEARNED, BATCH = 20_000, 32
+MAX_PAIRS, BATCH = 20_000, 32
 """Pairs of frames that are learned from at most, and at once."""
 SHIFT = 5
 """Places, of four pixels each, that things are followed to either side."""
@@ -28,7 +28,7 @@ class Pairs(NamedTuple):
     groups: np.ndarray
 
 
-def pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
+def draw_pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
     """At most `limit` pairs of a set of frames, drawn at random. Raises `ImageError` where nothing is done in it."""
     table = images.table
     if table.episodes is None or table.actions is None or table.actions.max() < 0:
@@ -77,12 +77,12 @@ class InverseModel(nn.Module):
         return torch.cat(found).numpy()
 
 
-def inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> InverseModel:
+def fit_inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> InverseModel:
     """The inverse model of the pairs of a set of real frames; all actions weigh the same, however often they are done.
 
     Raises `ImageError` where nothing is done in the set.
     """
-    learned = pairs(images, LEARNED, seed)
+    learned = draw_pairs(images, MAX_PAIRS, seed)
     counts = np.bincount(learned.actions, minlength=len(images.actions))
     weights = torch.from_numpy(np.where(counts > 0, 1 / np.maximum(counts, 1), 0.0)).float()
     weights *= len(learned.actions) / (counts > 0).sum()
@@ -103,7 +103,7 @@ def inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> Inverse
     return model.eval()
 
 
-def recovered(said: np.ndarray, done: np.ndarray, groups: Sequence[int] | np.ndarray, actions: int) -> Estimate:
+def balanced_recall(said: np.ndarray, done: np.ndarray, groups: Sequence[int] | np.ndarray, actions: int) -> Estimate:
     """The share of what was `done` int `(n,)` that is `said` int `(n,)`, action by action, and the mean over those that
     were done (chance: 1 / their number), with the interval that redrawing `groups` gives; its n is that of pairs."""
     _, group = np.unique(np.asarray(groups), return_inverse=True)

@@ -8,82 +8,86 @@ import torch
 
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.metrics import video
-from vqspeech.vision.metrics.held_clips import HeldClips, Section
+from vqspeech.vision.metrics.held_out_clips import HeldOutClips, Section
 from vqspeech.vision.metrics.prior import choose_strength
 from vqspeech.vision.metrics.quality import ssim
-from vqspeech.vision.metrics.video import Foretold
+from vqspeech.vision.metrics.video import Prediction
 from vqspeech.vision.models.prior import ImagePrior
 
-NO_PAST, BLIND = "image prior, which sees no past", "prior, actions not told"
+NO_PAST, NO_ACTIONS = "image prior, which sees no past", "prior, actions not told"
 """Rows that the prior must beat."""
-LEARNED = 128
+COPY_CLIPS = 128
 """Clips that copying is fitted to."""
 
 
-class Told(NamedTuple):
+class Predictions(NamedTuple):
     """What is foretold when the prior is told what was done, what was done in other clips, and nothing."""
 
-    right: Foretold
-    misled: Foretold
-    blind: Foretold
+    true_actions: Prediction
+    swapped_actions: Prediction
+    no_actions: Prediction
 
 
-def all_foretold(held: HeldClips) -> Told:
+def predict_all(held: HeldOutClips) -> Predictions:
     """What the prior makes of the clips in three ways."""
     clips = held.clips
     right, misled, blind = (
-        video.foretold(held.prior, ClipBatch(clips.codes, actions), held.given, held.seed)
-        for actions in (clips.actions, held.exchanged(), clips.actions * 0)
+        video.predict_clips(held.prior, ClipBatch(clips.codes, actions), held.given, held.seed)
+        for actions in (clips.actions, held.swap_actions(), clips.actions * 0)
     )
-    return Told(right, misled, blind)
+    return Predictions(right, misled, blind)
 
 
-def of_codes(held: HeldClips, told: Told, images: ImagePrior | None = None) -> list[Section]:
+def score_codes(held: HeldOutClips, predictions: Predictions, images: ImagePrior | None = None) -> list[Section]:
     """Bits of the codes, and codes that are right; beside them those of a prior over single `images`, which sees no
     past, where there is one."""
     given, prior, clips = held.given, held.prior, held.clips
-    likeliest = video.foretold(prior, clips, given, held.seed, temperature=0.0)
-    learned = Clips(held.train, clips.codes.shape[1], prior.actions).even(LEARNED).codes
+    likeliest = video.predict_clips(prior, clips, given, held.seed, temperature=0.0)
+    learned = Clips(held.train, clips.codes.shape[1], prior.actions).even(COPY_CLIPS).codes
     strength = choose_strength(held.train)
     unigram = video.Unigram(held.train, strength)
     copying = video.Copying(unigram, learned, given)
     after, last = clips.codes[:, given:], clips.codes[:, given - 1 : given]
     bits = {
-        "prior": told.right.bits,
-        BLIND: told.blind.bits,
-        "prior, told the actions of other clips": told.misled.bits,
+        "prior": predictions.true_actions.bits,
+        NO_ACTIONS: predictions.no_actions.bits,
+        "prior, told the actions of other clips": predictions.swapped_actions.bits,
         "prior, given all frames before": prior.bits(clips.codes, clips.actions)[:, given:],
         "copying the last given frame": copying.bits(clips.codes, given),
-        "unigram of each place": -np.log2(unigram.of(after.numpy())),
+        "unigram of each place": -np.log2(unigram.probabilities(after.numpy())),
     }
     if images is not None:
         bits[NO_PAST] = _bits_without_past(images, after)
-    rivals = [*([NO_PAST] if images is not None else []), BLIND, "copying the last given frame"]
+    rivals = [*([NO_PAST] if images is not None else []), NO_ACTIONS, "copying the last given frame"]
     bits |= {f"saved beside {name}": bits[name] - bits["prior"] for name in rivals}
     stay = ", ".join(f"{copying.shares[h - 1]:.2f}" for h in held.horizons)
     notes = [
         "bits a code given the frames given and actions alone: what lies between is imagined once, so that they are an "
         "upper bound on average; 'given all frames before': the true ones",
-        f"copying: a code stays with a chance fitted to {LEARNED} clips of {held.train.path}, {stay} by horizon, or is "
-        f"drawn from the unigram, which is filled up with {strength:g} codes of that of all places, the best on a "
+        f"copying: a code stays with a chance fitted to {COPY_CLIPS} clips of {held.train.path}, {stay} by horizon, or "
+        f"is drawn from the unigram, which is filled up with {strength:g} codes of that of all places, the best on a "
         "tenth of the episodes",
-        *(in_words(name, bits["prior"], bits[name], held.horizons) for name in rivals),
+        *(describe_comparison(name, bits["prior"], bits[name], held.horizons) for name in rivals),
     ]
     right = {
-        "prior": told.right.codes == after,
+        "prior": predictions.true_actions.codes == after,
         "prior, the likeliest codes": likeliest.codes == after,
-        BLIND: told.blind.codes == after,
+        NO_ACTIONS: predictions.no_actions.codes == after,
         "copying the last given frame": last == after,
         "the most frequent code of each place": torch.from_numpy(unigram.likeliest) == after,
     }
     shares = {name: found.double().numpy() for name, found in right.items()}
     return [
-        Section("video: bits a code", video.rows(bits, held.groups, held.horizons), [*held.notes, *notes]),
-        Section("video: share of codes that are right", video.rows(shares, held.groups, held.horizons), held.notes),
+        Section("video: bits a code", video.tabulate_horizons(bits, held.groups, held.horizons), [*held.notes, *notes]),
+        Section(
+            "video: share of codes that are right",
+            video.tabulate_horizons(shares, held.groups, held.horizons),
+            held.notes,
+        ),
     ]
 
 
-def in_words(rival: str, ours: np.ndarray, theirs: np.ndarray, horizons: Sequence[int]) -> str:
+def describe_comparison(rival: str, ours: np.ndarray, theirs: np.ndarray, horizons: Sequence[int]) -> str:
     """Say at which horizons the prior takes fewer bits than a rival, both float64 `(clips, frames, …)`, and at which it
     does not."""
     saved = (theirs - ours).reshape(*ours.shape[:2], -1).mean((0, 2))
@@ -105,22 +109,24 @@ def _bits_without_past(images: ImagePrior, codes: torch.Tensor) -> np.ndarray:
     return images.bits(flat, np.zeros(len(flat), np.int64)).reshape(codes.shape)
 
 
-def of_frames(held: HeldClips, told: Told) -> list[Section]:
+def score_frames(held: HeldOutClips, predictions: Predictions) -> list[Section]:
     """PSNR and SSIM of frames."""
-    real, shape = held.real(), held.images.shape
+    real, shape = held.read_frames(), held.images.shape
     after = real[:, held.given :]
     made = {
-        "prior": held.decoded(told.right.codes),
+        "prior": held.decode(predictions.true_actions.codes),
         "copying the last given frame": np.broadcast_to(real[:, held.given - 1 : held.given], after.shape),
-        "reconstruction (ceiling)": held.decoded(held.clips.codes[:, held.given :]),
+        "reconstruction (ceiling)": held.decode(held.clips.codes[:, held.given :]),
     }
     errors = {name: video.square_errors(after, one) for name, one in made.items()}
     alike = {
         name: ssim(after.reshape(-1, *shape), one.reshape(-1, *shape)).reshape(after.shape[:2])
         for name, one in made.items()
     }
-    decibels = video.changed(video.rows(errors, held.groups, held.horizons), video.decibels)
+    decibels = video.transform_estimates(
+        video.tabulate_horizons(errors, held.groups, held.horizons), video.psnr_from_error
+    )
     return [
         Section("video: PSNR, dB", decibels, [*held.notes, "of the mean square error over clips"]),
-        Section("video: SSIM", video.rows(alike, held.groups, held.horizons), held.notes),
+        Section("video: SSIM", video.tabulate_horizons(alike, held.groups, held.horizons), held.notes),
     ]

@@ -6,10 +6,10 @@ from torch import Tensor
 
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.vision.data.clips import Clips
-from vqspeech.vision.metrics import drift, obedience, video
-from vqspeech.vision.metrics.foresight import Told
-from vqspeech.vision.metrics.held_clips import HeldClips, Section
-from vqspeech.vision.metrics.obedience import InverseModel
+from vqspeech.vision.metrics import inverse_model, rollouts, video
+from vqspeech.vision.metrics.held_out_clips import HeldOutClips, Section
+from vqspeech.vision.metrics.inverse_model import InverseModel
+from vqspeech.vision.metrics.prediction import Predictions
 
 PAIRS = 2000
 """Pairs of real frames that the inverse model is tried on."""
@@ -17,20 +17,22 @@ STRETCH = 10
 """Frames of a row of drift."""
 
 
-def obeying(held: HeldClips, told: Told, codes: Tensor, inverse: InverseModel) -> Section:
+def score_controllability(
+    held: HeldOutClips, predictions: Predictions, codes: Tensor, inverse: InverseModel
+) -> Section:
     """How much of what was done is read off imagined frames, beside real ones; `codes` int `(images, height, width)`
     are those of all images of the set."""
-    real = obedience.pairs(held.images, PAIRS, held.seed)
+    real = inverse_model.draw_pairs(held.images, PAIRS, held.seed)
     both = np.stack([real.frames, real.frames + 1], 1)
     pixels = held.images.pixels(both.ravel()).reshape(*both.shape, *held.images.shape)
     table = [
         _recovered(held, name, inverse.logits(frames[:, 0], frames[:, 1]).argmax(1), real.actions, real.groups)
-        for name, frames in (("real held-out frames", pixels), ("the same, reconstructed", held.decoded(codes[both])))
+        for name, frames in (("real held-out frames", pixels), ("the same, reconstructed", held.decode(codes[both])))
     ]
     for name, imagined, done in [
-        ("imagined, told what was done", told.right, held.clips.actions),
-        ("imagined, told what was done in other clips", told.misled, held.exchanged()),
-        ("imagined, told nothing (what was done in other clips)", told.blind, held.exchanged()),
+        ("imagined, told what was done", predictions.true_actions, held.clips.actions),
+        ("imagined, told what was done in other clips", predictions.swapped_actions, held.swap_actions()),
+        ("imagined, told nothing (what was done in other clips)", predictions.no_actions, held.swap_actions()),
     ]:
         said = _said(held, inverse, imagined.codes).argmax(2)
         wanted = _numbers(held)[done[:, held.given - 1 : -1].numpy()]
@@ -44,13 +46,13 @@ def obeying(held: HeldClips, told: Told, codes: Tensor, inverse: InverseModel) -
     return Section("video: does it obey", table, [*held.notes, note])
 
 
-def parting(held: HeldClips, inverse: InverseModel, one: str, other: str) -> Section:
+def score_counterfactuals(held: HeldOutClips, inverse: InverseModel, one: str, other: str) -> Section:
     """How far two actions lead away from each other, kept up from the same frames.
 
     Raises `ImageError` where the prior knows no such action.
     """
     (a, a_again), (b, b_again) = (
-        [held.continued(held.kept(action), turn) for turn in (0, 1)] for action in (one, other)
+        [held.roll_out(held.repeat_action(action), turn) for turn in (0, 1)] for action in (one, other)
     )
     differing = {
         f"{one} beside {other}": a != b_again,
@@ -58,7 +60,7 @@ def parting(held: HeldClips, inverse: InverseModel, one: str, other: str) -> Sec
         f"{other} beside {other}, drawn again": b != b_again,
     }
     shares = {name: found.double().numpy() for name, found in differing.items()}
-    table = video.rows(shares, held.groups, held.horizons, "differ at")
+    table = video.tabulate_horizons(shares, held.groups, held.horizons, "differ at")
     names = list(held.images.actions)
     first, second = (names.index(action) for action in (one, other))
     more = [(said[..., first] - said[..., second]).sum(1) for said in (_said(held, inverse, codes) for codes in (a, b))]
@@ -73,7 +75,7 @@ def parting(held: HeldClips, inverse: InverseModel, one: str, other: str) -> Sec
     return Section(f"video: {one} and {other} part ways", table, [*held.notes, *notes])
 
 
-def drifting(held: HeldClips, far: int, count: int) -> Section:
+def score_rollouts(held: HeldOutClips, far: int, count: int) -> Section:
     """What `far` frames are like that are imagined after about `count` of the clips."""
     part = np.unique(np.linspace(0, len(held.groups) - 1, count).astype(np.int64))
     groups, given = [held.groups[i] for i in part], held.clips.codes[part, : held.given]
@@ -87,7 +89,8 @@ def drifting(held: HeldClips, far: int, count: int) -> Section:
     for start in sorted({0, (far - stretch) // 2, far - stretch}):
         stretches[f"imagined, horizon {start + 1} to {start + stretch}"] = codes[:, start : start + stretch]
     table = [
-        drift.row(name, some.numpy(), held.decoded(some), world, held.model, groups) for name, some in stretches.items()
+        rollouts.summarise_rollouts(name, some.numpy(), held.decode(some), world, held.model, groups)
+        for name, some in stretches.items()
     ]
     notes = [
         f"{len(part)} of the clips, {far} frames imagined, told pieces of what was done in {held.train.path}",
@@ -97,20 +100,20 @@ def drifting(held: HeldClips, far: int, count: int) -> Section:
     return Section(f"video: after {far} frames", table, [*held.notes, *notes])
 
 
-def _said(held: HeldClips, inverse: InverseModel, codes: Tensor) -> np.ndarray:
+def _said(held: HeldOutClips, inverse: InverseModel, codes: Tensor) -> np.ndarray:
     """Logits `(clips, frames, actions)` of what leads to each of imagined codes `(clips, frames, height, width)`."""
-    frames = held.decoded(torch.cat([held.clips.codes[:, held.given - 1 : held.given], codes], 1))
+    frames = held.decode(torch.cat([held.clips.codes[:, held.given - 1 : held.given], codes], 1))
     before, after = (frames[:, some].reshape(-1, *held.images.shape) for some in (slice(-1), slice(1, None)))
     return inverse.logits(before, after).reshape(*codes.shape[:2], -1)
 
 
-def _numbers(held: HeldClips) -> np.ndarray:
+def _numbers(held: HeldOutClips) -> np.ndarray:
     """The number in the set of each action as the prior is told it; -1 of what is not told, or not in the set."""
     names = list(held.images.actions)
     return np.array([-1] + [names.index(name) if name in names else -1 for name in held.prior.actions])
 
 
-def _recovered(held: HeldClips, name: str, said: np.ndarray, done: np.ndarray, groups: np.ndarray) -> dict:
+def _recovered(held: HeldOutClips, name: str, said: np.ndarray, done: np.ndarray, groups: np.ndarray) -> dict:
     names = list(held.images.actions)
-    row: dict = {"row": name, "actions recovered": obedience.recovered(said, done, groups, len(names))}
+    row: dict = {"row": name, "actions recovered": inverse_model.balanced_recall(said, done, groups, len(names))}
     return row | {f"of {names[i]}": float((said[done == i] == i).mean()) for i in sorted(set(done.tolist()))}

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image as Picture
 
 from vqspeech.errors import CorpusError
-from vqspeech.vision.data import cifar
-from vqspeech.vision.data.pickles import PickleError, arrays
+from vqspeech.vision.data.corpora import cifar10
+from vqspeech.vision.data.pickles import PickleError, read_pickle
 
-BATCHES = (*cifar.TRAIN, *cifar.TEST)
+BATCHES = (*cifar10.TRAIN, *cifar10.TEST)
 
 
 def made_images(count=20):
@@ -44,7 +44,7 @@ def write_layout(folder, layout, pixels, labels):
 def test_layouts(layout, tmp_path):
     pixels, labels = made_images()
     write_layout(tmp_path / "deep" / "in", layout, pixels, labels)
-    sets = cifar.corpus(tmp_path).write(tmp_path / "out")
+    sets = cifar10.read_corpus(tmp_path).write(tmp_path / "out")
     assert {part: len(one) for part, one in sets.items()} == {"train": 90, "dev": 10, "test": 20}
     held = np.arange(100) % 20 % 10 == 9
     for part, wanted, numbers in (
@@ -54,26 +54,26 @@ def test_layouts(layout, tmp_path):
     ):
         assert np.array_equal(sets[part].pixels(slice(None)), wanted)
         assert np.array_equal(sets[part].table.labels, numbers)
-        assert list(sets[part].classes) == list(cifar.CLASSES)
+        assert list(sets[part].classes) == list(cifar10.CLASSES)
 
 
 def test_what_is_missing_or_damaged_is_named(tmp_path):
-    with pytest.raises(CorpusError, match="no CIFAR-10 here: looked for data_batch_1.bin"):
-        cifar.corpus(tmp_path)
+    with pytest.raises(CorpusError, match="CIFAR-10 not found: looked for data_batch_1.bin"):
+        cifar10.read_corpus(tmp_path)
     with pytest.raises(CorpusError, match="no such folder"):
-        cifar.corpus(tmp_path / "nowhere")
+        cifar10.read_corpus(tmp_path / "nowhere")
     pixels, labels = made_images(4)
     write_layout(tmp_path / "c", "binary", pixels, labels)
     (tmp_path / "c" / "data_batch_3.bin").rename(tmp_path / "away")
     with pytest.raises(CorpusError, match=r"data_batch_3 missing"):
-        cifar.corpus(tmp_path / "c")
+        cifar10.read_corpus(tmp_path / "c")
     (tmp_path / "c" / "data_batch_3.bin").write_bytes((tmp_path / "away").read_bytes()[:-5])
-    with pytest.raises(CorpusError, match=r"data_batch_3.bin: not a whole batch"):
-        cifar.corpus(tmp_path / "c").write(tmp_path / "out")
+    with pytest.raises(CorpusError, match=r"data_batch_3.bin: not a complete batch"):
+        cifar10.read_corpus(tmp_path / "c").write(tmp_path / "out")
     assert not (tmp_path / "out" / "train" / "index.json").exists(), "no half of a set"
     (tmp_path / "c" / "data_batch_3.bin").write_bytes(b"\x0a" + bytes(3072))
     with pytest.raises(CorpusError, match=r"labels are not 0 ... 9"):
-        cifar.corpus(tmp_path / "c").write(tmp_path / "out")
+        cifar10.read_corpus(tmp_path / "c").write(tmp_path / "out")
 
 
 class _Evil:
@@ -89,8 +89,8 @@ def test_nothing_in_a_pickle_is_run(protocol, tmp_path):
     mark = tmp_path / "run"
     for evil in (_Evil(os.system, f"touch {mark}"), _Evil(eval, "1"), _Evil(open, str(mark), "w")):
         (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": evil, "labels": [1]}, protocol=protocol))
-        with pytest.raises(PickleError, match="is not run"):
-            arrays(tmp_path / "data_batch_1")
+        with pytest.raises(PickleError, match="is refused"):
+            read_pickle(tmp_path / "data_batch_1")
     assert not mark.exists()
 
 
@@ -103,17 +103,17 @@ def test_pickles_hold_plain_arrays_only(tmp_path):
     ):
         path.write_bytes(pickle.dumps(held, protocol=2))
         with pytest.raises(PickleError, match=words):
-            arrays(path)
+            read_pickle(path)
     path.write_bytes(pickle.dumps({"data": np.arange(6)}, protocol=2)[:-20])
     with pytest.raises(PickleError, match="damaged"):
-        arrays(path)
+        read_pickle(path)
     for array in (
         np.arange(6.0).reshape(2, 3),
         np.asfortranarray(np.arange(6).reshape(2, 3)),
         np.arange(3, dtype=">i4"),
     ):
         path.write_bytes(pickle.dumps({"a": array, b"b": "text"}, protocol=2))
-        found = arrays(path)
+        found = read_pickle(path)
         assert np.array_equal(found["a"], array) and found["b"] == "text"
 
 
@@ -121,5 +121,5 @@ def test_the_real_corpus_where_it_is_at_hand(corpora, tmp_path):
     folder = corpora / "cifar10"
     if not folder.is_dir():
         pytest.skip("no cifar10/ among the real corpora")
-    sets = cifar.corpus(folder).write(tmp_path)
+    sets = cifar10.read_corpus(folder).write(tmp_path)
     assert [len(sets[part]) for part in ("train", "dev", "test")] == [45000, 5000, 10000]

@@ -6,20 +6,19 @@ from PIL import Image as Picture
 
 from vqspeech.cli import main
 from vqspeech.errors import CorpusError, ImageError
-from vqspeech.vision.data import arrays, folder
-from vqspeech.vision.data.corpus import part_of
-from vqspeech.vision.data.images import image_set
+from vqspeech.vision.data.corpora import assign_part, folder, npz
+from vqspeech.vision.data.images import read_images
 
 
 def test_the_middle_square(tmp_path):
     wide = np.zeros((40, 80, 3), np.uint8)
     wide[:, 20:60] = (250, 20, 90)
     Picture.fromarray(wide).save(tmp_path / "a.png")
-    found = folder.square(tmp_path / "a.png", 20)
+    found = folder.read_square(tmp_path / "a.png", 20)
     assert found.shape == (3, 20, 20) and found.dtype == np.uint8
     assert np.abs(found[:, :, 1:-1] - np.array([250, 20, 90])[:, None, None].astype(int)).max() <= 5
     Picture.fromarray(wide[:, :, 0]).save(tmp_path / "grey.png")
-    assert folder.square(tmp_path / "grey.png", 50).shape == (3, 50, 50), "small and grey ones too"
+    assert folder.read_square(tmp_path / "grey.png", 50).shape == (3, 50, 50), "small and grey ones too"
 
 
 def test_a_picture_that_lies_on_its_side_is_turned(tmp_path):
@@ -28,7 +27,7 @@ def test_a_picture_that_lies_on_its_side_is_turned(tmp_path):
     exif = Picture.Exif()
     exif[0x0112] = 6  # to be turned by 90 degrees clockwise
     Picture.fromarray(top_bright).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    found = folder.square(tmp_path / "a.jpg", 40).astype(int)
+    found = folder.read_square(tmp_path / "a.jpg", 40).astype(int)
     assert found[:, :, 30:].mean() > 240 and found[:, :, :10].mean() < 15
 
 
@@ -46,30 +45,33 @@ def test_classes_and_parts(tmp_path, capsys):
     arguments = ["vision", "prepare", "folder", "--data", str(tmp_path / "c"), "--out", str(tmp_path / "o")]
     assert main([*arguments, "--size", "16"]) == 3, "one was skipped"
     said = capsys.readouterr()
-    assert "bad.jpg: no picture that can be read" in said.err and "60 done, 1 skipped" in said.err
-    sets = {part: image_set(tmp_path / "o" / part) for part in ("train", "dev", "test")}
+    assert "bad.jpg: the picture cannot be read" in said.err and "60 done, 1 skipped" in said.err
+    sets = {part: read_images(tmp_path / "o" / part) for part in ("train", "dev", "test")}
     assert sum(map(len, sets.values())) == 60 and all(list(one.classes) == ["cat", "dog"] for one in sets.values())
     assert not set(sets["train"].table.names) & set(sets["test"].table.names)
     for part, one in sets.items():
         for name, label in zip(one.table.names, one.table.labels, strict=True):
-            assert part_of(name) == part and ("cat", "dog")[label] == name.split("/")[0]
+            assert assign_part(name) == part and ("cat", "dog")[label] == name.split("/")[0]
 
 
 def test_the_layout_with_its_own_test_part(tmp_path):
     for i in range(30):
         noise(tmp_path / "train" / "n01" / f"{i}.png", i)
     noise(tmp_path / "val" / "n02" / "x.png", 99)
-    sets = folder.corpus(tmp_path, 8).write(tmp_path / "o")
+    sets = folder.read_corpus(tmp_path, 8).write(tmp_path / "o")
     assert list(sets["test"].table.names) == ["n02/x.png"] and sets["test"].table.labels.tolist() == [1]
     assert len(sets["train"]) + len(sets["dev"]) == 30
     with pytest.raises(CorpusError, match="no pictures"):
-        folder.corpus(tmp_path / "o", 8)
+        folder.read_corpus(tmp_path / "o", 8)
 
 
 def test_shares_of_the_parts():
-    parts = [part_of(f"name {i}") for i in range(4000)]
+    parts = [assign_part(f"name {i}") for i in range(4000)]
     assert 0.08 < parts.count("dev") / 4000 < 0.12 and 0.08 < parts.count("test") / 4000 < 0.12
-    assert part_of("name 1", test=0) != "test" and {part_of(str(i), test=0) for i in range(200)} == {"train", "dev"}
+    assert assign_part("name 1", test=0) != "test" and {assign_part(str(i), test=0) for i in range(200)} == {
+        "train",
+        "dev",
+    }
 
 
 def test_frames_are_split_by_episode(tmp_path):
@@ -77,7 +79,7 @@ def test_frames_are_split_by_episode(tmp_path):
     images = random.integers(0, 256, (120, 6, 6, 3), dtype=np.uint8)
     kept = {"images": images, "episodes": np.arange(120) // 4, "actions": np.arange(120) % 3}
     np.savez(tmp_path / "f.npz", **kept)
-    sets = arrays.corpus(tmp_path / "f.npz").write(tmp_path / "o")
+    sets = npz.read_corpus(tmp_path / "f.npz").write(tmp_path / "o")
     seen = [set(one.table.episodes) for one in sets.values() if one.table.episodes is not None]
     assert sum(map(len, seen)) == 30 == len(set.union(*seen)), "no episode in two parts"
     one = sets["train"]
@@ -93,9 +95,9 @@ def test_frames_are_split_by_episode(tmp_path):
         ({"images": np.zeros((2, 4, 4, 3))}, "no array 'images'"),
         (
             {"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.zeros(3, int)},
-            "'labels' is not an integer for each",
+            "'labels' does not hold one integer for each",
         ),
-        ({"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.array([0, -1])}, "below 0"),
+        ({"images": np.zeros((2, 4, 4, 3), np.uint8), "labels": np.array([0, -1])}, "negative"),
         ({"images": np.zeros((2, 4, 4, 3), np.uint8), "episodes": np.zeros(2, int)}, "need both"),
         ({"images": np.array([{}, {}], dtype=object)}, "plain arrays"),
     ],
@@ -103,13 +105,13 @@ def test_frames_are_split_by_episode(tmp_path):
 def test_arrays_that_are_refused(kept, words, tmp_path):
     np.savez(tmp_path / "f.npz", **kept)
     with pytest.raises(CorpusError, match=words):
-        arrays.corpus(tmp_path / "f.npz")
+        npz.read_corpus(tmp_path / "f.npz")
 
 
 def test_no_npz_at_all(tmp_path):
     (tmp_path / "f.npz").write_bytes(b"PK no archive")
-    with pytest.raises(CorpusError, match="no .npz file"):
-        arrays.corpus(tmp_path / "f.npz")
+    with pytest.raises(CorpusError, match="not an .npz file"):
+        npz.read_corpus(tmp_path / "f.npz")
     (tmp_path / "g.jpg").write_bytes(b"")
     with pytest.raises(ImageError, match="get it again"):
-        folder.square(tmp_path / "g.jpg", 8)
+        folder.read_square(tmp_path / "g.jpg", 8)

@@ -1,8 +1,8 @@
-"""Photographs in folders: FOLDER/CLASS/*.jpg, as ImageNet has them, or FOLDER/*.jpg without classes.
+"""Corpus of pictures in folders: FOLDER/CLASS/*.jpg, as ImageNet has them, or FOLDER/*.jpg without classes.
 
-Where there are folders `train` and `val` (or `test`), those are the parts, with a tenth of `train` as `dev`; else a
-tenth of the names each is `dev` and `test`. Of each
-picture, with its short side brought to size, the middle square is taken.
+If there are folders `train` and `val` (or `test`), those are the parts, and a tenth of `train` is `dev`; otherwise
+a tenth of the names each is `dev` and `test`. Every picture is resized by its shorter side and cropped to the central
+square.
 """
 
 import os
@@ -14,17 +14,23 @@ import numpy as np
 
 from vqspeech.errors import CorpusError, ImageError
 from vqspeech.jobs import Skipped, run_jobs
-from vqspeech.vision.data.corpus import Corpus, part_of
+from vqspeech.vision.data.corpora import Corpus, assign_part
 from vqspeech.vision.data.images import Image
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm", ".tif", ".tiff")
 _TEST = ("val", "test", "validation")
 
 
-def corpus(path: str | Path, size: int = 128, nj: int = 1) -> Corpus:
-    """The pictures below a folder as squares of `size` pixels, read by `nj` processes.
+def read_corpus(path: str | Path, size: int = 128, nj: int = 1) -> Corpus:
+    """Find the pictures below a folder. Those that cannot be read are reported and skipped.
 
-    Raises `CorpusError` where there are none. Pictures that cannot be read are named and skipped.
+    Args:
+        path: The folder.
+        size: Pixels of a side.
+        nj: Processes that read.
+
+    Raises:
+        CorpusError: There are no pictures.
     """
     path = Path(path)
     if not path.is_dir():
@@ -35,21 +41,22 @@ def corpus(path: str | Path, size: int = 128, nj: int = 1) -> Corpus:
     for root_part, root in roots.items():
         for file in _pictures(root):
             name = file.relative_to(root).as_posix()
-            part = root_part if root_part == "test" else part_of(name, test=0 if tests else 10)
+            part = root_part if root_part == "test" else assign_part(name, test=0 if tests else 10)
             files.setdefault(part, []).append((name, file))
     if not files.get("train"):
-        raise CorpusError(f"{path}: no pictures ({', '.join(ENDINGS)}) to learn from; give the folder they are in")
+        raise CorpusError(f"{path}: no pictures ({', '.join(ENDINGS)}) to train on; give the folder they are in")
     classes = sorted({_class(name) for some in files.values() for name, _ in some} - {""})
     how = f"test: {tests.name}/, dev: a tenth of train/" if tests else "dev and test: a tenth each"
-    found = Corpus({}, classes, told=f"{path}: {len(classes)} classes; {how}, by name; {size}x{size}")
+    found = Corpus({}, classes, summary=f"{path}: {len(classes)} classes; {how}, by name; {size}x{size}")
     found.parts = {part: partial(_images, files[part], classes, size, nj, found.skipped) for part in sorted(files)}
     return found
 
 
-def square(path: str | Path, size: int) -> np.ndarray:
-    """The middle square of a picture, with the short side shrunk or stretched to `size`: uint8 `(3, size, size)`.
+def read_square(path: str | Path, size: int) -> np.ndarray:
+    """Read the central square of a picture, resized to `size`: uint8 `(3, size, size)`.
 
-    Raises `ImageError` where it cannot be read.
+    Raises:
+        ImageError: The picture cannot be read.
     """
     from PIL import Image as Picture
     from PIL import ImageOps
@@ -60,7 +67,7 @@ def square(path: str | Path, size: int) -> np.ndarray:
             upright = ImageOps.exif_transpose(picture).convert("RGB")
         return np.asarray(ImageOps.fit(upright, (size, size), Picture.Resampling.LANCZOS)).transpose(2, 0, 1)
     except (OSError, ValueError, SyntaxError, Picture.DecompressionBombError) as error:
-        raise ImageError(f"{path}: no picture that can be read ({error}); get it again, or take it away") from None
+        raise ImageError(f"{path}: the picture cannot be read ({error}); download it again, or remove it") from None
 
 
 def _pictures(root: Path) -> Iterator[Path]:
@@ -72,7 +79,7 @@ def _pictures(root: Path) -> Iterator[Path]:
 
 
 def _class(name: str) -> str:
-    return name.split("/")[0] if "/" in name else ""
+    return name.split("/", 1)[0] if "/" in name else ""
 
 
 def _images(
@@ -87,4 +94,4 @@ def _images(
 
 
 def _read(size: int, file: tuple[str, Path]) -> np.ndarray:
-    return square(file[1], size)
+    return read_square(file[1], size)

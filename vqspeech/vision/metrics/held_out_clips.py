@@ -26,7 +26,7 @@ class Section(NamedTuple):
 
 
 @dataclass(frozen=True)
-class HeldClips:
+class HeldOutClips:
     """Clips of `given` and more frames: their place in the set of `images` (`starts`), their episodes (`groups`),
     their codes, as `model` made them, and actions; `train` are the codes that `prior` learned from. All draws come from
     `seed`.
@@ -62,37 +62,37 @@ class HeldClips:
             f"{self.prior.config['video']['name']}, {parameters:,} parameters",
         ]
 
-    def real(self) -> np.ndarray:
+    def read_frames(self) -> np.ndarray:
         """The frames: uint8 `(clips, time, channels, height, width)`."""
         frames = self.starts[:, None] + np.arange(self.clips.codes.shape[1])
         return self.images.pixels(frames.ravel()).reshape(*frames.shape, *self.images.shape)
 
-    def decoded(self, codes: Tensor) -> np.ndarray:
+    def decode(self, codes: Tensor) -> np.ndarray:
         """Frames uint8 `(clips, time, channels, height, width)` of codes `(clips, time, height, width)`."""
         parts = [self.model.decode(part).cpu() for part in codes.flatten(0, 1).split(32)]
         return torch.cat(parts).numpy().reshape(*codes.shape[:2], *self.model.shape)
 
-    def exchanged(self) -> Tensor:
+    def swap_actions(self) -> Tensor:
         """Actions `(clips, time)` as they were up to the last given frame; from it on, those of another clip."""
         actions = self.clips.actions.roll(max(1, len(self.groups) // 2), 0)
         actions[:, : self.given - 1] = self.clips.actions[:, : self.given - 1]
         return actions
 
-    def kept(self, action: str) -> Tensor:
+    def repeat_action(self, action: str) -> Tensor:
         """Actions `(clips, time)` as they were up to the last given frame; from it on, always the same one."""
         actions = self.clips.actions.clone()
-        actions[:, self.given - 1 :] = self.prior.action(action)
+        actions[:, self.given - 1 :] = self.prior.action_index(action)
         return actions
 
-    def continued(self, actions: Tensor, turn: int = 0) -> Tensor:
+    def roll_out(self, actions: Tensor, turn: int = 0) -> Tensor:
         """Codes imagined after the given frames, `(clips, frames, height, width)`; each `turn` draws others."""
         return self.prior.sample(self.clips.codes[:, : self.given], actions[:, :-1], seed=self.seed + turn)
 
 
-def held_clips(
+def select_clips(
     prior: VideoPrior, model: CodeModel, images: ImageSet, codes: ImageCodes, train: ImageCodes,
     given: int, frames: int, count: int, seed: int,
-) -> HeldClips:  # fmt: skip
+) -> HeldOutClips:  # fmt: skip
     """`count` clips of `given` and `frames` more frames, spread evenly over `images`, whose `codes` are given.
 
     Raises `ImageError` where the codes are those of other images, or no episode is long enough.
@@ -102,4 +102,4 @@ def held_clips(
     clips = prior.clips(codes, given + frames)
     starts, numbers = clips.starts(count)
     groups = [str(number) for number in numbers]
-    return HeldClips(prior, model, images, train, clips.even(count), starts, groups, given, seed)
+    return HeldOutClips(prior, model, images, train, clips.even(count), starts, groups, given, seed)

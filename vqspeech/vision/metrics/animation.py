@@ -9,26 +9,26 @@ import numpy as np
 
 from vqspeech import extras
 from vqspeech.files import replace_file
-from vqspeech.vision.metrics.pictures import sheet
+from vqspeech.vision.metrics.pictures import tile_images
 
 RATE = 8.0
 """Frames a second, unless told otherwise: about that of the world, where an action is held for four of its 35."""
 
 
-def side_by_side(videos: Sequence[np.ndarray], columns: int = 0, scale: int = 2) -> list[np.ndarray]:
+def tile_videos(videos: Sequence[np.ndarray], columns: int = 0, scale: int = 2) -> list[np.ndarray]:
     """The frames of videos uint8 `(time, channels, height, width)` of one length in a grid of `columns` (0: as many
     rows as columns): uint8 `(height, width, 3)` each."""
     columns = columns or math.ceil(math.sqrt(len(videos)))
     rows = [np.stack(videos[start : start + columns]) for start in range(0, len(videos), columns)]
-    return [sheet([row[:, i] for row in rows], scale) for i in range(len(videos[0]))]
+    return [tile_images([row[:, i] for row in rows], scale) for i in range(len(videos[0]))]
 
 
-def animation(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0, scale: int = 2) -> bytes:
+def encode_gif(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0, scale: int = 2) -> bytes:
     """A GIF that shows videos uint8 `(time, channels, height, width)` side by side over and over, at `rate` frames a
     second."""
     from PIL import Image
 
-    first, *others = [Image.fromarray(frame) for frame in side_by_side(videos, columns, scale)]
+    first, *others = [Image.fromarray(frame) for frame in tile_videos(videos, columns, scale)]
     file = io.BytesIO()
     first.save(file, "GIF", save_all=True, append_images=others, duration=round(1000 / rate), loop=0)
     return file.getvalue()
@@ -37,7 +37,7 @@ def animation(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0
 def write_gif(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
     """Writes `animation` to a file."""
     with replace_file(path) as temporary:
-        temporary.write_bytes(animation(videos, rate, columns))
+        temporary.write_bytes(encode_gif(videos, rate, columns))
 
 
 def write_mp4(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
@@ -46,7 +46,7 @@ def write_mp4(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE
     Raises `MissingExtra` without the extra `video`.
     """
     ffmpeg = extras.import_extra("imageio_ffmpeg", "video")
-    frames = side_by_side(videos, columns)
+    frames = tile_videos(videos, columns)
     height, width = (side + side % 2 for side in frames[0].shape[:2])  # of half as much colour: even sides
     with replace_file(path) as temporary:
         writer = ffmpeg.write_frames(str(temporary), (width, height), fps=rate, quality=8, macro_block_size=1)
