@@ -62,7 +62,8 @@ def read_imports(root: Path = ROOT, late: bool = True) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module, path in paths.items():
         found[module] = set()
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")), late):
+        for imported in _imported(ast.parse(path.read_text(encoding="utf-8")), late):
+            name = imported
             while name and name not in paths:  # a function or class: the module that holds it
                 name = name.rpartition(".")[0]
             if name and name != module:

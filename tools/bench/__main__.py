@@ -76,7 +76,7 @@ def training(windows: int, rounds: int) -> Iterator[Row]:
 
 
 def trainer(rounds: int) -> Iterator[Row]:
-    """The trainer beside a plain loop: ratios within one run; absolute figures where there is a GPU."""
+    """Measure the trainer beside a plain loop: ratios within one run, absolute figures on a GPU."""
     runs = [alone("trainer:rates", 40)[0] for _ in range(rounds)]
     about = runs[0]
     if about["device"] == "cpu" and not all(run["same"] for run in runs):

@@ -57,7 +57,7 @@ def _task(dump: Shards, steps: int, size: list[str], kind: list[str]) -> SpeechT
 
 
 def _run_trainer(task: SpeechTask, steps: int, out: Path) -> tuple[float, list[float]]:
-    """Steps a second of the trainer, and the losses; the clock stops before the evaluation at the end."""
+    """Return the steps per second of the trainer, without the last evaluation, and the losses."""
     times = []
 
     class Timed(Trainer):
@@ -75,8 +75,8 @@ def _run_trainer(task: SpeechTask, steps: int, out: Path) -> tuple[float, list[f
     return (steps - steps // 4) / (times[1] - times[0]), losses
 
 
-def _run_plain(task: SpeechTask, steps: int, out: Path) -> tuple[float, list[float]]:
-    """The same of a loop that draws, copies and reads back in every step."""
+def _run_plain(task: SpeechTask, steps: int, _: Path) -> tuple[float, list[float]]:
+    """Return the same of a loop that draws, copies and reads back in every step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     options, model = task.options, task.model
     task.initialize()
