@@ -1,0 +1,1 @@
+"""Evaluations: what a score command computes, from models and folders of speech to rows of figures."""
