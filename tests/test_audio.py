@@ -67,7 +67,7 @@ def test_one_sample_is_a_waveform(tmp_path: Path):
     assert audio.read_waveform(saved(tmp_path / "a.wav", np.full(1, 0.5))).tolist() == [0.5]
 
 
-@pytest.mark.parametrize("kind, most", [("wav", 1e-4), ("flac", 1e-4), ("ogg", 0.1)])
+@pytest.mark.parametrize(("kind", "most"), [("wav", 1e-4), ("flac", 1e-4), ("ogg", 0.1)])
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 44100, 48000, 192_000])
 def test_kinds_and_rates(kind: str, most: float, rate: int, tmp_path: Path):
     path = saved(tmp_path / f"a.{kind}", sine(rate, 0.31), rate)

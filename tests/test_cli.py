@@ -56,7 +56,7 @@ def test_a_stream_that_nobody_reads_ends_as_other_tools_do():
 
 
 @pytest.mark.parametrize(
-    "encoding, shown", [("utf-8", b"caf\xe9 \xe4\xb8\xad\n"), ("cp1252", b"caf\xe9 \\u4e2d\n"), ("ascii", None)]
+    ("encoding", "shown"), [("utf-8", b"caf\xe9 \xe4\xb8\xad\n"), ("cp1252", b"caf\xe9 \\u4e2d\n"), ("ascii", None)]
 )
 def test_any_name_can_be_printed(encoding: str, shown: bytes | None):
     program = started("print('caf\\udce9 \\u4e2d')", PYTHONIOENCODING=encoding)
@@ -87,7 +87,7 @@ def test_an_interrupt_while_torch_loads_is_one_line(verb: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "error, status, said",
+    ("error", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
         (MemoryError(), FAILED, "too large for the memory there is; cut it into shorter parts, or use fewer --nj"),

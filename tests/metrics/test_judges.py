@@ -52,7 +52,7 @@ def test_a_judge_of_ones_own(mine):
 
 
 @pytest.mark.parametrize(
-    "name, message",
+    ("name", "message"),
     [
         ("whisper", "name a class as MODULE:CLASS"),
         ("no_such_module:X", "no_such_module"),
@@ -68,7 +68,7 @@ def test_names_of_no_judge(mine, name, message):
 
 
 @pytest.mark.parametrize(
-    "module, command",
+    ("module", "command"),
     [
         ("moonshine_voice", r"pip install 'vqspeech\[eval\]'$"),
         ("resemblyzer", r"pip install 'vqspeech\[eval\]' && pip install --no-deps resemblyzer$"),

@@ -143,7 +143,7 @@ def test_first_batch_fits_the_codebook(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("codes, time", [(1, 5), (8, 3), (4, 4)])
+@pytest.mark.parametrize(("codes", "time"), [(1, 5), (8, 3), (4, 4)])
 def test_small_and_degenerate_batches(kind, codes, time):
     book = kind(codes, 2).train()
     z = torch.ones(1, 2, time)  # all vectors equal, fewer vectors than codes

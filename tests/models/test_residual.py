@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -61,7 +63,7 @@ def test_a_stage_of_k_means_never_adds_error_on_its_own_data(codes, dimension, s
         stages.append(stage(lloyd(rest.numpy(), codes)))
         rest = ResidualCodebook(stages).residuals(torch.as_tensor(vectors))
         errors.append(float(rest.square().mean()))
-    assert all(later <= earlier * (1 + 1e-5) for earlier, later in zip(errors, errors[1:], strict=False))
+    assert all(later <= earlier * (1 + 1e-5) for earlier, later in itertools.pairwise(errors))
 
 
 @pytest.mark.parametrize("name", ["gradient", "nsvq", "ema"])

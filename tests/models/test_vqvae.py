@@ -39,7 +39,7 @@ def model(name="librispeech_world", overrides=(), speakers=("high", "low"), seed
     return made
 
 
-@pytest.mark.parametrize("name, factor", [("vctk", 64), ("librispeech", 128), ("units25", 640)])
+@pytest.mark.parametrize(("name", "factor"), [("vctk", 64), ("librispeech", 128), ("units25", 640)])
 @pytest.mark.parametrize("codes", [1, 2, 7])
 def test_downsampling_of_the_paper(name, factor, codes):
     made = model(name)

@@ -157,7 +157,7 @@ def test_codes_at_other_rates(encoder):
 def test_neither_a_mean_nor_rumble_is_learned():
     """Of recordings with an offset the excitation would be a constant, and so would what is drawn."""
     made, decoder = small()
-    vectors, speakers, samples, pitch = told(made)
+    vectors, speakers, samples, _pitch = told(made)
     time = np.arange(12 * 160) / audio.RATE
     wave = 0.01 * np.random.default_rng(0).normal(size=len(time))
     frames = torch.zeros(1, world.CHANNELS, 12)

@@ -337,7 +337,7 @@ def test_sphere_counts_its_samples(voice, tmp_path: Path):
         read(tmp_path, law[: 1024 + 24_000], "sph")
 
 
-@pytest.mark.parametrize("container, kind", [("VOC", "PCM_16"), ("VOC", "ULAW"), ("SVX", "PCM_16")])
+@pytest.mark.parametrize(("container", "kind"), [("VOC", "PCM_16"), ("VOC", "ULAW"), ("SVX", "PCM_16")])
 def test_rare_containers_that_are_cut(container: str, kind: str, voice, tmp_path: Path):
     data = encoded(tmp_path, voice, "sound", format=container, subtype=kind)
     assert abs(len(read(tmp_path, data, "sound")) - len(voice)) <= 1

@@ -96,7 +96,7 @@ def test_a_gap_has_its_border_in_the_middle_and_pauses_that_touch_are_one():
 @given(st.lists(st.lists(st.floats(-100, 100), max_size=5), min_size=1, max_size=4))
 def test_the_median_is_the_middle_value(values):
     found = alignment._median([np.array(some) for some in values]).value
-    together = sorted(sum(values, []))
+    together = sorted(value for group in values for value in group)
     assert np.isnan(found) if not together else found == together[(len(together) - 1) // 2]
 
 

@@ -1,5 +1,6 @@
 """Measures of samples: pinned cases, and plain oracles."""
 
+import itertools
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -34,7 +35,7 @@ def pairs(sequences):
     found = Counter()
     for one in sequences:
         ran = [c for i, c in enumerate(one) if not i or c != one[i - 1]]
-        found.update(zip(ran[:-1], ran[1:], strict=True))
+        found.update(itertools.pairwise(ran))
     return found
 
 

@@ -35,7 +35,7 @@ def test_symmetric_and_of_any_scale(genuine, impostor):
 
 
 @pytest.mark.parametrize(
-    "genuine, impostor, rate",
+    ("genuine", "impostor", "rate"),
     [
         ([1.0, 2.0], [0.0, 0.5], 0),
         ([0.0, 0.5], [1.0, 2.0], 1),

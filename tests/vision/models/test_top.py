@@ -6,7 +6,7 @@ import torch
 
 from tests.vision.code_maps import SIZE
 from vqspeech.errors import ConfigError
-from vqspeech.models.quantize import Codebook, SeparateCodebooks, quantizer
+from vqspeech.models.quantize import Codebook, SeparateCodebooks, make_quantizer
 from vqspeech.vision.data.code_batches import CodeBatch, to_grids
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
