@@ -34,8 +34,8 @@ def test_members_that_are_no_arrays(path):
     objects = io.BytesIO()
     np.save(objects, np.array([{}]), allow_pickle=True)
     for content, message in (
-        (b"text", "'images' is no array|ValueError"),
-        (b"", "EOFError|no array|ValueError"),
+        (b"text", "'images' is not an array|ValueError"),
+        (b"", "EOFError|not an array|ValueError"),
         (header.getvalue(), "MemoryError|ValueError"),
         (objects.getvalue(), "Object arrays cannot be loaded when allow_pickle=False"),
         (b"\x93NUMPY\x01\x00v\x00{'descr': __import__('os').system('touch owned')}", "Error"),
@@ -69,7 +69,7 @@ def test_damaged_files(path):
                 continue
             assert all(isinstance(one, np.ndarray) for one in found.values())
     path.write_bytes(whole)
-    with pytest.raises(ArrayError, match="no single array"):
+    with pytest.raises(ArrayError, match="not hold a single array"):
         map_array(path)
     with pytest.raises(FileNotFoundError):
         map_array(path.with_name("nothing"))

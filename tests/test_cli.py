@@ -90,8 +90,8 @@ def test_an_interrupt_while_torch_loads_is_one_line(verb: str, tmp_path: Path):
     ("error", "status", "said"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (MemoryError(), FAILED, "too large for the memory there is; cut it into shorter parts, or use fewer --nj"),
-        (RuntimeError("can't allocate memory"), FAILED, "too large for the memory there is"),
+        (MemoryError(), FAILED, "not enough memory; cut it into shorter parts, or use fewer --nj"),
+        (RuntimeError("can't allocate memory"), FAILED, "not enough memory"),
         (BrokenPipeError(), BROKEN_PIPE, ""),
     ],
 )

@@ -114,7 +114,7 @@ def leftovers(folder: Path, *owners: str) -> list[Path]:
 
 
 def test_only_what_has_no_process_any_more_is_removed(tmp_path: Path):
-    own, host, process = files._beside(Path("x"), "").name[3:], files._host(), os.getpid()
+    own, host, process = files._neighbour(Path("x"), "").name[3:], files._host(), os.getpid()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     kept = leftovers(tmp_path, own, "00000000-1-1", f"{host}-1-{files._start(1)}")
@@ -170,7 +170,7 @@ with replace_folder(sys.argv[1]) as folder:
     assert found.returncode == -9 and not folder.exists()
     files.restore_folder(folder)
     assert (folder / "a").read_text() == "old"
-    aside = files._beside(folder, ".old")
+    aside = files._neighbour(folder, ".old")
     aside.mkdir()
     files.restore_folder(folder)
     assert aside.exists(), "its process is at work"

@@ -108,13 +108,13 @@ def test_what_the_microphone_hears_is_heard_in_the_voice(plug):
 
 def test_a_device_that_vanishes_is_an_error(plug):
     plug(Device(speech()[:3200], vanish=True))
-    with pytest.raises(DeviceError, match="gone"):
+    with pytest.raises(DeviceError, match="disconnected"):
         microphone.run_live(Converter("a", live_model()), say=lambda _: None)
 
 
 def test_a_microphone_that_falls_silent_has_gone(plug):
     plug(Device(speech()[:3200]))
-    with pytest.raises(DeviceError, match="gone"):
+    with pytest.raises(DeviceError, match="disconnected"):
         microphone.run_live(Converter("a", live_model()), say=lambda _: None)
 
 
@@ -150,6 +150,6 @@ def test_the_verb(plug, tmp_path, capsys):
     model.save_pretrained(tmp_path / "live.safetensors")
     device = plug(Device(speech()))
     assert main(["live", "--model", str(tmp_path / "live.safetensors"), "--speaker", "b", "--seconds", "60"]) == 1
-    assert "gone" in capsys.readouterr().err and np.concatenate(device.heard).any()
+    assert "disconnected" in capsys.readouterr().err and np.concatenate(device.heard).any()
     assert main(["live", "--model", str(tmp_path / "live.safetensors")]) == 1
     assert "--like" in capsys.readouterr().err

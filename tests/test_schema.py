@@ -129,7 +129,7 @@ def test_groups():
     for wrong, options, message in [
         ({"part": RIGHT}, {}, "the configuration has no group kind; it needs part, kind"),
         (config, {"alone": True}, "other: no such group of options; there are part, kind"),
-        (None, {}, "null is no configuration"),
+        (None, {}, "null is not a configuration"),
     ]:
         with pytest.raises(ConfigError, match=message):
             check_groups(wrong, groups, **options)

@@ -46,13 +46,13 @@ def test_saved_voices_are_listed_the_damaged_ones_as_errors():
     )
     found = list(read_voices())
     assert [type(one) for one in found] == [Voice, *3 * [CheckpointError]]
-    with pytest.raises(CheckpointError, match="is no voice"):
+    with pytest.raises(CheckpointError, match="is not a voice"):
         Voice.load(voice_path("model"))
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "a\\b", "c:", "x\n", " x", "x.", "nul\0"])
 def test_names_that_are_no_file_names(name):
-    with pytest.raises(SpeakerError, match="can be no name"):
+    with pytest.raises(SpeakerError, match="cannot be the name"):
         voice_path(name)
     assert voice_path("Zoë-1.2").parent == voice_folder()
 

@@ -38,7 +38,7 @@ def read_arrays(path: str | os.PathLike, names: Sequence[str] | None = None) -> 
         raise ArrayError(_reason(error)) from None
     wrong = [name for name, one in found.items() if not isinstance(one, np.ndarray)]
     if wrong:
-        raise ArrayError(f"'{wrong[0]}' is no array")
+        raise ArrayError(f"'{wrong[0]}' is not an array")
     return found
 
 
@@ -56,7 +56,7 @@ def map_array(path: str | os.PathLike) -> np.ndarray:
     except _DAMAGED as error:
         raise ArrayError(_reason(error)) from None
     if not isinstance(found, np.ndarray):
-        raise ArrayError("it holds no single array")
+        raise ArrayError("it does not hold a single array")
     return found
 
 

@@ -101,7 +101,7 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
     # Bounded on both sides: many channels come in, or many samples go out for each.
     size = max(1, int(_BLOCK / max(sound.channels, RATE / sound.rate)))
     for block in sound.decode(first, size):
-        with np.errstate(over="ignore", invalid="ignore"):  # told below
+        with np.errstate(over="ignore", invalid="ignore"):  # reported below
             mono = (block if last == math.inf else block[: int(last) - position]).mean(axis=1)
         position += len(mono)
         peak = float(np.abs(mono).max(initial=0.0))
@@ -117,7 +117,7 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
     if missing > SLIVER:
         raise AudioError(f"{path}: truncated, the last {missing:.2f} s its header promises are missing; copy it again")
     if position == first:
-        raise AudioError(f"{path}: no samples behind {first / sound.rate:.2f} s; give an earlier start")
+        raise AudioError(f"{path}: no samples after {first / sound.rate:.2f} s; give an earlier start")
 
 
 def resample_blocks(pieces: Iterable[np.ndarray], rate: float, wanted: float) -> Iterator[np.ndarray]:
@@ -192,7 +192,7 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
     """
     rate = check_rate(sample_rate)
     if isinstance(samples, str | bytes | os.PathLike):
-        raise WaveformError(f"{samples!r} is no waveform; read a file with vqspeech.audio.read_waveform(path)")
+        raise WaveformError(f"{samples!r} is not a waveform; read a file with vqspeech.audio.read_waveform(path)")
     if hasattr(samples, "detach"):  # a tensor
         samples = samples.detach().cpu()
         samples = (samples.float() if samples.is_floating_point() else samples).numpy()
@@ -214,7 +214,7 @@ def to_waveform(samples: Any, sample_rate: float = RATE) -> np.ndarray:
     if given.dtype.kind == "f":
         peak = float(np.abs(wave).max())
         if not math.isfinite(peak):
-            raise WaveformError("a waveform of finite numbers is wanted, this one holds NaN or infinite samples")
+            raise WaveformError("the waveform holds NaN or infinite samples; give finite numbers")
         if peak > LARGEST_SAMPLE:
             fix = "divide them by their full scale (32768 for 16 bits), or give them as int16"
             raise WaveformError(f"samples up to {peak:.4g} are on the scale of integers; {fix}")

@@ -55,6 +55,6 @@ def _encode_rest(error: UnicodeError) -> tuple[bytes, int]:
         raise error
     parts = []
     for character in error.object[error.start : error.end]:
-        byte = ord(character) - 0xDC00  # as os.fsdecode makes it of a byte that is no text
+        byte = ord(character) - 0xDC00  # as os.fsdecode makes it of a byte that is not text
         parts.append(bytes([byte]) if 0x80 <= byte <= 0xFF else character.encode("ascii", "backslashreplace"))
     return b"".join(parts), error.end

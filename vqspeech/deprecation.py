@@ -16,7 +16,7 @@ CONFIG_KEYS: dict[str, str] = {}
 VERBS: dict[str, str] = {}
 """Verbs of the command line, with those before them: `"vision sample-video": "vision sample video"`."""
 OPTIONS: dict[str, str] = {}
-"""Options of the command line, behind their (new) verb: `"train --say-every": "--log-every"`."""
+"""Options of the command line, after their (new) verb: `"train --say-every": "--log-every"`."""
 
 _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[^=]+)(?P<value>=.*)?", re.DOTALL)
 _warned: set[str] = set()

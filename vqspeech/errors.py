@@ -107,13 +107,13 @@ def describe_error(error: BaseException) -> str:
     if isinstance(error, VqspeechError):
         return str(error)
     if is_out_of_memory(error):
-        return "too large for the memory there is; cut it into shorter parts, or use fewer --nj"
+        return "not enough memory; cut it into shorter parts, or use fewer --nj"
     if isinstance(error, OSError):
         return str(error)
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    text = " ".join(f"{type(error).__name__}: {error}".split())
     places = traceback.extract_tb(error.__traceback__)
     where = f" at {os.path.basename(places[-1].filename)}:{places[-1].lineno}" if places else ""
-    return f"{said}{where}; a defect of vqspeech, please report it"
+    return f"{text}{where}; a defect of vqspeech, please report it"
 
 
 def ends_batch(error: BaseException) -> bool:

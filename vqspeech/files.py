@@ -41,7 +41,7 @@ def replace_file(path: str | os.PathLike) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path.parent)
-    temporary = _beside(path, ".tmp", path.suffix if len(path.suffix) < 16 else "")
+    temporary = _neighbour(path, ".tmp", path.suffix if len(path.suffix) < 16 else "")
     try:
         yield temporary
         with open(temporary, "rb+") as written:
@@ -59,7 +59,7 @@ def replace_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Write a folder in one piece: yield a temporary one, which replaces `path` when the block succeeds."""
     path = Path(path)
     restore_folder(path)
-    temporary, old = _beside(path, ".tmp"), _beside(path, ".old")
+    temporary, old = _neighbour(path, ".tmp"), _neighbour(path, ".old")
     with _temporary_folder(temporary, 0o777):
         yield temporary
         for written in temporary.iterdir():
@@ -81,7 +81,7 @@ def replace_folder(path: str | os.PathLike) -> Iterator[Path]:
 @contextmanager
 def temporary_folder(path: str | os.PathLike) -> Iterator[Path]:
     """Yield a folder next to `path`, for this user alone, which is removed when the block ends."""
-    with _temporary_folder(_beside(Path(path), ".tmp"), 0o700) as folder:
+    with _temporary_folder(_neighbour(Path(path), ".tmp"), 0o700) as folder:
         yield folder
 
 
@@ -189,7 +189,7 @@ def ignores_case(path: str | os.PathLike) -> bool:
     above = Path(path).absolute()
     while not above.is_dir():
         above = above.parent
-    probe = _beside(above / "case", ".tmp")
+    probe = _neighbour(above / "case", ".tmp")
     probe.touch()
     try:
         return probe.with_name(probe.name.upper()).exists()
@@ -236,7 +236,7 @@ def _remove_leftovers(folder: str) -> None:
                 path.unlink()
 
 
-def _beside(path: Path, kind: str, suffix: str = "") -> Path:
+def _neighbour(path: Path, kind: str, suffix: str = "") -> Path:
     return path.with_name(f".{_shortened(path.name)}.{process_identity()}{kind}{suffix}")
 
 

@@ -58,12 +58,12 @@ def _locked(path: Path, lock: Path) -> Iterator[None]:
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir() != (lock.parent == path):
-            raise OSError("it is a folder" if path.is_dir() else "it is no folder")
+            raise OSError("it is a folder" if path.is_dir() else "it is not a folder")
         taken = _take(lock, own)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written to ({error.strerror or error}); choose another --out") from None
     if taken is not None:
-        raise OutputError(_told(path, lock, taken))
+        raise OutputError(_describe_holder(path, lock, taken))
     try:
         yield
     finally:
@@ -123,7 +123,7 @@ def _is_new(lock: Path) -> bool:
     return False
 
 
-def _told(path: Path, lock: Path, holder: Mapping[str, Any]) -> str:
+def _describe_holder(path: Path, lock: Path, holder: Mapping[str, Any]) -> str:
     if not holder:
         return f"{path}: another process has just begun to write to it; wait for it, or choose another --out"
     who = f"process {holder.get('process')} on {holder.get('host')}, since {holder.get('since')}"

@@ -23,7 +23,7 @@ RANGE = 22.0
 """Frames this far (dB) below the loudest speech do not count for its level, nor those this far below the level as
 speech. P.56 has 15.9, which loses the ends of sentences; the noise of a room lies 25 to 45 below."""
 SMOOTHING = 15
-"""Frames over which the power is smoothed by a median (150 ms): a click is no speech."""
+"""Frames over which the power is smoothed by a median (150 ms): a click is not speech."""
 SILENCE = -86.0
 """Recordings whose loudest speech lies below (dBFS) hold none: about the noise of 15 bits."""
 CUTOFF = 30.0

@@ -15,7 +15,7 @@ from vqspeech.stream import Converter
 METER = 1.0
 """Seconds from one line of the meter to the next."""
 _PATIENCE = 3
-"""Lines without any sound after which a device has gone."""
+"""Lines without any sound after which a device counts as disconnected."""
 
 
 def import_sounddevice() -> ModuleType:
@@ -77,8 +77,8 @@ class Meter:
         shares, late, self.shares, self.late = self.shares, self.late, [], 0
         if not shares:
             return "no sound comes in"
-        said = f"load {np.mean(shares):.0%}, at most {max(shares):.0%}"
-        return said + (f", {late} gaps: close other programs" if late else "")
+        text = f"load {np.mean(shares):.0%}, at most {max(shares):.0%}"
+        return text + (f", {late} gaps: close other programs" if late else "")
 
 
 def run_live(
@@ -109,7 +109,7 @@ def run_live(
         begun = time.perf_counter()
         try:
             wait = np.concatenate([wait, converter.push(np.nan_to_num(heard[:, 0]))])
-        except Exception as error:  # told by the loop below: nothing hears it here
+        except Exception as error:  # raised again by the loop below: here it would be lost
             faults.append(error)
             raise package.CallbackStop from error
         # What is not ready yet is silence, ahead of what is: the delay is found in the first blocks.
@@ -121,8 +121,8 @@ def run_live(
     devices, kind = (input_device, output_device), {"channels": 1, "dtype": "float32", "latency": "low"}
     stream = _ask(package.Stream, samplerate=converter.rate, blocksize=size, device=devices, callback=convert, **kind)
     with stream:
-        said = sum(stream.latency) if isinstance(stream.latency, tuple) else stream.latency
-        own, theirs = 1000 * converter.latency, 1000 * said
+        latency = sum(stream.latency) if isinstance(stream.latency, tuple) else stream.latency
+        own, theirs = 1000 * converter.latency, 1000 * latency
         say(f"latency {own:.0f} ms of the model and {theirs:.0f} ms of the devices; Ctrl-C ends it")
         end, missing = time.monotonic() + (np.inf if seconds is None else seconds), 0
         while time.monotonic() < end:
@@ -131,7 +131,7 @@ def run_live(
                 raise faults[0]
             missing = 0 if meter.shares else missing + 1
             if not stream.active or missing == _PATIENCE:
-                raise DeviceError("a sound device has gone, no sound comes in any more; plug it in and start again")
+                raise DeviceError("no more sound arrives, a sound device was disconnected; plug it in and start again")
             say(meter.read())
 
 

@@ -17,7 +17,7 @@ NARROWEST, WIDEST = 0.5, 2.0
 FARTHEST = 3.0
 """Deviations that a melody leaves the median of its new voice at most."""
 _NORMAL = 1.4826  # the standard deviation of a normal distribution over its median absolute deviation
-_AROUND = 25  # voiced frames on either side that an octave slip is told from
+_AROUND = 25  # voiced frames on either side whose median shows an octave error
 _SLIP = 0.55  # of log F0, nearly an octave: farther from its neighbours' median than speech gets within 250 ms
 
 

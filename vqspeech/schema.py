@@ -42,7 +42,7 @@ class Range:
         finite = math.isfinite(self.low), math.isfinite(self.high)
         if finite == (True, True) and not self.above:
             return f"from {self.low:g} to {'below ' * self.below}{self.high:,}"
-        return " and ".join(text for text, told in zip((low, high), finite, strict=True) if told)
+        return " and ".join(text for text, is_limited in zip((low, high), finite, strict=True) if is_limited)
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def check_groups(
         ConfigError: See `Options.check`; or a group is missing or, with `alone`, unknown.
     """
     if not isinstance(config, Mapping):
-        raise ConfigError(f"{_shown(config)} is no configuration; give groups of options")
+        raise ConfigError(f"{_shown(config)} is not a configuration; give groups of options")
     unknown = [name for name in config if name not in groups] if alone else []
     if unknown:
         raise ConfigError(f"{unknown[0]}: no such group of options; there are {', '.join(groups)}")
@@ -236,7 +236,7 @@ def require_multiple(where: str, options: Mapping[str, Any], name: str, divisor:
         ConfigError: It is not.
     """
     if options[name] % options[divisor]:
-        raise ConfigError(f"{where}.{name}={options[name]} is no multiple of {where}.{divisor}={options[divisor]}")
+        raise ConfigError(f"{where}.{name}={options[name]} is not a multiple of {where}.{divisor}={options[divisor]}")
 
 
 def _checked(path: str, value: Any, kind: Any, allowed: str | None = None) -> Any:

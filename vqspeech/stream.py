@@ -128,7 +128,7 @@ def load_live_model(model: str | os.PathLike | None = None) -> Live:
         )
     found = VQVAE.from_pretrained(os.fspath(model or MODEL))
     if not isinstance(found, Live):
-        raise ConfigError(f"{model} is no model for streams; use '{MODEL}', or one that tools/gpu/live.py made")
+        raise ConfigError(f"{model} is not a model for streams; use '{MODEL}', or one that tools/gpu/live.py made")
     return found
 
 

@@ -52,7 +52,7 @@ class Voice:
             return ""
         return (
             f"parts of the recordings sound like different speakers ({self.agreement:.2f} alike; one speaker is above "
-            f"{ONE_SPEAKER}), or like music or noise beside speech: give recordings of one speaker alone"
+            f"{ONE_SPEAKER}), or like music or noise with the speech: give recordings of one speaker alone"
         )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -83,7 +83,7 @@ class Voice:
                 float(about.get("agreement", 1.0)),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{path}: is no voice ({error}); make one with `vqspeech voice make`") from None
+            raise CheckpointError(f"{path}: is not a voice ({error}); make one with `vqspeech voice make`") from None
 
 
 def voice_folder() -> Path:
@@ -107,7 +107,7 @@ def voice_path(name: str) -> Path:
         SpeakerError: The name cannot be part of a file name.
     """
     if name.strip(". ") != name or not name or not name.isprintable() or set(name) & _FORBIDDEN:
-        raise SpeakerError(f"'{name}' can be no name of a voice; use letters, digits, '-' and '_'")
+        raise SpeakerError(f"'{name}' cannot be the name of a voice; use letters, digits, '-' and '_'")
     return voice_folder() / f"{name}{checkpoint.SUFFIX}"
 
 

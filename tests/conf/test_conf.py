@@ -84,7 +84,7 @@ def test_of_every_kind_of_training(name, override, message):
         ("prior", "prior.window=4", "prior.window=4: give an odd whole number from 3"),
         ("top_prior", "top.channels=0", "top.channels=0"),
         ("video_prior", "video.dilations=[1,0]", r"video.dilations\[1\]=0"),
-        ("video_prior", "video.heads=7", "video.past=256 is no multiple of video.heads=7"),
+        ("video_prior", "video.heads=7", "video.past=256 is not a multiple of video.heads=7"),
         ("video_prior", "video.window=4", "video.window=4: give an odd whole number from 3"),
         ("video_prior", "training.given=24", "training.given=24; it is less than training.length=24"),
     ],

@@ -132,7 +132,7 @@ def test_flac_of_unknown_length(voice, tmp_path: Path):
     path = tmp_path / "given.flac"
     path.write_bytes(unknown_flac(whole))
     assert np.array_equal(audio.read_waveform(path, 1.5, 2.0), expected[24_000:32_000])
-    with pytest.raises(AudioError, match="no samples behind 9.00 s"):
+    with pytest.raises(AudioError, match="no samples after 9.00 s"):
         audio.read_waveform(path, 9.0)
 
 

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-# The toolkit beside this file, installed or not; here and in the processes started from here.
+# The toolkit of this checkout, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from process import MissingPackage, Process, alone

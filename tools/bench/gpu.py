@@ -14,7 +14,7 @@ from statistics import median
 import torch
 from torch import Tensor
 
-# The toolkit beside this file, installed or not.
+# The toolkit of this checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vqspeech.generate import Cell, cached, persistent

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-# The toolkit beside this file, installed or not; here and in the processes started from here.
+# The toolkit of this checkout, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vqspeech.conf import load_config

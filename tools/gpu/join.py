@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-# The toolkit beside this file, installed or not.
+# The toolkit of this checkout, installed or not.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vqspeech import audio

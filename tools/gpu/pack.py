@@ -11,7 +11,7 @@ import argparse
 import sys
 from pathlib import Path
 
-# The toolkit beside this file, installed or not; here and in the processes started from here.
+# The toolkit of this checkout, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from vqspeech.data.datadir import DataDir

@@ -12,13 +12,13 @@ from vqspeech.soundfiles.layout import Layout, read_bytes
 _UNKNOWN = 0x7FFFF000
 """32-bit lengths from here on are what programs write that stream and cannot know the length."""
 _TAIL = 400
-"""Bytes behind the samples that are not looked at: 50 ms of 8-bit samples at 8 kHz."""
+"""Bytes after the samples that are not examined: 50 ms of 8-bit samples at 8 kHz."""
 _MOST = 100_000
 """Chunks that are walked at most."""
 _ZEROS = 1 << 24
 """Bytes that may fill up a file, all of them 0."""
 _TRAILING = {b"LIST", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK", b"afsp", b"_PMX", b"iXML"}
-"""Chunks that stand behind the samples, known even where they are cut short."""
+"""Chunks that follow the samples, recognised even where they are cut short."""
 _FILES = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"caff", b".snd", b"OggS"}
 """First bytes of sound files."""
 
@@ -136,8 +136,8 @@ def walk_caf(file: BinaryIO, start: int, end: int) -> Layout | None:
         return None
     if described[8:12] not in (b"lpcm", b"ulaw", b"alaw"):
         packets = found.others.get(b"pakt", range(0))
-        told = read_bytes(file, packets.start + 8, 8 if len(packets) >= 24 else 0)
-        frames = int.from_bytes(told, "big")
+        stated = read_bytes(file, packets.start + 8, 8 if len(packets) >= 24 else 0)
+        frames = int.from_bytes(stated, "big")
         return Layout(frames=frames if 0 < frames < 1 << 62 else None, fault=found.fault)
     size = 4 + sum(len(part) - 4 for part in found.samples)
     header = read_bytes(file, start, 8) + b"desc" + struct.pack(">q", len(where)) + described

@@ -104,14 +104,14 @@ def _read_sphere(file: BinaryIO, start: int, end: int) -> Layout | None:
     """Return the layout of a SPHERE file, which libsndfile reads to its end."""
     header = read_bytes(file, start, 1 << 16)
     size = re.match(rb"NIST_1A\s+(\d+)", header)
-    told = dict(re.findall(rb"^(sample_count|channel_count|sample_n_bytes) -\S+ (\d+)", header, re.MULTILINE))
+    stated = dict(re.findall(rb"^(sample_count|channel_count|sample_n_bytes) -\S+ (\d+)", header, re.MULTILINE))
     coding = re.search(rb"^sample_coding -s\d+ (\S+)", header, re.MULTILINE)
-    if size is None or len(told) < 3 or (coding and coding[1] not in (b"pcm", b"ulaw", b"alaw", b"mu-law")):
+    if size is None or len(stated) < 3 or (coding and coding[1] not in (b"pcm", b"ulaw", b"alaw", b"mu-law")):
         return None
     there, promised = end - start - int(size[1]), 1
     if there <= 0:
         return Layout(fault="holds no samples, its header is cut short; copy it again")
-    for number in told.values():
+    for number in stated.values():
         promised *= int(number)
     return Layout([[range(start, end)]] if start else [], max(0.0, promised / there - 1))
 

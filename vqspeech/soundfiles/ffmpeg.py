@@ -46,7 +46,7 @@ _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", re.MULTILINE)
 _STREAM = re.compile(r"^  Stream #0:", re.MULTILINE)
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ROUGH = 0.25
-"""Seconds by which the length that a container tells may differ from its sound: encoders fill up and cut."""
+"""Seconds by which the stated length may differ from that of the sound: encoders pad and cut."""
 _SLIVER = 0.05
 """Seconds that may be missing."""
 _BLOCK = 1 << 18
@@ -95,9 +95,9 @@ def decode(path: str | os.PathLike, program: str, demuxer: str) -> Iterator[Deco
     source = "file:" + os.path.abspath(os.fspath(path))
     command = [program, "-nostdin", "-hide_banner", "-nostats", "-protocol_whitelist", "file,pipe", "-f", demuxer]
     command += ["-i", source, "-map", "0:a:0", "-c:a", "pcm_f32be", "-f", "au", "-"]
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as log:
         try:
-            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
         except OSError as error:
             raise AudioError(f"{path}: {program} cannot be run ({error}); install imageio-ffmpeg anew") from None
         assert process.stdout is not None
@@ -106,11 +106,11 @@ def decode(path: str | os.PathLike, program: str, demuxer: str) -> Iterator[Deco
             if len(head) < 24:
                 process.wait()
                 raise AudioError(
-                    f"{path}: not a sound file that can be read (ffmpeg: {_reason(said)}); copy or record it again"
+                    f"{path}: not a sound file that can be read (ffmpeg: {_reason(log)}); copy or record it again"
                 )
             _, offset, _, _, rate, channels = struct.unpack(">6I", head)
             process.stdout.read(offset - 24)
-            yield Decoded(rate, channels, _blocks(path, process, said, rate, channels))
+            yield Decoded(rate, channels, _blocks(path, process, log, rate, channels))
         finally:
             process.stdout.close()
             process.kill()
@@ -118,7 +118,7 @@ def decode(path: str | os.PathLike, program: str, demuxer: str) -> Iterator[Deco
 
 
 def _blocks(
-    path: str | os.PathLike, process: subprocess.Popen, said: BinaryIO, rate: int, channels: int
+    path: str | os.PathLike, process: subprocess.Popen, log: BinaryIO, rate: int, channels: int
 ) -> Iterator[np.ndarray]:
     assert process.stdout is not None
     frames = 0
@@ -126,9 +126,9 @@ def _blocks(
         block = np.frombuffer(raw, dtype=">f4", count=len(raw) // (4 * channels) * channels)
         frames += len(block) // channels
         yield block.astype(np.float32).reshape(-1, channels)
-    code, seconds, words = process.wait(), frames / rate, _words(said)
+    code, seconds, words = process.wait(), frames / rate, _words(log)
     if code or _LOST.search(words):
-        raise AudioError(f"{path}: breaks off or is damaged after {seconds:.2f} s ({_reason(said)}); copy it again")
+        raise AudioError(f"{path}: breaks off or is damaged after {seconds:.2f} s ({_reason(log)}); copy it again")
     missing = _missing_seconds(path, words, seconds)
     if missing:
         raise AudioError(f"{path}: truncated, the last {missing:.2f} s its header promises are missing; copy it again")
@@ -146,7 +146,7 @@ def _missing_seconds(path: str | os.PathLike, words: str, seconds: float) -> flo
     missing = seconds * max(0.0, promised / size - 1)
     read = words.partition("\nStream mapping")[0]
     duration = _DURATION.search(read)
-    # One that is reckoned from the bit rate is no promise, and one of several streams may be that of the pictures.
+    # One that is estimated from the bit rate does not count, and one of several streams may be that of the pictures.
     if duration and "Estimating duration" not in words and len(_STREAM.findall(read)) == 1:
         hours, minutes, rest = duration.groups()
         lacking = 3600 * int(hours) + 60 * int(minutes) + float(rest) - seconds
@@ -154,16 +154,16 @@ def _missing_seconds(path: str | os.PathLike, words: str, seconds: float) -> flo
     return missing if missing > _SLIVER else 0.0
 
 
-def _words(said: BinaryIO) -> str:
-    said.seek(0)
-    return said.read(1 << 22).decode("utf-8", "replace")
+def _words(log: BinaryIO) -> str:
+    log.seek(0)
+    return log.read(1 << 22).decode("utf-8", "replace")
 
 
-def _reason(said: BinaryIO) -> str:
+def _reason(log: BinaryIO) -> str:
     """Return the line of ffmpeg's output that explains the failure best."""
-    lines = _words(said).splitlines()
+    lines = _words(log).splitlines()
     for telling in ("matches no streams", _LOST.pattern, "[Ii]nvalid|[Ee]rror", ""):
         for line in lines:
             if re.search(telling, line):
                 return re.sub(r"^(\[[^\]]*\] )*", "", line)[:200]
-    return "it said nothing"
+    return "no message"

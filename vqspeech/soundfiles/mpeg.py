@@ -35,8 +35,8 @@ def walk_mpeg(  # noqa: PLR0912 -- one pass over the frames
 ) -> Layout | None:
     """Return the layout of MPEG audio that begins at `start` (with `search`, or later); None where there is none.
 
-    A frame of layer III that states the number of frames (Xing) is put in front where there is none, or where its number
-    is wrong; tags and other bytes between the frames are left out.
+    A frame of layer III that states the number of frames (Xing) is put in front where there is none, or where its
+    number is wrong; tags and other bytes between the frames are left out.
     """
     first = _search(file, start, end)
     if first is None or (first > start and not search):
@@ -46,12 +46,12 @@ def walk_mpeg(  # noqa: PLR0912 -- one pass over the frames
     kind, samples = frame.kind, frame.samples
     position: int | None = first
     parts: list[range] = []
-    count = told = tellers = 0
+    count = stated = stating = 0
     while position is not None and position < end:
         raw = read_bytes(file, position, 56)
         frame = _frame(raw)
         if frame is None:
-            position = _behind_tag(file, position, end) or _search(file, position + 1, end)
+            position = _skip_tag(file, position, end) or _search(file, position + 1, end)
         elif frame.kind != kind:
             position = _search(file, position, end)
             frame = None if position is None else _frame(read_bytes(file, position, 4))
@@ -60,9 +60,9 @@ def walk_mpeg(  # noqa: PLR0912 -- one pass over the frames
         elif position + frame.size > end:
             break
         else:
-            number = _frames_told(raw, frame)
+            number = _stated_frames(raw, frame)
             if number is not None:
-                told, tellers = told + number, tellers + 1
+                stated, stating = stated + number, stating + 1
             elif parts and parts[-1].stop == position:
                 parts[-1] = range(parts[-1].start, position + frame.size)
             else:
@@ -71,13 +71,13 @@ def walk_mpeg(  # noqa: PLR0912 -- one pass over the frames
             position += frame.size
     if not count:
         return Layout(fault="holds no whole frame of sound; copy it again")
-    lack = told / count - 1 if told > count + tellers else 0.0
+    lack = stated / count - 1 if stated > count + stating else 0.0
     if kind[1] != 3:
         return Layout([parts] if len(parts) > 1 or first > start else [], 0.0, count * samples)
-    if len(parts) == tellers == 1 and abs(told - count) <= 1:
+    if len(parts) == stating == 1 and abs(stated - count) <= 1:
         return Layout()
     head = read_bytes(file, parts[0].start, 4)
-    return Layout([[_frame_that_tells(head, count, sum(map(len, parts))), *parts]], lack)
+    return Layout([[_xing_frame(head, count, sum(map(len, parts))), *parts]], lack)
 
 
 def _frame(raw: bytes) -> _Frame | None:
@@ -105,20 +105,20 @@ def _search(file: BinaryIO, position: int, end: int) -> int | None:
             while frame is not None and frame.kind == kind and row < 3:
                 row, there = row + 1, there + frame.size
                 frame = _frame(read_bytes(file, there, 4))
-            if row == 3 or there >= end or _behind_tag(file, there, end):
+            if row == 3 or there >= end or _skip_tag(file, there, end):
                 return position + at
         at = window.find(0xFF, at + 1)
     return None
 
 
-def _behind_tag(file: BinaryIO, position: int, end: int) -> int | None:
+def _skip_tag(file: BinaryIO, position: int, end: int) -> int | None:
     """Where a tag that begins at `position` ends."""
     head = read_bytes(file, position, 32)
     if head[:3] == b"TAG":
         return position + 128
     if head[:3] == b"ID3":
-        behind = skip_id3(file, position)
-        return behind if behind > position else None
+        after = skip_id3(file, position)
+        return after if after > position else None
     if head[:8] == b"APETAGEX" and len(head) == 32:
         size, _, flags = struct.unpack("<III", head[12:24])
         return min(end, position + 32 + size) if flags >> 29 & 1 else position + 32
@@ -133,7 +133,7 @@ def skip_id3(file: BinaryIO, position: int) -> int:
     return position
 
 
-def _frames_told(raw: bytes, frame: _Frame) -> int | None:
+def _stated_frames(raw: bytes, frame: _Frame) -> int | None:
     """Return the number of frames that a Xing, Info or VBRI frame states, or 0; None for other frames."""
     if frame.kind[1] != 3 or len(raw) < 54:
         return None
@@ -150,7 +150,7 @@ def _side_information(head: bytes | bytearray) -> int:
     return 4 + ((17 if mono else 32) if first else (9 if mono else 17))
 
 
-def _frame_that_tells(like: bytes, count: int, size: int) -> bytes:
+def _xing_frame(like: bytes, count: int, size: int) -> bytes:
     """Return a Xing frame, with a header as `like`, that states `count` frames in `size` bytes."""
     head = bytearray(like)
     head[1] |= 1  # no checksum
@@ -159,6 +159,6 @@ def _frame_that_tells(like: bytes, count: int, size: int) -> bytes:
         head[2] = head[2] & 0x0C | bits << 4
         frame = _frame(bytes(head))
         if frame is not None and frame.size >= side + 16:
-            told = bytes(head) + bytes(side - 4) + b"Xing" + struct.pack(">III", 3, count, frame.size + size)
-            return told + bytes(frame.size - len(told))
+            stated = bytes(head) + bytes(side - 4) + b"Xing" + struct.pack(">III", 3, count, frame.size + size)
+            return stated + bytes(frame.size - len(stated))
     raise AssertionError("the largest frame holds it")

@@ -198,7 +198,7 @@ def _decode(
 def _read_stream(stream: _Stream, first: int, length: int | None, size: int) -> Iterator[np.ndarray]:
     position = first
     if length is None:
-        position = 0  # behind the end of what it does not know the end of, no seek would work
+        position = 0  # no seek works in a stream of unknown length
     elif stream.format in _LOSSY:
         position = max(0, first - stream.samplerate)
     if position:
@@ -206,7 +206,7 @@ def _read_stream(stream: _Stream, first: int, length: int | None, size: int) -> 
     while True:
         left = size if length is None or position > length else length - position
         try:
-            # Behind the length that the header tells there may be more sound, or something else: a sample tells.
+            # After the stated length there may be more sound, or something else: one sample shows which.
             block = stream.read(min(size, left or 1), dtype="float32", always_2d=True)
         except soundfile.LibsndfileError:
             if left:

@@ -49,7 +49,7 @@ def test_a_certain_shift_moves_the_frame_and_what_leaves_is_gone():
 
 
 def test_heads_share_the_channels():
-    with pytest.raises(ConfigError, match="video.past=6 is no multiple of video.heads=4"):
+    with pytest.raises(ConfigError, match="video.past=6 is not a multiple of video.heads=4"):
         motion(heads=4)
 
 
