@@ -1,4 +1,4 @@
-"""What tests of commands share."""
+"""Fixtures of tests of commands."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from vqspeech import VQVAE
 
 @pytest.fixture(scope="session")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small model of the voices `high` and `low`, not trained."""
+    """Return the checkpoint of a small, untrained model with the voices `high` and `low`."""
     path = tmp_path_factory.mktemp("exp") / "small" / "best.safetensors"
     small_model().save_pretrained(path)
     return path

@@ -22,9 +22,9 @@ from vqspeech.data.units import read_units
 from vqspeech.errors import FAILED, SOME_SKIPPED
 
 LATIN = os.fsdecode(b"caf\xe9")
-"""A name that is no text."""
+"""A name that is not valid text."""
 LONG = "n" * 244
-"""A name that fits with its ending; a temporary one made of it would not."""
+"""The longest name that fits with its ending; a temporary name made from it would not."""
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +46,7 @@ def tree(here: Path) -> Path:
 
 @pytest.fixture
 def send(monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], None]:
-    """Puts bytes on standard input."""
+    """Put bytes on standard input."""
 
     def put(data: bytes) -> None:
         stream = SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: False)

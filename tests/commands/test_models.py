@@ -1,4 +1,4 @@
-"""Choosing a model: models, export, and what comes with the toolkit."""
+"""Choosing a model: models, export, and the models of the toolkit."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from vqspeech.models import checkpoint
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty working directory, and two models that came along: `voice`, the default, and `a`, a WaveNet."""
+    """An empty working directory, and two models of the toolkit: `voice`, the default, and `a`, a WaveNet."""
     monkeypatch.delenv("VQSPEECH_MODEL", raising=False)
     folder = tmp_path / "installed"
     small_model(speakers=("p", "q")).save_pretrained(folder / "voice.safetensors", torch.float16)

@@ -176,7 +176,7 @@ def test_reconstruct_data(data: str, small_data: DataDir, model: VQVAE):
         wave = audio.read_waveform(utterance.path)
         expected = model.reconstruct(wave, utterance.speaker)
         found = audio.read_waveform(f"out/{utterance.id}.wav")
-        # In a batch an utterance ends beside longer ones, which the decoder's last frames see.
+        # In a batch, the last frames of an utterance are decoded together with longer ones.
         np.testing.assert_allclose(found[:-2000], np.clip(expected, -1, 1)[:-2000], atol=1e-3)
     assert main(["reconstruct", "--data", data, "--out", "two", "--limit", "2"]) == 0
     assert written("two") == ["high-0.wav", "low-0.wav"]

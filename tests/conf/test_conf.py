@@ -1,4 +1,4 @@
-"""Configurations as a whole: those that come along are right, and what is wrong is told before anything is made."""
+"""Configurations as a whole: those of the package are valid, and errors are found before anything is built."""
 
 import pytest
 
@@ -113,7 +113,7 @@ def test_a_model_checks_its_configuration_by_itself():
 
 
 def test_the_papers_configurations_train_by_eq_3_and_ours_have_names_of_their_own():
-    """Of images; those of speech: tests/models/test_vqvae.py. Small ones are ours."""
+    """Configurations of images; those of speech are tested in tests/models/test_vqvae.py. Small ones are ours."""
     for name in ("cifar10_vqvae", "imagenet", "frames", "top_prior"):
         paper, ours = vision.load_config(name), vision.load_config(f"{name}_ema")
         assert paper["quantizer"]["name"] == "gradient" and paper["quantizer"]["beta"] == 0.25

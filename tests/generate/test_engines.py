@@ -1,4 +1,4 @@
-"""Every engine that runs on a processor, held against the network and against the reference loop."""
+"""Every engine that runs on a CPU, compared with the network and with the reference loop."""
 
 import os
 import subprocess
@@ -32,12 +32,12 @@ from vqspeech.generate import (
 from vqspeech.models.decoders import Streams, WaveNet
 
 HERE = ["cached", "kernel"]
-"""The others have tests of their own."""
+"""Engines that are tested here; test_persistent.py tests the other one."""
 every_engine = pytest.mark.parametrize("engine", HERE)
 
 
 def network(latents=5, hop=8, layers=5, cycle=3, residual=6, skip=7, condition=4, seed=0):
-    """A small network that hangs on its past: with small weights every sample would be all but independent."""
+    """Return a small network that depends on its past: with small weights samples would be almost independent."""
     torch.manual_seed(seed)
     net = WaveNet(latents, hop, 3, layers, cycle, residual, skip, condition).eval()
     with torch.no_grad():

@@ -14,7 +14,7 @@ from vqspeech.models.wavenet import CausalStack
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 EXACT, BF16 = torch.float32, torch.bfloat16
 BOUND = 0.05
-"""Of the logits in bfloat16: the largest root mean square error, in their deviations."""
+"""Largest root mean square error of the logits in bfloat16, in their standard deviations."""
 
 with pytest.MonkeyPatch.context() as _patch:
     if DEVICE == "cpu":  # Triton looks at it as it is imported
@@ -48,7 +48,7 @@ def interpreted(monkeypatch):
 
 
 def network(layers=4, cycle=3, residual=6, skip=7, classes=256, inputs=None, seed=0) -> CausalStack:
-    """A small network that hangs on its past: with small weights every sample would be all but independent."""
+    """Return a small network that depends on its past: with small weights samples would be almost independent."""
     torch.manual_seed(seed)
     inputs = inputs or classes
     net = CausalStack(inputs, classes, inputs - 1, 16_000, layers, cycle, residual, skip).eval().to(DEVICE)
@@ -189,7 +189,7 @@ def test_streams_do_not_leak_into_each_other():
 
 
 def test_every_program_has_room_of_its_own(monkeypatch):
-    """The interpreter runs one program after the other: what they would spoil for each other at once, it cannot see."""
+    """The interpreter runs one program after the other: it does not show whether parallel programs overwrite each other's memory."""
     cell = network().cell()
     conditioning, uniforms = given_to(cell, 33, 1, 6)
     seen = []

@@ -11,7 +11,7 @@ from vqspeech.studies.toy import AUTHORS
 
 
 class Counted(RateStudy):
-    """A study whose figures say which run they are of."""
+    """A study whose figures identify their run."""
 
     name = "counted"
     columns: ClassVar = {"all": ("sum", 1), "in percent": ("sum", 100)}

@@ -1,4 +1,4 @@
-"""The weight β of the commitment loss, from 0.1 to 2, in small VQ-VAEs of handwritten digits."""
+"""Vary the weight β of the commitment loss, from 0.1 to 2, in small VQ-VAEs of handwritten digits."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""VQ-VAEs of images at several bits per code: every method, with and without replacement of dead codes."""
+"""Compare VQ-VAEs of images at several bits per code: every method, with and without replacement of dead codes."""
 
 import argparse
 from pathlib import Path

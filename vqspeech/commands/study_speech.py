@@ -1,4 +1,4 @@
-"""Spectral envelopes of speech at several bit rates: every method, with and without replacement of dead codes."""
+"""Compare codebooks of spectral envelopes at several bit rates: every method, with and without replacement of dead codes."""
 
 import argparse
 from pathlib import Path

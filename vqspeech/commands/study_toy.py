@@ -1,4 +1,4 @@
-"""Codebooks of 8 bits for points of the plane: every method, with and without replacement of dead codes."""
+"""Compare codebooks of 8 bits for points of the plane: every method, with and without replacement of dead codes."""
 
 import argparse
 from pathlib import Path
