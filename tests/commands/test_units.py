@@ -81,7 +81,7 @@ def test_mapping_scores_each_experiment_beside_the_first(experiments, capsys):
 
 
 def test_mapping_compares_codes_features_and_mfcc_by_abx(small_data, tmp_path):
-    """Recordings with phones of a tenth of a second, never the same twice in a row, and features that are those phones."""
+    """Recordings with phones of a tenth of a second, never twice in a row, and features that are those phones."""
     data, units, features = [], {}, {}
     for i, one in enumerate(small_data):
         seconds = audio.info(one.path).seconds

@@ -189,7 +189,7 @@ def test_streams_do_not_leak_into_each_other():
 
 
 def test_every_program_has_room_of_its_own(monkeypatch):
-    """The interpreter runs one program after the other: it does not show whether parallel programs overwrite each other's memory."""
+    """The interpreter runs one program after the other, so it does not show whether they overwrite each other."""
     cell = network().cell()
     conditioning, uniforms = given_to(cell, 33, 1, 6)
     seen = []

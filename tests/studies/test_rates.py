@@ -61,6 +61,6 @@ def test_tables_and_findings_hold_the_runs_of_their_rate(tmp_path):
     assert cell["2 bits: more"].startswith("disagrees: +0.006") and cell["2 bits: less"].startswith("agrees: -0.006")
 
 
-def test_a_base_has_no_run_one(tmp_path: Path):
+def test_a_base_has_no_runs(tmp_path: Path):
     with pytest.raises(TypeError, match="abstract method '?load_or_run"):
         RateStudy(tmp_path, [(1,)], 1, 1, 1)  # pyright: ignore[reportAbstractUsage]

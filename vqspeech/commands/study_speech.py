@@ -1,4 +1,4 @@
-"""Compare codebooks of spectral envelopes at several bit rates: every method, with and without replacement of dead codes."""
+"""Compare codebooks of spectral envelopes at several bit rates: every method, dead codes replaced or not."""
 
 import argparse
 from pathlib import Path
