@@ -1,1 +1,1 @@
-"""The models: front ends, encoder, codebooks, decoders, and the VQ-VAE made of them."""
+"""Models of speech: front ends, encoders, codebooks, decoders, the VQ-VAE made of them, and priors over its codes."""

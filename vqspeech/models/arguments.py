@@ -1,4 +1,4 @@
-"""What is given to the methods of a model, looked at before anything is made of it."""
+"""Checks of the arguments that models take."""
 
 from collections.abc import Sized
 from numbers import Integral
@@ -13,7 +13,7 @@ _HIGHEST = 8.0
 
 
 def check_name(name: Any) -> str:
-    """Return the name of a voice; numbers are names too. Raises `SpeakerError` for anything else."""
+    """Return the name of a voice; numbers are names too. Raise `SpeakerError` for anything else."""
     if isinstance(name, str):
         return name
     if isinstance(name, Integral) and not isinstance(name, bool):
@@ -22,7 +22,7 @@ def check_name(name: Any) -> str:
 
 
 def check_codes(codes: Any, size: int) -> np.ndarray:
-    """Return codes as int64 `(codes,)`. Raises `UnitsError` where they are none of a codebook of `size` codes."""
+    """Return codes as int64 `(codes,)`. Raise `UnitsError` where they are not codes of a codebook of `size`."""
     given = _array(codes)
     if given is None or given.ndim != 1 or not len(given) or given.dtype.kind not in "iu":
         what = f"of type {type(codes).__name__}" if given is None else f"{given.dtype} of shape {given.shape}"
@@ -36,7 +36,7 @@ def check_codes(codes: Any, size: int) -> np.ndarray:
 
 
 def check_pitch(pitch: Any) -> np.ndarray:
-    """Return log F0 as float32 `(frames,)`. Raises `ConfigError` for what is none."""
+    """Return log F0 as float32 `(frames,)`. Raise `ConfigError` for anything else."""
     given = _array(pitch)
     if given is None or given.ndim != 1 or given.dtype.kind not in "fiu" or not np.isfinite(given).all():
         raise ConfigError("pitch is log F0 of every 10 ms, (frames,), of finite numbers; give that of `move_pitch`")
@@ -48,7 +48,7 @@ def check_pitch(pitch: Any) -> np.ndarray:
 
 
 def check_counts(**lists: Sized) -> None:
-    """Raises `ConfigError` where the lists, given by what they are, are not as long as each other."""
+    """Raise `ConfigError` where the lists, named by keyword, are not of one length."""
     counts = {name: 1 if isinstance(some, str) else len(some) for name, some in lists.items()}
     if len(set(counts.values())) > 1 or any(isinstance(some, str) for some in lists.values()):
         given = " and ".join(f"{count} {name}" for name, count in counts.items())

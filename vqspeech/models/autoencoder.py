@@ -1,4 +1,4 @@
-"""The least VQ-VAE there is, for vectors: small enough to be trained in seconds, so that studies can have many."""
+"""A minimal VQ-VAE for vectors, small enough to be trained in seconds, for studies of quantisers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,16 @@ from vqspeech.models.quantize import Quantised, make_quantizer
 
 
 class Autoencoder(nn.Module):
-    """Vectors of `dimension` numbers through `codes_each` codes of one codebook and back; encoder and decoder have a
-    hidden layer of `hidden` each, `options` are those of the quantiser. `variance` of the data is what errors are
-    measured by."""
+    """An autoencoder of vectors with a hidden layer on either side and one codebook.
+
+    Args:
+        dimension: Numbers of a vector.
+        variance: Variance of the data, by which errors are divided.
+        options: Options of the quantiser.
+        hidden: Units of each hidden layer.
+        codes_each: Codes of each vector, all of the same codebook.
+        latents: Dimension of a code vector.
+    """
 
     def __init__(
         self, dimension: int, variance: float, options: Mapping[str, Any], hidden: int, codes_each: int, latents: int
@@ -24,9 +31,14 @@ class Autoencoder(nn.Module):
         self.decoder = nn.Sequential(nn.Linear(latents * codes_each, hidden), nn.ReLU(), nn.Linear(hidden, dimension))
 
     def forward(self, x: Tensor) -> tuple[dict[str, Tensor], Quantised]:
-        """Losses of x `(batch, dimension)` by name, whose sum is minimised (1711.00937, eq. 3), and its codes.
+        """Return losses (1711.00937, eq. 3) and codes of vectors.
 
-        `reconstruction` is the mean squared error as a share of the variance.
+        Args:
+            x: `(batch, dimension)`.
+
+        Returns:
+            Losses by name, whose sum is minimised; `reconstruction` is the mean squared error over the variance. What
+            the quantiser returned.
         """
         z = self.encoder(x).view(len(x), -1, self.codes_each)  # (batch, latents, codes)
         mask = torch.ones(len(x), self.codes_each, dtype=torch.bool, device=x.device)

@@ -1,9 +1,10 @@
-"""Checkpoints: one safetensors file with the weights and, in its header, all it takes to build the model again.
+"""Checkpoints: one safetensors file with the weights and, in its header, what it takes to build the model again.
 
-The header holds format, version, the resolved configuration and the speakers as JSON; a checkpoint to resume from also
-holds the optimiser's tensors under `training.`. It tells what each tensor, and the header itself, hash to, so that
-damage is found; tensors that are not finite are neither written nor read. Reading one parses numbers and JSON and
-executes nothing. Tensors that a model has in common with another one may lie in the file of that one, beside its own.
+The header holds format, version, and as JSON the resolved configuration, the speakers and what else is known of the
+model. A checkpoint to resume from also holds the optimiser's tensors under `training.`. The header has the SHA-256 of
+each tensor and of itself, so that damage is found; tensors that are not finite are neither written nor read. Reading
+parses numbers and JSON and executes nothing. Tensors that a model shares with another one may be stored in the file of
+that one, in the same folder.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ _SCALE = "scale."
 
 @dataclass(frozen=True)
 class CodesMetadata:
-    """What a checkpoint says of the codes that its model learned from."""
+    """Metadata of the codes that a model was trained on."""
 
     codes: Codes
     model: str = ""
@@ -48,7 +49,7 @@ class CodesMetadata:
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What a checkpoint says of a voice that was added to the model."""
+    """Metadata of a voice that was added to a model."""
 
     name: str
     like: str = ""
@@ -57,7 +58,7 @@ class Adaptation:
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a checkpoint may say of its model in the header, as far as it is read anywhere."""
+    """Keys of the metadata that are read anywhere, and their types."""
 
     config: Mapping[str, Any] = field(default_factory=dict)
     speakers: Sequence[str] = ()
@@ -77,17 +78,18 @@ class Metadata:
 def write(
     path: str | Path, tensors: Mapping[str, Tensor], about: Mapping[str, Any], share: str | Path | None = None
 ) -> None:
-    """Write tensors, and `about` (anything JSON holds) into the header, in one piece: a kill leaves the old file.
+    """Write tensors and metadata to one file, atomically: a kill leaves the old file.
 
     Args:
         path: The file.
         tensors: By name.
-        about: What the header says of them.
+        about: The metadata, anything that JSON holds.
         share: Another checkpoint in the same folder. Tensors that it holds under the same name, bit by bit, are not
             written again: `read` takes them from there.
 
     Raises:
-        CheckpointError: A tensor is not finite, or the disk is full, and the old file stays; or `share` lies elsewhere.
+        CheckpointError: A tensor is not finite, or the disk is full, and the old file stays; or `share` is in another
+            folder.
     """
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     wrong = find_not_finite(kept)
@@ -112,10 +114,16 @@ def write(
 def read(
     path: str | Path, prefix: str = "", device: str | torch.device = "cpu"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read the tensors whose names start with `prefix` (returned without it), and what `write` was told about them.
+    """Read tensors and metadata.
 
-    Raises `CheckpointError` where the file is missing, truncated, damaged, of another version or not ours,
-    `ConfigError` where there is no such device.
+    Args:
+        path: The file.
+        prefix: Only tensors whose names start with it are read, and returned without it.
+        device: Where the tensors are to be.
+
+    Raises:
+        CheckpointError: The file is missing, truncated, damaged, of another version or another format.
+        ConfigError: There is no such device.
     """
     where = devices.resolve_device(device)
     path = Path(path)
@@ -165,7 +173,7 @@ class _Shared:
 
     @classmethod
     def of(cls, path: Path, header: Mapping[str, str]) -> "_Shared":
-        """What the header of a checkpoint says; raises `ValueError` where that is nonsense."""
+        """Return what the header of a checkpoint says of shared tensors. Raise `ValueError` where that is invalid."""
         if "shared" not in header:
             return cls(path, path, frozenset())
         found = json.loads(header["shared"])
@@ -175,7 +183,7 @@ class _Shared:
         return cls(path, path.with_name(name), frozenset(map(str, tensors)))
 
     def read(self, names: Sequence[str]) -> dict[str, Tensor]:
-        """The tensors of these names; raises `CheckpointError` where their file is missing or another one."""
+        """Return the tensors of these names. Raise `CheckpointError` where their file is missing or another one."""
         if not names:
             return {}
         if not self.file.is_file():
@@ -189,7 +197,7 @@ class _Shared:
 
 
 def _hashes(path: str | Path) -> dict[str, str]:
-    """What the tensors in a checkpoint hash to, by name. Raises `CheckpointError` where it cannot be read."""
+    """Return the hashes of the tensors in a checkpoint by name. Raise `CheckpointError` where it cannot be read."""
     read(path, "none.")
     with safe_open(path, "pt", device="cpu") as file:
         return {name: hash_tensor(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118, it is no dict
@@ -216,7 +224,7 @@ def round_weights(tensors: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str
 
 
 def find_best(path: str | Path) -> Path:
-    """The checkpoint at `path`: the file itself, or the best one of an experiment folder."""
+    """Return the checkpoint at `path`: the file itself, or the best one of an experiment folder."""
     path = Path(path)
     return path / f"best{SUFFIX}" if path.is_dir() else path
 
@@ -224,9 +232,16 @@ def find_best(path: str | Path) -> Path:
 def restore_model(
     path: str | Path, tensors: dict[str, Tensor], make: Callable[[], Model], device: str | torch.device
 ) -> Model:
-    """Return the model that `make` builds, with the weights `tensors` that were read from `path`, ready for use.
+    """Return a model with the weights of a checkpoint, in evaluation mode.
 
-    Raises `CheckpointError` where weights and configuration do not fit together.
+    Args:
+        path: The checkpoint, for the message of an error.
+        tensors: Its weights.
+        make: Builds the model.
+        device: Where the model is to be.
+
+    Raises:
+        CheckpointError: Weights and configuration do not fit together.
     """
     try:
         with _Budget(sum(tensor.numel() for tensor in tensors.values())):
@@ -238,9 +253,9 @@ def restore_model(
 
 
 class _Budget(TorchFunctionMode):
-    """Raises `ConfigError` before far more numbers are made room for than a file holds, whatever its header says.
+    """Raise `ConfigError` before a model is allocated that is far larger than its file.
 
-    Not a mode of torch's dispatcher, with which torch loads its compiler: two seconds and 200 MB.
+    It is not a mode of torch's dispatcher: with that, torch loads its compiler, which takes two seconds and 200 MB.
     """
 
     def __init__(self, held: int):
@@ -257,12 +272,12 @@ class _Budget(TorchFunctionMode):
 
 
 def collect_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The tensors of a model as its checkpoints name them."""
+    """Return the tensors of a model under their names in a checkpoint."""
     return {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
 
 
 def find_not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
-    """Return the names of the tensors with a number that is not finite; NaN is one in those of `UNKNOWN`."""
+    """Return the names of tensors with a number that is not finite; those in `UNKNOWN` may hold NaN."""
 
     def finite(name: str, tensor: Tensor) -> bool:
         return bool((tensor.isfinite() | tensor.isnan() if name in UNKNOWN else tensor.isfinite()).all())
@@ -286,7 +301,7 @@ _ABOUT = Options(Metadata, others=True)
 
 
 def _damage(header: Mapping[str, str], about: Any, tensors: Mapping[str, Tensor]) -> str:
-    """What is not as it was written, in words; empty: nothing. Older files do not tell what they hash to."""
+    """Return what differs from what was written, in words; empty where nothing does. Older files have no hashes."""
     if not isinstance(about, dict):
         return "its header describes nothing"
     try:

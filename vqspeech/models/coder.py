@@ -1,4 +1,4 @@
-"""The coder, the half of a model that makes codes of speech: front end, encoder, codebook."""
+"""The coder: front end, encoder and codebook, which turn speech into codes."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -28,9 +28,13 @@ Kind = TypeVar("Kind", bound="Coder")
 
 
 class Coder(Pretrained):
-    """Front end, encoder and codebook as a configuration describes them (groups `frontend`, `encoder`, `quantizer`).
+    """Front end, encoder and codebook of a configuration (groups `frontend`, `encoder`, `quantizer`).
 
-    It is all that units take; it has no voices. Raises `ConfigError` where something unknown is named."""
+    It encodes units; it has no voices.
+
+    Raises:
+        ConfigError: The configuration names something unknown or does not fit.
+    """
 
     speakers: list[str]
     genders: dict[str, str]
@@ -53,7 +57,7 @@ class Coder(Pretrained):
 
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
-        """Return the configuration, checked. Raise `ConfigError` where it describes no model of this kind."""
+        """Return the configuration, checked. Raise `ConfigError` where it is not of a model of this kind."""
         found = check_groups(config, cls.groups)
         encoder = found["encoder"]
         steps = math.prod(stride for _, stride in encoder["layers"]) if "layers" in encoder else encoder.get("hop", 1)
@@ -71,7 +75,7 @@ class Coder(Pretrained):
 
     @property
     def rate(self) -> float:
-        """Codes a second (Hz)."""
+        """Codes per second (Hz)."""
         return audio.RATE / self.hop
 
     @property
@@ -111,13 +115,13 @@ class Coder(Pretrained):
         return super().from_pretrained(pretrained.find_checkpoint(path), device)
 
     def features(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
-        """What the encoder sees, `(batch, channels, frames)`, and the mask of frames within it `(batch, frames)`."""
+        """Return the features of a batch, `(batch, channels, frames)`, and the mask of frames `(batch, frames)`."""
         lengths = -(-batch.lengths // self.hop) * self.hop
         mask = torch.arange(batch.samples.shape[1], device=lengths.device) < lengths[:, None]
         return self.frontend(batch.samples, mask, batch.statistics), mask[:, :: self.frontend.hop]
 
     def latents(self, batch: SpeechBatch) -> tuple[Tensor, Tensor]:
-        """Encoder output `(batch, latents, codes)` and the mask of codes within each window `(batch, codes)`."""
+        """Return the encoder's output `(batch, latents, codes)` and the mask of codes `(batch, codes)`."""
         features, mask = self.features(batch)
         return self.encoder(features, mask), mask[:, :: self.encoder.hop]
 
@@ -125,28 +129,42 @@ class Coder(Pretrained):
 
     @property
     def units(self) -> dict[str, Any]:
-        """Its codes as the side file of a units file describes them, but for the name of the model."""
+        """Metadata of its codes, as in the side file of a units file, except the name of the model."""
         return {"rate_hz": self.rate, "codes": self.quantizer.size, "sha256": self.fingerprint()}
 
     def encode(self, wave: Any, sample_rate: float = audio.RATE) -> np.ndarray:
-        """Codes of a waveform: int64 `(codes,)`, one per `hop` samples at 16 kHz, the last one filled up with silence.
+        """Return the codes of a waveform.
 
-        What counts as a waveform says `audio.to_waveform`, which raises `WaveformError` (a `ValueError`) for the rest.
+        Args:
+            wave: Anything `audio.to_waveform` takes.
+            sample_rate: Of the waveform (Hz).
+
+        Returns:
+            int64 `(codes,)`, one per `hop` samples at 16 kHz; the end is padded with silence.
+
+        Raises:
+            WaveformError: It is not a waveform (a `ValueError`).
         """
         return self.encode_normalised(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
 
     def encode_blocks(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        """Codes of a waveform that comes in blocks, as `encode`; memory is that of its samples and of one piece."""
+        """Return the codes of a waveform in blocks, as `encode`; memory is that of its samples and of one piece."""
         return self.encode_normalised(loudness.normalise(blocks).samples)
 
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
-        """Codes of a recording as `loudness.normalise` gives it, int16 `(time,)`: int64 `(codes,)`."""
+        """Return codes int64 `(codes,)` of a recording normalised by `loudness.normalise`, int16 `(time,)`."""
         return self.quantizer.nearest(self.encode_latents(samples).T).cpu().numpy()
 
     @torch.inference_mode()
     def encode_latents(self, samples: np.ndarray) -> Tensor:
-        """Return the encoder's output for a recording as `loudness.normalise` gives it, int16 `(time,)`: float32
-        `(latents, codes)`, computed in pieces of `PIECE` seconds."""
+        """Return the encoder's output for a normalised recording, computed in pieces of `PIECE` seconds.
+
+        Args:
+            samples: As `loudness.normalise` gives them, int16 `(time,)`.
+
+        Returns:
+            float32 `(latents, codes)`.
+        """
         samples, inside = self.pad_silence(samples)
         margin = -(-self.encoder_field // self.hop) * self.hop
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
@@ -171,15 +189,17 @@ class Coder(Pretrained):
         return torch.cat([part for (part,) in parts], 2)[0, :, inside]
 
     def pad_silence(self, samples: np.ndarray) -> tuple[np.ndarray, slice]:
-        """Return normalised samples `(time,)` between stretches of silence as long as what one code depends on, and
-        which of the codes of that are those of the samples: a recording that is cut off within a word has the same
-        codes as one that goes on in silence."""
+        """Return normalised samples `(time,)` with silence on either side, and the slice of the codes of the samples.
+
+        The silence is as long as what one code depends on: so a recording that is cut off within a word has the same
+        codes as one that goes on in silence.
+        """
         margin, count = -(-self.encoder_field // self.hop), -(-len(samples) // self.hop)
         silence = margin * self.hop
         return np.pad(samples, (silence, silence + -len(samples) % self.hop)), slice(margin, margin + count)
 
     def _statistics(self, samples: np.ndarray, step: int, margin: int) -> Tensor | None:
-        """The front end's statistics of one utterance `(1, 2, channels)`, gathered piece by piece."""
+        """Return the front end's statistics of one utterance `(1, 2, channels)`, computed piece by piece."""
         if not isinstance(self.frontend, LogMel):
             return None
         total, square, count, hop = torch.zeros(()), torch.zeros(()), torch.zeros(()), self.frontend.hop

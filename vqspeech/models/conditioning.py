@@ -1,6 +1,6 @@
-"""What of a codebook a decoder is conditioned on: code vectors, sums of them, what is expected of them, or none of it.
+"""What a decoder is conditioned on: code vectors, sums of them, their expectation, or the encoder's output.
 
-Codes say least of the source's voice, the encoder's own output most of its words. Between the two are a second stage of
+Codes keep least of the source's voice, the encoder's output most of its words. Between the two are a second stage of
 codes, and the mean of the code vectors weighted by how near they are (van Niekerk et al., "A comparison of discrete
 and soft speech units for improved voice conversion", 2022).
 """

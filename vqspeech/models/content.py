@@ -1,6 +1,7 @@
-"""The content encoder: a Transformer over log-mel frames that is learned by masked prediction.
+"""The content encoder: a Transformer over log-mel frames that is trained by masked prediction.
 
-Its features say what is said more than who says it (HuBERT, Hsu et al., 2106.07447); codes are clusters of them.
+Its features depend on what is spoken more than on the speaker (HuBERT, Hsu et al., 2106.07447); codes are clusters of
+them.
 """
 
 from collections.abc import Mapping
@@ -37,8 +38,13 @@ class ContentBlock(nn.Module):
         self.layers = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
     def forward(self, x: Tensor, valid: Tensor, seen: Tensor) -> Tensor:
-        """x `(batch, time, width)`, valid bool `(batch, time)`, seen bool `(batch, 1, time, time)`, which steps each
-        attends to → the shape of x."""
+        """Return the output of the block, of the shape of x.
+
+        Args:
+            x: `(batch, time, width)`.
+            valid: Steps that count, bool `(batch, time)`.
+            seen: Steps that each step attends to, bool `(batch, 1, time, time)`.
+        """
         batch, time, width = x.shape
         parts = self.projections(self.attention_norm(x)).view(batch, time, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         heard = attend(parts[0], parts[1], parts[2], seen)  # (batch, heads, time, width / heads)
@@ -106,16 +112,23 @@ class ContentEncoder(nn.Module):
         return self.standardise(self.features(x, mask))
 
     def features(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x `(batch, inputs, time)`, zero where there is no speech, mask `(batch, time)` bool, true over a multiple of
-        `hop` frames → `(batch, latents, time / hop)`, zero where there is no speech."""
+        """Return features that are not standardised yet.
+
+        Args:
+            x: `(batch, inputs, time)`, zero where there is no speech.
+            mask: bool `(batch, time)`, true over a multiple of `hop` frames.
+
+        Returns:
+            `(batch, latents, time / hop)`, zero where there is no speech.
+        """
         steps, speech = self.steps(x, mask)
         outputs, order, valid = self.transform(steps, speech, last=self.layer)
         return self.pool(scatter_steps(outputs[-1].float() * valid[:, :, None], order, steps.shape[1]), speech)
 
     def pool_steps(self, steps: Tensor, speech: Tensor) -> Tensor:
-        """Return the features of one recording, however long, as `features` gives them, from what `steps` gives.
+        """Return the features of one recording of any length, as `features`, from the result of `steps`.
 
-        Memory is that of the steps: the Transformer is given `WINDOW_STEPS` at once, and some on either side.
+        Memory is that of the steps: the Transformer gets `WINDOW_STEPS` at a time, with context on either side.
         """
         kept = steps[:, speech[0]]
         parts = []
@@ -131,8 +144,15 @@ class ContentEncoder(nn.Module):
         return self.pool(features, speech)
 
     def pool(self, features: Tensor, speech: Tensor) -> Tensor:
-        """Return the means over the speech of each code's steps: `(batch, steps, latents)` and bool `(batch, steps)` →
-        `(batch, latents, codes)`."""
+        """Return means over the speech of each code's steps.
+
+        Args:
+            features: `(batch, steps, latents)`.
+            speech: bool `(batch, steps)`.
+
+        Returns:
+            `(batch, latents, codes)`.
+        """
         summed = features.unflatten(1, (-1, self.hop // STRIDE)).sum(2)
         counts = speech.unflatten(1, (-1, self.hop // STRIDE)).sum(2, keepdim=True).clamp(min=1)
         return (summed / counts).transpose(1, 2)
@@ -140,8 +160,8 @@ class ContentEncoder(nn.Module):
     def standardise(self, features: Tensor) -> Tensor:
         """Return features `(batch, latents, codes)` of whole utterances with mean 0 and deviation 1 over their speech.
 
-        What an utterance has of a speaker and a channel goes with its mean. Short ones take part of mean and deviation
-        from those of the training data: as if they were `_PRIOR` codes longer. Zeros, where there is no speech, stay.
+        The mean takes with it what is constant of speaker and channel. Short utterances take part of mean and deviation
+        from the training data, as if they were `_PRIOR` codes longer. Zeros, where there is no speech, stay.
         """
         speech = (features != 0).any(1, keepdim=True)
         count = speech.sum(2, keepdim=True)
@@ -151,8 +171,10 @@ class ContentEncoder(nn.Module):
         return (features - mean) / deviation.clamp(min=1e-3) * speech
 
     def steps(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the steps of frames, `(batch, time / 2, latents)`, and which of them hold speech, bool `(batch, time /
-        2)`; arguments as of `features`."""
+        """Return the steps of frames `(batch, time / 2, latents)` and which hold speech, bool `(batch, time / 2)`.
+
+        Arguments are those of `features`.
+        """
         heard = (x != 0).any(1) & mask
         h = F.gelu(self.input(x * mask[:, None])) * heard[:, None]
         h = F.gelu(self.subsample(h))
@@ -194,8 +216,7 @@ class ContentEncoder(nn.Module):
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor, seen: Tensor) -> Tensor:
-    """Return the values `(batch, heads, time, width)` that each query attends to, where `seen` `(batch, 1, time, time)`
-    is true."""
+    """Return attention over values `(batch, heads, time, width)`; `seen` bool `(batch, 1, time, time)` is the mask."""
     if queries.requires_grad and queries.device.type == "cpu":
         # The gradient of the fused function takes twice the time of these products there.
         hidden = torch.zeros(seen.shape, dtype=queries.dtype).masked_fill_(~seen, -torch.inf)

@@ -1,4 +1,4 @@
-"""ConvNeXt blocks over frames (Liu et al., 2022), without any normalisation over time."""
+"""ConvNeXt blocks over frames (Liu et al., 2022), without normalisation over time."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,9 +17,9 @@ _FEW = 4  # frames
 class ConvNeXt(nn.Module):
     """A depthwise convolution over frames, then two layers over channels, added to the input.
 
-    Where there is a condition, such as a speaker vector, it shifts and scales the normalised channels (Perez et al.,
-    2018). Each frame is normalised by itself, so a frame depends on `receptive_field` frames and on nothing else: those
-    on either side of it, or, where the block is `causal`, those before it.
+    A condition, such as a speaker vector, shifts and scales the normalised channels (Perez et al., 2018). Each frame is
+    normalised by itself, so a frame depends on `receptive_field` frames: those on either side of it or, where the block
+    is `causal`, those before it.
     """
 
     def __init__(
@@ -47,12 +47,19 @@ class ConvNeXt(nn.Module):
         return 2 * self.pad + 1
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """x `(batch, channels, frames)`, condition `(batch, condition)` → the shape of x."""
+        """Return the output `(batch, channels, frames)` of x of that shape and a condition `(batch, condition)`."""
         return self.inner(F.pad(x, (self.past, self.future)), condition)
 
     def inner(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """As `forward`, of frames that have those around them: `(batch, channels, past + frames + future)` → `(batch,
-        channels, frames)`."""
+        """Return the output of frames that have their context.
+
+        Args:
+            x: `(batch, channels, past + frames + future)`.
+            condition: `(batch, condition)`.
+
+        Returns:
+            `(batch, channels, frames)`.
+        """
         y = self.norm(self._along(x).transpose(1, 2))  # (batch, frames, channels)
         x = x[:, :, self.past : self.past + y.shape[1]]
         if self.condition is not None and condition is not None:
@@ -76,9 +83,14 @@ def state_size(blocks: Sequence[ConvNeXt]) -> int:
 def run_blocks(
     blocks: Sequence[ConvNeXt], x: Tensor, state: Tensor, condition: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Return what causal blocks make of the next frames `(batch, channels, frames)` of a stream, and its next state.
+    """Return the output of causal blocks for the next frames of a stream, and the next state.
 
-    `state` `(batch, channels, state_size(blocks))` has the frames that each block still sees; all zero before any."""
+    Args:
+        blocks: The blocks.
+        x: `(batch, channels, frames)`.
+        state: `(batch, channels, state_size(blocks))`, the frames that each block still sees; zero at the beginning.
+        condition: `(batch, condition)`.
+    """
     after = []
     for block, before in zip(blocks, state.split([block.past for block in blocks], 2), strict=True):
         seen = torch.cat([before, x], 2)

@@ -19,8 +19,8 @@ Window = Annotated[int, Range(1, 1000)]
 class Encoder(nn.Module):
     """Convolutions with rectifiers, then a projection to the latent dimension.
 
-    `layers` gives (window, stride) of each; a layer of stride s makes exactly time / s frames of time, so that the
-    paper's six of window 4 and stride 2 give time / 64. Layers of stride 1 that keep the width are residual.
+    `layers` gives (window, stride) of each. A layer of stride s makes exactly time / s frames, so that the paper's six
+    of window 4 and stride 2 give time / 64. Layers of stride 1 that keep the width are residual.
     """
 
     def __init__(
@@ -57,8 +57,15 @@ class Encoder(nn.Module):
         return field
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x `(batch, channels, time)`, mask `(batch, time)` bool, true over a multiple of `hop` frames
-        → `(batch, latents, time / hop)`. What lies past the mask changes nothing before it."""
+        """Return latents. Nothing past the mask changes anything before it.
+
+        Args:
+            x: `(batch, channels, time)`.
+            mask: bool `(batch, time)`, true over a multiple of `hop` frames.
+
+        Returns:
+            `(batch, latents, time / hop)`.
+        """
         for convolution, stride in zip(self.convolutions, self.strides, strict=True):
             spare = convolution.kernel_size[0] - stride
             mask = mask[:, ::stride]
@@ -70,7 +77,7 @@ class Encoder(nn.Module):
 class Projection(nn.Module):
     """One linear map of `window` frames, every `hop` frames: `(window * inputs,)` → `(latents,)`.
 
-    As it is made, it is the mean of the frames of each hop where there are as many latents as inputs.
+    It is initialised to the mean of the frames of each hop, where there are as many latents as inputs.
     """
 
     def __init__(self, inputs: int, window: Window, hop: Window, latents: Width):
@@ -96,7 +103,7 @@ class Projection(nn.Module):
         return self.convolution(self._padded(x * mask[:, None]))
 
     def windows(self, x: Tensor) -> Tensor:
-        """The frames that each latent is made of: `(batch, channels, time)` → `(batch, latents, channels, window)`."""
+        """Return the frames of each latent: `(batch, channels, time)` → `(batch, latents, channels, window)`."""
         return self._padded(x).unfold(2, self.receptive_field, self.hop).transpose(1, 2)
 
     def _padded(self, x: Tensor) -> Tensor:

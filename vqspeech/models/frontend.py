@@ -1,4 +1,4 @@
-"""What the encoder sees of the speech: the samples themselves (the paper), or log-mel or MFCC frames."""
+"""Front ends: the samples themselves (the paper), or log-mel or MFCC frames."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ Warp = Annotated[float, Range(0, 0.5, below=True)]
 
 
 def decode_mulaw(codes: Tensor) -> Tensor:
-    """Return waveforms of µ-law levels: float32, same shape, in [-1, 1] (`audio.decode_mulaw`)."""
+    """Return the waveform of µ-law levels: float32, same shape, in [-1, 1] (`audio.decode_mulaw`)."""
     curve = 2 * (codes.float() / (audio.LEVELS - 1)) - 1
     return curve.sign() * torch.expm1(curve.abs() * torch.log1p(torch.tensor(audio.LEVELS - 1.0))) / (audio.LEVELS - 1)
 
@@ -39,13 +39,13 @@ def dither_mulaw(codes: Tensor) -> Tensor:
 
 
 def encode_mulaw(waves: Tensor) -> Tensor:
-    """µ-law levels of waveforms: uint8, same shape (`audio.encode_mulaw` on tensors)."""
+    """Return the µ-law levels of waveforms: uint8, same shape (`audio.encode_mulaw`)."""
     curve = torch.log1p((audio.LEVELS - 1) * waves.abs().clamp(max=1.0)) / torch.log1p(torch.tensor(audio.LEVELS - 1.0))
     return ((waves.sign() * curve + 1) / 2 * (audio.LEVELS - 1) + 0.5).to(torch.uint8)
 
 
 def to_waveforms(samples: Tensor) -> Tensor:
-    """Waveform of int16 samples: float32, same shape, in [-1, 1)."""
+    """Return waveforms of int16 samples: float32, same shape, in [-1, 1)."""
     return samples.float() / loudness.SCALE
 
 
@@ -76,18 +76,18 @@ class Waveform(nn.Module):
             raise ConfigError(f"{where}.warp is for log-mel and MFCC frames; there is no frequency axis in samples")
 
     def forward(self, samples: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
-        """samples `(batch, time)` int16, mask `(batch, time)` bool → float32 `(batch, 1, time)`."""
+        """Return float32 `(batch, 1, time)` of samples int16 and mask bool, both `(batch, time)`."""
         return (((encode_mulaw(to_waveforms(samples)).float() * 2 + 1) / audio.LEVELS - 1) * mask)[:, None]
 
 
 class LogMel(nn.Module):
     """40 log-mel energies every 10 ms (25 ms Hann window), each normalised over the speech of the utterance.
 
-    Frames more than 100 ms from speech are masked, so that neither the length nor the noise of a pause plays a part.
+    Frames more than 100 ms from speech are masked, so that neither the length nor the noise of a pause has an effect.
 
     In training the frequency axis of each window is stretched by a random factor between 1 - `warp` and 1 + `warp`
-    (vocal tract length perturbation; Jaitly and Hinton, 2013), while the decoder has to give back the speech as it was:
-    so the codes cannot say how long the speaker's vocal tract is, and the decoder learns that from the speaker.
+    (vocal tract length perturbation; Jaitly and Hinton, 2013), while the decoder reconstructs the original speech. So
+    the codes cannot encode the length of the speaker's vocal tract, and the decoder takes it from the speaker vector.
     """
 
     name, channels, hop, mels = "logmel", _MELS, _HOP, _MELS
@@ -114,20 +114,33 @@ class LogMel(nn.Module):
         self.register_buffer("floor", floor, persistent=False)
 
     def spectra(self, waves: Tensor) -> Tensor:
-        """Power spectra of waveforms `(batch, time)`: `(batch, time / 160, bins)`; frame i is centred at sample
-        160 i + 80."""
+        """Return power spectra of waveforms `(batch, time)`: `(batch, time / 160, bins)`.
+
+        Frame i is centred at sample 160 i + 80.
+        """
         frames = F.pad(waves, ((_FFT - _HOP) // 2, (_FFT - _HOP) // 2)).unfold(-1, _FFT, _HOP)
         return torch.fft.rfft(frames * self.window).abs().square()
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
-        """The static channels before normalisation, here the log mel energies: `(batch, channels, frames)`.
+        """Return the static channels before normalisation, here log mel energies: `(batch, channels, frames)`.
 
-        filters `(bins, mels)`, or `(batch, bins, mels)` where each window has its own."""
+        Args:
+            spectra: `(batch, frames, bins)`.
+            filters: `(bins, mels)`, or `(batch, bins, mels)`, one set for each window.
+        """
         return (spectra @ filters + self.floor).log().transpose(1, 2)
 
     def forward(self, samples: Tensor, mask: Tensor, statistics: Tensor | None = None) -> Tensor:
-        """samples `(batch, time)` int16, mask `(batch, time)` bool, statistics `(batch, 2, channels)` (None: none are
-        subtracted) → float32 `(batch, channels, time / 160)`, zero where the mask ends and away from speech."""
+        """Return the normalised frames.
+
+        Args:
+            samples: int16 `(batch, time)`.
+            mask: bool `(batch, time)`.
+            statistics: Mean and deviation `(batch, 2, channels)`; None: frames are not normalised.
+
+        Returns:
+            float32 `(batch, channels, time / 160)`, zero past the mask and away from speech.
+        """
         with torch.autocast(samples.device.type, enabled=False):
             wave = to_waveforms(samples) * mask
             spectra = self.spectra(wave)
@@ -143,21 +156,30 @@ class LogMel(nn.Module):
             return self.dynamic(static * seen * mask[:, None, :: self.hop])
 
     def dynamic(self, static: Tensor) -> Tensor:
-        """All channels from the normalised static ones."""
+        """Return all channels from the normalised static ones."""
         return static
 
     @torch.no_grad()
     def sums(self, samples: Tensor, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """Sum and sum of squares (float64, `(channels,)`) over the frames of speech among frames `start` to `stop` of
-        int16 samples `(time,)`, and the number of these frames."""
+        """Return sums over the frames of speech among frames `start` to `stop` of samples int16 `(time,)`.
+
+        Returns:
+            Sum and sum of squares, float64 `(channels,)`, and the number of frames.
+        """
         wave = to_waveforms(samples)[None]
         static = self.static(self.spectra(wave), self.filters)[0, :, start:stop].double()
         static = static[:, find_speech_frames(wave)[0, start:stop]]
         return static.sum(1), static.square().sum(1), torch.tensor(static.shape[1])
 
     def statistics(self, samples: Tensor) -> Tensor:
-        """Mean and deviation of the static channels over the speech of one utterance: int16 samples `(time,)` →
-        float32 `(2, channels)`."""
+        """Return mean and deviation of the static channels over the speech of an utterance.
+
+        Args:
+            samples: int16 `(time,)`.
+
+        Returns:
+            float32 `(2, channels)`.
+        """
         return moments(*self.sums(samples))
 
 
@@ -205,7 +227,7 @@ class Mfcc(Cepstra):
 
 
 def stretch_filters(filters: Tensor, factor: float) -> Tensor:
-    """Mel filters `(bins, mels)` that see at bin k what those given see at bin k · `factor`, each of the same sum."""
+    """Return mel filters `(bins, mels)` with bin k moved to bin k · `factor`, each of the same sum."""
     at = (torch.arange(len(filters)) * factor).clamp(max=len(filters) - 1)
     low = at.long()
     part = (at - low)[:, None]
@@ -214,7 +236,7 @@ def stretch_filters(filters: Tensor, factor: float) -> Tensor:
 
 
 def moments(total: Tensor, square: Tensor, count: Tensor) -> Tensor:
-    """Mean and deviation from sum, sum of squares and count: float32 `(2, channels)`; of none 0 and near 0."""
+    """Return mean and deviation from sum, sum of squares and count: float32 `(2, channels)`; of none 0 and near 0."""
     count = count.clamp(min=1)
     mean = total / count
     return torch.stack([mean, (square / count - mean**2).clamp(min=1e-4).sqrt()]).float()
@@ -227,5 +249,5 @@ FRONTEND = Kinds("frontend", FRONTENDS, what="front end")
 
 
 def make_frontend(name: str, warp: float = 0.0) -> Waveform | LogMel:
-    """The front end of that name, `warp` as in `LogMel`. Raises `ConfigError` where there is none."""
+    """Return the front end of that name; `warp` as in `LogMel`. Raise `ConfigError` where there is none."""
     return FRONTEND.make({"name": name, "warp": warp})

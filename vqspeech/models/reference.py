@@ -1,4 +1,4 @@
-"""A voice from a recording of it: the speaker vector that a decoder is conditioned on."""
+"""Speaker vectors of recordings, on which a decoder is conditioned."""
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ _SPREAD = 1e-4  # least variance of a channel
 
 
 class Reference(nn.Module):
-    """Speaker vector of speech: 80 log-mels, ConvNeXt blocks, attentive mean and deviation over time, projection.
+    """Speaker vectors of speech: 80 log-mels, ConvNeXt blocks, attentive mean and deviation over time, a projection.
 
-    The level of a recording and its pauses change nothing: energies are relative to the mean energy of its speech,
-    each frame weighted by its energy, and frames more than 40 dB below are left out. Vectors have length √`voice`.
-    Okabe, Koshinaka, Shinoda, "Attentive statistics pooling for deep speaker embedding", 2018.
+    Neither the level of a recording nor its pauses have an effect: energies are relative to the mean energy of its
+    speech, each frame weighted by its energy, and frames more than 40 dB below are left out. Vectors have length
+    √`voice`. Okabe, Koshinaka, Shinoda, "Attentive statistics pooling for deep speaker embedding", 2018.
     """
 
     filters: Tensor

@@ -1,4 +1,4 @@
-"""Voices beside those of a model: one that is to be learned, or those of recordings."""
+"""Voices that are added to a model: one that is to be trained, or those of recordings."""
 
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
@@ -15,9 +15,11 @@ from vqspeech.voices import Voice, voice_path
 
 
 def find_voice(model: VQVAE, name: str) -> VoiceName:
-    """Return a voice of the model, or one that the user has made of recordings, by its name.
+    """Return a voice by its name: one of the model, or one that the user made of recordings.
 
-    Raises `SpeakerError` where there is none, or it is one of another model."""
+    Raises:
+        SpeakerError: There is none of that name, or it belongs to another model.
+    """
     if name not in model.speakers:
         try:
             path = voice_path(name)
@@ -33,10 +35,16 @@ def find_voice(model: VQVAE, name: str) -> VoiceName:
 
 @torch.no_grad()
 def add_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping[str, str] | None = None) -> VQVAE:
-    """Return a copy of a model that knows voices of recordings by their names, beside those that it has.
+    """Return a copy of a model with voices of recordings added under their names.
 
-    `genders` ("f" or "m") are by name, as far as known. Raises `SpeakerError` where it has one of that name, or a voice
-    is of another model."""
+    Args:
+        model: The model.
+        voices: The voices.
+        genders: "f" or "m" by name, as far as known.
+
+    Raises:
+        SpeakerError: There are two voices of one name, or a voice belongs to another model.
+    """
     for voice in voices:
         model.check_voice(voice)
     names = [*model.speakers, *(voice.name for voice in voices)]
@@ -54,11 +62,13 @@ def add_recorded_voices(model: VQVAE, voices: Sequence[Voice], genders: Mapping[
 
 @torch.no_grad()
 def add_voice(model: VQVAE, name: str, like: str | None) -> VQVAE:
-    """A copy of a model with one voice more, which sounds like the voice `like` as yet; None: like none, all zeros.
+    """Return a copy of a model with one more voice, initialised to the voice `like`, or to zeros where that is None.
 
-    Speaker vectors get one number more: 1 for the new voice, 0 for all others. So the weights that multiply it are a
-    bias of the new voice alone in every layer; they begin as 0, and the other voices stay what they are, whatever is
-    learned there. Raises `SpeakerError` where there is no voice `like`.
+    Speaker vectors get one more number: 1 for the new voice, 0 for all others. The weights that multiply it are a bias
+    of the new voice in every layer. They begin as 0, and training them leaves the other voices unchanged.
+
+    Raises:
+        SpeakerError: There is no voice `like`.
     """
     old = model.decoder
     config = deepcopy(model.config)
@@ -77,7 +87,7 @@ def add_voice(model: VQVAE, name: str, like: str | None) -> VQVAE:
 
 
 def _padded(tensor: Tensor, like: Tensor) -> Tensor:
-    """A tensor in the first corner of one of the shape `like`, the rest 0."""
+    """Return a tensor padded with zeros to the shape of `like`."""
     padded = torch.zeros_like(like)
     padded[tuple(slice(size) for size in tensor.shape)] = tensor
     return padded

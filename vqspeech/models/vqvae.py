@@ -1,4 +1,4 @@
-"""The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; and what one does with a trained one."""
+"""The VQ-VAE (1711.00937): front end, encoder, codebook, decoder; losses, encoding, decoding, conversion."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -40,8 +40,13 @@ Kind = TypeVar("Kind", bound="VQVAE")
 
 
 class Source(NamedTuple):
-    """A recording that is to be said in other voices: as models see it; what the decoder is conditioned on, codes
-    `(codes,)` or vectors `(codes, dimension)`; the log F0 of its frames `(frames,)`, for a decoder that is told it."""
+    """A recording that is to be converted.
+
+    Attributes:
+        normalised: The recording at the level models expect.
+        codes: What the decoder is conditioned on: codes `(codes,)` or vectors `(codes, dimension)`.
+        logs: Log F0 `(frames,)`, for a decoder that is conditioned on pitch.
+    """
 
     normalised: NormalisedRecording
     codes: np.ndarray
@@ -49,10 +54,16 @@ class Source(NamedTuple):
 
 
 class VQVAE(Coder):
-    """A model as its configuration describes it (groups `frontend`, `encoder`, `quantizer`, `decoder`), for the voices
-    `speakers`, whose `genders` ("f" or "m") are by name, as far as known.
+    """A model of a configuration (groups `frontend`, `encoder`, `quantizer`, `decoder`).
 
-    Raises `ConfigError` where the configuration names something unknown."""
+    Args:
+        config: The configuration.
+        speakers: Names of its voices.
+        genders: "f" or "m" by name, as far as known.
+
+    Raises:
+        ConfigError: The configuration names something unknown or does not fit.
+    """
 
     pitch: Tensor
     loaded = ("",)
@@ -90,9 +101,10 @@ class VQVAE(Coder):
     # Training
 
     def fit(self, shards: Shards) -> None:
-        """Sets what is known of the training data before training: pitch by speaker, scale of the WORLD channels.
+        """Set what is estimated from the training data before training: pitch by speaker, scale of the WORLD channels.
 
-        Raises `ConfigError` where the decoder needs WORLD frames and the dump has none.
+        Raises:
+            ConfigError: The decoder needs WORLD frames and the dump has none.
         """
         if shards.world_maps:
             self.pitch.copy_(torch.from_numpy(compute_speaker_pitch(shards, self.speakers)))
@@ -105,9 +117,10 @@ class VQVAE(Coder):
                 part.deviation.copy_(torch.from_numpy(deviation))
 
     def windows(self, shards: Shards, seconds: float) -> Windows:
-        """Windows of a dump for this model, of `seconds` rounded up to whole codes and 10 ms frames.
+        """Return windows of a dump, of `seconds` rounded up to whole codes and 10 ms frames.
 
-        Raises `SpeakerError` where the dump has a speaker the model has not.
+        Raises:
+            SpeakerError: The dump has a speaker that the model has not.
         """
         unit = math.lcm(self.hop, world.FRAME)
         statistics = None
@@ -116,8 +129,7 @@ class VQVAE(Coder):
         return Windows(shards, self.speakers, math.ceil(seconds * audio.RATE / unit) * unit, statistics)
 
     def freeze_encoder(self) -> None:
-        """Keeps encoder and codebook as they are from now on: only the decoder learns; of a WaveNet over the frames of
-        the fast decoder the WaveNet alone."""
+        """Freeze encoder and codebook, and the frame decoder of a `WorldWaveNet`: only the rest is trained."""
         for module in (self.encoder, self.quantizer):
             module.requires_grad_(False)
         self.quantizer.frozen = True
@@ -125,7 +137,7 @@ class VQVAE(Coder):
             self.decoder.frames.requires_grad_(False)
 
     def forward(self, batch: SpeechBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """Losses by name, whose sum is minimised (eq. 3); the codes `(batch, codes)`; the mask of those that count."""
+        """Return losses by name, whose sum is minimised (eq. 3), codes `(batch, codes)` and their mask."""
         latents, mask = self.latents(batch)
         quantised = self.quantizer(latents, mask)
         losses = self.decoder.loss(quantised.vectors * mask[:, None], batch.speakers, batch) | quantised.losses
@@ -133,14 +145,14 @@ class VQVAE(Coder):
 
     @torch.no_grad()
     def decoder_loss(self, codes: Tensor, mask: Tensor, batch: SpeechBatch) -> Tensor:
-        """The decoder's loss on a batch given any codes `(batch, codes)`: what shuffled codes cost is told by it."""
+        """Return the decoder's loss on a batch given any codes `(batch, codes)`, such as shuffled ones."""
         latents = self.quantizer.lookup(codes) * mask[:, None]
         return torch.stack([*self.decoder.loss(latents, batch.speakers, batch).values()]).sum()
 
     # Inference
 
     def speaker(self, name: str | int) -> int:
-        """Index of a voice, by its name. Raises `SpeakerError`, with the closest ones, where there is none of that."""
+        """Return the index of a voice. Raise `SpeakerError`, with the closest names, where there is none."""
         name = check_name(name)
         if name not in self.speakers:
             from difflib import get_close_matches
@@ -152,25 +164,37 @@ class VQVAE(Coder):
 
     @torch.inference_mode()
     def decode(self, codes: Any, speaker: VoiceName, pitch: np.ndarray | None = None, **sampling: Any) -> np.ndarray:
-        """Speech of codes `(codes,)` in a voice: float32 `(codes * hop,)` at 16 kHz.
+        """Return the speech of codes in a voice.
 
-        `pitch` is log F0 by 10 ms frame, for a decoder that is told the pitch; `sampling`, for one that draws, the
-        fields of `Sampling`. Raises `SpeakerError`; `UnitsError` for what are no codes of this model; `ConfigError`
-        for what is no log F0, and where the engine cannot run here.
+        Args:
+            codes: `(codes,)`.
+            speaker: A voice.
+            pitch: Log F0 by 10 ms frame, for a decoder that is conditioned on pitch.
+            **sampling: Fields of `Sampling`.
+
+        Returns:
+            float32 `(codes * hop,)` at 16 kHz.
+
+        Raises:
+            SpeakerError: There is no such voice.
+            UnitsError: They are not codes of this model.
+            ConfigError: The pitch is not log F0, or the engine cannot run here.
         """
         return self.decode_many([codes], [speaker], [pitch], **sampling)[0]
 
     def decode_many(
         self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
     ) -> list[np.ndarray]:
-        """As `decode`, for several utterances in one batch, cut into pieces where they are long."""
+        """Return the speech of several utterances, decoded in batches of chunks; arguments as of `decode`."""
         return _collected(self.decode_parts(codes, speakers, pitches, **sampling))
 
     def decode_parts(
         self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `decode_many`, a part at a time: (number of the utterance, its next samples). Memory is that of the pieces
-        that are decoded at once, however long the utterances are."""
+        """Yield the speech of several utterances in parts: (index of the utterance, its next samples).
+
+        Memory is that of the chunks of one batch, however long the utterances are. Arguments are those of `decode`.
+        """
         check_counts(codes=codes, speakers=speakers, pitches=pitches)
         codes = [self._checked(one) for one in codes]
         pitches = [None if one is None else check_pitch(one) for one in pitches]
@@ -193,7 +217,7 @@ class VQVAE(Coder):
         pitches: Sequence[np.ndarray | None],
         how: Sampling,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """The pieces of utterances, in order, each with the number of its utterance."""
+        """Yield the chunks of utterances in order, each with the index of its utterance."""
         seeds = [how.seed] * len(codes) if isinstance(how.seed, int) else how.seed
         cuts = chunking.spans([len(one) for one in codes])
         frames_per_code = self.hop / world.FRAME
@@ -220,13 +244,13 @@ class VQVAE(Coder):
                 yield i, sound[: (stop - start) * self.hop]
 
     def _checked(self, codes: Any) -> np.ndarray:
-        """Codes, or what soft codes and continuous latents are, float32 `(codes, dimension)`."""
+        """Return codes, or vectors of soft codes and continuous latents, float32 `(codes, dimension)`."""
         if isinstance(codes, np.ndarray) and codes.dtype == np.float32 and codes.ndim == 2 and len(codes):
             return codes
         return check_codes(codes, self.quantizer.size)
 
     def _voices(self, speakers: Sequence[VoiceName]) -> Tensor:
-        """What the decoder is told of voices: their numbers, or speaker vectors where one is made of a recording."""
+        """Return indices of voices `(batch,)`, or speaker vectors `(batch, voice)` where one is of a recording."""
         names = [one for one in speakers if not isinstance(one, Voice)]
         if len(names) == len(speakers):
             return torch.tensor([self.speaker(name) for name in names], device=self.device)
@@ -241,7 +265,7 @@ class VQVAE(Coder):
         return torch.stack(rows).float()
 
     def check_voice(self, speaker: VoiceName) -> None:
-        """Raises `SpeakerError` where there is no voice of that name, or it is one of another model."""
+        """Raise `SpeakerError` where there is no voice of that name, or it belongs to another model."""
         if not isinstance(speaker, Voice):
             self.speaker(speaker)
         elif speaker.model != self.voice_hash():
@@ -252,9 +276,11 @@ class VQVAE(Coder):
 
     @property
     def reference(self) -> Reference:
-        """What makes a speaker vector of a recording.
+        """The encoder of speaker vectors.
 
-        Raises `SpeakerError` where the model has only the voices that it has learned."""
+        Raises:
+            SpeakerError: The model has only the voices that it was trained on.
+        """
         if isinstance(self.decoder, SourceFilter):
             return self.decoder.reference
         raise SpeakerError(
@@ -263,9 +289,11 @@ class VQVAE(Coder):
         )
 
     def voice_hash(self) -> str:
-        """Return the SHA-256 of what makes speaker vectors: voices of models with the same one mean the same.
+        """Return the SHA-256 of the encoder of speaker vectors: voices of models with the same one are interchangeable.
 
-        Raises `SpeakerError` as `reference` does."""
+        Raises:
+            SpeakerError: As of `reference`.
+        """
         return hash_weights([self.reference.state_dict()])
 
     @torch.inference_mode()
@@ -274,11 +302,11 @@ class VQVAE(Coder):
 
         Args:
             waves: The recordings, as `audio.to_waveform` takes them; ten seconds are enough.
-            name: What it is called.
+            name: Name of the voice.
             sample_rate: Of the recordings (Hz).
 
         Raises:
-            SpeakerError: The model has only the voices that it has learned.
+            SpeakerError: The model has only the voices that it was trained on.
             AudioError: There is less than a second of speech.
         """
         code, reference = self.voice_hash(), self.reference
@@ -311,8 +339,17 @@ class VQVAE(Coder):
     def move_pitch(
         self, logs: np.ndarray, speaker: VoiceName, shift: float = 0.0, keep_pitch: bool = False
     ) -> np.ndarray:
-        """A melody, log F0 by frame `(frames,)`, in a voice's range, or with `keep_pitch` as it is, `shift` semitones
-        higher; 0 where the source is unvoiced, for a decoder that is told so, else continuous."""
+        """Return a melody in the range of a voice, log F0 float32 `(frames,)`.
+
+        Args:
+            logs: Log F0 of the source `(frames,)`.
+            speaker: The voice.
+            shift: Semitones by which it is raised.
+            keep_pitch: Whether it stays in the range of the source.
+
+        Returns:
+            0 where the source is unvoiced, for a decoder that is conditioned on voicing, otherwise continuous.
+        """
         moved = continuous_pitch(logs) if keep_pitch else transfer_pitch(logs, self.voice_pitch(speaker))
         moved = np.where(moved > 0, moved + shift / SEMITONES, 0)
         return (np.where(logs > 0, moved, 0) if self.decoder.uses_voicing else moved).astype(np.float32)
@@ -322,8 +359,11 @@ class VQVAE(Coder):
         return make_declination_contour(frames, self.voice_pitch(speaker))
 
     def encode_conditioning(self, samples: np.ndarray) -> np.ndarray:
-        """Return what the decoder is conditioned on of a recording as `loudness.normalise` gives it, int16 `(time,)`:
-        its codes, or float32 `(codes, dimension)` for soft codes and continuous latents."""
+        """Return what the decoder is conditioned on of a normalised recording int16 `(time,)`.
+
+        Returns:
+            Codes `(codes,)`, or float32 `(codes, dimension)` of soft codes or continuous latents.
+        """
         if not isinstance(self.decoder, SourceFilter) or self.decoder.conditioning in ("codes", "residual"):
             return self.encode_normalised(samples)
         latents = self.encode_latents(samples).T
@@ -331,12 +371,17 @@ class VQVAE(Coder):
         return given.cpu().numpy()
 
     def convert(self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
-        """What a waveform says, in another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
+        """Return a waveform converted to another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
-        The voice is named, or made of recordings by `make_voice`. `sampling` as in `decode`;
-        `shift`, `keep_pitch` and `keep_pauses` as in `convert_many`.
-        Raises `SpeakerError` for an unknown voice or one of another model, and as `audio.to_waveform`
-        `WaveformError` (a `ValueError`) for what is no waveform.
+        Args:
+            wave: The source, as `audio.to_waveform` takes it.
+            speaker: A voice of the model, or one that `make_voice` made.
+            sample_rate: Of the source (Hz).
+            **sampling: As of `decode`; `shift`, `keep_pitch`, `keep_pauses` as of `convert_many`.
+
+        Raises:
+            SpeakerError: The voice is unknown, or belongs to another model.
+            WaveformError: The source is not a waveform (a `ValueError`).
         """
         return self.convert_many([wave], [speaker], sample_rate, **sampling)[0]
 
@@ -350,16 +395,16 @@ class VQVAE(Coder):
         keep_pauses: bool = False,
         **sampling: Any,
     ) -> list[np.ndarray]:
-        """As `convert`, for several waveforms in one batch.
+        """Return several waveforms, each converted to a voice, in one batch.
 
         Args:
             waves: The sources.
             speakers: A voice for each.
             sample_rate: Of the sources (Hz).
             shift: Semitones by which the melody is raised.
-            keep_pitch: Whether the melody stays where it is instead of moving into the range of the voice.
-            keep_pauses: Whether the source's own sound stands in its pauses.
-            **sampling: As in `decode`; `formant` stretches the spectral envelopes, where the decoder has such.
+            keep_pitch: Whether the melody keeps its range instead of moving to that of the voice.
+            keep_pauses: Whether pauses keep the sound of the source.
+            **sampling: As of `decode`; `formant` stretches spectral envelopes, where the decoder has such.
         """
         given = list(waves)  # the rows of a tensor are new with every look
         check_counts(waves=given, speakers=speakers)
@@ -371,7 +416,7 @@ class VQVAE(Coder):
         return _collected(self.convert_parts(ordered, speakers, shift, keep_pitch, keep_pauses, **sampling))
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
-        """What conversions need of a recording that comes in blocks of its waveform: all but the voice."""
+        """Return what conversions need of a recording, given in blocks of its waveform."""
         normalised = loudness.normalise(blocks)
         codes = self.encode_conditioning(normalised.samples)
         return Source(normalised, codes, world.extract_log_f0(normalised.samples) if self.decoder.uses_pitch else None)
@@ -385,8 +430,10 @@ class VQVAE(Coder):
         keep_pauses: bool = False,
         **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """What several recordings say, each in another voice, a part at a time as `decode_parts` has it: (number of the
-        recording, the next samples). `shift`, `keep_pitch` and `keep_pauses` as in `convert_many`."""
+        """Yield conversions in parts: (index of the source, its next samples), as `decode_parts`.
+
+        Arguments are those of `convert_many`.
+        """
         if (shift or keep_pitch) and not self.decoder.uses_pitch:
             raise ConfigError("the codes of this model carry the melody; its pitch can be neither moved nor kept")
         pitches = [
@@ -401,10 +448,10 @@ class VQVAE(Coder):
     def reconstruct(
         self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any
     ) -> np.ndarray:
-        """A waveform through codes and back in its own voice, free-running: the conversion to its own speaker."""
+        """Return a waveform converted to its own voice, free-running."""
         return self.convert(wave, speaker, sample_rate, **sampling)
 
 
 def _collected(parts: Iterable[tuple[int, np.ndarray]]) -> list[np.ndarray]:
-    """The waveform of each utterance whose parts come in order."""
+    """Return the waveform of each utterance, whose parts come in order."""
     return [np.concatenate([part for _, part in some]) for _, some in groupby(parts, itemgetter(0))]

@@ -15,8 +15,11 @@ Cycle = Annotated[int, Range(1, 20)]
 
 
 def convolve(x: Tensor, convolution: nn.Conv1d) -> Tensor:
-    """A convolution over time of x `(batch, time, channels)`, in that layout, which the processors' libraries compute
-    up to twice as fast as `(batch, channels, time)`: they know it as an image of height 1, channels last."""
+    """Return the convolution over time of x `(batch, time, channels)`, in that layout.
+
+    Convolution libraries compute it up to twice as fast as `(batch, channels, time)`: to them it is an image of height
+    1, channels last.
+    """
     weight = convolution.weight.unsqueeze(2).contiguous(memory_format=torch.channels_last)
     image = x.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, time), a view
     return F.conv2d(image, weight, convolution.bias, dilation=(1, *convolution.dilation)).squeeze(2).transpose(1, 2)
@@ -36,8 +39,12 @@ class Layer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """x `(batch, time, residual)`, condition `(batch, latents, 1, 2 * residual)` → the next layer's x, and the
-        gated activations `(batch, time, residual)`."""
+        """Return the next layer's x and the gated activations, both `(batch, time, residual)`.
+
+        Args:
+            x: `(batch, time, residual)`.
+            condition: `(batch, latents, 1, 2 * residual)`.
+        """
         z = convolve(F.pad(x, (0, 0, self.dilation, 0)), self.gated)
         # The condition is one number per latent and channel: adding it through a view spares the upsampled copy.
         z = (z.unflatten(1, (condition.shape[1], -1)) + condition).flatten(1, 2)
@@ -47,11 +54,11 @@ class Layer(nn.Module):
 
 
 class CausalStack(nn.Module):
-    """p(class | classes before it, condition): `layers` convolutions whose dilation doubles, starting again at 1 every
-    `cycle` layers; residual and skip paths of `residual` and `skip` channels.
+    """p(class | classes before it, condition), by gated causal convolutions with residual and skip paths.
 
-    What goes in is one of `inputs` classes, the one before; what comes out is one of `classes`, `rate` a second (Hz).
-    `start` is the input before the first.
+    The dilation of the `layers` doubles, starting again at 1 every `cycle` layers. The input is one of `inputs`
+    classes, the previous one; the output is one of `classes`, `rate` per second (Hz). `start` is the input before the
+    first.
     """
 
     def __init__(
@@ -84,8 +91,15 @@ class CausalStack(nn.Module):
         return 1 + sum(layer.dilation for layer in self.layers)
 
     def predict(self, before: Tensor, conditioning: Tensor) -> Tensor:
-        """Logits `(batch, time, classes)` of what follows each input `before` int `(batch, time)` and those ahead of
-        it; conditioning `(batch, layers * 2 * residual, latents)`, held over time / latents steps."""
+        """Return logits of what follows each input.
+
+        Args:
+            before: Inputs, int `(batch, time)`.
+            conditioning: `(batch, layers * 2 * residual, latents)`, each held over time / latents steps.
+
+        Returns:
+            `(batch, time, classes)`.
+        """
         x = self.embedding(before.long())  # (batch, time, residual)
         conditions = conditioning.transpose(1, 2).unsqueeze(2).contiguous().chunk(len(self.layers), 3)
         activations = []
@@ -97,7 +111,7 @@ class CausalStack(nn.Module):
         return convolve(F.relu(convolve(skip, self.hidden)), self.logits)
 
     def cell(self) -> Cell:
-        """The weights packed for sampling: one step of the network."""
+        """Return the weights packed for sampling: one step of the network."""
         gated = torch.stack([layer.gated.weight for layer in self.layers])  # (layers, 2 residual, residual, window)
         return Cell(
             embedding=self.embedding.weight.detach(),

@@ -1,4 +1,4 @@
-"""Models that come with the toolkit: NAME.safetensors, and NAME.md, the card that says what it learned from."""
+"""Models that are part of the package: NAME.safetensors, and NAME.md, the model card."""
 
 import os
 from pathlib import Path
@@ -11,14 +11,21 @@ DEFAULT = "voice"
 
 
 def list_models() -> dict[str, Path]:
-    """The models that are here, by name, the default one first."""
+    """Return the checkpoints of the shipped models by name, the default one first."""
     found = {path.stem: path for path in sorted(FOLDER.glob("*.safetensors"))}
     return {name: found[name] for name in sorted(found, key=lambda name: name != DEFAULT)}
 
 
 def find_checkpoint(model: str | os.PathLike | None = None) -> Path:
-    """The checkpoint that is meant: by the name of a shipped model, a file, or an experiment folder with
-    best.safetensors; None is the default model. Raises `CheckpointError` where that is not here."""
+    """Return the checkpoint of a model.
+
+    Args:
+        model: The name of a shipped model, a file, or an experiment folder with best.safetensors; None is the default
+            model.
+
+    Raises:
+        CheckpointError: No model came with this installation.
+    """
     found = list_models()
     if model is None:
         if DEFAULT not in found:

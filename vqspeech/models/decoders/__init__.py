@@ -1,7 +1,8 @@
 """Decoders: from latent vectors and a speaker to speech.
 
-Each has `loss(latents, speakers, batch)`, the training losses by name, and `waveforms(latents, speakers, streams)`,
-the speech itself; which one a model has is named in its configuration. `uses_pitch` says whether the pitch is given it.
+Each has `loss(latents, speakers, batch)`, the training losses by name, and `waveforms(latents, speakers, streams)`, the
+speech; the configuration names the decoder. `uses_pitch` is whether it is conditioned on log F0, `uses_voicing` whether
+unvoiced frames are 0 in it, `uses_formant` whether it can stretch spectral envelopes.
 """
 
 from vqspeech.models.decoders.source_filter import SourceFilter

@@ -39,12 +39,17 @@ _MARGIN = _LONGEST + REACH + 1
 
 @dataclass
 class Prediction:
-    """Filters of utterances. Speech is x(t) = Σ weights(k) x(t − k) + deviation · e(t), k = 1 … ORDER, where the
-    weights change every `STEP` samples; e(t) = Σ h(k) e(t − period(t) + k) + excitation(t), k = -REACH … REACH, where
-    speech is voiced, and else it is the excitation.
+    """Filters of utterances: linear prediction over the last samples and over the last period.
 
-    `weights` float32 `(batch, places, ORDER)`; `deviation` float32 `(batch, places)`, above 0; `periods` in samples,
-    float32 `(batch, time)`, 0 where speech is unvoiced."""
+    Speech is x(t) = Σ weights(k) x(t − k) + deviation · e(t), k = 1 … ORDER, where the weights change every `STEP`
+    samples; e(t) = Σ h(k) e(t − period(t) + k) + excitation(t), k = -REACH … REACH, where speech is voiced, otherwise
+    the excitation.
+
+    Attributes:
+        weights: float32 `(batch, places, ORDER)`.
+        deviation: float32 `(batch, places)`, above 0.
+        periods: In samples, float32 `(batch, time)`, 0 where speech is unvoiced.
+    """
 
     weights: Tensor
     deviation: Tensor
@@ -53,8 +58,7 @@ class Prediction:
     @classmethod
     @torch.no_grad()
     def of(cls, frames: Tensor) -> "Prediction":
-        """The filters of WORLD frames `(batch, CHANNELS, frames)`; between frames, power spectra and log F0 are
-        interpolated."""
+        """Return the filters of WORLD frames `(batch, CHANNELS, frames)`; power spectra and log F0 are interpolated."""
         basis = torch.from_numpy(world.envelope_basis()).to(frames.device, torch.float64)
         power = (frames[:, 2:].double().transpose(1, 2) @ basis).exp()  # (batch, frames, bins)
         power = _along(power, _following(power), world.FRAME // STEP)
@@ -71,8 +75,10 @@ class Prediction:
 
     @torch.no_grad()
     def excitation(self, waves: Tensor) -> Tensor:
-        """Excitation of waveforms `(batch, time)`, time a multiple of `STEP`: the same shape. Of the first `ORDER`
-        samples, whose past is not known, it is 0."""
+        """Return the excitation of waveforms `(batch, time)`, time a multiple of `STEP`: the same shape.
+
+        It is 0 for the first `ORDER` samples, whose past is unknown.
+        """
         past = F.pad(waves, (ORDER, -1)).unfold(1, ORDER, 1).flip(2).unflatten(1, (-1, STEP))
         with torch.autocast(waves.device.type, enabled=False):  # half precision would be noise in what is left
             predicted = (past @ self.weights[:, :, :, None])[:, :, :, 0]  # past: (batch, places, STEP, ORDER)
@@ -85,7 +91,7 @@ class Prediction:
         return found - (around * taps).sum(2)
 
     def speech(self, excitation: Tensor) -> Tensor:
-        """Waveforms of excitation `(batch, time)`, after silence: the same shape, the inverse of `excitation`."""
+        """Return waveforms of excitation `(batch, time)` after silence: the same shape, the inverse of `excitation`."""
         first, taps = (part.cpu().numpy() for part in _taps(self.periods))
         free = np.where(self.periods.cpu().numpy() > 0, -first - 2 * REACH, excitation.shape[1])
         weights, deviations = self.weights.double().cpu().numpy(), self.deviation.double().cpu().numpy()
@@ -97,8 +103,12 @@ class Prediction:
 
 
 def _taps(periods: Tensor) -> tuple[Tensor, Tensor]:
-    """Where the samples lie that a prediction one period before is made of, the first from the present one, int64
-    `(batch, time)`, and their weights `(batch, time, 2 REACH + 1)`: all 0 where the period is."""
+    """Return the taps of the predictor over one period.
+
+    Returns:
+        Offset of the first from the present sample, int64 `(batch, time)`, and weights `(batch, time, 2 REACH + 1)`, 0
+        where the period is 0.
+    """
     centre = -periods.clamp(min=_SHORTEST).round()
     offsets = torch.arange(-REACH, REACH + 1, device=periods.device) + (centre + periods)[:, :, None]
     taps = _WIDTH / (_WIDTH**2 + offsets**2)  # whose spectrum is exp(-_WIDTH |ω|)
@@ -107,8 +117,10 @@ def _taps(periods: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _periodic(drawn: np.ndarray, first: np.ndarray, taps: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """`drawn` `(time,)` with what comes back after a period. Samples are made as many at once as `free` of the sample
-    before says that none of them hangs on another."""
+    """Return `drawn` `(time,)` with periodic prediction added.
+
+    As many samples are computed at once as do not depend on each other, which `free` of the sample before gives.
+    """
     made, start = np.concatenate([np.zeros(_MARGIN), drawn]), 0
     around = sliding_window_view(made, taps.shape[1])
     while start < len(drawn):
@@ -121,7 +133,7 @@ def _periodic(drawn: np.ndarray, first: np.ndarray, taps: np.ndarray, free: np.n
 
 
 def _shaped(pieces: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """`pieces` `(places, STEP)` through the filters of `weights` `(places, ORDER)`, one after the other: `(time,)`."""
+    """Return `pieces` `(places, STEP)` through the filters of `weights` `(places, ORDER)` in turn: `(time,)`."""
     from scipy.signal import lfilter
 
     wave = np.zeros(ORDER + pieces.size)
@@ -135,20 +147,26 @@ def _shaped(pieces: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _along(first: Tensor, last: Tensor, steps: int) -> Tensor:
-    """From `first` to `last` `(batch, frames, …)`, in the middle of even steps: `(batch, frames * steps, …)`."""
+    """Interpolate from `first` to `last` `(batch, frames, …)` at even steps: `(batch, frames * steps, …)`."""
     share = (torch.arange(steps, device=first.device) + 0.5) / steps
     share = share.to(first.dtype).view(-1, *[1] * (first.ndim - 2))
     return (first[:, :, None] * (1 - share) + last[:, :, None] * share).flatten(1, 2)
 
 
 def _following(frames: Tensor) -> Tensor:
-    """The frame after each of `(batch, frames, …)`; after the last one, itself."""
+    """Return the frame after each of `(batch, frames, …)`; after the last one, itself."""
     return torch.cat([frames[:, 1:], frames[:, -1:]], 1)
 
 
 def _durbin(correlation: Tensor) -> tuple[Tensor, Tensor]:
-    """The best weights `(…, ORDER)` for autocorrelations `(…, ORDER + 1)` and the power of their error `(…,)`, by
-    Durbin's recursion."""
+    """Return the best weights and the power of their error, by Durbin's recursion.
+
+    Args:
+        correlation: Autocorrelations `(…, ORDER + 1)`.
+
+    Returns:
+        `(…, ORDER)` and `(…,)`.
+    """
     weights, error = correlation.new_zeros(*correlation.shape[:-1], 0), correlation[..., 0]
     for lag in range(1, correlation.shape[-1]):
         known = (weights * correlation[..., 1:lag].flip(-1)).sum(-1)

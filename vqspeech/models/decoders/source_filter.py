@@ -1,8 +1,8 @@
-"""The source-filter decoder: pulses and noise through filters that a network predicts, learned through the waveform.
+"""The source-filter decoder: pulses and noise through filters that a network predicts, trained through the waveform.
 
 A voice is a band-limited pulse train at F0 and white noise, each through the spectral envelope that latents, pitch and
-speaker vector give it; frames of both are filtered in the frequency domain and overlap-added. All of it is
-differentiable, so the loss is one of the waveform's spectra and no vocoder's parameters are its target.
+speaker vector give it. Frames of both are filtered in the frequency domain and overlap-added. All of it is
+differentiable, so the loss compares spectra of waveforms.
 Engel et al., "DDSP: differentiable digital signal processing", 2020; Wang, Takaki, Yamagishi, "Neural source-filter
 waveform models", 2019.
 """
@@ -44,12 +44,12 @@ _PULSES_START, _NOISE_START = -3.0, -5.0  # log gains before anything is learned
 class SourceFilter(nn.Module):
     """Waveforms of latents, pitch and speaker vectors.
 
-    The speaker vector comes from a recording (`reference`), or is one of `speaker`, those of the named voices. What it
-    is given of the codes is said by `conditioning` and `temperature` (`models.conditioning`). Voices that were learned
-    later by `adapt` have a number each beside those of a recording's vector (`models.voice`), `adapted` in all.
+    The speaker vector comes from a recording (`reference`), or is one of `speaker`, those of the named voices.
+    `conditioning` and `temperature` are those of `models.conditioning`. Voices that `adapt` added have a number each
+    beside those of a recording's vector (`models.voice`), `adapted` in all.
 
-    A `causal` one is for streams: a frame depends on one latent to come and on no frame to come, its window is shorter,
-    and filters of pulses and noise ring after it alone.
+    A `causal` decoder is for streams: a frame depends on one latent of look-ahead and no later frame, its window is
+    shorter, and the filters of pulses and noise are minimum-phase.
     """
 
     bands: Tensor
@@ -114,7 +114,7 @@ class SourceFilter(nn.Module):
 
     @property
     def voice_weights(self) -> list[Tensor]:
-        """What multiplies the speaker vector, along dimension 1 of each."""
+        """Weights that multiply the speaker vector, along dimension 1 of each."""
         blocks = [*self.slow_blocks, *self.blocks]
         return [block.condition.weight for block in blocks if block.condition is not None]
 
@@ -173,7 +173,7 @@ class SourceFilter(nn.Module):
         return F.pad(voices, (0, self.speaker.embedding_dim - voices.shape[1]))
 
     def _at_pitch(self, x: Tensor, pitch: Tensor, contour: Tensor) -> Tensor:
-        """What blocks see of latents `(batch, channels, latents)`: `(batch, channels, frames)`."""
+        """Return latents `(batch, channels, latents)` at the frame rate, plus pitch: `(batch, channels, frames)`."""
         x = x.repeat_interleave(self.upsampling, 2)
         voiced = (pitch > 0).to(pitch.dtype)
         height = contour - math.log(UNVOICED)
@@ -186,10 +186,17 @@ class SourceFilter(nn.Module):
         return pulses + self.unvoiced[:, None] * (pitch <= 0).float()[:, None], noise
 
     def sound(self, pulses: Tensor, noise: Tensor, pitch: Tensor, starts: Tensor, formant: float = 1.0) -> Tensor:
-        """Return the waveforms `(batch, frames * HOP)` of log gains `(batch, bands, frames)`.
+        """Return waveforms of log gains.
 
-        `starts` int `(batch,)` is where in the noise each begins: the place of its first sample in its utterance. What
-        the gains are at a frequency f they become at `formant` · f.
+        Args:
+            pulses: `(batch, bands, frames)`.
+            noise: Likewise.
+            pitch: Log F0 `(batch, frames)`, 0 where unvoiced.
+            starts: Sample of its utterance at which each begins, int `(batch,)`: its place in the noise.
+            formant: Factor by which the frequency axis of the gains is stretched.
+
+        Returns:
+            `(batch, frames * HOP)`.
         """
         bands = self.bands if formant == 1 else band_weights(len(self.bands), FFT // 2 + 1, formant).to(self.bands)
         source = pulse_train(self.contour(pitch))
@@ -210,9 +217,11 @@ class SourceFilter(nn.Module):
             return self.sound(pulses, noise, pitch.float(), starts, formant)
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
-        """Return the losses of `spectral_losses`, of the stored vectors of the speakers `(batch,)`.
+        """Return the losses of `spectral_losses`, with the stored vectors of the speakers `(batch,)`.
 
-        Raises `ConfigError` where the batch has no WORLD frames, whose first channel is the pitch."""
+        Raises:
+            ConfigError: The batch has no WORLD frames, whose first channel is the pitch.
+        """
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         target = waveforms_of(batch.samples)
@@ -222,10 +231,13 @@ class SourceFilter(nn.Module):
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
-        """The speech of latents `(batch, dimension, latents)` in the voices `speakers`: float32 `(batch, time)`.
+        """Return the speech of latents, float32 `(batch, time)`. Only the noise is random, and it is always the same.
 
-        `speakers` are named voices `(batch,)`, or speaker vectors `(batch, voice)`. Nothing is drawn but the noise,
-        which is the same in every run."""
+        Args:
+            latents: `(batch, dimension, latents)`.
+            speakers: Indices of voices `(batch,)`, or speaker vectors `(batch, voice)`.
+            streams: Pitch, starts and options.
+        """
         starts = torch.tensor(streams.starts, device=latents.device)
         frames = latents.shape[2] * self.upsampling
         pitch = F.pad(streams.pitch.to(latents), (0, frames - streams.pitch.shape[1]))
@@ -233,13 +245,13 @@ class SourceFilter(nn.Module):
         return self(latents, pitch, voices, starts, streams.sampling.formant)
 
     def _spectra(self, waveforms: Tensor) -> Tensor:
-        """Spectra of windowed frames centred at samples 0, HOP, …: complex `(batch, frames, bins)`."""
+        """Return spectra of windowed frames centred at samples 0, HOP, …: complex `(batch, frames, bins)`."""
         width = len(self.window)
         frames = F.pad(waveforms, (width // 2, width // 2 - HOP)).unfold(1, width, HOP) * self.window
         return torch.fft.rfft(F.pad(frames, (self.lead, FFT - width - self.lead)))
 
     def _overlapped(self, spectra: Tensor) -> Tensor:
-        """The waveforms of filtered frames: `(batch, frames * HOP)`."""
+        """Return the overlap-added waveforms of filtered frames: `(batch, frames * HOP)`."""
         frames, width = spectra.shape[1], len(self.window)
         # Hann windows add up to this much: there is one window in all, so that tails of filters stay.
         pieces = torch.fft.irfft(spectra, FFT).transpose(1, 2) / (width // (2 * HOP))
@@ -256,7 +268,7 @@ def hold_pitch(pitch: Tensor) -> Tensor:
 
 
 def interpolate_pitch(pitch: Tensor) -> Tensor:
-    """Return log F0 `(batch, frames)` with straight lines through unvoiced frames, and held beyond the voiced ones."""
+    """Return log F0 `(batch, frames)` interpolated linearly through unvoiced frames, and held at both ends."""
     frames = pitch.shape[1]
     places = torch.arange(frames, device=pitch.device).expand_as(pitch)
     voiced = pitch > 0
@@ -305,9 +317,11 @@ def cosine_sum(f0: Tensor, cycles: Tensor) -> Tensor:
 
 
 def band_weights(bands: int, bins: int, stretch: float = 1.0) -> Tensor:
-    """Return what each band, evenly spaced on a mel axis from 0 to 8 kHz, weighs in each bin: `(bands, bins)`.
+    """Return the weight of each band in each bin, `(bands, bins)`; gains between bands are interpolated.
 
-    Gains between bands are on straight lines. With a `stretch` s the bin at frequency f has the gain of f / s."""
+    Bands are evenly spaced on a mel axis from 0 to 8 kHz. With a `stretch` s the bin at frequency f has the gain of f /
+    s.
+    """
     hertz = np.minimum(np.linspace(0, audio.RATE / 2, bins) / stretch, audio.RATE / 2)
     mels = 2595 * np.log10(1 + hertz / 700)
     places = mels / (2595 * np.log10(1 + audio.RATE / 2 / 700)) * (bands - 1)
@@ -315,12 +329,12 @@ def band_weights(bands: int, bins: int, stretch: float = 1.0) -> Tensor:
 
 
 def noise_samples() -> Tensor:
-    """Return the noise that every voice has: float32 `(NOISE,)` of power 1, the same everywhere and always."""
+    """Return the noise of all voices: float32 `(NOISE,)` of power 1, the same everywhere."""
     return torch.from_numpy(np.random.Generator(np.random.PCG64(0)).standard_normal(NOISE, dtype=np.float32))
 
 
 def minimum_phase(logs: Tensor) -> Tensor:
-    """Return the causal filters of least delay that have log gains `(batch, frames, bins)`: complex, the same shape.
+    """Return the minimum-phase filters of log gains `(batch, frames, bins)`: complex, the same shape.
 
     Their cepstrum is that of the gains folded onto positive time (Oppenheim and Schafer). A vocal tract is such a
     filter; one of zero phase rings before each pulse.

@@ -46,13 +46,15 @@ class WaveNet(SampleDecoder):
 
     @property
     def voice_weights(self) -> list[Tensor]:
-        """What multiplies the speaker vector, along dimension 1 of each."""
+        """Weights that multiply the speaker vector, along dimension 1 of each."""
         return [self.project.weight]
 
     def conditioning(self, latents: Tensor, speakers: Tensor) -> Tensor:
-        """What every layer is told: `(batch, layers * 2 * residual, latents)`, at the latent rate.
+        """Return the conditioning of all layers at the latent rate: `(batch, layers * 2 * residual, latents)`.
 
-        latents `(batch, dimension, latents)`, speakers int `(batch,)`.
+        Args:
+            latents: `(batch, dimension, latents)`.
+            speakers: int `(batch,)`.
         """
         return self.project(self._features(latents, speakers))
 
@@ -60,7 +62,7 @@ class WaveNet(SampleDecoder):
         return F.relu(self.smooth(latents) + self.speaker(speakers)[:, :, None])
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
-        """{"nll": cross-entropy in nats a sample}, over the valid samples of the batch."""
+        """Return {"nll": cross-entropy in nats per sample} over the valid samples of the batch."""
         return {
             "nll": self.nll(
                 encode_mulaw(to_waveforms(batch.samples)), batch.lengths, self.conditioning(latents, speakers)
@@ -69,8 +71,13 @@ class WaveNet(SampleDecoder):
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
-        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, drawn sample by
-        sample: float32 `(batch, time)`. The pitch of the streams is not used: the codes carry the melody."""
+        """Return the speech of latents, drawn sample by sample: float32 `(batch, time)`.
+
+        Args:
+            latents: `(batch, dimension, latents)`.
+            speakers: int `(batch,)`.
+            streams: Lengths, seeds and options; the pitch is not used: the codes carry the melody.
+        """
         features = latents.new_zeros(len(latents), self.smooth.out_channels, latents.shape[2])
         for row, samples in enumerate(streams.samples.tolist()):  # one by one: company changes the last bits
             part = latents[row : row + 1, :, : -(-samples // self.hop)]

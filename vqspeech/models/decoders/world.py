@@ -1,4 +1,4 @@
-"""The fast decoder: gated convolutions that predict WORLD frames, which the vocoder turns into sound."""
+"""The fast decoder: gated convolutions that predict WORLD frames, from which the vocoder synthesises speech."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ _BANDS = 2 * world.ENVELOPE
 
 
 class Block(nn.Module):
-    """A gated residual convolution over frames, told the speaker."""
+    """A gated residual convolution over frames, conditioned on the speaker."""
 
     def __init__(self, channels: int, window: int, voice: int, dropout: float):
         super().__init__()
@@ -33,7 +33,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, voice: Tensor) -> Tensor:
-        """x `(batch, channels, frames)`, voice `(batch, voice)` → the same shape as x."""
+        """Return the output, of the shape of x `(batch, channels, frames)`; voice `(batch, voice)`."""
         filters, gates = (self.gated(self.dropout(x)) + self.voice(voice)[:, :, None]).chunk(2, 1)
         return x + self.residual(filters.tanh() * gates.sigmoid())
 
@@ -80,7 +80,7 @@ class WorldDecoder(nn.Module):
 
     @property
     def voice_weights(self) -> list[Tensor]:
-        """What multiplies the speaker vector, along dimension 1 of each."""
+        """Weights that multiply the speaker vector, along dimension 1 of each."""
         return [block.voice.weight for block in self.blocks]
 
     @property
@@ -89,10 +89,15 @@ class WorldDecoder(nn.Module):
         return self.hop * 3 + world.FRAME * sum(block.gated.kernel_size[0] - 1 for block in self.blocks)
 
     def forward(self, latents: Tensor, speakers: Tensor, samples: Tensor) -> Tensor:
-        """Normalised WORLD frames, the first channel the logit of voicing: `(batch, CHANNELS, frames)`.
+        """Return normalised WORLD frames, the first channel the logit of voicing.
 
-        latents `(batch, dimension, latents)`, each held over its share of the frames; speakers int `(batch,)`; samples
-        `(batch,)`, the length of each: what lies past it changes nothing before it.
+        Args:
+            latents: `(batch, dimension, latents)`, each held over its share of the frames.
+            speakers: int `(batch,)`.
+            samples: Length of each, `(batch,)`; nothing past it changes anything before it.
+
+        Returns:
+            `(batch, CHANNELS, frames)`.
         """
         frames = world.count_frames(latents.shape[2] * self.hop)
         mask = (torch.arange(frames, device=samples.device) < samples[:, None] / world.FRAME)[:, None]
@@ -103,12 +108,18 @@ class WorldDecoder(nn.Module):
         return self.output(F.silu(x))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
-        """Mean absolute errors, {"spectrum"} of the log power spectrum, in nats times `_SPECTRUM`; {"envelope"} of its
-        coefficients, in deviations times `_COEFFICIENTS`; {"aperiodicity"} in deviations; and {"voicing"},
-        cross-entropy in nats a frame.
+        """Return mean absolute errors and the cross-entropy of voicing.
 
-        In deviations every coefficient counts alike, and most of them are ripples that no ear needs and few codes
-        tell; in the spectrum they count by what they do to it. Raises `ConfigError` without WORLD frames."""
+        In deviations every coefficient counts alike, and most of them are inaudible ripples; in the spectrum they count
+        by their effect on it.
+
+        Returns:
+            {"spectrum"}, of the log power spectrum, in nats times `_SPECTRUM`; {"envelope"}, of its coefficients, in
+            deviations times `_COEFFICIENTS`; {"aperiodicity"}, in deviations; {"voicing"}, in nats per frame.
+
+        Raises:
+            ConfigError: The batch has no WORLD frames.
+        """
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         predicted = self(latents, speakers, batch.lengths).float()
@@ -129,8 +140,11 @@ class WorldDecoder(nn.Module):
         return {name: (part * valid).sum() / valid.sum() for name, part in parts.items()}
 
     def frames(self, latents: Tensor, speakers: Tensor, samples: Tensor, pitch: Tensor) -> Tensor:
-        """WORLD frames `(batch, CHANNELS, frames)`. A frame that has a pitch, log F0 `(batch, frames)`, 0 where there
-        is none, is sounded where the decoder hears voicing; the other arguments are those of `forward`."""
+        """Return WORLD frames `(batch, CHANNELS, frames)`; other arguments are those of `forward`.
+
+        Args:
+            pitch: Log F0 `(batch, frames)`, 0 where there is none. It is used where the decoder predicts voicing.
+        """
         predicted = self(latents, speakers, samples).float()
         frames = predicted * self.deviation[:, None] + self.mean[:, None]
         frames[:, 0] = pitch.to(frames) * (predicted[:, 0] > 0)
@@ -138,8 +152,10 @@ class WorldDecoder(nn.Module):
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
-        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`: float32
-        `(batch, time)`. Nothing is drawn."""
+        """Return the speech of latents `(batch, dimension, latents)` in the voices `(batch,)`: float32 `(batch, time)`.
+
+        Nothing is random.
+        """
         frames = self.frames(latents, speakers, streams.samples, streams.pitch)
         sounds = [world.synthesise(one.T, streams.sampling.formant) for one in frames.cpu().numpy()]
         return torch.from_numpy(np.stack(sounds))[:, : latents.shape[2] * self.hop]

@@ -1,8 +1,8 @@
-"""The fast decoder's WORLD frames, sounded by a WaveNet in the place of the vocoder.
+"""A WaveNet in the place of the vocoder behind the fast decoder's WORLD frames.
 
-What the frames say of a sound need not be learned from its samples again: the filters that they stand for are taken off
-the speech, and the WaveNet draws what is left, the excitation (ExcitNet, Song, Byun and Kang, 1811.04769), of frames as
-a network predicts them. Tamamori et al. 2017, "Speaker-dependent WaveNet vocoder", drew the speech itself.
+The filters of the frames are taken off the speech, and the WaveNet draws the rest, the excitation (ExcitNet, Song, Byun
+and Kang, 1811.04769), conditioned on predicted frames. Tamamori et al. 2017, "Speaker-dependent WaveNet vocoder", drew
+the speech itself.
 """
 
 from collections.abc import Mapping
@@ -34,8 +34,8 @@ _LOUDEST = 1.5
 class WorldWaveNet(SampleDecoder):
     """p(sample | samples before it, WORLD frames, speaker) over 256 µ-law levels of the excitation.
 
-    `frames` are the options of the `WorldDecoder` that predicts the frames; its speaker vectors are told the WaveNet,
-    too. The pitch is the source's, as there. What the WaveNet is told is held over the 10 ms of a frame.
+    `frames` are the options of the `WorldDecoder` that predicts the frames; the WaveNet is conditioned on its speaker
+    vectors, too. The pitch is that of the source. The conditioning is held over the 10 ms of a frame.
     """
 
     voice_option = ("frames", "voice")
@@ -66,35 +66,41 @@ class WorldWaveNet(SampleDecoder):
 
     @property
     def speaker(self) -> nn.Embedding:
-        """The speaker vectors."""
+        """Speaker vectors."""
         return self.frames.speaker
 
     @property
     def voice_weights(self) -> list[Tensor]:
-        """What multiplies the speaker vector, along dimension 1 of each."""
+        """Weights that multiply the speaker vector, along dimension 1 of each."""
         return [*self.frames.voice_weights, self.voice.weight]
 
     @property
     def context(self) -> int:
-        """Codes on either side of a moment that it is told of."""
+        """Codes on either side of a moment that its conditioning depends on."""
         return -(-(self.frames.receptive_field // 2 + 2 * world.FRAME) // self.hop)
 
     @property
     def receptive_field(self) -> int:
-        """Samples before the present one that it hangs on: those that the network sees, and those that ring on in the
-        filters, which has faded by and large after 100 ms."""
+        """Samples before the present one that it depends on.
+
+        Those of the network, and 100 ms after which the ringing of the filters has faded.
+        """
         return super().receptive_field + audio.RATE // 10
 
     def train(self, mode: bool = True) -> "WorldWaveNet":
-        """As of any module, but frames that do not learn are predicted as they will be: without dropout."""
+        """Set the training mode; frozen frames stay in evaluation mode, without dropout."""
         super().train(mode)
         if not self.frames.output.weight.requires_grad:
             self.frames.eval()
         return self
 
     def conditioning(self, frames: Tensor, speakers: Tensor) -> Tensor:
-        """What every layer is told: `(batch, layers * 2 * residual, frames)`; `frames` as `WorldDecoder.frames` has
-        them, speakers int `(batch,)`."""
+        """Return the conditioning of all layers: `(batch, layers * 2 * residual, frames)`.
+
+        Args:
+            frames: As `WorldDecoder.frames` returns them.
+            speakers: int `(batch,)`.
+        """
         return self.project(self._features(frames, speakers))
 
     def _features(self, frames: Tensor, speakers: Tensor) -> Tensor:
@@ -106,8 +112,7 @@ class WorldWaveNet(SampleDecoder):
         return self.mix(F.silu(told + self.voice(self.speaker(speakers))[:, :, None]))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
-        """{"nll": cross-entropy in nats a sample of the excitation}, and the losses of the frames, as of
-        `WorldDecoder`."""
+        """Return {"nll": cross-entropy in nats per sample of the excitation}, and the losses of the frames."""
         if batch.world is None:
             raise ConfigError("a batch has no WORLD frames for this decoder; run `vqspeech dump --world`")
         frames = self.frames.frames(latents, speakers, batch.lengths, batch.world[:, 0])
@@ -121,8 +126,13 @@ class WorldWaveNet(SampleDecoder):
 
     @torch.inference_mode()
     def waveforms(self, latents: Tensor, speakers: Tensor, streams: Streams) -> Tensor:
-        """The speech of latents `(batch, dimension, latents)` in the voices `speakers` `(batch,)`, with the pitch of
-        the streams, drawn sample by sample: float32 `(batch, time)`."""
+        """Return the speech of latents, drawn sample by sample: float32 `(batch, time)`.
+
+        Args:
+            latents: `(batch, dimension, latents)`.
+            speakers: int `(batch,)`.
+            streams: Lengths, pitch, seeds and options.
+        """
         time = latents.shape[2] * self.hop
         features = latents.new_zeros(len(latents), self.mix.out_channels, world.count_frames(time))
         filters = []
@@ -141,8 +151,10 @@ class WorldWaveNet(SampleDecoder):
 
 
 def _audible(waves: Tensor) -> Tensor:
-    """Waveforms `(batch, time)` less their mean over a triangle of 20 ms: what lies below 50 Hz. No voice has it, many
-    a recording has, and behind the filters even a slight mean of the excitation is loud."""
+    """Return waveforms `(batch, time)` less their mean over a triangle of 20 ms: what is below 50 Hz.
+
+    No voice has it, many recordings have, and behind the filters even a slight mean of the excitation is loud.
+    """
     window = world.FRAME + 1
     mean = waves[:, None]
     for _ in range(2):
@@ -151,8 +163,11 @@ def _audible(waves: Tensor) -> Tensor:
 
 
 def _levelled(excitation: Tensor) -> Tensor:
-    """Excitation `(batch, time)`, lowered where it is louder over 20 ms than `_LOUDEST`. How loud speech is, is for the
-    frames to say: a network that has learned loud excitation from sudden onsets draws it, and then cannot end it."""
+    """Return excitation `(batch, time)`, lowered where it is louder over 20 ms than `_LOUDEST`.
+
+    The level of speech belongs to the frames: a network trained on loud excitation of sudden onsets draws it, and then
+    cannot end it.
+    """
     window = 2 * world.FRAME + 1
     power = F.avg_pool1d(excitation.square()[:, None], window, 1, window // 2, count_include_pad=False)[:, 0]
     return excitation / (power.sqrt() / _LOUDEST).clamp(min=1.0)
