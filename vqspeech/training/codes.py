@@ -1,4 +1,4 @@
-"""What training on codes has in common, be they codes of speech or of images, and the model a prior or not."""
+"""The base of tasks that train a model of codes: priors over speech, images and video, and the second VQ-VAE."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -14,58 +14,75 @@ from vqspeech.training.task import TrainingOptions
 
 
 class CodesTask:
-    """A model of codes that `made` builds of the groups of `config` beside `training`, and that is fitted to the codes
-    `train` before the first step. Those who build on it set the rest of what the trainer asks for: `batches`, `held`,
-    and `length`, how many codes are one item of a batch."""
+    """A task that trains a model of codes. Subclasses set `batches`, `dev_batches` and `length`.
+
+    Args:
+        config: The configuration; its group `training` holds the options, the others describe the model.
+        make_model: Builds the model of these other groups.
+        train: The codes to learn from, with a `fingerprint`; the model is fitted to them before the first step.
+        dev: The held-out codes, likewise.
+
+    Raises:
+        ConfigError: The configuration has an unknown, missing or invalid option.
+    """
 
     criterion, items = "bits", "codes"
     batches: Any
-    """What is learned from: `random` and `even` batches."""
+    """Batches to learn from, with methods `random` and `even`."""
     dev_batches: Any
-    """What is held out."""
+    """Held-out batches, likewise."""
     length: int
-    sources: Mapping[str, str]
+    """Codes of one item of a batch."""
     training = Options(TrainingOptions)
     groups: Mapping[str, Options | Kinds]
-    """What is known of the groups that describe the model."""
+    """Options of the groups that describe the model."""
 
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
-        """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+        """Check a whole configuration and return it.
+
+        Raises:
+            ConfigError: It has an unknown, missing or invalid option.
+        """
         return check_groups(config, {**cls.groups, "training": cls.training}, alone=True)
 
-    def __init__(self, config: Mapping[str, Any], made: Callable[[dict[str, Any]], Any], train: Any):
+    def __init__(self, config: Mapping[str, Any], make_model: Callable[[dict[str, Any]], Any], train: Any, dev: Any):
         config = self.check_config(config)
         self.options, self.train = config["training"], train
+        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         torch.manual_seed(self.options["seed"])
-        self.model = made({name: group for name, group in config.items() if name != "training"})
+        self.model = make_model({name: group for name, group in config.items() if name != "training"})
 
     @property
     def codes(self) -> int:
-        """How many codes there are."""
+        """Number of codes of a codebook."""
         return self.model.size
 
     @property
     def network(self) -> nn.Module:
-        """The part that takes the time."""
+        """The part of the model that `training.compile` compiles."""
         return self.model.network
 
     def initialize(self) -> None:
-        """Sets what is known before the first step."""
+        """Fit what the model takes from the codes before the first step."""
         self.model.fit(self.train)
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
-        """`bits` a code of at most `batches` times `size` held-out items, `train_bits` of as many that are learned
-        from, in the same way (without dropout), and the `gap` between: what is known by heart."""
+        """Measure the model without dropout on at most `batches` times `size` held-out items.
+
+        Returns:
+            {"bits": of a held-out code; "train_bits": of a code of as many training items; "gap": their difference,
+            which grows with overfitting}.
+        """
         bits, train_bits = (self._bits(some.even(size * batches), size) for some in (self.dev_batches, self.batches))
         return {"bits": bits, "train_bits": train_bits, "gap": bits - train_bits}
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
-        """The figures of an evaluation in words."""
-        return f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data"
+        """Return the figures of an evaluation in words."""
+        return f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} above training data"
 
     def log_examples(self, log: Log, step: int) -> None:
-        """Codes make no sound, and are no picture."""
+        """Add nothing to the log: codes have neither sound nor picture."""
 
     @torch.no_grad()
     def _bits(self, batch: Any, size: int) -> float:

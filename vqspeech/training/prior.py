@@ -1,4 +1,4 @@
-"""Training a prior on units."""
+"""Training of a prior over the units of speech."""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,14 +18,14 @@ from vqspeech.training.task import TrainingOptions
 
 @dataclass(frozen=True)
 class SpokenUnits:
-    """A units file, and who speaks in it, `voices`, speaker by utterance; empty where that is not told."""
+    """A units file, and the speaker of each utterance, `voices`; empty where the speakers are not known."""
 
     units: Units
     voices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the utterances, their codes, and who speaks."""
+        """Hash of the utterances, their codes and their speakers."""
         digest = hashlib.sha256()
         for name, codes in self.units.codes.items():
             digest.update(f"{name}\t{self.voices.get(name, '')}\t{len(codes)}\n".encode())
@@ -41,10 +41,17 @@ class PriorTraining(TrainingOptions):
 
 
 class PriorTask(CodesTask):
-    """The prior of `config`, windows of the units `train` to learn from, and what is measured of it on `dev`.
+    """The task of training a prior on windows of units.
 
-    A window has `length` codes. Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where
-    `dev` has other codes than `train`, `SpeakerError` where it has other speakers.
+    Args:
+        config: Configuration of the prior and its training.
+        train: The units to learn from.
+        dev: The held-out units.
+
+    Raises:
+        ConfigError: The configuration is of another kind of model.
+        UnitsError: The units of `dev` are of another codebook than those of `train`.
+        SpeakerError: `dev` has a speaker that `train` lacks.
     """
 
     training, groups = Options(PriorTraining), LatentPrior.groups
@@ -53,13 +60,16 @@ class PriorTask(CodesTask):
         if "prior" not in config:
             raise ConfigError(f"a configuration of a model of speech; units train one of {', '.join(list_priors())}")
         voices, described = sorted(set(train.voices.values())), train.units.description
-        super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train.units)
+        super().__init__(config, lambda groups: LatentPrior(groups, voices, described), train, dev)
         self.length = self.options["length"]
-        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.dev_batches = (
             self.model.windows(one.units, self.length, one.voices) for one in (train, dev)
         )
 
+    def initialize(self) -> None:
+        """Fit what the prior takes from the units before the first step."""
+        self.model.fit(self.train.units)
+
     def describe_speed(self, rate: float) -> str:
-        """Codes a second, and how much faster than speech that is."""
+        """Return codes per second, and how much faster than real time that is."""
         return f"{rate:,.0f} codes/s, {rate / self.model.rate:.0f}x real time"

@@ -23,9 +23,8 @@ class ImagePriorTask(CodesTask):
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "prior" not in config:
             raise ConfigError(f"a configuration of a model of images; codes train one of {', '.join(list_priors())}")
-        super().__init__(config, lambda groups: ImagePrior(groups, train.classes, describe_codes(train)), train)
+        super().__init__(config, lambda groups: ImagePrior(groups, train.classes, describe_codes(train)), train, dev)
         self.length = math.prod(self.model.network.shape)
-        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 
     def describe_speed(self, rate: float) -> str:

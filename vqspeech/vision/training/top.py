@@ -24,8 +24,7 @@ class TopTask(CodesTask):
     def __init__(self, config: Mapping[str, Any], train: ImageCodes, dev: ImageCodes):
         if "top" not in config:
             raise ConfigError("the configuration is of no VQ-VAE over codes; it has no group top")
-        super().__init__(config, lambda groups: TopVQVAE(groups, describe_codes(train)), train)
-        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
+        super().__init__(config, lambda groups: TopVQVAE(groups, describe_codes(train)), train, dev)
         self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:

@@ -58,12 +58,11 @@ class VideoTask(CodesTask):
             raise ConfigError(
                 f"the configuration is of no prior over video; use one of {', '.join(list_video_priors())}"
             )
-        super().__init__(config, lambda groups: VideoPrior(groups, train.actions, describe_codes(train)), train)
+        super().__init__(config, lambda groups: VideoPrior(groups, train.actions, describe_codes(train)), train, dev)
         frames, self.given = self.options["length"], self.options["given"]
         self.decoder = decoder
         if decoder is not None and decoder.fingerprint() != train.sha256:
             raise UnitsError(f"{train.path}: the codes are not those of the model to show them by; encode again")
-        self.sources = {"train": train.fingerprint, "dev": dev.fingerprint}
         self.batches, self.dev_batches = (self.model.clips(codes, frames) for codes in (train, dev))
         self.length = frames * math.prod(self.model.shape)
 
