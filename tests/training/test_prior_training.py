@@ -113,7 +113,7 @@ def test_refusals(tmp_path):
 
 
 def test_the_kind_of_configuration_fits_the_data(small_shards):
-    with pytest.raises(ConfigError, match="learns from units: vqspeech prior"):
+    with pytest.raises(ConfigError, match="trained on units; use `vqspeech prior`"):
         SpeechTask(load_config("mini_prior"), small_shards, small_shards)
     with pytest.raises(ConfigError, match="units train one of judge_prior, mini_prior, prior"):
         PriorTask(load_config("mini_world"), spoken(0), spoken(1))
@@ -162,7 +162,7 @@ def test_sittings_share_the_budget(clock, tmp_path, capsys):
     assert second.train().step == 10 and checkpoint.read(tmp_path / "last.safetensors")[1]["seconds"] == 30.0
     assert "0.2 of 0.5 minutes are spent" in capsys.readouterr().err
     assert trainer("wavenet_small", tmp_path, *BUDGET).train().losses == [], "nothing is left of it"
-    assert "step 10 has been reached before" in capsys.readouterr().err
+    assert "step 10 was reached before" in capsys.readouterr().err
     assert trainer("wavenet_small", tmp_path, *BUDGET, "training.minutes=1").train().step == 20
     fewer = trainer("wavenet_small", tmp_path / "steps", *BUDGET, "training.steps=6").train()
     assert fewer.step == 6, "whichever ends first"

@@ -1,7 +1,7 @@
-"""Learning a new voice for a trained model from a few minutes of recordings.
+"""Adaptation of a trained model to a new voice from a few minutes of recordings.
 
-First the voice's own vector is learned, then its own biases in every layer of the decoder (`models.voice`). Encoder and
-codebook stay as they are, and so do the other voices.
+First the speaker vector is trained, then biases of the voice in every layer of the decoder (`models.voice`). Encoder,
+codebook and the other voices stay as they are.
 """
 
 import math
@@ -34,15 +34,15 @@ from vqspeech.pitch import pitch_statistics
 LONGEST_NAME = 100
 """Bytes of the name of a voice, at most."""
 SHORTEST = 10.0
-"""Seconds of recordings that a voice takes at least."""
+"""Least length of the recordings of a voice (s)."""
 PART = 15.0
-"""Seconds of the parts that longer recordings are cut into."""
+"""Length of the parts that longer recordings are cut into (s)."""
 HELD_OUT = 6
-"""One of so many parts is held out."""
+"""One part in this many is held out."""
 EVERY, PATIENCE = 25, 4
-"""Steps between looks at the held-out loss, and looks without a better one after which a stage ends."""
+"""Steps between evaluations, and evaluations without improvement after which a stage ends."""
 RATES = (5e-2, 2e-2)
-"""Learning rates (Adam) of the voice's vector, and of its biases."""
+"""Learning rates (Adam) of the speaker vector and of the biases."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class AdaptedVoice:
 
 
 def check_voice_name(name: str) -> None:
-    """Raise `SpeakerError` where a voice cannot be called `name`."""
+    """Raise `SpeakerError` where `name` is no valid name of a voice."""
     if not is_id(name):
         raise SpeakerError(f"{name!r} is no name of a voice; use one without blanks and slashes")
     if len(os.fsencode(name)) > LONGEST_NAME:
@@ -77,9 +77,16 @@ def check_voice_name(name: str) -> None:
 
 
 def cut_recordings(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDir:
-    """The recordings of a voice as utterances of at most `PART` seconds; bad files go to `skipped`.
+    """Cut the recordings of a voice into utterances of at most `PART` seconds.
 
-    Raises `AudioError` where there are fewer than `SHORTEST` seconds, `SpeakerError` where `name` can be no id.
+    Args:
+        name: Name of the voice.
+        paths: The recordings.
+        skipped: Receives the files that cannot be read.
+
+    Raises:
+        AudioError: There are fewer than `SHORTEST` seconds.
+        SpeakerError: `name` is no valid name.
     """
     check_voice_name(name)
     lengths: dict[Path, float] = {}
@@ -105,10 +112,19 @@ def cut_recordings(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDi
 
 
 def adapt_voice(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) -> AdaptedVoice:
-    """The model with the one speaker of `data` as a new voice, its pitch set, after at most `steps` steps.
+    """Train a new voice of a model.
 
-    Of the parts, one in `HELD_OUT` is held out; a stage keeps what had the least loss there. Raises `SpeakerError`
-    where the model has a voice of that name, `ShardError` where no recording can be used.
+    Each stage keeps the parameters with the smallest held-out loss.
+
+    Args:
+        model: The model.
+        data: Utterances of one speaker; one in `HELD_OUT` is held out.
+        steps: Steps at most.
+        seed: Of the windows.
+
+    Raises:
+        SpeakerError: The model has a voice of that name.
+        ShardError: No recording can be used.
     """
     [name] = data.speakers
     if name in model.speakers:
@@ -126,7 +142,7 @@ def adapt_voice(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) ->
 class _Adaptation:
     def __init__(self, model: VQVAE, name: str, train: Shards, test: Shards, seed: int):
         self.train, self.test, self.seed = train, test, seed
-        # Ten seconds of speech take a WaveNet long; the other one should see more than a syllable.
+        # A WaveNet is slow on long windows; the fast decoders need more context than a syllable.
         fast = isinstance(model.decoder, WorldDecoder | SourceFilter)
         self.size, self.seconds = (8, 1.28) if fast else (4, 0.64)
         recorded = isinstance(model.decoder, SourceFilter)
@@ -147,7 +163,7 @@ class _Adaptation:
         self.model.pitch[-1] = torch.tensor(pitch_statistics(np.concatenate(logs)))
 
     def result(self, steps: int) -> AdaptedVoice:
-        """Learns, in two stages of half of the steps at most."""
+        """Train in two stages, each of half of the steps at most."""
         torch.manual_seed(self.seed)  # of the warping
         vectors, weights = self.model.decoder.speaker.weight, self.model.decoder.voice_weights
         losses, done, started = [self.held_out_loss()], 0, time.perf_counter()
@@ -159,11 +175,11 @@ class _Adaptation:
         return AdaptedVoice(self.model, self.start_voice, losses, self.train.seconds, self.test.seconds, done, speed)
 
     def _stage(self, learned: Sequence[Tensor], steps: int, first: int, bar: tqdm) -> int:
-        """Learns the new voice's part of its vector and of the weights `learned`; the number of steps it took."""
+        """Train the part of some weights that belongs to the new voice; return the number of steps."""
         masks = [torch.zeros_like(tensor) for tensor in learned]
-        masks[0][-1, :-1] = 1  # the new vector, but for the 1 that marks it
+        masks[0][-1, :-1] = 1  # the new vector, except the 1 that marks it
         for mask in masks[1:]:
-            mask[:, -1] = 1  # what the mark is multiplied by
+            mask[:, -1] = 1  # the weights that the mark is multiplied by
         rates = zip(learned, [RATES[0]] + [RATES[1]] * (len(learned) - 1), strict=True)
         optimizer = torch.optim.Adam([{"params": [tensor.requires_grad_()], "lr": rate} for tensor, rate in rates])
         best, kept, worse, step = self.held_out_loss(), [tensor.detach().clone() for tensor in learned], 0, 0
@@ -188,15 +204,17 @@ class _Adaptation:
 
     @torch.no_grad()
     def held_out_loss(self) -> float:
-        """The decoder's loss on held-out windows in the new voice."""
+        """Return the decoder's loss on held-out windows in the new voice."""
         return float(self._loss(*self.held, -1))
 
     @torch.no_grad()
     def _coded(self, batch: SpeechBatch, warped: bool = False) -> tuple[Tensor, SpeechBatch]:
-        """The code vectors `(batch, dimension, codes)` of a batch, and the batch, on the model's device.
+        """Return the code vectors `(batch, dimension, codes)` of a batch, and the batch, on the model's device.
 
-        `warped`: as of other vocal tracts, where the front end has learned with such. The codes of others are what the
-        voice will be given, and codes of one's own tell some of the voice by themselves.
+        Args:
+            batch: The batch.
+            warped: Simulate other vocal tracts, where the front end was trained so: the voice will be used with codes
+                of other speakers, and codes of its own speaker carry some of the voice.
         """
         batch = batch.to(self.model.device)
         self.model.frontend.train(warped)

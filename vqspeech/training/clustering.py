@@ -1,9 +1,9 @@
-"""Units without a decoder: k-means on what the front end hears, and on a projection that tells clusters apart.
+"""Units without a decoder: k-means on features of the front end, and on a discriminative projection of them.
 
-The projection is linear discriminant analysis whose classes are clusters of the speech itself: more clusters than there
-will be codes are found, the frames around each moment are projected so that these clusters are far apart beside the
-spread within each, and what was found is clustered again (Heck, Sakti and Nakamura 2017, "Feature optimized DPGMM
-clustering for unsupervised subword modeling", ASRU, with k-means in place of the DPGMM). No label plays a part.
+The projection is linear discriminant analysis whose classes are clusters of the speech itself: the frames around each
+moment are clustered, projected to directions in which the clusters are separated, and clustered again (Heck, Sakti and
+Nakamura 2017, "Feature optimized DPGMM clustering for unsupervised subword modeling", ASRU, with k-means in place of
+the DPGMM). No label is used.
 """
 
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ _SHRINKAGE = 1e-3
 
 @dataclass(frozen=True)
 class ClusteringOptions:
-    """Options of the group `training`."""
+    """Options of the group `training`; conf/training/clustering.yaml describes each."""
 
     seed: Seed
     rounds: Annotated[int, Range(0, 1000)]
@@ -57,10 +57,19 @@ def check_config(config: Any) -> dict[str, Any]:
 
 
 def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path) -> dict[str, float]:
-    """Fits the coder of `config` to `train`, writes it to `out`/best.safetensors, and gives what is measured on `dev`:
-    share of the variance that the codes leave over, perplexity, codes used.
+    """Fit the coder of a configuration to a dump, and write it to `out`/best.safetensors.
 
-    Raises `ConfigError` where the configuration is of no such model, or the speech is too short for its clusters.
+    Args:
+        config: Configuration of the coder and its training.
+        train: The dump to learn from.
+        dev: The dump that the figures are measured on.
+        out: Folder of the experiment.
+
+    Returns:
+        Figures of `dev`: share of the variance that the codes do not explain, perplexity, codes used.
+
+    Raises:
+        ConfigError: The configuration is of another model, or the speech is too short for its clusters.
     """
     config = check_config(config)
     options = config["training"]
@@ -94,9 +103,15 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
 
 @torch.no_grad()
 def stack_windows(model: Coder, shards: Shards, most: int, floor: float) -> Tensor:
-    """What the projection sees of each code of a dump, float32 `(codes, channels * window)`; of more than `most`, as
-    many, spread evenly. Left out are those whose first channel, the energy of MFCC, is below `floor` deviations,
-    and those that reach away from speech."""
+    """Return the input of the projection for codes of a dump, float32 `(codes, channels * window)`.
+
+    Args:
+        model: The coder.
+        shards: The dump.
+        most: Number of codes at most, spread evenly.
+        floor: Codes are left out whose first channel, the energy of MFCC, is below this (deviations), and those whose
+            window reaches beyond speech.
+    """
     kept = []
     frontend, encoder = cast(LogMel, model.frontend), cast(Projection, model.encoder)
     every = max(1.0, shards.seconds * model.rate / most)
@@ -108,7 +123,7 @@ def stack_windows(model: Coder, shards: Shards, most: int, floor: float) -> Tens
             samples[None], torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.long), statistics, None
         )
         frames = encoder.windows(model.features(batch)[0])[0, inside]  # (codes, channels, window)
-        # What the front end did not see, away from speech, is zero: no deviation below the mean.
+        # Frames beyond speech are zero in all channels, which is the mean.
         loud = (frames[:, 0].mean(1) > floor) & (frames != 0).any(1).all(1)
         rows = torch.arange(0, int(loud.sum()), every).long()
         kept.append(frames[loud][rows].flatten(1))
@@ -116,23 +131,29 @@ def stack_windows(model: Coder, shards: Shards, most: int, floor: float) -> Tens
 
 
 def project_windows(encoder: Projection, windows: Tensor) -> Tensor:
-    """What the encoder makes of `stacked` windows: `(codes, latents)`."""
+    """Return the encoder's output for windows of `stacked` windows: `(codes, latents)`."""
     return torch.addmm(encoder.convolution.get_parameter("bias"), windows, encoder.convolution.weight.flatten(1).T)
 
 
 def set_projection(encoder: Projection, matrix: Tensor, mean: Tensor) -> None:
-    """Makes the encoder subtract a mean `(channels * window,)` and multiply by `(channels * window, latents)`."""
+    """Set the encoder to subtract a mean `(channels * window,)` and multiply by `(channels * window, latents)`."""
     encoder.convolution.weight.copy_(matrix.T.reshape(encoder.convolution.weight.shape))
     encoder.convolution.get_parameter("bias").copy_(-mean @ matrix)
 
 
 def fit_discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tensor, Tensor]:
-    """Linear discriminant analysis of vectors `(vectors, inputs)` in classes int `(vectors,)`: the matrix `(inputs,
-    dimensions)` after the mean `(inputs,)` is subtracted.
+    """Fit a linear discriminant analysis.
 
-    The directions are those of the most spread between classes by that within, which is made the identity (to each
-    variance a thousandth of the mean one is added first). Where there are fewer inputs than `dimensions`, the rest is
-    zero.
+    The directions maximise the scatter between classes relative to that within, which becomes the identity (a
+    thousandth of the mean variance is added to each variance first).
+
+    Args:
+        x: Vectors `(vectors, inputs)`.
+        classes: Class of each, int `(vectors,)`.
+        dimensions: Number of directions; beyond the number of inputs they are zero.
+
+    Returns:
+        The matrix `(inputs, dimensions)` and the mean `(inputs,)` to subtract before.
     """
     mean = x.mean(0)
     x = (x - mean).double()
@@ -148,7 +169,7 @@ def fit_discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tenso
 
 @torch.no_grad()
 def measure_codebook(model: Coder, windows: Tensor) -> dict[str, float]:
-    """How the codebook fits held-out windows."""
+    """Return figures of the codebook on held-out windows."""
     z = project_windows(cast(Projection, model.encoder), windows)
     codes = model.quantizer.nearest(z)
     error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()

@@ -1,4 +1,4 @@
-"""What is measured on held-out windows while training: losses, and the three numbers that show a collapse."""
+"""Evaluation on held-out windows in the course of training: losses, and the three numbers that show a collapse."""
 
 from operator import itemgetter
 
@@ -12,9 +12,19 @@ from vqspeech.models.vqvae import VQVAE
 
 @torch.no_grad()
 def evaluate_vqvae(model: VQVAE, windows: Windows, size: int, batches: int) -> dict[str, float]:
-    """Each loss, the `decoder` loss in all, and the collapse numbers on `batches` times `size` held-out windows:
-    `perplexity` and `used` of the codes, and `shuffle_gap`, what the decoder loses when it is given the codes of other
-    moments. A decoder that ignores its codes has a healthy perplexity and a gap of 0."""
+    """Measure a VQ-VAE on held-out windows.
+
+    Args:
+        model: The model.
+        windows: The held-out windows.
+        size: Windows of a batch.
+        batches: Number of batches.
+
+    Returns:
+        Each loss by name; "decoder": the sum of those of the decoder; "perplexity" and "used" of the codes;
+        "shuffle_gap": what the decoder loss gains from shuffled codes. A decoder that ignores its codes has a healthy
+        perplexity and a gap of 0.
+    """
     training = model.training
     model.eval()
     totals: dict[str, float] = {}
@@ -24,7 +34,7 @@ def evaluate_vqvae(model: VQVAE, windows: Windows, size: int, batches: int) -> d
         window = batch.each(itemgetter(part)).to(model.device)
         losses, codes, mask = model(window)
         decoder = model.decoder_loss(codes, mask, window)
-        gap = model.decoder_loss(_shuffled(codes, mask), mask, window) - decoder
+        gap = model.decoder_loss(_shuffle_codes(codes, mask), mask, window) - decoder
         counts += codes[mask].bincount(minlength=len(counts)).cpu()
         for name, value in {**losses, "decoder": decoder, "shuffle_gap": gap}.items():
             totals[name] = totals.get(name, 0.0) + float(value) / batches
@@ -32,8 +42,8 @@ def evaluate_vqvae(model: VQVAE, windows: Windows, size: int, batches: int) -> d
     return totals | {"perplexity": perplexity(counts.numpy()), "used": float(count_used(counts.numpy()))}
 
 
-def _shuffled(codes: Tensor, mask: Tensor) -> Tensor:
-    """The valid codes of a batch in an order drawn at random, the same at every call."""
+def _shuffle_codes(codes: Tensor, mask: Tensor) -> Tensor:
+    """Return the valid codes of a batch in random order, the same at every call."""
     shuffled, generator = codes.clone(), torch.Generator().manual_seed(0)
     valid = codes[mask]
     shuffled[mask] = valid[torch.randperm(len(valid), generator=generator).to(valid.device)]

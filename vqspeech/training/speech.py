@@ -1,4 +1,4 @@
-"""Training a VQ-VAE on speech."""
+"""Training of a VQ-VAE on speech."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,17 +30,23 @@ class SpeechTraining(TrainingOptions):
 
 
 class SpeechTask:
-    """The VQ-VAE of `config`, windows of the dump `train` to learn from, and what is measured of it on `dev`.
+    """The task of training a VQ-VAE on windows of a dump.
 
-    A window has `length` samples. Raises `ConfigError` where `config` is of another kind of model, `SpeakerError` where
-    `dev` has a speaker that `train` has not.
+    Args:
+        config: Configuration of the model and its training.
+        train: The dump to learn from.
+        dev: The held-out dump.
+
+    Raises:
+        ConfigError: The configuration is of another kind of model.
+        SpeakerError: `dev` has a speaker that `train` lacks.
     """
 
     criterion, items, training = "decoder", "samples", Options(SpeechTraining)
 
     def __init__(self, config: Mapping[str, Any], train: Shards, dev: Shards):
         if "prior" in config:
-            raise ConfigError("the configuration of a prior, which learns from units: vqspeech prior")
+            raise ConfigError("this configuration is of a prior, which is trained on units; use `vqspeech prior`")
         config = self.check_config(config)
         self.options, self.train, self.dev = config["training"], train, dev
         groups = {name: group for name, group in config.items() if name != "training"}
@@ -55,12 +61,16 @@ class SpeechTask:
 
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
-        """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
+        """Check a whole configuration and return it.
+
+        Raises:
+            ConfigError: It has an unknown, missing or invalid option.
+        """
         return VQVAE.check_config(check_groups(config, {**VQVAE.groups, "training": cls.training}, alone=True))
 
     @property
     def sources(self) -> dict[str, str]:
-        """Hashes of both dumps, and of the model whose encoder is taken, as far as it is there."""
+        """Hashes of both dumps, and of the model whose encoder is used, where its file exists."""
         found = {"train": self.train.fingerprint, "dev": self.dev.fingerprint}
         encoder = self.options["encoder"]
         if encoder and pretrained.find_checkpoint(encoder).is_file():
@@ -69,38 +79,37 @@ class SpeechTask:
 
     @property
     def codes(self) -> int:
-        """How many codes there are."""
+        """Number of codes of the codebook."""
         return self.model.quantizer.size
 
     @property
     def network(self) -> nn.Module:
-        """The part that takes the time."""
+        """The part of the model that `training.compile` compiles."""
         return self.model.decoder
 
     def initialize(self) -> None:
-        """Sets what is known before the first step."""
+        """Set what the model takes from the dump and from another encoder before the first step."""
         self.model.fit(self.train)
         if self.options["encoder"]:
-            _take_encoder(self.model, self.options["encoder"])
+            _load_encoder(self.model, self.options["encoder"])
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
-        """As `evaluation.evaluate_vqvae`."""
+        """Return `evaluation.evaluate_vqvae` of the held-out windows."""
         return evaluate_vqvae(self.model, self.dev_batches, size, batches)
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
-        """The figures of an evaluation in words."""
+        """Return the figures of an evaluation in words."""
         return (
             f"held-out loss {figures['decoder']:.3f}, {figures['shuffle_gap']:+.3f} with shuffled codes, "
             f"perplexity {figures['perplexity']:.0f}, {figures['used']:.0f} of {self.codes} codes used"
         )
 
     def describe_speed(self, rate: float) -> str:
-        """Samples a second, and how much faster than real time that is."""
+        """Return samples per second, and how much faster than real time that is."""
         return f"{rate:,.0f} samples/s, {rate / audio.RATE:.0f}x real time"
 
     def log_examples(self, log: Log, step: int) -> None:
-        """Lets the log have, every now and then, a held-out utterance, its free-running reconstruction, and its
-        conversion to another voice."""
+        """Add a held-out utterance, its free-running reconstruction and its conversion to another voice to the log."""
         if step % self.options["listen_every"]:
             return
         from vqspeech.metrics.reports.pictures import draw_spectrograms
@@ -116,12 +125,15 @@ class SpeechTask:
         log.add_plot(step, "spectrograms", draw_spectrograms(sounds))
 
 
-def _take_encoder(model: VQVAE, path: str) -> None:
-    """Sets encoder and codebook to those of the checkpoint `path`, and the decoder of WORLD frames, where the model has
-    a WaveNet over such. Raises `ConfigError` where they differ."""
+def _load_encoder(model: VQVAE, path: str) -> None:
+    """Load encoder and codebook of a checkpoint, and the decoder of WORLD frames for a WaveNet over them.
+
+    Raises:
+        ConfigError: Their configurations differ.
+    """
     other = VQVAE.from_pretrained(path)
     for group in ("frontend", "encoder", "quantizer"):
-        # How far the frequency axis is stretched is a matter of training alone.
+        # The range of warping matters in training alone.
         theirs, ours = ({**config[group], "warp": 0} for config in (other.config, model.config))
         if theirs != ours:
             raise ConfigError(

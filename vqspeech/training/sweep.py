@@ -1,4 +1,4 @@
-"""Many trainings by one command: every combination of settings, by Hydra's multirun and its launchers."""
+"""Trainings of every combination of settings, by Hydra's multirun and its launchers."""
 
 import sys
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ LAUNCHERS = {
     "submitit_local": "hydra_plugins.hydra_submitit_launcher",
     "submitit_slurm": "hydra_plugins.hydra_submitit_launcher",
 }
-"""Plugins of Hydra by launcher: processes of this machine, and jobs of a SLURM cluster (or one that is played here)."""
+"""Plugins of Hydra by launcher: processes of this machine, and jobs of a SLURM cluster (or a local stand-in)."""
 
 
 def run_sweep(
@@ -27,13 +27,27 @@ def run_sweep(
     launcher: str = "joblib",
     restart: bool = False,
 ) -> list[Path]:
-    """Trains the configuration `name` on dumps once for every combination of `overrides` such as
-    `quantizer.codes=128,512`; the folders of the experiments below `out`, named for the settings that vary.
+    """Train a configuration once for every combination of settings.
 
-    Settings of the launcher are among the overrides: `hydra.launcher.n_jobs=4`, `hydra.launcher.partition=gpu`. A
-    training that was stopped goes on, one that has ended is left as it is, unless all are to `restart`. Raises
-    `ConfigError` for an unknown setting, or where none varies; `MissingExtra` without the plugins; `VqspeechError`
-    where a training failed.
+    Interrupted trainings are resumed, finished ones are left as they are.
+
+    Args:
+        name: The configuration.
+        overrides: Settings, such as `quantizer.codes=128,512`, and those of the launcher, such as
+            `hydra.launcher.n_jobs=4` or `hydra.launcher.partition=gpu`.
+        train: The dump to learn from.
+        dev: The held-out dump.
+        out: Folder of the experiments.
+        launcher: One of `LAUNCHERS`.
+        restart: Train all of them from the start.
+
+    Returns:
+        The folders of the experiments, named for the settings that vary.
+
+    Raises:
+        ConfigError: A setting is unknown, or none varies.
+        MissingExtra: The plugin is not installed.
+        VqspeechError: A training failed.
     """
     import hydra
 
@@ -44,7 +58,7 @@ def run_sweep(
     settings = [one for one in overrides if not one.startswith("hydra.")]
     combinations, fixed = _combinations(settings)
     for combination in combinations:
-        load_config(name, combination)  # an unknown key is told of before anything starts
+        load_config(name, combination)  # an unknown key ends the sweep before it starts
     out, paths = Path(out).resolve(), (str(Path(train).resolve()), str(Path(dev).resolve()))
 
     def job(resolved: Any) -> None:
@@ -75,7 +89,7 @@ def run_sweep(
 
 
 def _combinations(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """Overrides of every single training, and the keys that all of them share."""
+    """Return the overrides of each training, and the keys that do not vary."""
     from itertools import product
 
     from hydra.core.override_parser.overrides_parser import OverridesParser

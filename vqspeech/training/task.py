@@ -1,6 +1,6 @@
-"""What the trainer asks of a task: a model, what it learns from, and what is measured of it.
+"""The interface of a task to the trainer: a model, its batches and its evaluation.
 
-A task draws its model's first weights from `options["seed"]`, so that a run is told by its configuration alone.
+A task draws the initial weights of its model from `options["seed"]`, so that the configuration alone determines a run.
 """
 
 from collections.abc import Mapping
@@ -14,13 +14,13 @@ from vqspeech.data.batches import Batch
 from vqspeech.schema import Count, Marker, NonNegative, Options, Positive, Range
 from vqspeech.training.log import Log
 
-CHANGEABLE = Marker("may be another one where a training goes on")
+CHANGEABLE = Marker("may differ when a training is resumed")
 Seed = Annotated[int, Range(0, 1 << 63)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
-    """The options of the group `training` that the trainer itself asks for; tasks add theirs."""
+    """Options of the group `training` that the trainer reads; tasks add theirs."""
 
     seed: Seed
     batch: Annotated[int, Range(1, 1 << 20)]
@@ -42,10 +42,10 @@ class TrainingOptions:
 
 
 class Batches(Protocol):
-    """Where batches come from."""
+    """A source of batches."""
 
     def random(self, size: int, seed: int, step: int, process: int = 0, /) -> Batch:
-        """`size` items drawn at random: a function of (seed, step, process) alone, so that a run can be resumed."""
+        """Return `size` random items, which depend on (seed, step, process) alone, so that a run can be resumed."""
         ...
 
 
@@ -64,57 +64,57 @@ class Model(Protocol):
 
 
 class Task(Protocol):
-    """What `Trainer` trains. The best checkpoint has the least `criterion` of `held_out`."""
+    """What `Trainer` trains. The best checkpoint has the smallest `criterion` of `held_out`."""
 
     training: Options
-    """The options there are in the group `training` of the configuration: `TrainingOptions`, and its own."""
+    """The options that the group `training` of the configuration has: `TrainingOptions` and those of the task."""
     options: Mapping[str, Any]
-    """Those of this training."""
+    """The values of these options."""
     model: Any
     """A `Model`, and an `nn.Module`."""
     criterion: str
-    """Name of the figure that is to be small."""
+    """Name of the figure to minimise."""
     items: str
-    """What is counted as seen: samples, codes, images."""
+    """The unit of progress: samples, codes, images."""
     length: int
-    """How many of them are one of a batch."""
+    """Units of one item of a batch."""
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Hashes of what is learned from and measured on, by what it is; a run goes on only with the same."""
+        """Hashes of the data by their role; a run is resumed only with the same."""
         ...
 
     @property
     def batches(self) -> Batches:
-        """What is learned from."""
+        """Batches to learn from."""
         ...
 
     @property
     def codes(self) -> int:
-        """How many codes there are; 0 for a model without."""
+        """Number of codes; 0 for a model without codebook."""
         ...
 
     @property
     def network(self) -> torch.nn.Module:
-        """The part that takes the time: what `training.compile` compiles."""
+        """The part of the model that `training.compile` compiles."""
         ...
 
     def initialize(self) -> None:
-        """Sets what is known before the first step."""
+        """Set what the model takes from the data before the first step."""
         ...
 
     def evaluate(self, size: int, batches: int, /) -> dict[str, float]:
-        """Figures of `batches` times `size` held-out items."""
+        """Return figures of `batches` times `size` held-out items."""
         ...
 
     def describe_figures(self, figures: Mapping[str, float], /) -> str:
-        """The figures of an evaluation in words."""
+        """Return the figures of an evaluation in words."""
         ...
 
     def describe_speed(self, rate: float, /) -> str:
-        """A rate of items a second in words."""
+        """Return a rate (units per second) in words."""
         ...
 
     def log_examples(self, log: Log, step: int, /) -> None:
-        """Lets the log have sounds or pictures, every now and then."""
+        """Add sounds or pictures to the log at the steps that are due."""
         ...

@@ -1,9 +1,10 @@
-"""The training loop, of whatever a task has it train: a model of speech, a prior over its codes, a model of images.
+"""The training loop of all tasks: models of speech, priors over codes, models of images.
 
-Every random draw of a step comes from (seed, step, process), so a run that was stopped and resumed makes the very
-losses of one that never was, and the only state to keep beside the weights is the optimiser's. With a budget of
+Every random draw of a step depends on (seed, step, process) alone, so a resumed run has exactly the losses of an
+uninterrupted one, and a checkpoint needs only the weights and the state of the optimiser. With a budget of
 `training.minutes`, shared by all parts of a resumed run, the learning rate follows the time as well, and the run ends
-with the time or the steps, whichever is first.
+with the time or the steps, whichever is first. Losses stay on the device and are read every `training.check_every`
+steps.
 """
 
 import math
@@ -46,41 +47,58 @@ from vqspeech.training.step import TrainingStep
 from vqspeech.training.task import Batch, Batches, Task
 
 KEPT_FOLDER = "kept"
-"""Folder of the models that `training.keep_from` keeps, each in a folder of its own, as an experiment has it."""
+"""Folder of the models that `training.keep_from` keeps, each in a folder of its own."""
 INTERRUPTED = 130
-"""Exit status of a training that was stopped by a signal, after it saved."""
+"""Exit status of a training that a signal stopped, after it saved."""
 
 
 @dataclass
 class TrainingResult:
-    """How training ended: the step reached, whether by a signal, and the loss of every step made in this run."""
+    """Result of a training.
+
+    Attributes:
+        step: The last step.
+        interrupted: Whether a signal ended it.
+        losses: Training loss of each step of this run.
+    """
 
     step: int
     interrupted: bool
     losses: list[float]
 
     def exit_status(self) -> int:
-        """Exit status: 0, or 130 where a signal stopped it, which is said."""
+        """Return the exit status: 0, or 130 after a signal, with a message."""
         if self.interrupted:
-            print(f"stopped at step {self.step}, saved; the same command goes on from there", file=sys.stderr)
+            print(f"stopped at step {self.step}, saved; the same command resumes from there", file=sys.stderr)
         return INTERRUPTED if self.interrupted else 0
 
 
 def train(make: Callable[[], Task], out: str | Path, restart: bool = False) -> TrainingResult:
-    """Train the task that `make` makes, as `Trainer`, while no other process does in the same folder.
+    """Train a task while the folder is locked against other processes.
 
-    Raises `OutputError` where one does, or the folder cannot be written to; before the task is made.
+    Args:
+        make: Builds the task, once the folder is locked.
+        out: Folder of checkpoints and logs.
+        restart: Remove what an earlier training left in `out`, and train from the start.
+
+    Raises:
+        OutputError: Another process trains in `out`, or it cannot be written to.
     """
     with lock_folder(out) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
         return Trainer(make(), out, restart).train()
 
 
 class Trainer:
-    """Trains the model of `task`. Checkpoints and logs go to `out`.
+    """Trainer of a task, which resumes from `last.safetensors` in its folder where there is one.
 
-    Where `out` holds `last.safetensors`, training goes on from there; with `restart` all that an earlier training left
-    there is removed. Raises `ConfigError` where it is of another model, of other data or settings, or has come further
-    than it shall; `CheckpointError` where it is damaged.
+    Args:
+        task: The model, its data and its evaluation.
+        out: Folder of checkpoints and logs.
+        restart: Remove what an earlier training left in `out`, and train from the start.
+
+    Raises:
+        ConfigError: The checkpoint is of another model, other data or other settings, or past the last step.
+        CheckpointError: The checkpoint is damaged.
     """
 
     def __init__(self, task: Task, out: str | Path, restart: bool = False):
@@ -124,13 +142,15 @@ class Trainer:
 
     @property
     def precision(self) -> str:
-        """What is computed in: fp32 or bf16."""
+        """Precision of the computation: fp32 or bf16."""
         return "bf16" if self.accelerator.mixed_precision == "bf16" else "fp32"
 
     def train(self) -> TrainingResult:
-        """Trains to the last step, or until SIGINT, SIGTERM or SIGHUP, which save first.
+        """Train to the last step, or until SIGINT, SIGTERM or SIGHUP, which save first.
 
-        Raises `DivergenceError` where losses or weights are not finite any more: what was saved before stays.
+        Raises:
+            DivergenceError: A loss, gradient or weight is not finite; what was saved before stays.
+            ConfigError: Memory is too small for a step.
         """
         options, self._losses, self._unread = self.options, [], 0
         log = Log(self.out) if self.main else None
@@ -148,11 +168,11 @@ class Trainer:
         if self.main:
             learned = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
             print(
-                f"{self.out}: {learned:,} parameters to learn, from step {self.step} of {options['steps']}"
+                f"{self.out}: {learned:,} trainable parameters, from step {self.step} of {options['steps']}"
                 f"{self._budget} on {self.accelerator.device} in {self.precision}, "
                 f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}",
                 *(f"{self.out}: {change}: losses may differ in their last digits" for change in self.changes),
-                *([f"{self.out}: step {self.step} has been reached before"] if finished else []),
+                *([f"{self.out}: step {self.step} was reached before; nothing to do"] if finished else []),
                 sep="\n",
                 file=sys.stderr,
             )
@@ -201,11 +221,11 @@ class Trainer:
         return TrainingResult(self.step, self._stop, self._losses)
 
     def _draw(self, source: Batches, number: int) -> Batch:
-        """The batch of a draw; an update has as many draws as it has parts."""
+        """Return the batch of a draw; an update has as many draws as parts."""
         return source.random(self.options["batch"], self.options["seed"], number, self.accelerator.process_index)
 
     def _one_step(self, counts: Tensor) -> None:
-        """Take a step, of which nothing is read back yet."""
+        """Take a step; its loss is read later."""
         options, process = self.options, self.accelerator.process_index
         self._set_rate(learning_rate(self.step, options, self.seconds))
         draws = range(self.step * options["accumulate"], (self.step + 1) * options["accumulate"])
@@ -218,10 +238,12 @@ class Trainer:
         self.seen += self._items_a_step
 
     def _check(self) -> None:
-        """Read losses and norms of the gradient of the steps since the last check.
+        """Read the losses and gradient norms of the steps since the last check.
 
-        Raises `DivergenceError` where one is not finite. The gradient is the same in all processes, so that all of them
-        end here; a loss is not.
+        The gradient is the same in all processes, so that all of them stop at the same step.
+
+        Raises:
+            DivergenceError: One is not finite.
         """
         rows, first = self._read_later[: self._unread].tolist(), self.step - self._unread
         self._unread = 0
@@ -234,7 +256,7 @@ class Trainer:
             self._losses.append(total)
 
     def _explain(self, error: Exception) -> Exception:
-        """Return the error to raise for one that ended a step: the first divergence, a lack of memory, or itself."""
+        """Return the error to raise for one of a step: the earliest divergence, a lack of memory, or itself."""
         if isinstance(error, DivergenceError):
             try:
                 self._check()
@@ -277,7 +299,7 @@ class Trainer:
         self.accelerator.wait_for_everyone()
 
     def _finished(self) -> bool:
-        """Whether the run has come to its end, by steps or by the clock, which is that of the first process for all."""
+        """Return whether the run is over, by steps or by the clock of the first process."""
         seconds, last = time.perf_counter() - self._sat_down, self.step >= self.options["steps"]
         if not self.options.get("minutes"):
             self.seconds = seconds
@@ -290,7 +312,7 @@ class Trainer:
         return last or self.seconds >= 60 * self.options["minutes"]
 
     def _meets(self) -> bool:
-        """Whether several processes agree after this step on whether to go on: not after each, they would wait."""
+        """Return whether processes agree after this step on whether to continue; after every step they would wait."""
         return self._unread in (0, self._check_every) or self.step % self.options["evaluate_every"] == 0
 
     @property
@@ -299,7 +321,7 @@ class Trainer:
         return f", {self.seconds / 60:.1f} of {minutes:g} minutes are spent," if minutes else ""
 
     def _is_kept(self, finished: bool) -> bool:
-        """Whether the weights of this step are kept for good: so few of them are that a long run may keep them, too."""
+        """Return whether the weights of this step are kept: at every doubling of the steps, and at the end."""
         first = self.options.get("keep_from")
         if not first:
             return False
@@ -318,7 +340,7 @@ class Trainer:
         self.good = self.step
 
     def _tensors(self) -> dict[str, Tensor]:
-        """All that a training goes on from. Raises `DivergenceError` where something of it is not finite."""
+        """Return the tensors that a training resumes from. Raise `DivergenceError` where one is not finite."""
         tensors = checkpoint.collect_weights(self.model) | export_optimizer_state(self.model, self.optimizer)
         wrong = checkpoint.find_not_finite(tensors)
         if wrong:
@@ -349,7 +371,7 @@ class Trainer:
         return windows * self.task.length
 
     def _listen(self) -> dict[int, Any]:
-        """Has signals that end a process end the training, but not those that are ignored; the handlers before."""
+        """Let signals that end a process end the training, except ignored ones; return the handlers before."""
         if threading.current_thread() is not threading.main_thread():
             return {}
         numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -360,10 +382,10 @@ class Trainer:
         if self._stop:
             raise KeyboardInterrupt
         self._stop = True
-        tqdm.write("stopping after this step; once more to stop without saving")
+        tqdm.write("stopping after this step; interrupt again to stop without saving")
 
     def _stopped(self) -> bool:
-        """Whether any process was told to stop: all must leave the loop at the same step."""
+        """Return whether any process was interrupted: all must leave the loop at the same step."""
         if self.accelerator.num_processes > 1:
             if not self._meets():
                 return False
@@ -372,8 +394,16 @@ class Trainer:
 
 
 def learning_rate(step: int, options: Mapping[str, Any], seconds: float = 0.0) -> float:
-    """Learning rate of a step that begins after so many `seconds` of training: linear over `warmup` steps up to `lr`,
-    then half a cosine down to `lr_end` at the last step, or at the end of `minutes`, if that is sooner."""
+    """Return the learning rate of a step.
+
+    It rises linearly to `lr` over `warmup` steps, then falls along half a cosine to `lr_end` at the last step, or at
+    the end of `minutes` if that is sooner.
+
+    Args:
+        step: Steps taken.
+        options: Options of the training.
+        seconds: Time since the start of the training (s).
+    """
     if step < options["warmup"]:
         return options["lr"] * (step + 1) / options["warmup"]
     done = (step - options["warmup"]) / max(1, options["steps"] - options["warmup"])
@@ -383,8 +413,14 @@ def learning_rate(step: int, options: Mapping[str, Any], seconds: float = 0.0) -
 
 
 def resolve_precision(name: str = "auto") -> str:
-    """What `training.precision` asks for, bf16 or "no" for float32: "auto" is bf16 where the processor multiplies it
-    fast. Raises `ConfigError` for another name."""
+    """Return the mixed precision of a setting of `training.precision`: "bf16", or "no" for float32.
+
+    Args:
+        name: auto, fp32 or bf16; auto is bf16 where the processor multiplies it fast.
+
+    Raises:
+        ConfigError: There is no such setting.
+    """
     if name == "auto":
         if torch.cuda.is_available():
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
