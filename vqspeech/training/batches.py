@@ -132,7 +132,7 @@ class ResidentWindows(Windows):
 
 
 def _gather(rows: Tensor, starts: Tensor, lengths: Tensor, size: int) -> Tensor:
-    """The `size` rows from each of `starts` `(batch,)` on, those after the first `lengths` zero: `(batch, size, …)`."""
+    """Return `size` rows from each of `starts` `(batch,)`, zeros after the first `lengths`: `(batch, size, …)`."""
     steps = torch.arange(size, device=rows.device)
     found = rows[(starts[:, None] + steps).clamp(max=len(rows) - 1)]
     outside = steps >= lengths[:, None]
@@ -144,6 +144,6 @@ def _place(array: np.ndarray, device: torch.device) -> Tensor:
 
 
 def _join(maps: Any, device: torch.device) -> Tensor:
-    """Arrays end to end on a device, copied one by one."""
+    """Concatenate arrays on a device, copied one by one."""
     parts = [torch.from_numpy(np.array(one)).to(device) for one in maps]
     return parts[0] if len(parts) == 1 else torch.cat(parts)

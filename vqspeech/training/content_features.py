@@ -181,6 +181,7 @@ class ContentFeatures:
         return fit_quantizer(book, some, FITS, min(BATCH, len(some)), seed=self.seed).weight.detach()
 
     def sample_vectors(self, vectors: Tensor) -> Tensor:
+        """Return random vectors, as many as clusters are fitted to at most: float32 `(vectors, dimension)`."""
         generator = torch.Generator().manual_seed(self.seed)
         rows = torch.randperm(len(vectors), generator=generator)[:_VECTORS]
         return vectors[rows.to(vectors.device)].float()

@@ -199,6 +199,7 @@ class EncoderTraining(LiveTraining):
 
     @property
     def kind(self) -> dict[str, Any]:
+        """Description that a file must have for training to resume from it."""
         return {**super().kind, "encoder": self.encoder_options}
 
     def read_target(self, utterance: int, start: int, stop: int) -> Tensor:
@@ -209,6 +210,7 @@ class EncoderTraining(LiveTraining):
         return _OWN * parts[0] + (1 - _OWN) * others
 
     def compute_losses(self) -> Tensor:
+        """Return the losses of a batch of windows, whose sum is minimised: `(losses,)`."""
         features = torch.zeros(self.options.batch, self.blocks, FRAMES * MELS)
         targets = torch.zeros(self.options.batch, self.blocks, self.student.codebook.shape[1])
         counted = torch.zeros(self.options.batch, self.blocks, dtype=torch.bool)

@@ -226,14 +226,16 @@ class MaskedTraining(ContentFeatures):
             )
 
     def compute_losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
-        """Return the mean cross-entropy of each head over the hidden steps that hold speech, and over those that are
-        not hidden (nats): `(2, heads)`.
+        """Return the cross-entropies of a batch of windows (nats).
 
         Args:
             samples: int16 `(batch, time)`.
             inside: bool `(batch, time)`, samples that are of the utterance.
             statistics: `(batch, 2, channels)` of the front end.
             wanted: int64 `(batch, time / STEP, 2)`, the clusters, -1 where there are none.
+
+        Returns:
+            `(2, heads)`: the mean of each head over the masked steps that hold speech, and over those not masked.
         """
         options = self.options
         with torch.no_grad():

@@ -105,7 +105,7 @@ class TrainingStep:
 
 
 def _tensors(batch: Any) -> list[Tensor]:
-    """The tensors of a batch, in the order of its fields."""
+    """Return the tensors of a batch in the order of its fields."""
     found: list[Tensor] = []
 
     def keep(tensor: Tensor) -> Tensor:

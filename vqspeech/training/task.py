@@ -50,21 +50,24 @@ class Batches(Protocol):
 
 
 class Model(Protocol):
-    """An `nn.Module`. Its forward takes a batch and gives losses by name, whose sum is minimised; codes, int64 of any
-    shape; and a mask of that shape, bool: the codes that count."""
+    """An `nn.Module` that the trainer can train.
+
+    Its forward takes a batch and returns losses by name, whose sum is minimised; codes, int64 of any shape; and a mask
+    of that shape, bool, of the codes that count.
+    """
 
     @property
     def metadata(self) -> Mapping[str, Any]:
-        """All it takes to build it again, beside the weights; a run goes on only where it is the same."""
+        """What the model is built from, besides the weights; a run is resumed only where it is the same."""
         ...
 
     def save_pretrained(self, path: str | Path, /, **metadata: Any) -> None:
-        """Writes its checkpoint, which holds `metadata` too."""
+        """Write the checkpoint, with `metadata` in its header."""
         ...
 
 
 class Task(Protocol):
-    """What `Trainer` trains. The best checkpoint has the smallest `criterion` of `held_out`."""
+    """What `Trainer` trains. The best checkpoint has the smallest `criterion` of `evaluate`."""
 
     training: Options
     """The options that the group `training` of the configuration has: `TrainingOptions` and those of the task."""

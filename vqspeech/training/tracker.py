@@ -41,9 +41,11 @@ class TrackerTraining(LiveTraining):
 
     @property
     def kind(self) -> dict[str, Any]:
+        """Description that a file must have for training to resume from it."""
         return {**super().kind, "tracker": self.tracker_options}
 
     def compute_losses(self) -> Tensor:
+        """Return the losses of a batch of windows, whose sum is minimised: `(losses,)`."""
         frames = self.blocks * FRAMES
         sound = np.zeros((self.options.batch, frames * world.FRAME + WINDOW), dtype=np.float32)
         logs = np.zeros((self.options.batch, frames), dtype=np.float32)

@@ -378,7 +378,7 @@ class Trainer:
         heard = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         return {number: signal.signal(number, self._interrupt) for number in heard}
 
-    def _interrupt(self, *_) -> None:
+    def _interrupt(self, *_: object) -> None:
         if self._stop:
             raise KeyboardInterrupt
         self._stop = True
