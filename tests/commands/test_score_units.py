@@ -16,6 +16,7 @@ from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import PHONES
 from vqspeech.data.units import read_units, write_units
 from vqspeech.errors import FAILED, UnitsError
+from vqspeech.metrics.measures import phone
 
 
 @pytest.fixture
@@ -184,3 +185,27 @@ def test_kaldis_phones_are_scored_as_without_their_marks(aligned):
             ]
             write_ctm(one.alignment, one.id, spans)
     assert run(aligned)[1]["units: phones"]["rows"] == plain["units: phones"]["rows"]
+
+
+def test_intervals_redraw_speakers_where_they_are_enough(aligned):
+    """Of 20 speakers whose utterances are alike, 4 each, intervals are those of 20 items and not of 80."""
+    random = np.random.default_rng(1)
+    utterances, codes, spoken, odds = [], {}, [], random.random(20)
+    for i in range(80):
+        name, phones = f"s{i % 20:02}-{i}", random.integers(0, 41, 30)
+        path = aligned / f"{name}.ctm"
+        write_ctm(path, name, [Interval(n / 10, (n + 1) / 10, PHONES[p]) for n, p in enumerate(phones)])
+        utterances.append(Utterance(name, name[:3], f"/wav/{name}.wav", alignment=str(path)))
+        codes[name] = np.where(random.random(30) < odds[i % 20], phones, 0)
+        spoken.append(phones)
+    DataDir(utterances).write(aligned / "data")
+    write_units(aligned / "units", codes, 10.0, 41, "model", "5" * 64)
+    _, sections = run(aligned)
+    [found] = [row for row in sections["units: phones"]["rows"] if row["row"] == "accuracy, the paper's way"]
+    by_speaker = phone.mapping_accuracy(list(codes.values()), spoken, 41, [one.speaker for one in utterances])
+    alone = phone.mapping_accuracy(list(codes.values()), spoken, 41)
+    width = found["with silence"]["high"] - found["with silence"]["low"]
+    assert found["with silence"]["value"] == by_speaker.value and found["with silence"]["n"] == 80
+    assert width == pytest.approx(by_speaker.high - by_speaker.low, rel=0.1) and width > 1.4 * (alone.high - alone.low)
+    for table in sections.values():
+        assert any("intervals redraw 20 speakers" in note for note in table["notes"])

@@ -14,6 +14,7 @@ from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.metrics.aligned import Aligned, collect_utterances
 from vqspeech.metrics.evaluations import mapping
 from vqspeech.metrics.measures import abx
+from vqspeech.metrics.measures.bootstrap import redraw_speakers
 from vqspeech.models import checkpoint
 
 
@@ -30,12 +31,11 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
         notes.append(f"{folder.name}: {units[0].size} codes at {units[0].rate:g} Hz, {_learned(folder)}")
     baseline = next(iter(models))
     first = models[baseline]
-    redrawn = "speakers" if first.speakers else "utterances"
     notes += [
         f"map fitted to {_described(first.fitted)} of {args.fit[1]}, scored on {_described(first.scored)} of "
         f"{args.score[1]}; the paper's way: fitted to what it is scored on",
         f"above {baseline}: speech only, both redrawn together",
-        f"intervals redraw {redrawn}",
+        redraw_speakers([one.speaker for one in first.scored]).words,
     ]
     if any(len(parts.stages) > 1 for parts in models.values()):
         notes.append("codes of several stages that the map was not told are taken for what their first stage is")

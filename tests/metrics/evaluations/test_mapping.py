@@ -6,6 +6,7 @@ import pytest
 from vqspeech.errors import UnitsError
 from vqspeech.metrics.aligned import Aligned, find_segments
 from vqspeech.metrics.evaluations import mapping
+from vqspeech.metrics.measures.bootstrap import FEWEST_SPEAKERS
 
 SILENCE = 0
 
@@ -40,16 +41,16 @@ def spoken_by(speakers, codes, phones):
 def test_intervals_redraw_speakers_where_they_are_enough():
     random = np.random.default_rng(0)
     phones = [random.integers(3, 41, 50) for _ in range(24)]
-    for count in (4, 6):
+    for count in (4, 12):
         speakers = [f"s{i % count}" for i in range(24)]
-        odds = {f"s{i}": 0.1 + 0.15 * i for i in range(count)}  # how often a speaker is told
+        odds = {f"s{i}": 0.1 + 0.8 * i / count for i in range(count)}  # how often a speaker is told
         codes = [np.where(random.random(50) < odds[w], p, 0) for w, p in zip(speakers, phones, strict=True)]
         scored = spoken_by(speakers, codes, phones)
         fitted = spoken_by(["f"] * 2, [np.arange(41)] * 2, [np.arange(41)] * 2)
         found = mapping.make_rows({"m": mapping.Parts(fitted, scored, 41)}, "m")[1][mapping.WITHOUT]
         rights = [float((c == p).mean()) for c, p in zip(codes, phones, strict=True)]
         by_speaker = [np.mean([r for r, w in zip(rights, speakers, strict=True) if w == name]) for name in odds]
-        units = by_speaker if count >= mapping.SPEAKERS else rights
+        units = by_speaker if count >= FEWEST_SPEAKERS else rights
         drawn = [np.mean(random.choice(units, len(units))) for _ in range(4000)]
         assert found.value == pytest.approx(np.mean(rights)) and found.n == 24
         assert [found.low, found.high] == pytest.approx(np.percentile(drawn, [2.5, 97.5]), abs=0.02)

@@ -15,7 +15,7 @@ from vqspeech import audio
 from vqspeech.data.alignment import read_alignment
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.units import Units
-from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate, redraw_speakers
 from vqspeech.metrics.reports import unit_report
 
 PHONES = [("sil", 0.3), ("aa", 0.45), ("k", 0.25)]
@@ -109,9 +109,10 @@ def test_every_row_and_column_is_explained():
     aligned = [spoken(f"{s}-{i}", s, [0, 1, 2, 3, 0, 1, 2, 3, 0, 1], PHONES) for s in "ab" for i in range(2)]
     units = U({one.name: one.codes for one in aligned}, 10.0, 4, "m", "0" * 64)
     data = DataDir([Utterance(one.name, one.speaker, f"/wav/{one.name}.wav") for one in aligned])
-    phones = tables._phone_table(aligned, units, 0)
+    redrawn = redraw_speakers([one.speaker for one in aligned])
+    phones = tables._phone_table(aligned, units, 0, redrawn)
     made = [
-        tables.Table(tables.make_code_rows(units)), phones, tables._boundary_table(aligned),
+        tables.Table(tables.make_code_rows(units)), phones, tables._boundary_table(aligned, redrawn),
         tables._speaker_table(units, data, 0, 1, phones), tables._abx_table(aligned, units, None, 0, 1),
     ]  # fmt: skip
     names = {row["row"] for table in made for row in table.rows}

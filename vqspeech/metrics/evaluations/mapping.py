@@ -2,7 +2,7 @@
 
 Where the others are of speakers whom neither the models nor the maps have heard, the figure says what the codes are
 worth on new speech (1711.00937, section 4.3, fits the map to what it is scored on). Intervals redraw those speakers,
-as others would be met by the next user; where they are fewer than `SPEAKERS`, utterances.
+as others would be met by the next user; where they are fewer than `bootstrap.FEWEST_SPEAKERS`, utterances.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,13 @@ import numpy as np
 from vqspeech.errors import UnitsError
 from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.measures import abx, codebook, leak, phone
-from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
+from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic, has_enough_speakers
 
 WITH, WITHOUT = "with silence", "speech only"
 PAPER, PAPER_WITH = "speech only, the paper's way", "with silence, the paper's way"
 PNMI, PNMI_WITH = "PNMI", "PNMI, with silence"
 BITS, ENTROPY, SPEAKER = "bit rate (bit/s)", "bit rate at the codes' entropy (bit/s)", "speaker told"
 LIKELIEST = "most likely phone"
-SPEAKERS = 5
-"""Speakers from which on intervals redraw them, and not utterances."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +36,7 @@ class Parts:
     def speakers(self) -> list[str] | None:
         """The speaker of each scored utterance; None where they are too few to redraw."""
         names = [one.speaker for one in self.scored]
-        return names if len(set(names)) >= SPEAKERS else None
+        return names if has_enough_speakers(names) else None
 
 
 def make_rows(models: Mapping[str, Parts], baseline: str) -> list[dict]:
@@ -83,7 +81,7 @@ def make_abx_row(
     """The row of a model, or of what is no code: ABX errors of triphones within speakers and across, as told by
     `distances`; intervals leave speakers out where they can be redrawn."""
     tokens = abx.find_triphones(utterances)
-    enough = len({one.speaker for one in utterances}) >= SPEAKERS
+    enough = has_enough_speakers(one.speaker for one in utterances)
     row: dict[str, str | Estimate] = {"row": name}
     for column, across in (("within speakers", False), ("across speakers", True)):
         row[column] = abx.estimate_error(

@@ -11,7 +11,14 @@ from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.metrics.aligned import Aligned, Collection, collect_utterances
 from vqspeech.metrics.measures import abx, boundary, codebook, leak, phone, phone_ngrams
 from vqspeech.metrics.measures.abx import Compared
-from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
+from vqspeech.metrics.measures.bootstrap import (
+    Estimate,
+    Group,
+    Redraw,
+    estimate_statistic,
+    has_enough_speakers,
+    redraw_speakers,
+)
 
 WITH, WITHOUT = "with silence", "speech only"
 """The columns of the phone table."""
@@ -48,22 +55,25 @@ def score_units(
     where the codes of all utterances fit another frame rate.
     """
     found = collect_utterances(units, data, nj)
-    tables = {CODES: Table(make_code_rows(units), _left_out(units, data, found))}
+    speakers = redraw_speakers([data[name].speaker if name in data else None for name in units.codes])
+    notes = [speakers.words, *_left_out(units, data, found)]
+    tables = {CODES: Table(make_code_rows(units, speakers.groups), notes)}
     if any((one.phones >= 0).any() for one in found.utterances):
-        tables[PHONES] = _phone_table(found.utterances, units, seed)
-        tables[BOUNDARIES] = _boundary_table(found.utterances)
-    speakers = _speaker_table(units, data, seed, nj, tables.get(PHONES))
-    if speakers.rows:
-        tables[SPEAKERS] = speakers
+        redrawn = redraw_speakers([one.speaker for one in found.utterances])
+        tables[PHONES] = _phone_table(found.utterances, units, seed, redrawn)
+        tables[BOUNDARIES] = _boundary_table(found.utterances, redrawn)
+    by_voice = _speaker_table(units, data, seed, nj, tables.get(PHONES))
+    if by_voice.rows:
+        tables[SPEAKERS] = by_voice
     else:
-        tables[CODES].notes += speakers.notes
+        tables[CODES].notes += by_voice.notes
     if with_abx and PHONES in tables:
         tables[ABX] = _abx_table(found.utterances, units, compared, seed, nj)
     return UnitScores(tables, found.utterances, found.skipped)
 
 
-def make_code_rows(units: Units) -> list[dict]:
-    """How the codes are used."""
+def make_code_rows(units: Units, groups: Sequence[Group] | None = None) -> list[dict]:
+    """Return the rows on how the codes are used; intervals redraw `groups` of utterances."""
     from scipy.sparse import csr_array
 
     def table(codes: Sequence[np.ndarray]) -> csr_array:
@@ -86,15 +96,15 @@ def make_code_rows(units: Units) -> list[dict]:
     values = {
         "codes": plain(units.size),
         "codes used": plain(codebook.count_used(frames.sum(axis=0))),
-        "perplexity": estimate_statistic(lambda w: codebook.perplexity(w @ frames), n),
+        "perplexity": estimate_statistic(lambda w: codebook.perplexity(w @ frames), n, groups=groups),
         "rate (Hz)": plain(units.rate),
         "bit rate (bit/s)": plain(codebook.bit_rate(units.rate, units.size)),
         "bit rate at the codes' entropy (bit/s)": estimate_statistic(
             lambda w: codebook.entropy_rate(units.rate, w @ frames), n
         ),
-        "rate of runs (Hz)": estimate_statistic(run_rate, n),
+        "rate of runs (Hz)": estimate_statistic(run_rate, n, groups=groups),
         "bit rate at the runs' entropy (bit/s)": estimate_statistic(
-            lambda w: codebook.entropy_rate(run_rate(w), w @ run_starts), n
+            lambda w: codebook.entropy_rate(run_rate(w), w @ run_starts), n, groups=groups
         ),
     }
     return [{"row": name, "value": value} for name, value in values.items()]
@@ -119,30 +129,31 @@ def _left_out(units: Units, data: DataDir, found: Collection) -> list[str]:
     return notes
 
 
-def _phone_table(utterances: list[Aligned], units: Units, seed: int) -> Table:
+def _phone_table(utterances: list[Aligned], units: Units, seed: int, redrawn: Redraw) -> Table:
+    groups = redrawn.groups
     codes, phones, size = [one.codes for one in utterances], [one.phones for one in utterances], units.size
     mixed = phone.shuffle_codes(codes, seed)
     measures: dict[str, Callable[[phone.Frames], Estimate]] = {
-        LIKELIEST: lambda p: phone.likeliest_phone_accuracy(p),
-        "shuffled codes, map held out": lambda p: phone.held_out_accuracy(mixed, p, size, seed),
-        HELD_OUT: lambda p: phone.held_out_accuracy(codes, p, size, seed),
+        LIKELIEST: lambda p: phone.likeliest_phone_accuracy(p, groups),
+        "shuffled codes, map held out": lambda p: phone.held_out_accuracy(mixed, p, size, seed, groups),
+        HELD_OUT: lambda p: phone.held_out_accuracy(codes, p, size, seed, groups),
         **{
             f"accuracy of {name}, map held out": lambda p, order=order: phone_ngrams.held_out_accuracy(
-                codes, p, size, order, seed
+                codes, p, size, order, seed, groups
             )
             for name, order in _ORDERS.items()
         },
-        "accuracy, the paper's way": lambda p: phone.mapping_accuracy(codes, p, size),
+        "accuracy, the paper's way": lambda p: phone.mapping_accuracy(codes, p, size, groups),
         **{
             f"accuracy of {name}, the paper's way": lambda p, order=order: phone_ngrams.mapping_accuracy(
-                codes, p, size, order
+                codes, p, size, order, groups
             )
             for name, order in _ORDERS.items()
         },
-        "PNMI": lambda p: phone.pnmi(codes, p, size),
-        "PNMI, shuffled codes": lambda p: phone.pnmi(mixed, p, size),
-        "phone purity": lambda p: phone.phone_purity(codes, p, size),
-        "cluster purity": lambda p: phone.cluster_purity(codes, p, size),
+        "PNMI": lambda p: phone.pnmi(codes, p, size, groups),
+        "PNMI, shuffled codes": lambda p: phone.pnmi(mixed, p, size, groups),
+        "phone purity": lambda p: phone.phone_purity(codes, p, size, groups),
+        "cluster purity": lambda p: phone.cluster_purity(codes, p, size, groups),
     }
     speech = phone.mask_silence(phones)
     rows = [{"row": name, WITH: measure(phones), WITHOUT: measure(speech)} for name, measure in measures.items()]
@@ -151,21 +162,24 @@ def _phone_table(utterances: list[Aligned], units: Units, seed: int) -> Table:
         "fitted on one half of the utterances, scored on the other; the paper's way: fitted to what it is scored on, "
         "which n-grams turn into memory; shuffled within utterances"
     )
-    return Table(rows, [note])
+    return Table(rows, [note, redrawn.words])
 
 
-def _boundary_table(utterances: list[Aligned]) -> Table:
+def _boundary_table(utterances: list[Aligned], redrawn: Redraw) -> Table:
     found = [boundary.find_boundaries(one) for one in utterances]
     true = [one.phones for one in found]
     rows = [
-        {"row": "changes of code", **boundary.score_boundaries(true, [one.found for one in found])},
-        {"row": "as many, evenly spread", **boundary.score_boundaries(true, [one.even for one in found])},
+        {"row": "changes of code", **boundary.score_boundaries(true, [one.found for one in found], redrawn.groups)},
+        {
+            "row": "as many, evenly spread",
+            **boundary.score_boundaries(true, [one.even for one in found], redrawn.groups),
+        },
     ]
     note = (
         f"{sum(map(len, true))} boundaries between phones, found within {1000 * boundary.TOLERANCE:g} ms, one to one; "
         "over-segmentation: found / true - 1; R-value: Räsänen et al. 2009"
     )
-    return Table(rows, [note])
+    return Table(rows, [note, redrawn.words])
 
 
 def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Table | None) -> Table:
@@ -176,21 +190,24 @@ def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Tabl
         return Table([], ["speakers: none of two or more has two or more utterances, so nothing is said of them"])
     chosen = [name for name, keep in zip(names, enough, strict=True) if keep]
     who = [data[name].speaker for name in chosen]
+    enough_speakers = has_enough_speakers(who)
     shares = [leak.code_shares(units.codes[name], units.rate, units.size, units.stages) for name in chosen]
     told = {row["row"]: row[WITHOUT] for row in phones.rows} if phones else {}
-    rows = [{"row": "codes", "speaker": leak.accuracy(shares, who, seed), "phone": told.get(HELD_OUT)}]
+    rows = [{"row": "codes", "speaker": leak.accuracy(shares, who, seed, enough_speakers), "phone": told.get(HELD_OUT)}]
     found = run_jobs(leak.compute_cepstra, [data[name] for name in chosen], nj, "MFCC")
     heard = [(features, one.speaker) for one, features, error in found if error is None]
     again = leak.has_speaker_pair([speaker for _, speaker in heard])
     if again.any():
         features, of = zip(*(one for one, keep in zip(heard, again, strict=True) if keep), strict=True)
-        rows.append({"row": "MFCC", "speaker": leak.accuracy(features, of, seed), "phone": None})
-    rows.append({"row": "chance", "speaker": leak.chance(shares, who), "phone": told.get(LIKELIEST)})
+        rows.append(
+            {"row": "MFCC", "speaker": leak.accuracy(features, of, seed, has_enough_speakers(of)), "phone": None}
+        )
+    rows.append({"row": "chance", "speaker": leak.chance(shares, who, enough_speakers), "phone": told.get(LIKELIEST)})
     notes = [
         f"speaker: share of {sum(map(len, shares))} pieces of {leak.SECONDS:g} s or more whose speaker, of "
         f"{len(set(who))}, a logistic regression tells that was fitted to the other half of the utterances; from √ of "
         "the share of each code, or mean and deviation of 13 MFCC; low is good",
-        "phone: accuracy on speech, map held out; high is good",
+        f"phone: accuracy on speech, map held out; high is good; {redraw_speakers(who).words}",
     ]
     if len(chosen) < len(names):
         notes.append(f"{len(names) - len(chosen)} utterances are the only one of their speaker")
@@ -203,19 +220,24 @@ def _abx_table(utterances: list[Aligned], units: Units, compared: Compared | Non
     codes, table = compared or abx.compare_codes(units)
     utterances = [replace(one, codes=codes[one.name]) for one in utterances]
     rows, counts = [], []
+    names = {one.speaker for one in utterances}
+    enough = has_enough_speakers(names)
     for name, tokens in (
         ("triphones", abx.find_triphones(utterances)),
         ("phones in any context", abx.find_phones(utterances)),
     ):
         row: dict = {"row": name}
         for column, across in (("within speakers", False), ("across speakers", True)):
-            row[column] = abx.estimate_error(tokens, table, across, seed, nj, f"ABX, {name}, {column}")
+            row[column] = abx.estimate_error(
+                tokens, table, across, seed, nj, f"ABX, {name}, {column}", by_speaker=enough
+            )
         rows.append(row)
         counts.append(f"{len(tokens.sounds)} {name}")
     kind = "equal or not" if compared is None else "angle of the code vectors"
     notes = [
         f"error, 0 is perfect, 1/2 chance; two codes: {kind}; two tokens: mean distance along the best warping path",
         f"{', '.join(counts)}; at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most "
-        f"{abx.OTHERS} other speakers for each A, drawn at random; intervals: jackknife over utterances",
+        f"{abx.OTHERS} other speakers for each A, drawn at random; intervals: jackknife over "
+        f"{'speakers' if enough else 'utterances'}, of {len(names)} speakers",
     ]
     return Table(rows, notes)

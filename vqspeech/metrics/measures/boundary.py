@@ -8,7 +8,7 @@ import numpy as np
 
 from vqspeech.data.alignment import MAX_GAP
 from vqspeech.metrics.aligned import Aligned
-from vqspeech.metrics.measures.bootstrap import Estimate, estimate_ratio, estimate_statistic
+from vqspeech.metrics.measures.bootstrap import Estimate, Group, estimate_ratio, estimate_statistic
 
 TOLERANCE = 0.020
 """Seconds between a boundary that was found and the true one, at most (Räsänen et al. 2009)."""
@@ -69,7 +69,9 @@ def r_value(recall: float, over_segmentation: float) -> float:
     return 1 - (distance + abs(recall - 1 - over_segmentation) / math.sqrt(2)) / 2
 
 
-def score_boundaries(true: Sequence[np.ndarray], found: Sequence[np.ndarray]) -> dict[str, Estimate]:
+def score_boundaries(
+    true: Sequence[np.ndarray], found: Sequence[np.ndarray], groups: Sequence[Group] | None = None
+) -> dict[str, Estimate]:
     """Precision, recall, F (their harmonic mean), R-value and over-segmentation (found / true - 1) of the boundaries
     of utterances. Not a number, what cannot be told where there are none."""
     paired = np.array([count_hits(a, b) for a, b in zip(true, found, strict=True)], dtype=float)
@@ -81,14 +83,14 @@ def score_boundaries(true: Sequence[np.ndarray], found: Sequence[np.ndarray]) ->
             return function(float(weights @ paired), a, b) if a else math.nan
 
         return (
-            estimate_statistic(value, len(paired))
+            estimate_statistic(value, len(paired), groups=groups)
             if n_true.sum()
             else Estimate(math.nan, math.nan, math.nan, len(paired))
         )
 
     return {
-        "precision": estimate_ratio(paired, n_found),
-        "recall": estimate_ratio(paired, n_true),
+        "precision": estimate_ratio(paired, n_found, groups),
+        "recall": estimate_ratio(paired, n_true, groups),
         "F": of(lambda both, a, b: 2 * both / (a + b)),
         "R-value": of(lambda both, a, b: r_value(both / a, b / a - 1)),
         "over-segmentation": of(lambda both, a, b: b / a - 1),

@@ -93,9 +93,9 @@ def accuracy(
     return estimate_ratio(right, counts, speakers if by_speaker else None)
 
 
-def chance(features: Sequence[np.ndarray], speakers: Sequence[str]) -> Estimate:
+def chance(features: Sequence[np.ndarray], speakers: Sequence[str], by_speaker: bool = False) -> Estimate:
     """Share of the pieces of the speaker who has most: what can be told without listening."""
     counts = np.array([len(one) for one in features], dtype=float)
     names, place = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     most = int(np.bincount(place, counts, minlength=len(names)).argmax())
-    return estimate_ratio(counts * (place == most), counts)
+    return estimate_ratio(counts * (place == most), counts, speakers if by_speaker else None)

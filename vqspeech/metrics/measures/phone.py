@@ -55,7 +55,9 @@ def mapping_accuracy(codes: Frames, phones: Frames, size: int, groups: Sequence[
     return accuracy(phones, [likeliest[c] for c in codes], groups)
 
 
-def held_out_accuracy(codes: Frames, phones: Frames, size: int, seed: int = 0) -> Estimate:
+def held_out_accuracy(
+    codes: Frames, phones: Frames, size: int, seed: int = 0, groups: Sequence[str] | None = None
+) -> Estimate:
     """Share of frames whose phone is the likeliest of their code in the other half of the utterances.
 
     The utterances are divided in two at random; the map of each half is scored on the other. Not a number, where
@@ -68,25 +70,25 @@ def held_out_accuracy(codes: Frames, phones: Frames, size: int, seed: int = 0) -
     for side in (0, 1):
         others = np.flatnonzero(half != side).tolist()
         maps.append(map_codes([codes[i] for i in others], [phones[i] for i in others], size))
-    return accuracy(phones, [maps[half[i]][codes[i]] for i in range(len(codes))])
+    return accuracy(phones, [maps[half[i]][codes[i]] for i in range(len(codes))], groups)
 
 
-def likeliest_phone_accuracy(phones: Frames) -> Estimate:
+def likeliest_phone_accuracy(phones: Frames, groups: Sequence[str] | None = None) -> Estimate:
     """Share of the most frequent phone: max_p n(p) / N (7.2 % in the paper), the accuracy of a single code."""
-    return mapping_accuracy([np.zeros(len(p), dtype=np.int64) for p in phones], phones, 1)
+    return mapping_accuracy([np.zeros(len(p), dtype=np.int64) for p in phones], phones, 1, groups)
 
 
-def phone_purity(codes: Frames, phones: Frames, size: int) -> Estimate:
+def phone_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
     """Σ_k p(k) max_p p(p | k): how surely a code tells the phone (Hsu et al. 2021, arXiv 2106.07447, section V.A).
 
     It is `mapping_accuracy` under another name.
     """
-    return mapping_accuracy(codes, phones, size)
+    return mapping_accuracy(codes, phones, size, groups)
 
 
-def cluster_purity(codes: Frames, phones: Frames, size: int) -> Estimate:
+def cluster_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
     """Σ_p p(p) max_k p(k | p) = Σ_p max_k n(k, p) / N: how surely a phone has one code (arXiv 2106.07447)."""
-    return _of_counts(lambda n: n.max(axis=0).sum() / n.sum(), codes, phones, size)
+    return _of_counts(lambda n: n.max(axis=0).sum() / n.sum(), codes, phones, size, groups)
 
 
 def pnmi(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:

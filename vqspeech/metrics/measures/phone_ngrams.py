@@ -5,6 +5,8 @@ so that a map of bi- or tri-grams finds more of the phones than one of single co
 `vqspeech.metrics.measures.phone`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from vqspeech.data.phones import PHONES
@@ -33,7 +35,9 @@ def number_ngrams(codes: Frames, size: int, order: int) -> list[np.ndarray]:
     return found
 
 
-def mapping_accuracy(codes: Frames, phones: Frames, size: int, order: int) -> Estimate:
+def mapping_accuracy(
+    codes: Frames, phones: Frames, size: int, order: int, groups: Sequence[str] | None = None
+) -> Estimate:
     """Share of frames whose phone is the likeliest of their n-gram, the map fitted to the same frames.
 
     It rises towards 1 with the order by mere memory, as most n-grams occur once: `held_out_accuracy` does not.
@@ -46,10 +50,12 @@ def mapping_accuracy(codes: Frames, phones: Frames, size: int, order: int) -> Es
         likeliest[np.searchsorted(found, n).clip(max=max(len(found) - 1, 0))] if len(found) else np.zeros_like(n)
         for n in numbers
     ]
-    return accuracy(phones, guesses)
+    return accuracy(phones, guesses, groups)
 
 
-def held_out_accuracy(codes: Frames, phones: Frames, size: int, order: int, seed: int = 0) -> Estimate:
+def held_out_accuracy(
+    codes: Frames, phones: Frames, size: int, order: int, seed: int = 0, groups: Sequence[str] | None = None
+) -> Estimate:
     """Share of frames whose phone is the likeliest given their n-gram in the other half of the utterances.
 
     With n(g, p) frames of n-gram g and phone p, g⁻ the n-gram without its first code, and a prior weight α = `PRIOR`,
@@ -67,7 +73,7 @@ def held_out_accuracy(codes: Frames, phones: Frames, size: int, order: int, seed
         ends = np.cumsum([len(codes[i]) for i in score])[:-1]
         for i, guess in zip(score, np.split(flat, ends), strict=True):
             guesses[i] = guess
-    return accuracy(phones, guesses)
+    return accuracy(phones, guesses, groups)
 
 
 def _likeliest(row: np.ndarray, phones: np.ndarray) -> np.ndarray:
