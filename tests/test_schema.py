@@ -54,7 +54,7 @@ def test_what_is_right_is_returned_as_it_was_but_for_whole_numbers_with_a_point(
     found = PART.check("part", values)
     assert found == values and isinstance(found["size"], int) and isinstance(found["layers"][0][1], int)
     assert PART.check("part", RIGHT) == RIGHT, "defaults are not filled in"
-    assert PART.marked(MARK) == ["size"]
+    assert PART.names_with(MARK) == ["size"]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_unknown_missing_and_contradicting_options():
 
 
 def test_kinds_by_name():
-    kinds = Kinds("part", {"big": Part, "inner": Inner}, given=("inputs",), also={"share": Dropout}, default="inner")
+    kinds = Kinds("part", {"big": Part, "inner": Inner}, given=("inputs",), extra={"share": Dropout}, default="inner")
     made = kinds.make({"name": "big", "share": 0.5, **RIGHT}, inputs=7)
     assert made.values["inputs"] == 7 and made.values["size"] == 3, "what is told beside is left to who asks for it"
     assert kinds.make({"depth": 3, "share": 0.1}) == Inner(3)
@@ -128,7 +128,7 @@ def test_groups():
     assert check_groups(config, groups) == config
     for wrong, options, message in [
         ({"part": RIGHT}, {}, "the configuration has no group kind; it needs part, kind"),
-        (config, {"alone": True}, "other: no such group of options; there are part, kind"),
+        (config, {"exclusive": True}, "other: no such group of options; there are part, kind"),
         (None, {}, "null is not a configuration"),
     ]:
         with pytest.raises(ConfigError, match=message):

@@ -91,19 +91,19 @@ class Options:
     Attributes:
         kind: The class or function.
         given: Parameters that the program gives, which are no options.
-        also: More options, annotations by name.
-        others: Whether unknown options are let through.
+        extra: More options, annotations by name.
+        allow_unknown: Whether unknown options are let through.
     """
 
     kind: Callable[..., Any]
     given: Sequence[str] = ()
-    also: Mapping[str, Any] = field(default_factory=dict)
-    others: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    allow_unknown: bool = False
 
     @property
     def fields(self) -> dict[str, Field]:
         """The options by name, including those of the signatures that a parameter `**options` is annotated with."""
-        found = {name: Field(kind, inspect.Parameter.empty) for name, kind in self.also.items()}
+        found = {name: Field(kind, inspect.Parameter.empty) for name, kind in self.extra.items()}
         for name, parameter in inspect.signature(self.kind, eval_str=True).parameters.items():
             if parameter.kind is parameter.VAR_KEYWORD:
                 for rest in _limits(parameter.annotation, Options):
@@ -112,7 +112,7 @@ class Options:
                 found[name] = Field(parameter.annotation, parameter.default)
         return found
 
-    def marked(self, marker: Marker) -> list[str]:
+    def names_with(self, marker: Marker) -> list[str]:
         """Return the names of the options whose annotation has a marker."""
         return [name for name, one in self.fields.items() if marker in _limits(one.kind, Marker)]
 
@@ -133,7 +133,7 @@ class Options:
             raise ConfigError(f"{where}={_shown(values)}: give a group of options")
         values, fields = deprecation.rename_keys(values, where), self.fields
         unknown = [name for name in values if name not in fields]
-        if unknown and not self.others:
+        if unknown and not self.allow_unknown:
             raise ConfigError(f"{where}.{unknown[0]}: no such option; there are {', '.join(fields) or 'none'}")
         empty = inspect.Parameter.empty
         missing = [name for name, one in fields.items() if one.default is empty and name not in values]
@@ -158,17 +158,17 @@ class Kinds:
         group: Name of the group.
         kinds: Classes or functions by name.
         given: See `Options`.
-        also: See `Options`.
+        extra: See `Options`.
         default: Name that is selected where there is none.
-        what: What they are called in messages; None: as the group.
+        label: What they are called in messages; None: as the group.
     """
 
     group: str
     kinds: Mapping[str, Callable[..., Any]]
     given: Sequence[str] = ()
-    also: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
     default: str | None = None
-    what: str | None = None
+    label: str | None = None
 
     def check(self, values: Any) -> dict[str, Any]:
         """Check the values of the group; see `Options.check`."""
@@ -176,10 +176,10 @@ class Kinds:
             raise ConfigError(f"{self.group}={_shown(values)}: give a group of options")
         name = values.get("name", self.default)
         if not isinstance(name, str) or name not in self.kinds:
-            raise ConfigError(f"no {self.what or self.group} '{name}'; there are {', '.join(self.kinds)}")
+            raise ConfigError(f"no {self.label or self.group} '{name}'; there are {', '.join(self.kinds)}")
         rest = {key: value for key, value in values.items() if key != "name"}
         named = {"name": name} if "name" in values else {}
-        return named | Options(self.kinds[name], self.given, self.also).check(self.group, rest)
+        return named | Options(self.kinds[name], self.given, self.extra).check(self.group, rest)
 
     def make(self, values: Any, **given: Any) -> Any:
         """Make the object that the group describes.
@@ -193,11 +193,11 @@ class Kinds:
         """
         options = self.check(values)
         made = self.kinds[options.pop("name", self.default)]
-        return made(**given, **{name: value for name, value in options.items() if name not in self.also})
+        return made(**given, **{name: value for name, value in options.items() if name not in self.extra})
 
 
 def check_groups(
-    config: Any, groups: Mapping[str, Options | Kinds], optional: Sequence[str] = (), alone: bool = False
+    config: Any, groups: Mapping[str, Options | Kinds], optional: Sequence[str] = (), exclusive: bool = False
 ) -> dict[str, Any]:
     """Check the groups of a configuration.
 
@@ -205,17 +205,17 @@ def check_groups(
         config: Groups of options by name.
         groups: The known groups.
         optional: Groups that may be missing.
-        alone: Whether unknown groups are refused.
+        exclusive: Whether unknown groups are refused.
 
     Returns:
         The configuration, each group as its `check` returns it.
 
     Raises:
-        ConfigError: See `Options.check`; or a group is missing or, with `alone`, unknown.
+        ConfigError: See `Options.check`; or a group is missing or, with `exclusive`, unknown.
     """
     if not isinstance(config, Mapping):
         raise ConfigError(f"{_shown(config)} is not a configuration; give groups of options")
-    unknown = [name for name in config if name not in groups] if alone else []
+    unknown = [name for name in config if name not in groups] if exclusive else []
     if unknown:
         raise ConfigError(f"{unknown[0]}: no such group of options; there are {', '.join(groups)}")
     missing = [name for name in groups if name not in config and name not in optional]

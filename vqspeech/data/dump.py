@@ -101,14 +101,14 @@ class _Files:
 
 @dataclass(frozen=True)
 class _Index:
-    shards: Annotated[Sequence[Annotated[Mapping[str, str], Options(_Files, others=True)]], Length(1, 1_000_000)]
+    shards: Annotated[Sequence[Annotated[Mapping[str, str], Options(_Files, allow_unknown=True)]], Length(1, 1_000_000)]
     utterances: Count = 1
     samples: Count = 1
     genders: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
 
 
-_INDEX = Options(_Index, others=True)
+_INDEX = Options(_Index, allow_unknown=True)
 
 
 def read_shards(path: str | Path) -> Shards:

@@ -66,11 +66,11 @@ class Metadata:
     classes: Sequence[str] = ()
     actions: Sequence[str] = ()
     shape: Annotated[Sequence[Annotated[int, Range(1, 65_536)]], Length(3, 3)] = (1, 1, 1)
-    units: Annotated[Mapping[str, Any], Options(CodesMetadata, others=True)] = field(default_factory=dict)
-    codes: Annotated[Mapping[str, Any], Options(CodesMetadata, others=True)] = field(default_factory=dict)
+    units: Annotated[Mapping[str, Any], Options(CodesMetadata, allow_unknown=True)] = field(default_factory=dict)
+    codes: Annotated[Mapping[str, Any], Options(CodesMetadata, allow_unknown=True)] = field(default_factory=dict)
     step: Annotated[int, Range(0)] = 0
     best: float = 0.0
-    adapted: Sequence[Annotated[Mapping[str, Any], Options(Adaptation, others=True)]] = ()
+    adapted: Sequence[Annotated[Mapping[str, Any], Options(Adaptation, allow_unknown=True)]] = ()
     figures: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -297,7 +297,7 @@ def hash_tensor(tensor: Tensor) -> str:
     return digest.hexdigest()
 
 
-_ABOUT = Options(Metadata, others=True)
+_ABOUT = Options(Metadata, allow_unknown=True)
 
 
 def _damage(header: Mapping[str, str], about: Any, tensors: Mapping[str, Tensor]) -> str:

@@ -244,7 +244,7 @@ def moments(total: Tensor, square: Tensor, count: Tensor) -> Tensor:
 
 FRONTENDS = {kind.name: kind for kind in (Waveform, LogMel, LogMel80, Cepstra, Mfcc)}
 """Front ends by name."""
-FRONTEND = Kinds("frontend", FRONTENDS, what="front end")
+FRONTEND = Kinds("frontend", FRONTENDS, label="front end")
 """The group of a configuration."""
 
 

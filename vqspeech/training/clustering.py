@@ -53,7 +53,7 @@ def check_config(config: Any) -> dict[str, Any]:
 
         return masked.check_config(config)
     groups = {**Coder.groups, "training": Options(ClusteringOptions)}
-    return Coder.check_config(check_groups(config, groups, alone=True))
+    return Coder.check_config(check_groups(config, groups, exclusive=True))
 
 
 def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Path) -> dict[str, float]:

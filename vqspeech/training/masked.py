@@ -63,7 +63,7 @@ class MaskedOptions:
 
 def check_config(config: Any) -> dict[str, Any]:
     """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
-    found = check_groups(config, {**Coder.groups, "training": Options(MaskedOptions)}, alone=True)
+    found = check_groups(config, {**Coder.groups, "training": Options(MaskedOptions)}, exclusive=True)
     training = found["training"]
     if min(len(training["coarse"]), len(training["fine"])) < training["rounds"]:
         raise ConfigError(

@@ -53,7 +53,7 @@ def read_state(path: Path, run: Mapping[str, Any], task: Task) -> State:
     for name, value in about.get("sources", {}).items():
         if run["sources"].get(name, value) != value:
             raise ConfigError(f"{path}: has learned from other data, {name} is not what it was; {_FIX}")
-    fixed = task.training.fields.keys() - set(task.training.marked(CHANGEABLE)) - {"batch", "accumulate"}
+    fixed = task.training.fields.keys() - set(task.training.names_with(CHANGEABLE)) - {"batch", "accumulate"}
     old, new = about.get("training", {}), run["training"]
     for name in sorted(fixed & old.keys() & new.keys()):
         different = _difference(old[name], new[name], f"training.{name}")

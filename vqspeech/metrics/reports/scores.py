@@ -94,7 +94,7 @@ def read(path: str | os.PathLike) -> dict[str, Any]:
     return scores
 
 
-_SECTION = Options(Section, others=True)
+_SECTION = Options(Section, allow_unknown=True)
 
 
 def _check_row(where: str, row: Mapping[str, Any]) -> None:

@@ -55,7 +55,7 @@ class Live(VQVAE):
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
         """As `Coder.check_config`."""
-        found = check_groups(config, cls.groups, alone=True)
+        found = check_groups(config, cls.groups, exclusive=True)
         decoder = found["decoder"]
         if (
             decoder["name"] != "source_filter"

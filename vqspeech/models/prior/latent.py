@@ -19,7 +19,7 @@ from vqspeech.schema import Kinds, Share, check_groups
 
 NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
 """Networks by name: the paper's, and another."""
-PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), also={"withheld": Share})
+PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), extra={"withheld": Share})
 """The group of a configuration."""
 CHUNK = 4096
 """Codes that are scored at once; memory does not grow beyond them and what they depend on."""

@@ -86,7 +86,7 @@ class _Index:
     actions: Sequence[str]
 
 
-_INDEX = Options(_Index, others=True)
+_INDEX = Options(_Index, allow_unknown=True)
 
 
 def read_codes(path: str | Path) -> ImageCodes:

@@ -114,11 +114,11 @@ class _Index:
     width: Width
     classes: Sequence[str]
     actions: Sequence[str]
-    shards: Sequence[Annotated[Mapping[str, Any], Options(_Shard, others=True)]]
+    shards: Sequence[Annotated[Mapping[str, Any], Options(_Shard, allow_unknown=True)]]
     sha256: str = ""
 
 
-_INDEX = Options(_Index, others=True)
+_INDEX = Options(_Index, allow_unknown=True)
 
 
 def read_images(path: str | Path) -> ImageSet:

@@ -179,7 +179,7 @@ class PixelCNN(nn.Module):
         return F.cross_entropy(self(codes, classes, condition).float(), codes.long(), reduction="none")
 
 
-PRIOR = Options(PixelCNN, given=("size", "shape", "classes", "condition"), also={"withheld": Share})
+PRIOR = Options(PixelCNN, given=("size", "shape", "classes", "condition"), extra={"withheld": Share})
 """The group `prior` of a configuration."""
 
 
@@ -190,4 +190,4 @@ def build_pixelcnn(options: Mapping[str, Any], **given: Any) -> PixelCNN:
         ConfigError: An option is unknown or does not fit.
     """
     checked = PRIOR.check("prior", options)
-    return PixelCNN(**given, **{name: value for name, value in checked.items() if name not in PRIOR.also})
+    return PixelCNN(**given, **{name: value for name, value in checked.items() if name not in PRIOR.extra})

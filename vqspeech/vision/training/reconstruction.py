@@ -54,7 +54,7 @@ class ImageTask:
     @classmethod
     def check_config(cls, config: Any) -> dict[str, Any]:
         """Return the whole configuration, checked. Raise `ConfigError` where it describes no such training."""
-        return check_groups(config, {**find_model_class(config).groups, "training": cls.training}, alone=True)
+        return check_groups(config, {**find_model_class(config).groups, "training": cls.training}, exclusive=True)
 
     @property
     def codes(self) -> int:

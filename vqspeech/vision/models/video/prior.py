@@ -21,7 +21,9 @@ from vqspeech.vision.models.video.transformer import TransformerVideo
 
 NETWORKS: dict[str, type[VideoNetwork]] = {"pixelcnn": PixelCNNVideo, "transformer": TransformerVideo}
 """Networks by name: one like the paper's, and another."""
-VIDEO = Kinds("video", NETWORKS, given=("size", "shape", "actions"), also={"withheld": Share}, what="prior over video")
+VIDEO = Kinds(
+    "video", NETWORKS, given=("size", "shape", "actions"), extra={"withheld": Share}, label="prior over video"
+)
 """The group `video` of a configuration."""
 BATCH = 8
 """Clips that are scored at once."""
