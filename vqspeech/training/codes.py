@@ -44,7 +44,7 @@ class CodesTask:
         Raises:
             ConfigError: It has an unknown, missing or invalid option.
         """
-        return check_groups(config, {**cls.groups, "training": cls.training}, alone=True)
+        return check_groups(config, {**cls.groups, "training": cls.training}, exclusive=True)
 
     def __init__(self, config: Mapping[str, Any], make_model: Callable[[dict[str, Any]], Any], train: Any, dev: Any):
         config = self.check_config(config)

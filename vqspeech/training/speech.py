@@ -66,7 +66,7 @@ class SpeechTask:
         Raises:
             ConfigError: It has an unknown, missing or invalid option.
         """
-        return VQVAE.check_config(check_groups(config, {**VQVAE.groups, "training": cls.training}, alone=True))
+        return VQVAE.check_config(check_groups(config, {**VQVAE.groups, "training": cls.training}, exclusive=True))
 
     @property
     def sources(self) -> dict[str, str]:
