@@ -6,6 +6,8 @@ from pathlib import Path
 from vqspeech.metrics.reports.pictures import save_figure
 from vqspeech.vision.metrics.curves import plot_curves
 
+EXAMPLE = "vqspeech vision draw exp/vqvae"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision draw`."""

@@ -12,6 +12,8 @@ from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import read_images
 from vqspeech.vision.models import CodeModel
 
+EXAMPLE = "vqspeech vision encode --model exp/vqvae --data data/train --out codes/train"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision encode`."""

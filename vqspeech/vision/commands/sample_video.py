@@ -30,6 +30,8 @@ from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import require_same_codes
 from vqspeech.vision.models.video import VideoPrior
 
+EXAMPLE = "vqspeech vision sample-video --prior exp/video --model exp/vqvae --data data/test --out samples"
+
 NOT_TOLD, RECORDED = "any", "recorded"
 """Words in the place of actions: none is told; what was done in truth."""
 SHOWN = 4

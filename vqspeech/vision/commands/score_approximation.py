@@ -14,6 +14,8 @@ from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import bounds
 from vqspeech.vision.models import CodeModel
 
+EXAMPLE = "vqspeech vision score approximation exp/tiny --data data/test --out exp/scores.json"
+
 SAMPLES = (1, 10, 100)
 
 

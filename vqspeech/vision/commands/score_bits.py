@@ -20,6 +20,8 @@ from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder
 from vqspeech.vision.models.likelihood import LogisticMixture
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 
+EXAMPLE = "vqspeech vision score bits exp/vqvae --data data/test --prior exp/prior --out exp/scores.json"
+
 BITS, LEARNED = "bits/dimension, at most", "learned"
 """The column, and what a prior is called in a row that was."""
 

@@ -11,6 +11,8 @@ from vqspeech.vision.metrics import prior as measures
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same_codes
 
+EXAMPLE = "vqspeech vision score prior --prior exp/prior --codes codes/test --out exp/scores.json"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision score prior`."""

@@ -18,6 +18,8 @@ from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.quality import psnr, ssim
 from vqspeech.vision.models import VIMCO, Autoencoder, CodeModel
 
+EXAMPLE = "vqspeech vision score reconstructions exp/vqvae --data data/test --train data/train --out exp/scores.json"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision score reconstructions`."""

@@ -17,6 +17,11 @@ from vqspeech.vision.metrics import pictures
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.nearest import find_nearest
 
+EXAMPLE = (
+    "vqspeech vision score samples --samples samples/samples.npz --train data/train --data data/test "
+    "--picture nearest.png --out exp/scores.json"
+)
+
 SHOWN = 16
 
 

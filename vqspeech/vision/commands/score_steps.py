@@ -10,6 +10,8 @@ from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.vision.commands.score_bits import BITS, LEARNED, describe_model, name_bound
 from vqspeech.vision.models import Autoencoder
 
+EXAMPLE = "vqspeech vision score steps exp/vqvae exp/vae --out exp/scores.json"
+
 WHOLE = "test images"
 """Column of the figures that were scored at the end."""
 

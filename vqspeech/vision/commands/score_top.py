@@ -22,6 +22,11 @@ from vqspeech.vision.models.prior import BATCH, require_same_codes
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OWN, measure_bits
 
+EXAMPLE = (
+    "vqspeech vision score top --top exp/top --model exp/vqvae --codes codes/test --data data/test "
+    "--picture top.png --out exp/scores.json"
+)
+
 SHOWN = 8
 
 

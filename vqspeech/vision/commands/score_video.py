@@ -21,6 +21,11 @@ from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 from vqspeech.vision.models.video import VideoPrior
 
+EXAMPLE = (
+    "vqspeech vision score video --prior exp/video --model exp/vqvae --data data/test "
+    "--codes codes/test --train data/train --train-codes codes/train --out exp/scores.json"
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision score video`."""

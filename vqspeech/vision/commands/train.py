@@ -11,6 +11,8 @@ from vqspeech.training.trainer import train
 from vqspeech.vision.data.images import read_images
 from vqspeech.vision.training.reconstruction import ImageTask
 
+EXAMPLE = "vqspeech vision train --conf cifar10_vqvae_small --train data/train --dev data/dev --out exp/vqvae"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of `vqspeech vision train`."""

@@ -5,6 +5,8 @@ Prints one line a fault, `file:line: what; fix`, and exits with 1 where there is
 
 import argparse
 
+EXAMPLE = "vqspeech vision validate data/train data/test"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options."""
