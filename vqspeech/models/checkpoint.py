@@ -30,10 +30,10 @@ from vqspeech.schema import Codes, Length, Options, Positive, Range
 FORMAT, VERSION = "vqspeech-checkpoint", 1
 SUFFIX = ".safetensors"
 UNKNOWN = ("model.pitch",)
-"""Tensors in which NaN stands for what is not known."""
+"""Tensors in which NaN means unknown."""
 Model = TypeVar("Model", bound=nn.Module)
 _SCALE = "scale."
-"""What the names of the scales of 8-bit weights begin with."""
+"""Prefix of the names of the scales of 8-bit weights."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from vqspeech.models.quantize import QUANTIZER, Codebook, ResidualKmeans
 from vqspeech.schema import check_groups
 
 PIECE = 20.0
-"""Seconds that are encoded at once; memory does not grow beyond it."""
+"""Seconds that are encoded at once: memory does not grow beyond it."""
 
 LONGEST_HOP = 10.0
 """Seconds of speech that a code may stand for."""

@@ -17,12 +17,12 @@ from vqspeech.schema import Depth, Dropout, Range, Width, require_multiple
 STRIDE = 2
 """Frames of the front end per step of the Transformer: 50 steps a second."""
 WINDOW, POSITIONS = 15, 65
-"""Steps that the convolution of each block sees, and the one that tells positions."""
-_GROUPS = 16  # of the convolution that tells positions
+"""Steps of the convolution of each block, and of the one that encodes positions."""
+_GROUPS = 16  # of the convolution that encodes positions
 _PRIOR = 25
-"""Codes of the training data's mean and deviation that are added to those of an utterance."""
+"""Codes of the training data's mean and deviation that are added to those of an utterance (prior weight)."""
 WINDOW_STEPS, CONTEXT_STEPS = 1000, 200
-"""Steps that the Transformer is given at once of a long recording (20 s), and on either side beside them (4 s)."""
+"""Steps of a long recording that the Transformer gets at once (20 s), and context on either side (4 s)."""
 
 
 class ContentBlock(nn.Module):

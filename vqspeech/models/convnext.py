@@ -68,7 +68,7 @@ class ConvNeXt(nn.Module):
         return x + (self.scale * self.project(F.gelu(self.expand(y)))).transpose(1, 2)
 
     def _along(self, x: Tensor) -> Tensor:
-        """The depthwise convolution; of the few frames of a stream as products, which take an eighth of the time."""
+        """Return the depthwise convolution; for the few frames of a stream as products, in an eighth of the time."""
         if self.training or x.shape[2] > 2 * self.pad + _FEW or torch.onnx.is_in_onnx_export():
             return self.depthwise(x)
         windows = x.unfold(2, 2 * self.pad + 1, 1)[..., :: self.depthwise.dilation[0]]

@@ -203,6 +203,7 @@ class Cepstra(LogMel):
         )
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
+        """Return the cepstra before normalisation: `(batch, channels, frames)`."""
         return (super().static(spectra, filters).transpose(1, 2) @ self.cosines).transpose(1, 2)
 
 
@@ -219,6 +220,7 @@ class Mfcc(Cepstra):
         self.register_buffer("slope", slope[None, None] * 4, persistent=False)
 
     def dynamic(self, static: Tensor) -> Tensor:
+        """Return static channels, first and second differences."""
         def difference(x: Tensor) -> Tensor:  # (batch, channels, frames)
             return F.conv1d(F.pad(x, (2, 2)).flatten(0, 1)[:, None], self.slope).view(x.shape)
 

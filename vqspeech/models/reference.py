@@ -59,9 +59,10 @@ class Reference(nn.Module):
             return (relative + _FLOOR).log().transpose(1, 2), energies > _FLOOR * level[:, None]
 
     def forward(self, waveforms: Tensor, noise: float = 0.0) -> Tensor:
-        """Return speaker vectors of waveforms `(batch, time)`: `(batch, voice)`.
+        """Return speaker vectors `(batch, voice)` of waveforms `(batch, time)`.
 
-        `noise` is the deviation of what is added to the features in training (nats)."""
+        `noise` is the deviation of noise added to the features in training (nats).
+        """
         features, counts = self.features(waveforms)
         if noise:
             features = features + noise * torch.randn_like(features)
@@ -86,13 +87,13 @@ def split_recording(waveform: np.ndarray) -> list[np.ndarray]:
 
 
 def measure_similarity(vectors: Tensor) -> float:
-    """Return how alike the least alike parts of some recordings are.
+    """Return how similar the least similar parts of some recordings are.
 
     Args:
         vectors: Speaker vectors of consecutive pieces, `(pieces, voice)`.
 
     Returns:
-        The mean cosine between the pieces before a cut and those behind it, the least of all cuts; 1 for one piece.
+        The mean cosine between the pieces before a cut and those behind it, the least over all cuts; 1 for one piece.
     """
     units = F.normalize(vectors.float(), dim=1)
     cosines = units @ units.T
@@ -100,6 +101,10 @@ def measure_similarity(vectors: Tensor) -> float:
 
 
 def average_vectors(vectors: Tensor, weights: Tensor) -> Tensor:
-    """Return the vector of a speaker from those of recordings `(recordings, voice)`: their mean, by `weights`
-    `(recordings,)`, at the length that all have."""
+    """Return the speaker vector of several recordings: their weighted mean, rescaled to the length of all vectors.
+
+    Args:
+        vectors: `(recordings, voice)`.
+        weights: `(recordings,)`.
+    """
     return F.normalize(weights.float() @ vectors.float(), dim=0) * vectors.shape[1] ** 0.5

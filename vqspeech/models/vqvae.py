@@ -35,7 +35,7 @@ from vqspeech.voices import Voice
 VoiceName = str | int | Voice
 """A voice of the model by its name, or one made of recordings."""
 SHORTEST = 1.0
-"""Seconds of speech that a voice is made of at least."""
+"""Least speech for a voice (s)."""
 Kind = TypeVar("Kind", bound="VQVAE")
 
 
@@ -355,7 +355,7 @@ class VQVAE(Coder):
         return (np.where(logs > 0, moved, 0) if self.decoder.uses_voicing else moved).astype(np.float32)
 
     def make_declination_contour(self, frames: int, speaker: VoiceName) -> np.ndarray:
-        """A melody for codes that nobody has spoken, log F0 by frame `(frames,)`, in a voice's range."""
+        """Return a falling melody in the range of a voice, log F0 `(frames,)`, for codes without a source."""
         return make_declination_contour(frames, self.voice_pitch(speaker))
 
     def encode_conditioning(self, samples: np.ndarray) -> np.ndarray:
@@ -406,7 +406,7 @@ class VQVAE(Coder):
             keep_pauses: Whether pauses keep the sound of the source.
             **sampling: As of `decode`; `formant` stretches spectral envelopes, where the decoder has such.
         """
-        given = list(waves)  # the rows of a tensor are new with every look
+        given = list(waves)  # indexing a tensor makes new rows each time
         check_counts(waves=given, speakers=speakers)
         for name in speakers:
             self.check_voice(name)

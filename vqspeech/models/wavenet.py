@@ -126,6 +126,6 @@ class CausalStack(nn.Module):
 
 
 def _matrix(convolution: nn.Conv1d) -> tuple[Tensor, Tensor]:
-    """The weight `(inputs, outputs)` and bias `(outputs,)` of a convolution of window 1."""
+    """Return the weight `(inputs, outputs)` and bias `(outputs,)` of a convolution of window 1."""
     assert convolution.bias is not None
     return convolution.weight[:, :, 0].T.detach().contiguous(), convolution.bias.detach()

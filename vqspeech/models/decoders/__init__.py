@@ -14,8 +14,7 @@ from vqspeech.schema import Kinds
 
 Decoder = WaveNet | WorldDecoder | WorldWaveNet | SourceFilter
 DECODERS = {"wavenet": WaveNet, "world": WorldDecoder, "world_wavenet": WorldWaveNet, "source_filter": SourceFilter}
-"""Decoders by name: the paper's, the fast one, the fast one's frames sounded by a WaveNet, and pulses and noise
-through learned filters."""
+"""Decoders by name: the paper's, the fast one, a WaveNet behind the frames of the fast one, and source-filter."""
 DECODER = Kinds("decoder", DECODERS, given=("latents", "hop", "speakers"))
 """The group of a configuration; decoders are made for `latents` dimensions every `hop` samples, `speakers` voices."""
 

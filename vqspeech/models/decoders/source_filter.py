@@ -31,7 +31,7 @@ HOP = world.FRAME
 FFT, WINDOW = 1024, 640
 """Samples of a frame with the tail of its filter, and without."""
 CAUSAL_WINDOW = 2 * HOP
-"""The latter where little may be known of what comes."""
+"""Samples of a frame of a causal decoder."""
 HIGHEST = audio.RATE / 2
 """Frequency below which all harmonics of the pulse train lie (Hz)."""
 NOISE = 1 << 17
@@ -56,10 +56,10 @@ class SourceFilter(nn.Module):
     window: Tensor
     noise: Tensor
     voice_option = ("adapted",)
-    """Where the option stands that says how many numbers the speaker vector has, beside those of a recording's."""
+    """Path of the option for the size of the speaker vector, beyond that of a recording."""
     uses_pitch = True
     uses_voicing = uses_formant = True
-    """Pitch is 0 where the source is unvoiced; the contour through it is the decoder's own."""
+    """Pitch is 0 where the source is unvoiced; the decoder interpolates the contour."""
 
     def __init__(
         self,
@@ -354,7 +354,7 @@ RESOLUTIONS = ((2048, 320), (1024, 160), (512, 80), (256, 40))
 """FFT lengths and hops (samples) at which spectra are compared."""
 MEL_RESOLUTIONS = ((2048, 80), (1024, 64), (512, 40))
 """FFT lengths and numbers of mel bands at which energies are compared."""
-_MAGNITUDE, _ENERGY = 1e-3, 1e-4  # least magnitude and mel energy that is told from silence
+_MAGNITUDE, _ENERGY = 1e-3, 1e-4  # floors of magnitude and mel energy
 
 
 def spectral_losses(made: Tensor, target: Tensor) -> dict[str, Tensor]:

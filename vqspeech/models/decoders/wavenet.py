@@ -20,12 +20,12 @@ class WaveNet(SampleDecoder):
     """
 
     voice_option = ("condition",)
-    """Where the option stands that says how many numbers the speaker vector has."""
+    """Path of the option for the size of the speaker vector."""
     uses_pitch = False
     uses_voicing = False
     uses_formant = False
     context = 1
-    """Codes on either side of a moment that it is told of."""
+    """Codes on either side of a moment that its conditioning depends on."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class WaveNet(SampleDecoder):
             streams: Lengths, seeds and options; the pitch is not used: the codes carry the melody.
         """
         features = latents.new_zeros(len(latents), self.smooth.out_channels, latents.shape[2])
-        for row, samples in enumerate(streams.samples.tolist()):  # one by one: company changes the last bits
+        for row, samples in enumerate(streams.samples.tolist()):  # one by one: a batch changes the last bits
             part = latents[row : row + 1, :, : -(-samples // self.hop)]
             features[row, :, : part.shape[2]] = self._features(part, speakers[row : row + 1])[0]
         return self.draw_samples(features, self.hop, streams)

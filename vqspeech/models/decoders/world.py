@@ -17,7 +17,7 @@ from vqspeech.models.decoders.streams import Streams
 from vqspeech.schema import Depth, Dropout, Range, Width
 
 _SPECTRUM, _COEFFICIENTS = 0.5, 0.3
-"""What errors of the log spectrum weigh in the loss, and those of its coefficients."""
+"""Weights in the loss of errors of the log spectrum, and of its coefficients."""
 _BANDS = 2 * world.ENVELOPE
 """Places along the mel axis at which spectra are compared."""
 
@@ -49,7 +49,7 @@ class WorldDecoder(nn.Module):
     deviation: Tensor
     cosines: Tensor
     voice_option = ("voice",)
-    """Where the option stands that says how many numbers the speaker vector has."""
+    """Path of the option for the size of the speaker vector."""
     uses_pitch = True
     uses_voicing = False
     uses_formant = True

@@ -24,7 +24,7 @@ from vqspeech.models.wavenet import Cycle
 from vqspeech.schema import Depth, Options, Width
 
 _LOG_F0, _SCALE = 5.0, 3.0
-"""Log F0 of voices lies within 5 ± 1/3 for the most part."""
+"""Log F0 of voices is mostly within 5 ± 1/3."""
 _PEAK = 16.0
 """Deviations of the excitation that the outermost µ-law levels stand for: more than the pulses of a voice have."""
 _LOUDEST = 1.5
@@ -39,7 +39,7 @@ class WorldWaveNet(SampleDecoder):
     """
 
     voice_option = ("frames", "voice")
-    """Where the option stands that says how many numbers the speaker vector has."""
+    """Path of the option for the size of the speaker vector."""
     uses_pitch = True
     uses_voicing = False
     uses_formant = False
@@ -108,7 +108,7 @@ class WorldWaveNet(SampleDecoder):
         logs = torch.where(voiced, (frames[:, :1] - _LOG_F0) * _SCALE, 0.0)
         rest = (frames[:, 1:] - self.frames.mean[1:, None]) / self.frames.deviation[1:, None]
         told = self.smooth(torch.cat([voiced.float(), logs, rest], 1))
-        # No rectifiers: at the rates that a WaveNet is trained with, all but a few of them die, and it hears nothing.
+        # No rectifiers: at the rates that a WaveNet is trained with, all but a few of them die.
         return self.mix(F.silu(told + self.voice(self.speaker(speakers))[:, :, None]))
 
     def loss(self, latents: Tensor, speakers: Tensor, batch: SpeechBatch) -> dict[str, Tensor]:
@@ -136,7 +136,7 @@ class WorldWaveNet(SampleDecoder):
         time = latents.shape[2] * self.hop
         features = latents.new_zeros(len(latents), self.mix.out_channels, world.count_frames(time))
         filters = []
-        for row, samples in enumerate(streams.samples.tolist()):  # one by one: company changes the last bits
+        for row, samples in enumerate(streams.samples.tolist()):  # one by one: a batch changes the last bits
             own, codes = slice(row, row + 1), -(-samples // self.hop)
             pitch = streams.pitch[own, : world.count_frames(codes * self.hop)].to(features)
             frames = self.frames.frames(latents[own, :, :codes], speakers[own], streams.samples[own], pitch)

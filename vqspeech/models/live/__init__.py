@@ -1,7 +1,7 @@
-"""The live model: each part takes a block of 20 ms and its state, and gives what it makes of it and its next state.
+"""The live model: each stage takes a block of 20 ms and its state, and returns its output and its next state.
 
-A state is one tensor of fixed shape, zero at the beginning, so memory does not grow; what a file is converted to is
-what a stream of it is converted to, because a file is streamed, too.
+A state is one tensor of fixed shape, zero at the beginning, so memory does not grow. A file is converted as a stream,
+so the result is that of a stream.
 """
 
 BLOCK = 320

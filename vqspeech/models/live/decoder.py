@@ -1,6 +1,6 @@
-"""The live decoder: a causal source-filter decoder block by block, and the level and silence of the source given back.
+"""The live decoder: a causal source-filter decoder in blocks, with the level and the pauses of the source restored.
 
-It says of a stream what `SourceFilter` says of a whole one.
+It computes for a stream what `SourceFilter` computes for a whole recording.
 """
 
 import math
@@ -33,11 +33,12 @@ _PULSES = CAUSAL_WINDOW - HOP  # samples of the sources that are kept
 
 
 class LiveDecoder(nn.Module):
-    """The sound of latents that come `delay` blocks late, a block at a time.
+    """Sound of latents that come `delay` blocks late, a block at a time.
 
     The state is the number of blocks so far, the latents before, the pitch of the last frame and its contour, what the
     blocks of the network see, the last of the pulses and the sound to come, powers of the source, gate and gain where
-    the sound ended, phase of the pulses (cycles) and place in the noise."""
+    the sound ended, phase of the pulses (cycles) and place in the noise.
+    """
 
     gains: Tensor
     phases: Tensor
@@ -54,7 +55,7 @@ class LiveDecoder(nn.Module):
         self.stretch(1.0)
 
     def stretch(self, formant: float) -> None:
-        """Let what the gains are at a frequency f be at `formant` · f from now on."""
+        """Stretch the frequency axis of the gains by the factor `formant` from now on."""
         bands = band_weights(len(self.decoder.bands), FFT // 2 + 1, formant).double().numpy()
         # The phase of a filter of least delay is linear in its log gains, as `minimum_phase` makes it.
         cepstra = np.fft.irfft(bands)
@@ -79,18 +80,20 @@ class LiveDecoder(nn.Module):
     def forward(
         self, latent: Tensor, pitch: Tensor, voices: Tensor, powers: Tensor, gain: Tensor, state: list[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Take what is known at block k, and with it the latent of block j = k - `delay`.
+        """Return the next block of sound.
+
+        At block k the latent is that of block j = k - `delay`.
 
         Args:
             latent: `(batch, dimension, 1)`.
-            pitch: log F0 `(batch, FRAMES)` of frames 2j - 1 and 2j, 0 where unvoiced.
+            pitch: Log F0 `(batch, FRAMES)` of frames 2j - 1 and 2j, 0 where unvoiced.
             voices: Speaker vectors `(batch, voice)`.
             powers: Of frames 2j + 4 and 2j + 5 of the source, as `LiveFrontend` gives them: `(batch, FRAMES)`.
-            gain: By which the source's speech would lie at `loudness.LEVEL`: `(batch, 1)`.
-            state: As `initial` or the last call gave it.
+            gain: By which the source's speech would be at `loudness.LEVEL`: `(batch, 1)`.
+            state: As `initial_state` or the last call returned it.
 
         Returns:
-            `(batch, BLOCK)`, the samples that begin `BEHIND` before block j, zeros before the stream does; the state.
+            `(batch, BLOCK)`, the samples that begin `BEHIND` before block j, zeros before the stream begins; the state.
         """
         blocks, latents, before, seen, sound, heard, level, counters = state
         begun = (blocks > self.delay).float()
@@ -114,8 +117,10 @@ class LiveDecoder(nn.Module):
     def _spoken(
         self, pulses: Tensor, noise: Tensor, contour: Tensor, sound: Tensor, counters: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """What log gains `(batch, bands, FRAMES)` and contour sound like: `(batch, BLOCK)`; pulses and sound that are
-        kept; phase (cycles) and place in the noise."""
+        """Return sound `(batch, BLOCK)` of log gains `(batch, bands, FRAMES)` and contour, and the next states.
+
+        These are pulses and sound that are kept; phase (cycles) and place in the noise.
+        """
         phase, place = counters.chunk(2, 1)
         train, phase = _pulses(contour, phase)
         train = torch.cat([sound[:, :_PULSES], train], 1)
@@ -146,7 +151,7 @@ class LiveDecoder(nn.Module):
             spoken: `(batch, BLOCK)`.
             powers: Of frames of the source `(batch, _BEFORE + FRAMES)`, those of `spoken` in their middle.
             gain: `(batch, 1)`.
-            level: Gate and gain where it begins `(batch, 2)`; 0 before anything.
+            level: Gate and gain where it begins `(batch, 2)`; 0 at the beginning of a stream.
 
         Returns:
             The speech; the powers that are kept; gate and gain where it ends.
@@ -170,8 +175,15 @@ class LiveDecoder(nn.Module):
 
 
 def _pulses(contour: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
-    """As `source_filter.pulse_train`, of the frames of a block and the first one behind it: `(batch, FRAMES + 1)` →
-    `(batch, BLOCK)`, and the phase (cycles, float64) at its end, of that before it."""
+    """Return pulses of a block, as `source_filter.pulse_train`, and the phase at its end.
+
+    Args:
+        contour: Log F0 of the frames of the block and the next one, `(batch, FRAMES + 1)`.
+        phase: At the beginning (cycles, float64).
+
+    Returns:
+        `(batch, BLOCK)`, and the phase.
+    """
     part = torch.arange(HOP, device=contour.device) / HOP
     pairs = [(contour[:, i : i + 1], contour[:, i + 1 : i + 2]) for i in range(FRAMES)]
     f0 = torch.cat([left + part * (right - left) for left, right in pairs], 1).exp()

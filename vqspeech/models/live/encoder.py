@@ -1,4 +1,4 @@
-"""The live encoder: causal convolutions over log-mels that say what the content encoder says, some steps later."""
+"""The live encoder: causal convolutions over log-mels that predict the content encoder's output with a delay."""
 
 from collections.abc import Sequence
 from typing import Annotated, cast
@@ -12,7 +12,7 @@ from vqspeech.schema import Range, Width
 
 
 class LiveEncoder(nn.Module):
-    """Latents at 50 Hz. Blocks see what has been; the latent of a block comes `delay` blocks after it."""
+    """Latents at 50 Hz. Blocks see the past alone; the latent of a block comes `delay` blocks after it."""
 
     def __init__(
         self,
@@ -37,8 +37,15 @@ class LiveEncoder(nn.Module):
         return self.input.out_channels, state_size(self.blocks)
 
     def forward(self, features: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return latents `(batch, latents, blocks)` of features `(batch, FRAMES * MELS, blocks)`, those of the block
-        `delay` before each, and the next state, of `state` `(batch, *state_shape)`; None: the beginning."""
+        """Return latents, those of the block `delay` before each, and the next state.
+
+        Args:
+            features: `(batch, FRAMES * MELS, blocks)`.
+            state: `(batch, *state_shape)`; None is the beginning.
+
+        Returns:
+            `(batch, latents, blocks)`, and the state.
+        """
         x = self.input(features)
         if state is None:
             state = torch.zeros(len(x), *self.state_shape, dtype=x.dtype, device=x.device)

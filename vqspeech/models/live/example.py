@@ -22,6 +22,7 @@ class Graph:
         self.outputs = [one.name for one in self.session.get_outputs()]
 
     def __call__(self, **given: np.ndarray) -> dict:
+        """Run the graph and keep its states."""
         found = dict(zip(self.outputs, self.session.run(None, self.given | given), strict=True))
         states = {name.removeprefix("after_"): one for name, one in found.items() if name.startswith("after_")}
         self.given |= states
@@ -29,7 +30,7 @@ class Graph:
 
 
 def blocks(path: str) -> np.ndarray:
-    """The waveform of a file in blocks of 20 ms, and 90 ms of silence behind it: `(blocks, 1, 320)`."""
+    """Return the waveform of a file in blocks of 20 ms, and 90 ms of silence behind it: `(blocks, 1, 320)`."""
     with wave.open(path) as file:
         sound = np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
     return np.pad(sound, (0, 1440 + -(len(sound) + 1440) % 320)).reshape(-1, 1, 320)

@@ -1,4 +1,4 @@
-"""Spectra of frames: by FFT here, by products with matrices in graphs that are exported, which run everywhere."""
+"""Spectra of frames: by FFT, or in graphs that are exported by products with matrices, which run everywhere."""
 
 import numpy as np
 import torch
@@ -7,8 +7,16 @@ from torch.nn import functional as F
 
 
 def spectrum(frames: Tensor, length: int, bins: int | None = None) -> tuple[Tensor, Tensor]:
-    """Return real and imaginary parts, `(…, bins)`, of the spectra of frames `(…, samples)`, which are followed by
-    zeros up to `length`: the lowest bins of length / 2 + 1, None: all."""
+    """Return real and imaginary parts of the spectra of frames.
+
+    Args:
+        frames: `(…, samples)`.
+        length: To which frames are padded with zeros.
+        bins: The lowest bins of length / 2 + 1; None is all.
+
+    Returns:
+        `(…, bins)` each.
+    """
     bins = bins or length // 2 + 1
     if torch.onnx.is_in_onnx_export():
         turns = np.arange(int(frames.shape[-1]))[:, None] * np.arange(bins) * (2 * np.pi / length)

@@ -1,4 +1,4 @@
-"""What the live encoder sees: log-mel frames whose level and channel are told by the speech so far alone."""
+"""The live front end: log-mel frames normalised by the level and the channel of the speech so far."""
 
 import math
 
@@ -18,9 +18,9 @@ _FFT = 512
 _FLOOR = loudness.LEVEL - 38.0
 """Level of the white noise that is added to every mel energy (dBFS), as `frontend.LogMel` has it."""
 LOWEST, LEVELS = -100, 140
-"""Level of the softest frames that are told apart (dBFS), and steps of 1 dB from there on."""
+"""Lowest level of the histogram (dBFS), and its steps of 1 dB."""
 LOUD = 3.0
-"""Frames that make a level the loudest one: a click is no speech."""
+"""Frames that a level needs to count as the loudest: a click is not speech."""
 _FORGETTING, _FORGETTING_PAUSES = 1000.0, 6000.0
 """Frames of speech (10 s), and of what is fainter (60 s), after which a frame counts 1/e for the level."""
 _CHANNEL = 2000.0  # frames of speech after which a frame counts 1/e for mean and deviation (20 s)
@@ -28,11 +28,12 @@ _PRIOR = 50.0  # frames of the training data's mean and deviation
 
 
 class LiveFrontend(nn.Module):
-    """Log-mels of two frames a block, with mean 0 and deviation 1 over the speech so far.
+    """Log-mels of two frames per block, with mean 0 and deviation 1 over the speech so far.
 
     The sound is high-passed. Its level is the mean power of the frames less than `loudness.RANGE` below the loudest:
-    powers are counted by steps of 1 dB, older ones less and less. Speech counts for mean and deviation of the bands,
-    which begin as those of the training data. The state is the filter's, the end of the sound, the counts, the sums.
+    powers are counted in steps of 1 dB, with exponential forgetting. Speech counts for mean and deviation of the bands,
+    which begin as those of the training data. The state is that of the filter, the end of the sound, the counts, the
+    sums.
     """
 
     highpass: Tensor
@@ -63,7 +64,7 @@ class LiveFrontend(nn.Module):
     of the bands and of their squares."""
 
     def forward(self, block: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """Take a block of sound.
+        """Return features of a block, its sound, and the next state.
 
         Args:
             block: float32 `(batch, BLOCK)` at 16 kHz.
@@ -71,7 +72,7 @@ class LiveFrontend(nn.Module):
 
         Returns:
             Features `(batch, FRAMES * MELS, 1)`; the high-passed sound `(batch, BLOCK)`; mean powers `(batch, FRAMES)`
-            of its frames; gains `(batch, FRAMES)` by which its speech would lie at `loudness.LEVEL`; the next state.
+            of its frames; gains `(batch, FRAMES)` by which its speech would be at `loudness.LEVEL`; the next state.
         """
         begun, offset, filtered, before, counts, speech, sums, squares = state.split(self.sizes, 1)
         offset = torch.where(begun > 0, offset, block[:, :1])  # as if the sound had always had it
@@ -96,8 +97,12 @@ class LiveFrontend(nn.Module):
         return torch.cat(features, 1)[:, :, None], wave, powers, torch.cat(gains, 1), torch.cat(after, 1)
 
     def _level(self, power: Tensor, counts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Count a frame of mean power `(batch, 1)`; return the counts `(batch, LEVELS)`, the gain `(batch, 1)`, and 1
-        where the frame counts as speech, else 0 `(batch, 1)`."""
+        """Count a frame of mean power `(batch, 1)`.
+
+        Returns:
+            The counts `(batch, LEVELS)`, the gain `(batch, 1)`, and 1 where the frame counts as speech, else 0 `(batch,
+            1)`.
+        """
         place = (10 / math.log(10) * power.clamp(min=1e-12).log() - LOWEST).clamp(0, LEVELS - 1)
         loudest = self._loudest(counts)
         spoken = (place >= loudest - loudness.RANGE).float()
@@ -113,13 +118,15 @@ class LiveFrontend(nn.Module):
 
     @staticmethod
     def _loudest(counts: Tensor) -> Tensor:
-        """The highest level `(batch, 1)` that `LOUD` frames have reached, or all where there are fewer."""
+        """Return the highest level `(batch, 1)` that `LOUD` frames have reached, or all where there are fewer."""
         above = counts.flip(1).cumsum(1).flip(1)
         return (above >= above[:, :1].clamp(max=LOUD) * 0.999).float().sum(1, keepdim=True) - 1
 
 
 def _highpass_matrix() -> np.ndarray:
-    """What a block of samples and the filter's state `(BLOCK + 2,)` are multiplied by to give those that follow from
-    it: float64 `(BLOCK + 2, BLOCK + 2)`."""
+    """Return the high-pass filter of a block as a matrix, float64 `(BLOCK + 2, BLOCK + 2)`.
+
+    It maps the samples of a block and the state of the filter to filtered samples and the next state.
+    """
     _, response, leave, moved, state = loudness.high_pass(BLOCK)
     return np.block([[response, moved], [leave, np.array(state).T]])

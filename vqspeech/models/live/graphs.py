@@ -36,7 +36,9 @@ OPSET = 17
 def write_graphs(model: Live, folder: Path) -> list[Path]:
     """Write the graphs of a live model, and a program that runs them, into a folder; return their paths.
 
-    Raises `MissingExtra` without the extra `onnx`."""
+    Raises:
+        MissingExtra: The extra `onnx` is not installed.
+    """
     extras.import_extra("onnx", "onnx")
     voice = torch.zeros(1, model.decoder.reference.output.out_features)
     decoder = LiveDecoder(model.decoder, model.encoder.delay)
@@ -69,7 +71,7 @@ def write_graphs(model: Live, folder: Path) -> list[Path]:
 def _write(
     module: nn.Module, given: dict[str, Tensor], outputs: Sequence[str], path: Path, free: str | None = None
 ) -> Path:
-    """Write the graph of a module with inputs and outputs of these names; the length of the input `free` is free."""
+    """Write the graph of a module with named inputs and outputs; the length of the input `free` is variable."""
     with replace_file(path) as temporary, warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of what a trace takes as fixed, which is fixed
         torch.onnx.export(

@@ -25,10 +25,11 @@ from vqspeech.schema import Options, check_groups
 
 
 class Live(VQVAE):
-    """A live encoder, a pitch tracker and a causal decoder, as a configuration describes them (groups `encoder`,
-    `tracker`, `decoder`), for voices of recordings and the voices `speakers`.
+    """A live encoder, a pitch tracker and a causal decoder of a configuration (groups `encoder`, `tracker`, `decoder`).
 
-    Latents go to the decoder as they are: there are no codes. A recording is converted as a stream of it is."""
+    It converts to voices of recordings and to its named voices. The decoder is conditioned on continuous latents: there
+    are no codes. A recording is converted as a stream.
+    """
 
     frontend: LiveFrontend  # pyright: ignore[reportIncompatibleVariableOverride]
     encoder: LiveEncoder  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -72,23 +73,26 @@ class Live(VQVAE):
 
     @property
     def latency(self) -> int:
-        """Samples that have to come in before one goes out, at most: those of the block that is gathered, of the
-        encoder's look-ahead, and of the decoder's, a latent and half a window."""
+        """Samples that come in before one goes out, at most.
+
+        Those of the block that is gathered, of the encoder's look-ahead, and of the decoder's: a latent and half a
+        window.
+        """
         return BLOCK * (1 + self.encoder.delay) + BEHIND
 
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
-        """Raises `ConfigError`: there are no codes."""
+        """Raise `ConfigError`: there are no codes."""
         raise ConfigError("a live model makes no codes; take another model (`vqspeech models`)")
 
     def decode_parts(
         self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `encode_normalised`."""
+        """Raise `ConfigError`: there are no codes."""
         self.encode_normalised(np.zeros(0, np.int16))
         yield from ()
 
     def windows(self, shards: Shards, seconds: float) -> Windows:
-        """Raises `ConfigError`: it does not learn from dumps."""
+        """Raise `ConfigError`: it is not trained on dumps."""
         raise ConfigError(
             "a live model does not learn from a dump; make a voice with `vqspeech voice make`, or a model with "
             "tools/gpu/run.sh live"
@@ -102,12 +106,19 @@ class Live(VQVAE):
         formant: float = 1.0,
         long: bool = False,
     ) -> "Stream":
-        """Return a stream at its beginning that converts to a voice; `shift` and `keep_pitch` as in `convert_many`. One
-        that will be `long` takes half a second more to begin, and a third less time from then on."""
+        """Return a stream that converts to a voice.
+
+        Args:
+            voice: The voice.
+            shift: As in `convert_many`.
+            keep_pitch: As in `convert_many`.
+            formant: Factor by which spectral envelopes are stretched.
+            long: Whether the stages are traced: half a second more at the beginning, a third less time from then on.
+        """
         return Stream(self, voice, shift, keep_pitch, formant, long)
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
-        """The recording as it is: a stream knows its level only as it goes."""
+        """Return the recording as it is: a stream learns its level as it goes."""
         return Source(NormalisedRecording(np.concatenate([*blocks]), 1.0), np.zeros(0), None)
 
     def convert_parts(
@@ -120,8 +131,11 @@ class Live(VQVAE):
         formant: float = 1.0,
         **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
-        """As `VQVAE.convert_parts`; nothing is drawn, and `sampling` means nothing. Raises `ConfigError` where pauses
-        are to be kept."""
+        """Yield conversions as `VQVAE.convert_parts`; nothing is drawn, and `sampling` has no effect.
+
+        Raises:
+            ConfigError: Pauses are to be kept.
+        """
         if keep_pauses:
             raise ConfigError("a live model makes its own pauses; convert with another model to keep the source's")
         for i, (source, voice) in enumerate(zip(sources, speakers, strict=True)):
@@ -134,9 +148,10 @@ class Live(VQVAE):
 
 
 class Stream:
-    """A stream of sound, and what has been seen of it: `push` takes the next samples and gives those that are ready.
+    """Conversion of a stream of sound: `push` takes the next samples and returns those that are ready.
 
-    What comes out is as long as what went in, and does not depend on how that was cut."""
+    The output is as long as the input, and does not depend on how the input was cut.
+    """
 
     def __init__(self, model: Live, voice: VoiceName, shift: float, keep_pitch: bool, formant: float, long: bool):
         model.check_voice(voice)
@@ -172,7 +187,7 @@ class Stream:
 
     @torch.inference_mode()
     def push(self, samples: np.ndarray) -> np.ndarray:
-        """Return the samples that are ready, float32 `(time,)`, after the next ones, float32 `(time,)` at 16 kHz."""
+        """Return the samples that are ready, float32 `(time,)`, after the next input, float32 `(time,)` at 16 kHz."""
         self._came += len(samples)
         waiting = np.concatenate([self._waiting, samples])
         whole = len(waiting) // BLOCK * BLOCK
@@ -187,7 +202,7 @@ class Stream:
         return sound
 
     def flush(self) -> np.ndarray:
-        """Return the rest of the samples, and go back to the beginning."""
+        """Return the rest of the samples, and reset the stream."""
         missing, came = self._came - self._went, self._came
         parts = [np.zeros(0, np.float32)]
         while sum(map(len, parts)) < missing:

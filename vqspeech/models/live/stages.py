@@ -1,4 +1,4 @@
-"""The three parts of a live model, each with tensors alone going in and coming out: states last, in their order."""
+"""The three stages of a live model, with tensors alone as inputs and outputs: states last, in order."""
 
 import warnings
 from typing import Any
@@ -64,13 +64,13 @@ class DecoderStage(nn.Module):
     def forward(
         self, latent: Tensor, pitch: Tensor, voice: Tensor, powers: Tensor, gain: Tensor, *state: Tensor
     ) -> tuple[Tensor, ...]:
-        """Take what is known of a block, as `LiveDecoder` does."""
+        """Return the sound of a block and the next state; arguments as of `LiveDecoder`."""
         sound, after = self.decoder(latent, pitch, voice, powers, gain, [*state])
         return sound, *after
 
 
 def trace_stage(part: nn.Module, *given: Tensor) -> Any:
-    """Return a part as a graph of torch, which takes two thirds of the time; to be made takes it half a second."""
+    """Return a stage as a graph of torch, which takes two thirds of the time; tracing takes half a second."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # of what is taken as fixed, which is fixed
         return torch.jit.freeze(torch.jit.trace(part.eval(), given, check_trace=False))

@@ -1,8 +1,8 @@
-"""The pitch of a stream: a small network over how well the sound repeats at each period.
+"""The pitch tracker of a stream: a small network over the periodicity of the sound.
 
 A frame's window is correlated with itself at the periods of `TONES`, once as it is and once with its spectrum
-flattened, which makes peaks sharper (Tolonen and Karjalainen, 2000); both are relative to its energy, so level plays
-no part. Causal convolutions over frames tell the tone and whether there is one.
+flattened, which makes peaks sharper (Tolonen and Karjalainen, 2000); both are relative to its energy, so level has no
+effect. Causal convolutions over frames predict the tone, and whether there is one.
 """
 
 import math
@@ -26,17 +26,17 @@ WINDOW = 1024
 CENTS = 25.0
 """From tone to tone."""
 TONES = world.LOWEST_F0 * 2 ** (np.arange(round(1200 / CENTS * math.log2(11)) + 1) * CENTS / 1200)
-"""F0 in Hz that are told apart."""
+"""Candidates of F0 (Hz)."""
 _FFT, _BINS = 2048, 360  # frequencies up to 2.8 kHz
-_NEAR = 3  # tones on either side of the likeliest whose mean F0 is
+_NEAR = 3  # tones on either side of the likeliest that are averaged
 PAST = WINDOW // 2 + 3 * HOP
 """Samples of the sound that are kept: the windows about frames 2k - 3 and 2k - 2 lie in them and block k."""
 WAIT = 2
-"""Frames by which the network's answer is late, which it sees ahead: at block k it tells 2k - 5 and 2k - 4."""
+"""Look-ahead of the network (frames): at block k it predicts frames 2k - 5 and 2k - 4."""
 
 
 class PitchTracker(nn.Module):
-    """Log F0 of frames that are centred at samples 0, `HOP`, …, 0 where unvoiced, two a block."""
+    """Log F0 of frames centred at samples 0, `HOP`, …, 0 where unvoiced, two per block."""
 
     window: Tensor
     correlation: Tensor
@@ -71,8 +71,14 @@ class PitchTracker(nn.Module):
         return self.input.out_channels, state_size(self.blocks)
 
     def periodicity(self, windows: Tensor) -> Tensor:
-        """Return how far windows of sound repeat at each tone, 1 where they do so wholly: `(batch, frames, WINDOW)` →
-        `(batch, frames, 2 * len(TONES))`."""
+        """Return the periodicity of windows at each tone, 1 where a window repeats exactly.
+
+        Args:
+            windows: `(batch, frames, WINDOW)`.
+
+        Returns:
+            `(batch, frames, 2 * len(TONES))`.
+        """
         real, imaginary = spectrum(windows * self.window, _FFT, _BINS)
         power = real.square() + imaginary.square()
         parts = []
@@ -82,8 +88,15 @@ class PitchTracker(nn.Module):
         return torch.cat(parts, 2)
 
     def scores(self, periodicity: Tensor, state: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return log-likelihoods of tones, the last that there is one, `(batch, frames, len(TONES) + 1)`, each of the
-        frame `WAIT` before, of the periodicities of frames; and the next state."""
+        """Return scores of tones, those of the frame `WAIT` before each, and the next state.
+
+        Args:
+            periodicity: `(batch, frames, 2 * len(TONES))`.
+            state: `(batch, *state_shape)`; None is the beginning.
+
+        Returns:
+            Log-likelihoods `(batch, frames, len(TONES) + 1)`, the last that the frame is voiced; the state.
+        """
         x = self.input(periodicity.transpose(1, 2))
         if state is None:
             state = torch.zeros(len(x), *self.state_shape, dtype=x.dtype, device=x.device)
@@ -91,7 +104,7 @@ class PitchTracker(nn.Module):
         return self.output(self.norm(x.transpose(1, 2))), state
 
     def decode_pitch(self, scores: Tensor) -> Tensor:
-        """Return log F0 `(batch, frames)` of scores: the mean about the likeliest tone; 0 where none is likely."""
+        """Return log F0 `(batch, frames)` of scores: the mean around the likeliest tone; 0 where unvoiced."""
         tones, voiced = scores[:, :, :-1], scores[:, :, -1]
         apart = (torch.arange(len(self.logs), device=scores.device) - tones.argmax(2, keepdim=True)).abs()
         weights = (tones - tones.amax(2, keepdim=True)).exp() * (apart <= _NEAR)
@@ -99,9 +112,13 @@ class PitchTracker(nn.Module):
         return torch.where(voiced > 0, logs, torch.zeros_like(logs))
 
     def forward(self, wave: Tensor, past: Tensor, state: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Take block k of high-passed sound `(batch, BLOCK)`; `past` `(batch, PAST)` is the sound before it.
+        """Return log F0 `(batch, FRAMES)` of frames 2k - 5 and 2k - 4, the sound that is kept, and the next state.
 
-        Returns log F0 `(batch, FRAMES)` of frames 2k - 5 and 2k - 4, the sound that is kept, and the next state."""
+        Args:
+            wave: Block k of high-passed sound, `(batch, BLOCK)`.
+            past: The sound before it, `(batch, PAST)`.
+            state: `(batch, *state_shape)`.
+        """
         heard = torch.cat([past, wave], 1)
         windows = torch.stack([heard[:, i * HOP :][:, :WINDOW] for i in range(FRAMES)], 1)
         scores, state = self.scores(self.periodicity(windows), state)
@@ -109,17 +126,18 @@ class PitchTracker(nn.Module):
 
 
 class PitchCarrier(nn.Module):
-    """A melody moved into the range of a voice, by the mean of the voiced frames so far."""
+    """Moves a melody into the range of a voice, by the running mean of its voiced frames."""
 
     _FORGETTING = 2000.0  # voiced frames after which one counts 1/e (20 s)
 
     def forward(self, logs: Tensor, target: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log F0 as the voice has it, and the next state.
+        """Return log F0 in the range of the voice, and the next state.
 
         Args:
-            logs: log F0 `(batch, frames)` of the source, 0 where unvoiced.
+            logs: Log F0 `(batch, frames)` of the source, 0 where unvoiced.
             target: `(batch, 4)`: median and deviation of the voice's log F0, 0 where it is never voiced; what is added;
-                1 where the melody is to stay in its range, else 0.
+            1
+                where the melody stays in its range, else 0.
             state: `(batch, 2)`, voiced frames so far and the sum of their log F0.
         """
         median, deviation, shift, keep = target.chunk(4, 1)

@@ -1,4 +1,4 @@
-"""The prior over codes, whichever network it has: learning from units, scoring, sampling."""
+"""The prior over codes, whichever network it has: training, scoring, sampling."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,17 +22,24 @@ NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
 PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), extra={"withheld": Share})
 """The group of a configuration."""
 CHUNK = 4096
-"""Codes that are scored at once; memory does not grow beyond them and what they depend on."""
+"""Codes of a chunk that is scored at once: memory does not grow beyond it and its context."""
 BATCH = 16
 """Pieces that are scored in a batch."""
 
 
 class LatentPrior(Pretrained):
-    """A prior as its configuration (group `prior`) describes it, for the voices `speakers` and the codes that `units`
-    describes as the side file of a units file does: {"rate_hz", "codes", "model", "sha256"}.
+    """A prior of a configuration (group `prior`).
 
-    The voice of a share `withheld` of the windows is not told in training, so that the prior can also do without.
-    Raises `ConfigError` where the configuration names something unknown.
+    The voice is dropped from a share `withheld` of the windows in training (conditioning dropout), so that the prior
+    can also do without it.
+
+    Args:
+        config: The configuration.
+        speakers: Names of its voices.
+        units: Description of the codes, as in the side file of a units file: {"rate_hz", "codes", "model", "sha256"}.
+
+    Raises:
+        ConfigError: The configuration names something unknown or does not fit.
     """
 
     def __init__(self, config: Mapping[str, Any], speakers: Sequence[str], units: Mapping[str, Any]):
@@ -55,20 +62,27 @@ class LatentPrior(Pretrained):
 
     @torch.no_grad()
     def fit(self, units: Units) -> None:
-        """Starts it at the unigram of the units: what no network need learn."""
+        """Initialise the output to the unigram distribution of the units."""
         counts = np.bincount(np.concatenate(list(units.codes.values())), minlength=self.size) + 1.0
         self.network.logits.get_parameter("bias").copy_(torch.from_numpy(np.log(counts / counts.sum())))
 
     def windows(self, units: Units, length: int, voices: Mapping[str, str]) -> CodeWindows:
-        """Windows of `length` codes, told who speaks, as far as `voices`, speaker by utterance, knows.
+        """Return windows of `length` codes.
 
-        Raises `UnitsError` for units of other codes, `SpeakerError` for a voice that is none of the prior's.
+        Args:
+            units: The codes.
+            length: Of a window, in codes.
+            voices: Speaker by utterance, as far as known.
+
+        Raises:
+            UnitsError: They are other codes.
+            SpeakerError: A voice is not one of the prior's.
         """
         require_same_codes(units.description, self.units, "the units file")
         return CodeWindows(units, self.speakers, length, voices)
 
     def forward(self, batch: CodeBatch) -> tuple[dict[str, Tensor], Tensor, Tensor]:
-        """{"nll": cross-entropy in nats a code}; the codes `(batch, time)`; the mask of those that count."""
+        """Return {"nll": cross-entropy in nats per code}, codes `(batch, time)` and the mask of codes that count."""
         speakers = batch.speakers
         if self.training:
             speakers = speakers * (torch.rand(speakers.shape, device=speakers.device) >= self.condition_dropout)
@@ -79,19 +93,23 @@ class LatentPrior(Pretrained):
     # Inference
 
     def speaker(self, name: str | None) -> int:
-        """Index of a voice; 0 where it is None, not told. Raises `SpeakerError` for a voice that is none of its own."""
+        """Return the index of a voice, 0 for None. Raise `SpeakerError` for a voice that the prior has not."""
         if name is not None and name not in self.speakers:
             raise SpeakerError(f"the prior has no voice '{name}'; it has {', '.join(self.speakers[:5]) or 'none'}")
         return 0 if name is None else 1 + self.speakers.index(name)
 
     def logits(self, codes: Tensor, speakers: Tensor) -> Tensor:
-        """Logits `(batch, time, size)` of codes int64 `(batch, time)`, each given those before it; speakers int
-        `(batch,)`, 0 where not told."""
+        """Return logits `(batch, time, size)` of codes given those before them.
+
+        Args:
+            codes: int64 `(batch, time)`.
+            speakers: int `(batch,)`, 0 where unknown.
+        """
         return self.network(F.pad(codes[:, :-1], (1, 0), value=self.size), speakers)
 
     @torch.inference_mode()
     def bits(self, codes: Sequence[np.ndarray], voices: Sequence[str | None]) -> list[np.ndarray]:
-        """-log2 p(code | all codes before it, voice) of each code of utterances `(codes,)`: float64 `(codes,)` each."""
+        """Return -log2 p(code | all codes before it, voice) of utterances `(codes,)`: float64 `(codes,)` each."""
         cuts = [
             (i, start, min(len(c), start + CHUNK)) for i, c in enumerate(codes) for start in range(0, len(c), CHUNK)
         ]
@@ -124,9 +142,16 @@ class LatentPrior(Pretrained):
         prompt: np.ndarray | None = None,
         progress: bool = True,
     ) -> np.ndarray:
-        """`steps` codes for each voice, after those of the `prompt` `(codes,)`: int64 `(voices, prompt + steps)`.
+        """Return codes drawn for each voice: int64 `(voices, prompt + steps)`.
 
-        A lane's draws do not depend on the rows beside it.
+        Args:
+            steps: Codes to draw.
+            voices: Names, or None.
+            temperature: Of the softmax.
+            top_p: Share of the probability that is drawn from (nucleus sampling).
+            seed: A voice's draws depend on it and on its row alone.
+            prompt: Codes that come first, `(codes,)`.
+            progress: Whether progress is shown.
         """
         prompt = np.zeros(0, dtype=np.int64) if prompt is None else prompt
         numbers = [np.random.default_rng((seed, i)).random(steps, dtype=np.float32) for i in range(len(voices))]

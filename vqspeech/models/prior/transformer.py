@@ -1,4 +1,4 @@
-"""A second prior: a Transformer (Vaswani et al., 1706.03762) whose keys and values are kept while sampling."""
+"""A Transformer prior (Vaswani et al., 1706.03762) with cached keys and values in sampling."""
 
 import sys
 import time
@@ -15,7 +15,7 @@ from vqspeech.schema import Depth, Dropout, Width, require_multiple
 
 
 class Block(nn.Module):
-    """Attention to what came before, and a network of one hidden layer, each added to what comes in (pre-norm)."""
+    """A pre-norm Transformer block: causal attention, then a network with one hidden layer."""
 
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
@@ -27,25 +27,24 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of x `(batch, time, width)`: `(batch, heads, time, width / heads)` each."""
+        """Return queries, keys and values of x `(batch, time, width)`: `(batch, heads, time, width / heads)` each."""
         parts = self.projection(self.before_attention(x)).unflatten(2, (3, self.heads, -1))
         query, key, value = parts.permute(2, 0, 3, 1, 4)
         return query, key, value
 
     def attend(self, x: Tensor, query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-        """x with what its queries find among keys and values; bias `(heads, queries, keys)` is added to the scores."""
+        """Return the output of the block; bias `(heads, queries, keys)` is added to the scores."""
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias[None])
         x = x + self.dropout(self.output(found.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.network(self.before_network(x)))
 
 
 class TransformerPrior(nn.Module):
-    """p(code | codes before it, speaker) over `size` codes, `rate` a second; the speaker is added to every code.
-    Index 0 is a speaker who is not known.
+    """p(code | codes before it, speaker) over `size` codes, `rate` per second; the speaker is added to every code.
 
-    Every layer looks at the last `window` codes. Where they are is told by how far back they lie alone: a head's score
-    falls by its slope for every code in between (Press, Smith, Lewis, "Train Short, Test Long", 2108.12409), so there
-    is no longest utterance.
+    Index 0 is an unknown speaker. Every layer attends to the last `window` codes. Positions are relative: a head's
+    score falls by its slope with every code of distance (Press, Smith, Lewis, "Train Short, Test Long", 2108.12409), so
+    there is no longest utterance.
     """
 
     slopes: Tensor
@@ -78,7 +77,7 @@ class TransformerPrior(nn.Module):
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
-        """Raise `ConfigError` where the heads cannot share the width."""
+        """Raise `ConfigError` where the width is not a multiple of the heads."""
         require_multiple(where, options, "width", "heads")
 
     @property
@@ -87,8 +86,12 @@ class TransformerPrior(nn.Module):
         return 1 + len(self.blocks) * (self.window - 1)
 
     def forward(self, before: Tensor, speakers: Tensor) -> Tensor:
-        """Logits `(batch, time, size)`; before int `(batch, time)`, the code ahead of each, `size` where there is none;
-        speakers int `(batch,)`."""
+        """Return logits `(batch, time, size)`.
+
+        Args:
+            before: The code before each, int `(batch, time)`; `size` at the beginning.
+            speakers: int `(batch,)`.
+        """
         x = self.dropout(self.embedding(before) + self.speaker(speakers)[:, None])
         places = torch.arange(before.shape[1], device=x.device)
         bias = self._bias(places[:, None] - places).to(x.dtype)
@@ -97,7 +100,7 @@ class TransformerPrior(nn.Module):
         return self.logits(self.norm(x))
 
     def _bias(self, back: Tensor) -> Tensor:
-        """What is added to scores of keys that lie `back` int `(queries, keys)` codes behind: `(heads, …)`."""
+        """Return what is added to the scores of keys `back` int `(queries, keys)` codes before: `(heads, …)`."""
         bias = -self.slopes[:, None, None] * back
         return bias.masked_fill((back < 0) | (back >= self.window), float("-inf"))
 
@@ -105,7 +108,7 @@ class TransformerPrior(nn.Module):
     def sample(
         self, speakers: Tensor, uniforms: Tensor, temperature: float, top_p: float, given: Tensor, progress: bool
     ) -> Tensor:
-        """Codes int64 `(batch, time)` drawn by uniforms `(batch, time)` as `generate` does, the first ones `given`."""
+        """Return codes int64 `(batch, time)` drawn by uniforms `(batch, time)`, the first ones `given`."""
         step = Step(self, speakers)
         batch, steps = uniforms.shape
         codes = torch.empty(batch, steps, dtype=torch.long, device=uniforms.device)
@@ -124,8 +127,10 @@ class TransformerPrior(nn.Module):
 
 
 class Step:
-    """The logits `(batch, size)` of the code after each call's `(batch,)`, over keys and values of the calls before:
-    those of the last `window` calls, in rings, one a layer."""
+    """Logits `(batch, size)` of the next code for codes `(batch,)`, with cached keys and values.
+
+    Those of the last `window` calls are kept in rings, one per layer.
+    """
 
     def __init__(self, prior: TransformerPrior, speakers: Tensor):
         self.prior, self.voice, self.calls = prior, prior.speaker(speakers), 0

@@ -1,4 +1,4 @@
-"""The paper's prior: the decoder's WaveNet over codes in place of samples (1711.00937, section 4.3)."""
+"""The paper's prior: the decoder's WaveNet over codes instead of samples (1711.00937, section 4.3)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,10 @@ from vqspeech.schema import Depth, Dropout, Width
 
 
 class WaveNetPrior(CausalStack):
-    """p(code | codes before it, speaker) over `size` codes, `rate` a second; the speaker is added to every filter and
-    gate. Index 0 is a speaker who is not known."""
+    """p(code | codes before it, speaker) over `size` codes, `rate` per second.
+
+    The speaker is added to every filter and gate; index 0 is an unknown speaker.
+    """
 
     def __init__(
         self,
@@ -28,15 +30,19 @@ class WaveNetPrior(CausalStack):
         nn.init.zeros_(self.speaker.weight)
 
     def forward(self, before: Tensor, speakers: Tensor) -> Tensor:
-        """Logits `(batch, time, size)`; before int `(batch, time)`, the code ahead of each, `size` where there is none;
-        speakers int `(batch,)`."""
+        """Return logits `(batch, time, size)`.
+
+        Args:
+            before: The code before each, int `(batch, time)`; `size` at the beginning.
+            speakers: int `(batch,)`.
+        """
         return self.predict(before, self.speaker(speakers)[:, :, None])
 
     @torch.inference_mode()
     def sample(
         self, speakers: Tensor, uniforms: Tensor, temperature: float, top_p: float, given: Tensor, progress: bool
     ) -> Tensor:
-        """Codes int64 `(batch, time)` drawn by uniforms `(batch, time)` as `generate` does, the first ones `given`."""
+        """Return codes int64 `(batch, time)` drawn by uniforms `(batch, time)`, the first ones `given`."""
         conditioning = self.speaker(speakers)[:, :, None]
         return generate(
             self.cell(), conditioning, uniforms, temperature=temperature, top_p=top_p, given=given, progress=progress

@@ -41,8 +41,9 @@ __all__ = [
 
 
 def make_quantizer(name: str, codes: int, dimension: int, **options: float | str) -> Codebook:
-    """The quantiser of that name with `codes` vectors of `dimension` numbers.
+    """Return the quantiser of that name with `codes` vectors of `dimension` numbers.
 
-    Raises `ConfigError` for an unknown name or option, or a value that it may not have.
+    Raises:
+        ConfigError: The name or an option is unknown, or a value out of range.
     """
     return QUANTIZER.make({"name": name, "codes": codes, **options}, dimension=dimension)

@@ -1,7 +1,7 @@
-"""What all codebooks share: nearest neighbours, the straight-through gradient, initialisation, replacement.
+"""Base of all codebooks: nearest neighbours, straight-through gradient, initialisation, replacement.
 
-All of it is computed in float32, under autocast too, and all counts are summed over processes, so that several
-processes keep one and the same codebook.
+All of it is computed in float32, under autocast too. Counts are summed over processes, so that several processes keep
+one codebook.
 """
 
 import math
@@ -22,9 +22,14 @@ Initial = Literal["kmeans", "uniform"]
 
 
 class Quantised(NamedTuple):
-    """`vectors` float32 `(batch, dimension, time)` for the decoder, with the gradient to learn by; in evaluation they
-    equal the chosen code vectors. `codes` int64 `(batch, time)`, always the nearest; `losses` by name, to be added up;
-    `usage` float32 `(codes,)`, how many of this process's vectors chose each code."""
+    """Output of a quantiser.
+
+    Attributes:
+        vectors: float32 `(batch, dimension, time)` for the decoder, with the gradient; in evaluation the code vectors.
+        codes: int64 `(batch, time)`, always the nearest.
+        losses: By name, to be added up.
+        usage: float32 `(codes,)`, how many of this process's vectors chose each code.
+    """
 
     vectors: Tensor
     codes: Tensor
@@ -35,10 +40,10 @@ class Quantised(NamedTuple):
 class Codebook(nn.Module):
     """`codes` vectors of `dimension` numbers, chosen by Euclidean distance (1711.00937, eq. 1 and 2).
 
-    `initial` says where the codes begin: at `lloyd` rounds of k-means of the first training batch, or uniformly within
-    ±√(3/dimension), as in the authors' code (Sonnet's VectorQuantizer; the paper does not say). In training `counts`
-    holds the running number of vectors per code and batch (decay γ). `revive_below`, `revive_by` and `revive_until`
-    choose the policy for dead codes (`replacement`); a revived code stands as if it had been chosen as often as others.
+    `initial` is where the codes begin: at `lloyd` rounds of k-means of the first training batch, or uniformly within
+    ±√(3/dimension), as in the authors' code (Sonnet's VectorQuantizer; the paper does not say). In training `counts` is
+    the running number of vectors per code and batch (decay γ). `revive_below`, `revive_by` and `revive_until` choose
+    the policy for dead codes (`replacement`); a revived code gets the mean count.
     """
 
     lloyd = 10
@@ -59,14 +64,14 @@ class Codebook(nn.Module):
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
-        """Raise `ConfigError` where an option has no meaning beside the others."""
+        """Raise `ConfigError` where an option has no effect beside the others."""
         if options["revive_until"] and options["revive_by"] != "nsvq":
             raise ConfigError(
                 f"{where}.revive_until={options['revive_until']}: only {where}.revive_by=nsvq ends before"
             )
 
     def begin(self) -> None:
-        """Put the codes where `initial` says, unless that is the first batch."""
+        """Initialise the codes as `initial` says, unless by the first batch."""
         if self.initial == "uniform":
             width = math.sqrt(3 / self.weight.shape[1])
             self.start(torch.empty_like(self.weight).uniform_(-width, width))
@@ -88,17 +93,22 @@ class Codebook(nn.Module):
         return [self.size]
 
     def nearest(self, flat: Tensor) -> Tensor:
-        """Index of the nearest code of each vector: `(vectors, dimension)` → int64 `(vectors,)`."""
+        """Return the nearest code of each vector: `(vectors, dimension)` → int64 `(vectors,)`."""
         return search.nearest(flat, self.weight)
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
+        """Return the vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
         return nn.functional.embedding(codes, self.weight).transpose(1, 2)
 
     def forward(self, z: Tensor, mask: Tensor) -> Quantised:
-        """z `(batch, dimension, time)`, mask `(batch, time)` bool: vectors that count for losses and statistics.
+        """Quantise the encoder's output and, in training, update the codebook.
 
-        Raises `DivergenceError` where z is not finite.
+        Args:
+            z: `(batch, dimension, time)`.
+            mask: bool `(batch, time)`, vectors that count for losses and statistics.
+
+        Raises:
+            DivergenceError: z is not finite.
         """
         with torch.autocast(z.device.type, enabled=False):
             z = z.float()
@@ -131,22 +141,24 @@ class Codebook(nn.Module):
     # What kinds of codebooks differ in
 
     def assign(self, flat: Tensor) -> tuple[Tensor, Tensor]:
-        """In training: the nearest code of each vector, int64 `(vectors,)`, and those it learns from,
-        `(vectors, choices)`."""
+        """Return the codes of vectors `(vectors, dimension)` in training.
+
+        Returns:
+            The nearest code of each, int64 `(vectors,)`, and those it updates, `(vectors, choices)`.
+        """
         codes = self.nearest(flat)
         return codes, codes[:, None]
 
     def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
-        """What the decoder is given in training for z, whose code vectors are `chosen`: `(batch, dimension, time)`."""
+        """Return the decoder's input in training for z with code vectors `chosen`: `(batch, dimension, time)`."""
         return straight_through(z, chosen)
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
-        """Terms of the loss beside that of the decoder, by name; weights `(batch, time)` are 1 for vectors that
-        count."""
+        """Return terms of the loss by name; weights `(batch, time)` are 1 for vectors that count."""
         return {}
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
-        """Puts the codes `rows` on `vectors`, as if each had just been chosen `count` times a batch."""
+        """Set the codes `rows` to `vectors`, as if each had been chosen `count` times per batch."""
         self.counts[rows] = count
         if self.moved is None:
             self.moved = torch.zeros_like(self.counts, dtype=torch.bool)
@@ -155,12 +167,12 @@ class Codebook(nn.Module):
             self.weight[rows] = vectors
 
     def move(self, numbers: Tensor, sums: Tensor) -> None:
-        """Moves the codebook after a batch: how often each code was chosen, and the sum of its vectors."""
+        """Update the codebook after a batch: how often each code was chosen, and the sum of its vectors."""
 
     # Learning
 
     def start(self, vectors: Tensor, count: Tensor | float = 1.0) -> None:
-        """Puts all codes on `vectors` `(codes, dimension)`, in place of the fit to the first batch."""
+        """Set all codes to `vectors` `(codes, dimension)`, instead of fitting them to the first batch."""
         self.set_vectors(torch.arange(self.size, device=vectors.device), vectors, count)
         self.fitted.fill_(True)
 
@@ -191,20 +203,20 @@ class Codebook(nn.Module):
                 self.set_vectors(moved.rows, moved.vectors, self.counts.mean())
 
     def _mean_of(self, choices: Tensor) -> Tensor:
-        """Mean of the code vectors of each row: int `(vectors, choices)` → `(vectors, dimension)`."""
+        """Return the mean of the code vectors of each row: int `(vectors, choices)` → `(vectors, dimension)`."""
         if choices.shape[1] == 1:
             return nn.functional.embedding(choices[:, 0], self.weight)
         return nn.functional.embedding_bag(choices, self.weight, mode="mean")
 
     def _numbers(self, choices: Tensor, weights: Tensor) -> Tensor:
-        """How many vectors chose each code, `(codes,)`; one that made several choices counts a part for each."""
+        """Return how many vectors chose each code, `(codes,)`; several choices of a vector count in parts."""
         each = weights.reshape(-1)
         if choices.shape[1] > 1:
             each = each.repeat_interleave(choices.shape[1]) / choices.shape[1]
         return each.new_zeros(self.size).index_add_(0, choices.reshape(-1), each)
 
     def _sums(self, flat: Tensor, choices: Tensor, weights: Tensor) -> Tensor:
-        """Sum of the vectors of each code, `(codes, dimension)`, in parts likewise."""
+        """Return the sum of the vectors of each code, `(codes, dimension)`, in parts likewise."""
         sums = flat.new_zeros(self.size, flat.shape[1])
         weighted = flat * (weights / choices.shape[1])[:, None]
         for column in choices.T:
@@ -217,15 +229,15 @@ def _drawn_of(flat: Tensor, counting: Tensor, number: int) -> Tensor:
 
 
 def straight_through(z: Tensor, chosen: Tensor) -> Tensor:
-    """`chosen`, with the gradient of z (1711.00937, section 3.2)."""
+    """Return `chosen`, with the gradient of z (1711.00937, section 3.2)."""
     return z + (chosen - z).detach()
 
 
 def commitment_loss(beta: float, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
-    """The commitment loss β ‖z − sg(e)‖² (1711.00937, eq. 3, third term)."""
+    """Return the commitment loss β ‖z − sg(e)‖² (1711.00937, eq. 3, third term)."""
     return {"commitment": beta * mean_square(z - chosen.detach(), weights)}
 
 
 def mean_square(difference: Tensor, weights: Tensor) -> Tensor:
-    """Mean square of `(batch, dimension, time)` over dimensions and the vectors that count `(batch, time)`."""
+    """Return the mean square of `(batch, dimension, time)` over dimensions and the vectors that count."""
     return (difference.square().mean(1) * weights).sum() / weights.sum().clamp(min=1)

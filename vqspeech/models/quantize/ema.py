@@ -1,4 +1,4 @@
-"""The codebook learned by exponential moving averages, as in the paper's appendix A.1: hard EM."""
+"""The codebook updated by exponential moving averages, as in the paper's appendix A.1: hard EM."""
 
 import torch
 from torch import Tensor
@@ -35,13 +35,16 @@ class EmaCodebook(Codebook):
         self.begin()
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """Return the commitment loss."""
         return commitment_loss(self.beta, z, chosen, weights)
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
+        """Set codes, their counts and running sums."""
         super().set_vectors(rows, vectors, count)
         self.sums[rows] = vectors * self.counts[rows, None]
 
     def move(self, numbers: Tensor, sums: Tensor) -> None:
+        """Update running sums and codes (eq. 7 and 8)."""
         self.sums.lerp_(sums, 1 - self.decay)
         counted = self.counts[:, None] > 1e-5  # a code unused for so long stays where it was
         self.weight.copy_(torch.where(counted, self.sums / self.counts[:, None], self.weight))

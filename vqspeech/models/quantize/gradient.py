@@ -1,4 +1,4 @@
-"""The codebook learned by gradient, as in the body of the paper."""
+"""The codebook trained by gradient, as in the body of the paper."""
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,10 @@ from vqspeech.schema import Codes, NonNegative, Share, Width
 
 
 class GradientCodebook(Codebook):
-    """Codebook loss ‖sg(z) − e‖² beside the commitment loss (1711.00937, eq. 3), with β = 0.25. `quantizer=paper` are
-    the paper's own settings: no code is revived, and none begins at k-means of a batch."""
+    """Codebook loss ‖sg(z) − e‖² beside the commitment loss (1711.00937, eq. 3), with β = 0.25.
+
+    `quantizer=paper` has the paper's own settings: no code is revived, and none is initialised by k-means.
+    """
 
     def __init__(
         self,
@@ -29,4 +31,5 @@ class GradientCodebook(Codebook):
         self.begin()
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
+        """Return commitment and codebook loss."""
         return commitment_loss(self.beta, z, chosen, weights) | {"codebook": mean_square(z.detach() - chosen, weights)}

@@ -1,4 +1,4 @@
-"""The codebook fitted beside an autoencoder that learns without one."""
+"""The codebook fitted beside an autoencoder that is trained without one."""
 
 import torch
 from torch import Tensor
@@ -9,13 +9,14 @@ from vqspeech.schema import Codes, NonNegative, Share, Width
 
 
 class KmeansCodebook(Codebook):
-    """In training vectors pass as they are, without a loss; the codebook only watches, and is fitted to them by
-    mini-batch k-means (Sculley 2010, "Web-scale k-means clustering", algorithm 1; MiniBatchKMeans of scikit-learn). In
-    evaluation the nearest code takes a vector's place, so the decoder never learns what quantisation does.
+    """A codebook fitted by mini-batch k-means to vectors that pass through unchanged in training, without a loss.
+
+    Sculley 2010, "Web-scale k-means clustering", algorithm 1; MiniBatchKMeans of scikit-learn. In evaluation the
+    nearest code replaces a vector, so the decoder is never trained on quantised vectors.
 
     N ← γN + n, m ← γm + Σz, e = m / N. With γ = 1 a code is the mean of all vectors it was ever chosen for: mini-batch
-    k-means itself, for vectors that do not change. While an encoder still learns, γ < 1 forgets what it gave 1 / (1−γ)
-    batches ago. How often a code is used, by which dead ones are told, is forgotten at least as fast as by others.
+    k-means itself, for vectors that do not change. While an encoder still learns, γ < 1 forgets its output of 1 / (1−γ)
+    batches ago. The usage by which codes are declared dead is forgotten at least as fast as in other codebooks.
     `fitted` is true from the first batch on.
     """
 
@@ -40,14 +41,17 @@ class KmeansCodebook(Codebook):
         self.begin()
 
     def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
+        """Return z unchanged."""
         return z
 
     def set_vectors(self, rows: Tensor, vectors: Tensor, count: Tensor | float) -> None:
+        """Set codes, their counts and sums."""
         super().set_vectors(rows, vectors, count)
         self.seen[rows] = count
         self.sums[rows] = vectors * self.seen[rows, None]
 
     def move(self, numbers: Tensor, sums: Tensor) -> None:
+        """Update counts, sums and codes."""
         self.seen.mul_(self.memory).add_(numbers)
         self.sums.mul_(self.memory).add_(sums)
         counted = self.seen[:, None] > 1e-5

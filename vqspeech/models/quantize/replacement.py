@@ -1,6 +1,6 @@
-"""What becomes of codes that are (almost) never chosen: policies that any codebook can take or leave.
+"""Policies for codes that are (almost) never chosen, which any codebook can take or leave.
 
-A policy is asked after every batch of training which codes are dead, and where they go. It is named for the unit of its
+After every batch of training a policy returns which codes are dead, and where they go. It is named for the unit of its
 threshold, `below`.
 """
 
@@ -16,9 +16,14 @@ from vqspeech.schema import Range
 
 
 class Usage(NamedTuple):
-    """A codebook after a batch: `weight` `(codes, dimension)`; `counts` `(codes,)`, the running number of vectors by
-    code and batch, and `numbers` `(codes,)`, that of this batch, both over all processes; `some` draws so many of the
-    batch's vectors, `(vectors, dimension)`."""
+    """Usage of a codebook after a batch, over all processes.
+
+    Attributes:
+        weight: `(codes, dimension)`.
+        counts: Running number of vectors by code and batch, `(codes,)`.
+        numbers: That of this batch, `(codes,)`.
+        some: Draws so many of the batch's vectors, `(vectors, dimension)`.
+    """
 
     weight: Tensor
     counts: Tensor
@@ -27,22 +32,25 @@ class Usage(NamedTuple):
 
 
 class Replacement(NamedTuple):
-    """Dead codes, int64 `(dead,)`, and the vectors they are put on, `(dead, dimension)`."""
+    """Dead codes, int64 `(dead,)`, and their new vectors, `(dead, dimension)`."""
 
     rows: Tensor
     vectors: Tensor
 
 
 class ByVectors(nn.Module):
-    """`below`, a share of vectors: a code is dead whose running share of the vectors is below that share of the uniform
-    share 1/K. It goes to a random vector of the batch (Dhariwal et al. 2020, arXiv 2005.00341: random restarts for
-    embeddings). Independent of the batch size and of the number of codes."""
+    """Dead is a code whose running share of the vectors is less than `below` times the uniform share 1/K.
+
+    It goes to a random vector of the batch (Dhariwal et al. 2020, arXiv 2005.00341: random restarts for embeddings).
+    This does not depend on the batch size or the number of codes.
+    """
 
     def __init__(self, codes: int, below: float):
         super().__init__()
         self.below = below
 
     def forward(self, use: Usage) -> Replacement | None:
+        """Return the dead codes and their new vectors; None where there are none."""
         dead = use.counts < self.below * use.counts.sum() / len(use.counts)
         if not dead.any():
             return None
@@ -50,10 +58,11 @@ class ByVectors(nn.Module):
 
 
 class ByBatches(nn.Module):
-    """`below`, a share of batches: after every `PERIOD` batches a code is dead that was used fewer times in them than
-    that share of their number. It goes beside a code that lives, drawn in proportion to its uses (ours, after NSVQ,
-    Vali and Bäckström 2022, section III.C; `AsPublished` is what its authors run). Each use counts, not each batch with
-    one; so the same share is far more of a demand on a large codebook or for small batches.
+    """Dead is a code that was used fewer times in `PERIOD` batches than the share `below` of their number.
+
+    It goes beside a living code, drawn in proportion to its uses (ours, after NSVQ, Vali and Bäckström 2022, section
+    III.C; `AsPublished` is what its authors run). Each use counts, not each batch with one; so the same share demands
+    far more of a large codebook or of small batches.
     """
 
     PERIOD, NOISE = 100, 0.01
@@ -69,6 +78,7 @@ class ByBatches(nn.Module):
         self.register_buffer("batches", torch.zeros(()))
 
     def forward(self, use: Usage) -> Replacement | None:
+        """Return the dead codes and their new vectors; None where there are none."""
         self.uses += use.numbers
         self.batches += 1
         if self.batches < self.PERIOD:
@@ -88,11 +98,11 @@ class ByBatches(nn.Module):
 
 
 class AsPublished(nn.Module):
-    """`below`, a share of batches, as in the code of NSVQ's authors: after every `PERIOD` batches a code is dead that
-    was used in fewer of them than that share. The codes that live are copied, each as often as another, in random
-    order, into the places of the dead ones, with noise of deviation `NOISE`; where none lives, all get that noise.
-    After `until` batches (0: never) nothing is replaced any more; the authors' code ends 2 · `PERIOD` before training
-    does.
+    """Dead is a code used in less than the share `below` of `PERIOD` batches, as in the code of NSVQ's authors.
+
+    The living codes are copied, each as often as another, in random order, into the places of the dead ones, with noise
+    of deviation `NOISE`; where none lives, all codes get that noise. After `until` batches (0: never) nothing is
+    replaced any more; the authors' code stops 2 · `PERIOD` batches before the end of training.
     """
 
     PERIOD, NOISE = 100, 1e-12
@@ -107,6 +117,7 @@ class AsPublished(nn.Module):
         self.register_buffer("batches", torch.zeros(()))
 
     def forward(self, use: Usage) -> Replacement | None:
+        """Return the dead codes and their new vectors; None where there are none."""
         self.uses += use.numbers > 0
         self.batches += 1
         batches = int(self.batches)
@@ -132,7 +143,7 @@ Policy = ByVectors | ByBatches | AsPublished
 
 
 def make_policy(unit: Unit, codes: int, below: float, until: int = 0) -> Policy | None:
-    """The policy of that unit and threshold; none where `below` is 0."""
+    """Return the policy of that unit and threshold; None where `below` is 0."""
     if not below:
         return None
     return AsPublished(codes, below, until) if unit == "nsvq" else POLICIES[unit](codes, below)
@@ -143,8 +154,13 @@ POLICIES: dict[Unit, type[Policy]] = {"vectors": ByVectors, "batches": ByBatches
 
 
 def draw_vectors(vectors: Tensor, number: int) -> Tensor:
-    """`number` of `(vectors, dimension)` drawn at random, the same in every process; without replacement where there
-    are enough. Raises `VqspeechError` where there are none."""
+    """Return `number` of the vectors `(vectors, dimension)` at random, the same in every process.
+
+    They are drawn without replacement where there are enough.
+
+    Raises:
+        VqspeechError: There are none.
+    """
     if not len(vectors):
         raise VqspeechError("no vector of the batch counts; is everything in it padding?")
     order = torch.randperm(len(vectors), device=vectors.device)

@@ -26,7 +26,7 @@ class ResidualCodebook(nn.Module):
     """
 
     def __init__(self, stages: Sequence[Codebook]):
-        """Raises `ConfigError` where there is no stage, or their dimensions differ."""
+        """Raise `ConfigError` where there is no stage, or their dimensions differ."""
         super().__init__()
         if not stages or len({stage.weight.shape[1] for stage in stages}) > 1:
             raise ConfigError("a residual quantizer needs one stage or more, all of the same dimension")
@@ -38,11 +38,11 @@ class ResidualCodebook(nn.Module):
         return [stage.size for stage in self.stages]
 
     def residuals(self, flat: Tensor) -> Tensor:
-        """What all stages leave of vectors: `(vectors, dimension)` → the same shape, float32."""
+        """Return what all stages leave of vectors: `(vectors, dimension)` → the same shape, float32."""
         return flat.float() - self.sum_codes(self.nearest(flat))
 
     def nearest(self, flat: Tensor) -> Tensor:
-        """Codes of vectors, one stage after the other: `(vectors, dimension)` → int64 `(vectors, stages)`."""
+        """Return codes of vectors, one stage after the other: `(vectors, dimension)` → int64 `(vectors, stages)`."""
         rest, codes = flat.float(), []
         for stage in self.stages:
             codes.append(stage.nearest(rest))
@@ -50,17 +50,18 @@ class ResidualCodebook(nn.Module):
         return torch.stack(codes, 1)
 
     def sum_codes(self, codes: Tensor) -> Tensor:
-        """Sum of the code vectors: int `(vectors, stages)` → float32 `(vectors, dimension)`."""
+        """Return the sum of the code vectors: int `(vectors, stages)` → float32 `(vectors, dimension)`."""
         return torch.stack([stage.weight.detach()[one] for stage, one in zip(self.stages, codes.T, strict=True)]).sum(0)
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors of codes: int `(batch, time, stages)` → float32 `(batch, dimension, time)`."""
+        """Return vectors of codes: int `(batch, time, stages)` → float32 `(batch, dimension, time)`."""
         return torch.stack([stage.lookup(one) for stage, one in zip(self.stages, codes.unbind(2), strict=True)]).sum(0)
 
     def forward(self, z: Tensor, mask: Tensor) -> Quantised:
-        """As `Codebook.forward`, with codes `(batch, time, stages)`, losses summed and usage end to end over stages.
+        """Quantise as `Codebook.forward`, with codes `(batch, time, stages)`, summed losses, usage concatenated.
 
-        The gradient of the quantised vectors comes to z by the first stage alone, else it would count once a stage.
+        The gradient of the quantised vectors reaches z by the first stage alone, otherwise it would count once per
+        stage.
         """
         rest, vectors, losses = z, torch.zeros_like(z, dtype=torch.float32), {}
         codes, usage = [], []
@@ -75,14 +76,14 @@ class ResidualCodebook(nn.Module):
 
 
 class ResidualKmeans(ResidualCodebook):
-    """Stages of `codes` k-means clusters each, fitted one after the other, to an encoder that learns without them.
+    """Stages of `codes` k-means clusters each, fitted one after the other, to an encoder that is trained without them.
 
-    A code of it is the number of the codes of all stages, that of the first one slowest: int from 0 to `size` - 1, so
-    that a frame has one code here, too. In training vectors pass as they are, as those of `KmeansCodebook` do.
+    A code is the mixed-radix number of the codes of all stages, the first one slowest: int from 0 to `size` - 1, so
+    that a frame has one code. In training vectors pass unchanged, as with `KmeansCodebook`.
     """
 
     most = 1 << 24
-    """Numbers of codes that are told apart at most."""
+    """Combinations of codes, at most."""
 
     def __init__(
         self,
@@ -97,7 +98,7 @@ class ResidualKmeans(ResidualCodebook):
 
     @classmethod
     def check_options(cls, where: str, options: Mapping[str, Any]) -> None:
-        """Raise `ConfigError` where the codes of all stages have too many numbers."""
+        """Raise `ConfigError` where the stages have too many combinations of codes."""
         if options["codes"] ** options["stages"] > cls.most:
             raise ConfigError(
                 f"{where}: {options['stages']} stages of {options['codes']} codes have more than {cls.most:,} numbers; "
@@ -106,7 +107,7 @@ class ResidualKmeans(ResidualCodebook):
 
     @property
     def size(self) -> int:
-        """Numbers that the codes of all stages have together."""
+        """Number of combinations of codes."""
         return math.prod(self.sizes)
 
     @property
@@ -125,33 +126,33 @@ class ResidualKmeans(ResidualCodebook):
         return self.stages[0].counts
 
     def nearest(self, flat: Tensor) -> Tensor:
-        """Codes of vectors: `(vectors, dimension)` → int64 `(vectors,)`."""
+        """Return codes of vectors: `(vectors, dimension)` → int64 `(vectors,)`."""
         return self._joined(super().nearest(flat))
 
     def sum_codes(self, codes: Tensor) -> Tensor:
-        """Sum of the code vectors: int `(vectors,)` → float32 `(vectors, dimension)`."""
+        """Return the sum of the code vectors: int `(vectors,)` → float32 `(vectors, dimension)`."""
         return super().sum_codes(self._split(codes))
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
+        """Return vectors of codes: int `(batch, time)` → float32 `(batch, dimension, time)`."""
         return super().lookup(self._split(codes))
 
     def forward(self, z: Tensor, mask: Tensor) -> Quantised:
-        """As `Codebook.forward`."""
+        """Quantise as `Codebook.forward`."""
         found = super().forward(z, mask)
         codes = self._joined(found.codes)
         usage = torch.bincount(codes[mask], minlength=self.size).float()
         return Quantised(z.float() if self.training else found.vectors, codes, {}, usage)
 
     def _joined(self, codes: Tensor) -> Tensor:
-        """Codes of the stages, int `(..., stages)`, as one number each."""
+        """Return the codes of the stages, int `(..., stages)`, as one number each."""
         number = torch.zeros_like(codes[..., 0])
         for stage, size in enumerate(self.sizes):
             number = number * size + codes[..., stage]
         return number
 
     def _split(self, codes: Tensor) -> Tensor:
-        """The codes of the stages, int `(..., stages)`, of which those given are the numbers."""
+        """Return the codes of the stages, int `(..., stages)`, of numbers."""
         found = []
         for size in reversed(self.sizes):
             found.append(codes % size)

@@ -15,8 +15,15 @@ busy machine wait for each other more often than they work."""
 
 @torch.no_grad()
 def nearest(vectors: Tensor, weight: Tensor) -> Tensor:
-    """Index of the nearest code of each vector (1711.00937, eq. 1): vectors `(vectors, dimension)` and code vectors
-    `(codes, dimension)` → int64 `(vectors,)`. Of codes equally near it is the first."""
+    """Return the nearest code of each vector (1711.00937, eq. 1), the first of equally near ones.
+
+    Args:
+        vectors: `(vectors, dimension)`.
+        weight: Code vectors `(codes, dimension)`.
+
+    Returns:
+        int64 `(vectors,)`.
+    """
     found = torch.empty(len(vectors), dtype=torch.long, device=vectors.device)
 
     def keep(part: slice, distances: Tensor) -> None:
@@ -28,8 +35,10 @@ def nearest(vectors: Tensor, weight: Tensor) -> Tensor:
 
 @torch.no_grad()
 def for_each_block(vectors: Tensor, weight: Tensor, use: Callable[[slice, Tensor], None]) -> None:
-    """Calls `use` with the rows of each block of `vectors` and their squared distances `(rows, codes)` to all codes,
-    but for ‖z‖², which is the same for all codes. The next block is written over them."""
+    """Call `use` with each block of rows of `vectors` and their squared distances `(rows, codes)` to all codes.
+
+    ‖z‖² is left out, as it is the same for all codes. The next block overwrites the distances.
+    """
     with torch.autocast(vectors.device.type, enabled=False):
         vectors, weight = vectors.detach().float(), weight.detach().float()
         rows = max(1, (CPU_BLOCK if vectors.device.type == "cpu" else BLOCK) // len(weight))
@@ -42,7 +51,7 @@ def for_each_block(vectors: Tensor, weight: Tensor, use: Callable[[slice, Tensor
 
 
 def argmin_rows(distances: Tensor) -> Tensor:
-    """Index of the least of each row: `(rows, codes)` → int64 `(rows,)`."""
+    """Return the index of the least of each row: `(rows, codes)` → int64 `(rows,)`."""
     if distances.device.type == "cpu":  # torch has no vector instructions for it, numpy has
         return torch.from_numpy(distances.numpy().argmin(1))
     return distances.argmin(1)

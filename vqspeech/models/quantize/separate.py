@@ -1,6 +1,6 @@
 """Latents with an embedding space each: as many codebooks as latents, of the same size.
 
-Van den Oord et al. (arXiv 1711.00937, section 4.2): of the three latents of the second VQ-VAE each has K = 512 codes in
+Van den Oord et al. (arXiv 1711.00937, section 4.2): each of the three latents of the second VQ-VAE has K = 512 codes in
 an embedding space of its own.
 """
 
@@ -14,7 +14,7 @@ from vqspeech.models.quantize.codebook import Codebook, Quantised
 
 
 class SeparateCodebooks(nn.Module):
-    """A codebook for each latent, called as one codebook is, where latents stand in the place of time."""
+    """A codebook for each latent, with the interface of one codebook; latents take the place of time."""
 
     def __init__(self, books: Sequence[Codebook]):
         super().__init__()
@@ -30,13 +30,15 @@ class SeparateCodebooks(nn.Module):
         return torch.stack([book.nearest(one) for book, one in zip(self.books, z.unbind(2), strict=True)], 1)
 
     def lookup(self, codes: Tensor) -> Tensor:
-        """Vectors of codes: int `(batch, latents)` → float32 `(batch, dimension, latents)`."""
+        """Return vectors of codes: int `(batch, latents)` → float32 `(batch, dimension, latents)`."""
         found = [book.lookup(one[:, None]) for book, one in zip(self.books, codes.unbind(1), strict=True)]
         return torch.cat(found, 2)
 
     def forward(self, z: Tensor, mask: Tensor) -> Quantised:
-        """As `Codebook.forward` of z `(batch, dimension, latents)`; losses are means over latents, usage is
-        `(latents, codes)`."""
+        """Quantise z `(batch, dimension, latents)` as `Codebook.forward`.
+
+        Losses are means over latents, usage is `(latents, codes)`.
+        """
         found = [
             book(one, counting) for book, one, counting in zip(self.books, z.split(1, 2), mask.split(1, 1), strict=True)
         ]

@@ -13,16 +13,17 @@ from vqspeech.schema import Codes, NonNegative, Positive, Range, Share, Width
 
 
 class SoftEmCodebook(EmaCodebook):
-    """Each vector chooses `samples` codes at random, near ones more often (Roy, Vaswani, Neelakantan and Parmar 2018,
-    arXiv 1805.11063; section 3.2 of the version submitted to ICLR 2019, "Towards a better understanding of vector
-    quantized autoencoders", whose equations are counted here):
+    """Each vector chooses `samples` codes at random, near ones more often.
+
+    Roy, Vaswani, Neelakantan and Parmar 2018, arXiv 1805.11063; section 3.2 of the version submitted to ICLR 2019,
+    "Towards a better understanding of vector quantized autoencoders", has the equations:
 
         E step: k₁ … k_m ~ softmax(−‖z − e‖² / τ), m samples
         decoder: (e_{k₁} + … + e_{k_m}) / m, straight through (eq. 12)
         M step: as EMA, each sample counting 1/m
 
-    The paper's temperature τ is 1, so the scale of the vectors says how soft a choice is. In evaluation the choice is
-    the nearest code.
+    The paper's temperature τ is 1, so the scale of the vectors determines how soft a choice is. Evaluation uses the
+    nearest code.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class SoftEmCodebook(EmaCodebook):
         self.samples, self.temperature = samples, temperature
 
     def assign(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the nearest code of each vector, and those it chooses at random."""
         codes = torch.empty(len(flat), dtype=torch.long, device=flat.device)
         choices = codes.new_empty(len(flat), self.samples)
 
