@@ -25,7 +25,8 @@ from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.encoder import Projection
 from vqspeech.models.frontend import LogMel
-from vqspeech.models.quantize import make_quantizer
+from vqspeech.models.quantize import Codebook, make_quantizer
+from vqspeech.models.quantize.residual import ResidualCodebook
 from vqspeech.schema import Codes, Count, Options, Range, check_groups
 from vqspeech.training.fitting import fit_quantizer
 from vqspeech.training.task import Seed
@@ -94,7 +95,8 @@ def cluster(config: Mapping[str, Any], train: Shards, dev: Shards, out: str | Pa
         fit_quantizer(
             model.quantizer, project_windows(model.encoder, windows), options["steps"], _BATCH, seed=options["seed"]
         )
-    figures = measure_codebook(model, stack_windows(model, dev, options["windows"], options["floor"]))
+        held_out = project_windows(model.encoder, stack_windows(model, dev, options["windows"], options["floor"]))
+    figures = measure_codebook(model.quantizer, held_out)
     figures["samples_seen"] = float(train.seconds * audio.RATE)
     about = {"step": options["rounds"], "figures": figures, "training": options, "command": this_command()}
     model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about)
@@ -168,11 +170,18 @@ def fit_discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tenso
 
 
 @torch.no_grad()
-def measure_codebook(model: Coder, windows: Tensor) -> dict[str, float]:
-    """Return figures of the codebook on held-out windows."""
-    z = project_windows(cast(Projection, model.encoder), windows)
-    codes = model.quantizer.nearest(z)
-    error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
-    counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
-    left = float(error / (z - z.mean(0)).square().sum())
+def measure_codebook(quantizer: Codebook | ResidualCodebook, vectors: Tensor) -> dict[str, float]:
+    """Measure a codebook on held-out vectors.
+
+    Args:
+        quantizer: The codebook.
+        vectors: `(vectors, dimension)`.
+
+    Returns:
+        {"variance left over": share of the variance that the codes do not explain; "perplexity"; "used": codes used}.
+    """
+    codes = quantizer.nearest(vectors)
+    error = (vectors - quantizer.lookup(codes[None])[0].T).square().sum()
+    counts = torch.bincount(codes, minlength=quantizer.size).numpy()
+    left = float(error / (vectors - vectors.mean(0)).square().sum())
     return {"variance left over": left, "perplexity": perplexity(counts), "used": float(count_used(counts))}

@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from vqspeech import audio
 from vqspeech.data.dump import Shards
 from vqspeech.errors import CheckpointError, ConfigError
-from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
@@ -29,7 +28,7 @@ from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize.search import nearest
 from vqspeech.schema import Codes, Count, NonNegative, Options, Positive, Range, check_groups
 from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
-from vqspeech.training.clustering import fit_discriminant
+from vqspeech.training.clustering import fit_discriminant, measure_codebook
 from vqspeech.training.content_features import BATCH, FITS, STACK, STEP, ContentFeatures, Speech
 from vqspeech.training.fitting import fit_quantizer
 
@@ -121,10 +120,8 @@ class MaskedTraining(ContentFeatures):
                 projected = (some - mean) @ matrix
             vectors = (windows - mean) @ matrix
         else:
-            [vectors], places = (
-                self.compute_features([self.encoder.layer], self.groups),
-                self.find_speech_steps(self.groups),
-            )
+            [vectors] = self.compute_features([self.encoder.layer], self.groups)
+            places = self.find_speech_steps(self.groups)
         found = torch.full((len(self.samples) // STEP, 2), -1, dtype=torch.long, device=self.device)
         for head, size in enumerate(sizes):
             found[places, head] = nearest(vectors, self.fit_clusters(vectors, size))
@@ -221,9 +218,7 @@ class MaskedTraining(ContentFeatures):
         if taken:
             self.log(f"round {self.round + 1} ends: {taken} steps, {coarse:.3f} and {fine:.3f} nats")
         else:
-            self.log(
-                f"round {self.round + 1}: its targets took all its time, nothing was trained; raise training.minutes"
-            )
+            self.log(f"round {self.round + 1}: its targets took all its time; raise training.minutes")
 
     def compute_losses(self, samples: Tensor, inside: Tensor, statistics: Tensor, wanted: Tensor) -> Tensor:
         """Return the cross-entropies of a batch of windows (nats).
@@ -399,11 +394,7 @@ def train_content(
     model = training.export_coder()
     z = torch.cat([model.encode_latents(dev.samples(i)).T for i in range(len(dev))])
     z = z[(z != 0).any(1)]
-    codes = model.quantizer.nearest(z)
-    counts = torch.bincount(codes, minlength=model.quantizer.size).numpy()
-    error = (z - model.quantizer.lookup(codes[None])[0].T).square().sum()
-    figures = {"variance left over": float(error / (z - z.mean(0)).square().sum()), "perplexity": perplexity(counts)}
-    figures |= {"used": float(count_used(counts)), "samples_seen": float(train.length.sum())}
+    figures = measure_codebook(model.quantizer, z) | {"samples_seen": float(train.length.sum())}
     about = {"step": training.step, "figures": figures, "training": training.config["training"]}
     model.save_pretrained(Path(out) / f"best{checkpoint.SUFFIX}", **about, command=this_command())
     return figures
