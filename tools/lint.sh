@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every linter over every file: ruff, ruff format, pyright, shellcheck. Usage: bash tools/lint.sh
+# Run every check over every file: ruff, pyright, vulture (dead code), the architecture, shellcheck. Usage: bash tools/lint.sh
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
 bash tools/install.sh dev
@@ -7,7 +7,9 @@ status=0
 .venv/bin/ruff check . || status=1
 .venv/bin/ruff format --check . || status=1
 .venv/bin/pyright --pythonpath .venv/bin/python || status=1
+.venv/bin/vulture || status=1
+.venv/bin/python tools/architecture.py --check || status=1
 mapfile -t scripts < <(git ls-files -co --exclude-standard '*.sh' .ci/run | sort -u)
 .venv/bin/shellcheck -x "${scripts[@]}" || status=1
-[ "$status" = 0 ] && echo "lint: clean (${#scripts[@]} shell scripts among it)"
+[ "$status" = 0 ] && echo "lint: clean (${#scripts[@]} shell scripts among the files)"
 exit "$status"

@@ -35,9 +35,9 @@ def make_printable(text: str) -> str:
 def print_path(path: str | os.PathLike) -> None:
     """Print a path to standard output, whatever its bytes and whatever the stream."""
     try:
-        print(path)  # noqa: T201 -- its purpose
+        print(path)
     except UnicodeEncodeError:
-        print(make_printable(str(path)))  # noqa: T201 -- its purpose
+        print(make_printable(str(path)))
 
 
 class _Heard(io.FileIO):

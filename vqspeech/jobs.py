@@ -38,7 +38,7 @@ class Skipped:
         """Return the exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing was `done`."""
         if self.reasons:
             names = " ".join(list(self.reasons)[:10])
-            print(make_printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)  # noqa: T201 -- for the user
+            print(make_printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)
         return (SOME_SKIPPED if done else FAILED) if self.reasons else 0
 
 
@@ -127,7 +127,7 @@ def _work(function: bytes, connection: Connection) -> None:
         connection.send(outcome)
 
 
-def _spread(  # noqa: C901, PLR0912 -- one loop that shares its state
+def _spread(
     function: Callable[[Any], Any], items: Sequence[Any], nj: int, what: str
 ) -> Generator[tuple[Any, Exception | None], None, None]:
     """Yield what `attempt` returns for each item, in order, over `nj` processes."""

@@ -16,11 +16,15 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
     rows, count, skipped = score_alignments(found, reference, args.nj, speakers)
     read = [name for name in found if name in reference and name not in skipped.reasons]
     notes = [
-        f"{count} utterances of {args.data} against {args.reference}; phones are matched by least edits, boundaries "
-        "compared where both phones beside them are matched and neighbours; positive: later than the reference; "
-        f"{redraw_speakers([speakers[name] for name in read]).words}",
-        f"time with the same phone: of the frames at {RATE} Hz that have a phone in the reference, the share "
-        "with the same one; in the second row of its speech, in the third of its pauses",
+        (
+            f"{count} utterances of {args.data} against {args.reference}; phones are matched by least edits, "
+            "boundaries compared where both phones beside them are matched and neighbours; positive: later than the "
+            f"reference; {redraw_speakers([speakers[name] for name in read]).words}"
+        ),
+        (
+            f"time with the same phone: of the frames at {RATE} Hz that have a phone in the reference, the share "
+            "with the same one; in the second row of its speech, in the third of its pauses"
+        ),
     ]
     if count:
         yield Table(rows, notes, seed=0, packages=("pocketsphinx",))

@@ -15,8 +15,10 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     rows = make_curve_rows(args.kept, dict(args.beside))
     last = scores.read(Path(args.kept[-1]) / "scores.json")["sections"]
     notes = [
-        "conversions of the same sentences to the same voices by every model; n, intervals and columns are those of "
-        "their tables",
+        (
+            "conversions of the same sentences to the same voices by every model; n, intervals and columns are those "
+            "of their tables"
+        ),
         *last["conversion"]["notes"],
         *last["training"]["notes"],
     ]

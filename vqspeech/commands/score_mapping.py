@@ -32,8 +32,10 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
     baseline = next(iter(models))
     first = models[baseline]
     notes += [
-        f"map fitted to {_described(first.fitted)} of {args.fit[1]}, scored on {_described(first.scored)} of "
-        f"{args.score[1]}; the paper's way: fitted to what it is scored on",
+        (
+            f"map fitted to {_described(first.fitted)} of {args.fit[1]}, scored on {_described(first.scored)} of "
+            f"{args.score[1]}; the paper's way: fitted to what it is scored on"
+        ),
         f"above {baseline}: speech only, both redrawn together",
         redraw_speakers([one.speaker for one in first.scored]).words,
     ]
@@ -47,17 +49,25 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
 
 
 _CODE_NOTES = [
-    "PNMI: mutual information of codes and phones, as a share of the phones' entropy, on speech except where silence "
-    "is named",
-    "speaker told: share of pieces of 3 s or more whose speaker a logistic regression tells from the share of each "
-    "code, fitted to the other half of the utterances; low is good",
+    (
+        "PNMI: mutual information of codes and phones, as a share of the phones' entropy, on speech except where "
+        "silence is named"
+    ),
+    (
+        "speaker told: share of pieces of 3 s or more whose speaker a logistic regression tells from the share of each "
+        "code, fitted to the other half of the utterances; low is good"
+    ),
 ]
 _ABX_NOTES = [
-    "error, 0 is perfect, 1/2 chance, of triphones; distance: mean angle along the best warping path, of code vectors "
-    "(equal or not where the model is not at hand) or features; MFCC: 13 and two differences at 100 Hz, normalised "
-    "over the speech of each recording",
-    f"at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most {abx.OTHERS} other speakers for "
-    "each A, drawn at random; intervals: jackknife over speakers, or over utterances where speakers are few",
+    (
+        "error, 0 is perfect, 1/2 chance, of triphones; distance: mean angle along the best warping path, of code "
+        "vectors (equal or not where the model is not at hand) or features; MFCC: 13 and two differences at 100 Hz, "
+        "normalised over the speech of each recording"
+    ),
+    (
+        f"at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most {abx.OTHERS} other speakers "
+        "for each A, drawn at random; intervals: jackknife over speakers, or over utterances where speakers are few"
+    ),
 ]
 
 

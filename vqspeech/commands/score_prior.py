@@ -33,8 +33,10 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
         for name, bits in zip(units.codes, evaluation.select_prior_bits(held), strict=True)
     ]
     notes = [
-        f"{args.units}: {len(units.codes)} utterances, {sum(map(len, units.codes.values()))} of {units.size} codes at "
-        f"{units.rate:g} Hz; every code given all before it; {redrawn.words}",
+        (
+            f"{args.units}: {len(units.codes)} utterances, {sum(map(len, units.codes.values()))} of {units.size} codes "
+            f"at {units.rate:g} Hz; every code given all before it; {redrawn.words}"
+        ),
         f"{prior.config['prior']['name']}, {sum(p.numel() for p in prior.parameters()):,} parameters",
     ]
     if ngrams is not None:

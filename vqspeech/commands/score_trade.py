@@ -13,8 +13,10 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     """Collect the figures of the experiments, the fewest bits a second first."""
     rows = make_trade_rows(args.experiments)
     notes = [
-        "every column as in the tables of the experiment: conversions of sources that no model has heard; speaker and "
-        "phone told from the codes of held-out utterances of training speakers",
+        (
+            "every column as in the tables of the experiment: conversions of sources that no model has heard; speaker "
+            "and phone told from the codes of held-out utterances of training speakers"
+        ),
         f"experiments: {', '.join(Path(folder).name for folder in args.experiments)}",
     ]
     yield Table(rows, notes, figures={"trade": draw_trade(rows)})

@@ -39,9 +39,11 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     }
     notes = [
         f"{batches * BATCH} windows of {args.seconds:g} s, spread evenly over {args.data}; perplexity over all of them",
-        "held-out loss: the sum of the losses of the decoder; by name: nll in nats a sample; spectrum in nats, and "
-        "envelope, its coefficients, in deviations, each times its weight; aperiodicity in deviations; voicing in nats "
-        "a frame",
+        (
+            "held-out loss: the sum of the losses of the decoder; by name: nll in nats a sample; spectrum in nats, and "
+            "envelope, its coefficients, in deviations, each times its weight; aperiodicity in deviations; voicing in "
+            "nats a frame"
+        ),
     ]
     yield Table([row], notes, seed=about["training"]["seed"])
 

@@ -10,7 +10,6 @@ All of it is in one file, because numba's cache on disk checks only the file of 
 """
 
 # Numba infers the types, and gives the signatures of intrinsics and of what they emit.
-# ruff: noqa: ANN001, ANN002, ANN201, ANN202, ARG001
 
 import math
 
@@ -249,7 +248,7 @@ def _fill(out, streams, width, biases, at):
 
 
 @njit(nogil=True, cache=True)
-def run_steps(  # noqa: C901, PLR0912 (a step is one loop over layers and matrices)
+def run_steps(
     weights,
     biases,
     embedding,

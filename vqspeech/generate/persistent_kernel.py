@@ -7,7 +7,7 @@ over the layers has no barrier, and Triton fetches the weights of later layers d
 """
 
 # Triton compiles these functions: it infers the types, and decides branches on constants when it compiles.
-# ruff: noqa: ANN001, ANN202, FURB136, RET505
+# ruff: noqa: FURB136, RET505
 
 import triton
 import triton.language as tl

@@ -30,9 +30,7 @@ class _Frame(NamedTuple):
     kind: tuple[int, int, int]
 
 
-def walk_mpeg(  # noqa: PLR0912 -- one pass over the frames
-    file: BinaryIO, start: int, end: int, search: bool = False
-) -> Layout | None:
+def walk_mpeg(file: BinaryIO, start: int, end: int, search: bool = False) -> Layout | None:
     """Return the layout of MPEG audio that begins at `start` (with `search`, or later); None where there is none.
 
     A frame of layer III that states the number of frames (Xing) is put in front where there is none, or where its

@@ -4,6 +4,7 @@ First the speaker vector is trained, then biases of the voice in every layer of 
 codebook and the other voices stay as they are.
 """
 
+import itertools
 import math
 import os
 import tempfile
@@ -105,7 +106,7 @@ def cut_recordings(name: str, paths: Sequence[Path], skipped: Skipped) -> DataDi
     utterances = []
     for i, (path, seconds) in enumerate(lengths.items()):
         ends = np.linspace(0, seconds, math.ceil(seconds / part) + 1).round(3).tolist()
-        for j, (start, end) in enumerate(zip(ends, ends[1:], strict=False)):
+        for j, (start, end) in enumerate(itertools.pairwise(ends)):
             last = None if end == ends[-1] else end
             utterances.append(Utterance(f"{name}-{i:04d}-{j:04d}", name, str(path), start, last))
     return DataDir(utterances)

@@ -5,7 +5,8 @@ utterances, because one sentence converted to ten voices is not ten independent 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -189,7 +190,9 @@ class _Table:
                   source.get("voicing"), one.distance]  # fmt: skip
         return dict(zip(PITCH_COLUMNS, values, strict=True))
 
-    def row(self, name: str, label: str | None = None, among: Set[str] | None = None) -> tuple[dict[str, Any], ...]:
+    def row(
+        self, name: str, label: str | None = None, among: AbstractSet[str] | None = None
+    ) -> tuple[dict[str, Any], ...]:
         """One row of both tables, over source utterances `among`; empty ones where there are no clips of it."""
         some = [one for one in self.figures if one["row"] == name and (among is None or one["utterance"] in among)]
         if not some:
@@ -250,31 +253,47 @@ class _Table:
         redrawn = "source speakers and target speakers" if self.crossed else "source utterances"
         speakers = {self.sources[clip.source].speaker for clip in converted}
         return [
-            f"{len(converted)} conversions of {len({clip.source for clip in converted})} source utterances of "
-            f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw "
-            f"{redrawn}",
-            f"CER, WER: {by.recogniser.name} against the transcript, or (to ASR of source) against what it hears "
-            "in the source recording; lower case, numbers in words, no punctuation",
-            f"similarity: cosine, {by.verifier.name}, to the mean of up to {enrol} other recordings of the "
-            f"speaker; target is nearest: among {len(self.voices)} voices; the target of a recording, its copy and its "
-            "reconstruction is its own speaker",
-            "EER: equal error rate of telling, by that cosine, clips that claim their target's voice from the same "
-            "clips claiming each other one (the source's too); 0.5 is chance",
-            f"{EER_RECORDINGS}: of telling recordings of the targets from conversions to them, by the same cosine; the "
-            "nearer to 0.5, the more alike they are",
+            (
+                f"{len(converted)} conversions of {len({clip.source for clip in converted})} source utterances of "
+                f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw "
+                f"{redrawn}"
+            ),
+            (
+                f"CER, WER: {by.recogniser.name} against the transcript, or (to ASR of source) against what it hears "
+                "in the source recording; lower case, numbers in words, no punctuation"
+            ),
+            (
+                f"similarity: cosine, {by.verifier.name}, to the mean of up to {enrol} other recordings of the "
+                f"speaker; target is nearest: among {len(self.voices)} voices; the target of a recording, its copy and "
+                "its reconstruction is its own speaker"
+            ),
+            (
+                "EER: equal error rate of telling, by that cosine, clips that claim their target's voice from the same "
+                "clips claiming each other one (the source's too); 0.5 is chance"
+            ),
+            (
+                f"{EER_RECORDINGS}: of telling recordings of the targets from conversions to them, by the same cosine; "
+                "the nearer to 0.5, the more alike they are"
+            ),
             f"DNSMOS: {by.rater.name}",
         ]
 
     def pitch_notes(self) -> list[str]:
         """How the second table was measured."""
         return [
-            "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the target, "
-            "or of the speaker of a recording, its copy and its reconstruction; absolute differences of medians; "
-            "deviation: 1.4826 times the median absolute deviation",
-            "correlation: Pearson, over the frames of a clip that are voiced in it and in its source; voicing: share "
-            "of frames that are voiced in both or in none",
-            "mel-cepstral distance: to the recording, frame by frame (5 ms), coefficients 1 to 24 of the WORLD "
-            "envelope on a mel axis, frames within 40 dB of the recording's loudest",
+            (
+                "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the "
+                "target, or of the speaker of a recording, its copy and its reconstruction; absolute differences of "
+                "medians; deviation: 1.4826 times the median absolute deviation"
+            ),
+            (
+                "correlation: Pearson, over the frames of a clip that are voiced in it and in its source; voicing: "
+                "share of frames that are voiced in both or in none"
+            ),
+            (
+                "mel-cepstral distance: to the recording, frame by frame (5 ms), coefficients 1 to 24 of the WORLD "
+                "envelope on a mel axis, frames within 40 dB of the recording's loudest"
+            ),
         ]
 
 

@@ -110,12 +110,16 @@ def make_rows(table: Sequence[Clips], speech: Speech) -> tuple[list[dict[str, An
     units = min((sum(map(len, clips.units)) for clips in table if clips.units is not None), default=0)
     made = [_row(clips, total, units, speech) for clips in table]
     notes = [
-        f"codes: as the encoder hears them, the first {total} of each row; {NGRAM}: a Kneser–Ney "
-        f"{speech.ngram.order}-gram fitted to held-out speech, which judges none; repetition: share of sequences of "
-        f"{samples.REPEATED} codes that came before in the clip; divergence (Jensen–Shannon, bits) of pairs of "
-        "neighbouring codes and phones from real speech; runs of one code or phone count as one",
-        f"{SURE}: different words of a clip, of the dictionary if there is one, that are heard at its speed, 6 % "
-        "slower and 6 % faster: the recogniser makes words of any noise, but not twice the same",
+        (
+            f"codes: as the encoder hears them, the first {total} of each row; {NGRAM}: a Kneser–Ney "
+            f"{speech.ngram.order}-gram fitted to held-out speech, which judges none; repetition: share of sequences "
+            f"of {samples.REPEATED} codes that came before in the clip; divergence (Jensen–Shannon, bits) of pairs of "
+            "neighbouring codes and phones from real speech; runs of one code or phone count as one"
+        ),
+        (
+            f"{SURE}: different words of a clip, of the dictionary if there is one, that are heard at its speed, 6 % "
+            "slower and 6 % faster: the recogniser makes words of any noise, but not twice the same"
+        ),
     ]
     if speech.judge is not None:
         notes.append(

@@ -119,7 +119,7 @@ def find_cell(
         if found["row"] == row and found.get(column) is not None:
             value = found[column]
             return dict(value) if isinstance(value, Mapping) else {"value": value}
-    verb = section.split(":")[0]
+    verb = section.split(":", maxsplit=1)[0]
     raise ScoresError(f"{folder}: its scores.json has no {column} of {row}; make it with: vqspeech score {verb}")
 
 

@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
     ]
     height, width = model.code_shape
     notes = [
-        f"{len(images)} images of {model.shape[1]}x{model.shape[2]} of {args.data}, step {about['step']}; "
-        f"{model.codes ** (height * width):,} maps of codes; uniform prior",
+        (
+            f"{len(images)} images of {model.shape[1]}x{model.shape[2]} of {args.data}, step {about['step']}; "
+            f"{model.codes ** (height * width):,} maps of codes; uniform prior"
+        ),
         *describe_model(model),
     ]
     scores.add_rows(args.out, "approximation", rows, notes=notes, seed=0)

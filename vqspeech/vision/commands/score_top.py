@@ -81,12 +81,18 @@ def run(args: argparse.Namespace) -> int:
     spared = float((bits[NONE] - bits[OWN]).mean())
     notes = [
         f"{len(some)} images of {args.codes}, {batch.codes[0].numel()} codes each; {redrawn.words}",
-        f"{latents} latents of {top.size} codes cost {price:.0f} bits, and save {spared:.1f} beside none; the decoder "
-        f"learned to do without on {100 * top.condition_dropout:.0f} % of the images",
-        f"by latent: perplexity {', '.join(f'{perplexity(one.numpy()):.0f}' for one in counts)}, "
-        f"{', '.join(str(count_used(one.numpy())) for one in counts)} of {top.size} codes used; {_codebooks(top)}",
-        f"the decoder sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are hidden "
-        "in training",
+        (
+            f"{latents} latents of {top.size} codes cost {price:.0f} bits, and save {spared:.1f} beside none; the "
+            f"decoder learned to do without on {100 * top.condition_dropout:.0f} % of the images"
+        ),
+        (
+            f"by latent: perplexity {', '.join(f'{perplexity(one.numpy()):.0f}' for one in counts)}, "
+            f"{', '.join(str(count_used(one.numpy())) for one in counts)} of {top.size} codes used; {_codebooks(top)}"
+        ),
+        (
+            f"the decoder sees {top.network.reach} rows up, {100 * top.network.hidden_codes:.0f} % of the codes are "
+            "hidden in training"
+        ),
     ]
     scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
     pictures.write_png(_sheet(args, top, model), args.picture)

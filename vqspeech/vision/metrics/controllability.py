@@ -67,10 +67,14 @@ def score_counterfactuals(held: HeldOutClips, inverse: InverseModel, one: str, o
     apart = (more[0] > more[1]) + 0.5 * (more[0] == more[1])
     table[0]["told apart"] = estimate_ratio(apart, groups=held.groups)
     notes = [
-        f"share of codes that differ where {one}, or {other}, is kept up from the same frames, drawn by different "
-        "numbers; the same action drawn twice: what chance alone makes of it",
-        f"told apart: how often the network that reads actions finds more of {one} in its video than in the other; "
-        "chance: 0.5",
+        (
+            f"share of codes that differ where {one}, or {other}, is kept up from the same frames, drawn by different "
+            "numbers; the same action drawn twice: what chance alone makes of it"
+        ),
+        (
+            f"told apart: how often the network that reads actions finds more of {one} in its video than in the other; "
+            "chance: 0.5"
+        ),
     ]
     return Section(f"video: {one} and {other} part ways", table, [*held.notes, *notes])
 
@@ -94,8 +98,10 @@ def score_rollouts(held: HeldOutClips, far: int, count: int) -> Section:
     ]
     notes = [
         f"{len(part)} of the clips, {far} frames imagined, told pieces of what was done in {held.train.path}",
-        "divergence (Jensen-Shannon) from the codes of all frames there, which falls with the number of frames; codes "
-        "found again when frames are encoded as decoded; contrast: deviation of levels within a frame",
+        (
+            "divergence (Jensen-Shannon) from the codes of all frames there, which falls with the number of frames; "
+            "codes found again when frames are encoded as decoded; contrast: deviation of levels within a frame"
+        ),
     ]
     return Section(f"video: after {far} frames", table, [*held.notes, *notes])
 

@@ -57,8 +57,10 @@ class HeldOutClips:
         """What is told below every table."""
         parameters = sum(one.numel() for one in self.prior.parameters())
         return [
-            f"{len(self.groups)} clips of {self.images.path}, {len(set(self.groups))} episodes; {self.given} frames "
-            f"given, {self.frames} imagined; intervals over episodes",
+            (
+                f"{len(self.groups)} clips of {self.images.path}, {len(set(self.groups))} episodes; {self.given} "
+                f"frames given, {self.frames} imagined; intervals over episodes"
+            ),
             f"{self.prior.config['video']['name']}, {parameters:,} parameters",
         ]
 

@@ -62,11 +62,15 @@ def score_codes(held: HeldOutClips, predictions: Predictions, images: ImagePrior
     bits |= {f"saved beside {name}": bits[name] - bits["prior"] for name in rivals}
     stay = ", ".join(f"{copying.shares[h - 1]:.2f}" for h in held.horizons)
     notes = [
-        "bits a code given the frames given and actions alone: what lies between is imagined once, so that they are an "
-        "upper bound on average; 'given all frames before': the true ones",
-        f"copying: a code stays with a chance fitted to {COPY_CLIPS} clips of {held.train.path}, {stay} by horizon, or "
-        f"is drawn from the unigram, which is filled up with {strength:g} codes of that of all places, the best on a "
-        "tenth of the episodes",
+        (
+            "bits a code given the frames given and actions alone: what lies between is imagined once, so that they "
+            "are an upper bound on average; 'given all frames before': the true ones"
+        ),
+        (
+            f"copying: a code stays with a chance fitted to {COPY_CLIPS} clips of {held.train.path}, {stay} by "
+            f"horizon, or is drawn from the unigram, which is filled up with {strength:g} codes of that of all places, "
+            "the best on a tenth of the episodes"
+        ),
         *(describe_comparison(name, bits["prior"], bits[name], held.horizons) for name in rivals),
     ]
     right = {

@@ -1,5 +1,6 @@
 """Convolutional encoder and decoder of the paper's image models (1711.00937, section 4.1)."""
 
+import itertools
 import math
 from typing import Annotated
 
@@ -54,7 +55,7 @@ class Encoder(nn.Module):
         super().__init__()
         widths = [inputs] + [channels] * halvings
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(before, after, 4, stride=2, padding=1) for before, after in itertools.pairwise(widths)
         )
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         self.projection = nn.Conv2d(channels, outputs, 1)
