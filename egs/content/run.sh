@@ -12,6 +12,7 @@ usage_more="Corpora, as KIND:DIR, where KIND is a corpus of vqspeech prepare (--
 TEST: the maps from codes to phones are fitted on its readers in splits/dev, and those in splits/test are scored; without
 TEST nothing is scored. Nothing is trained on these readers, nor on splits/voices_held_out.
 ROUNDS=3, BASELINES=\"units_kmeans units_lda\", PER_SPEAKER=20: utterances of each scored reader; twice as many for the maps
+VQVAE=20: a VQ-VAE whose encoder starts from the trained one, too, for so many minutes (the dump takes longer: WORLD frames)
 Configurations: content_small (two cores), content (a GPU); settings KEY=VALUE change it, such as training.minutes=60"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
@@ -20,6 +21,7 @@ read -ra train <<<"${TRAIN:-${corpus:+folder:$corpus}}"
 read -ra test <<<"${TEST:-}"
 read -ra baselines <<<"${BASELINES:-units_kmeans units_lda}"
 per_speaker=${PER_SPEAKER:-20}
+vqvae=${VQVAE:-}
 [ ${#train[@]} -gt 0 ] || die "no corpus; pass a folder of recordings as --corpus DIR, or several as TRAIN; see --help"
 [[ $rounds =~ ^[1-9][0-9]*$ ]] || die "ROUNDS needs a number, not '$rounds'"
 exp=exp/${tag:-$conf}
@@ -77,9 +79,11 @@ stage_align() {
 }
 
 stage_dump() {
-  local part
+  local part world=()
+  [ -z "$vqvae" ] || world=(--world)
   for part in train dev; do
-    once "dump/$part/index.json" "data/$part/wav.scp" -- vqspeech dump "data/$part" --out "dump/$part" --nj "$nj"
+    once "dump/$part/index.json" "data/$part/wav.scp" -- \
+      vqspeech dump "data/$part" --out "dump/$part" --nj "$nj" ${world[@]+"${world[@]}"}
   done
 }
 
@@ -104,6 +108,8 @@ stage_train() {
   done
   train_experiment "${exp}_two" "$exp/last.safetensors" -- "${settings[@]}" \
     "training.start=$exp/last.safetensors" "training.rounds=$rounds" quantizer=residual quantizer.codes=512
+  [ -z "$vqvae" ] || train_experiment "${exp}_vqvae" "$exp/best.safetensors" -- \
+    --conf content_vqvae "training.start=$exp/best.safetensors" "training.minutes=$vqvae"
 }
 
 # Print all experiments, in the order of the table; the shipped units have a folder too, without a model.
@@ -111,7 +117,9 @@ experiments() {
   local one round
   for one in "${baselines[@]}"; do echo "exp/$one"; done
   for ((round = 1; round <= rounds; round++)); do echo "${exp}_round$round"; done
-  printf '%s\n' "$exp" "${exp}_two" exp/units
+  printf '%s\n' "$exp" "${exp}_two"
+  [ -z "$vqvae" ] || echo "${exp}_vqvae"
+  echo exp/units
 }
 
 stage_units() {

@@ -11,6 +11,7 @@ from vqspeech.conf import load_config
 from vqspeech.data.dump import read_shards
 from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
+from vqspeech.models.coder import Coder
 from vqspeech.models.quantize import QUANTIZERS, make_quantizer
 from vqspeech.models.quantize.replacement import POLICIES, AsPublished, ByBatches
 from vqspeech.models.vqvae import VQVAE
@@ -129,6 +130,27 @@ def test_a_decoder_for_the_codes_of_another_model(small_shards, tmp_path):
     trainer("mini_wavenet", small_shards, tmp_path / "warped", f"training.encoder={first}", "frontend.warp=0.1")
     with pytest.raises(ConfigError, match="its encoder is"):
         trainer("mini_wavenet", small_shards, tmp_path / "third", f"training.encoder={first}", "encoder.channels=10")
+
+
+def test_a_model_starts_from_the_encoder_of_another(small_shards, tmp_path):
+    first = trainer("librispeech_world", small_shards, tmp_path / "first")
+    first.train()
+    start = f"training.start={tmp_path}/first/best.safetensors"
+    run = trainer(
+        "librispeech_world", small_shards, tmp_path / "second", start, "quantizer=gradient", "training.lr=1e-3"
+    )
+    saved = Coder.from_pretrained(tmp_path / "first").encoder.state_dict()
+    begun = {name: tensor.clone() for name, tensor in run.task.model.encoder.state_dict().items()}
+    assert all(torch.equal(begun[name], tensor) for name, tensor in saved.items())
+    assert run.task.sources["start"] == Coder.from_pretrained(tmp_path / "first").fingerprint()
+    run.train()
+    assert any(not torch.equal(begun[name], tensor) for name, tensor in run.task.model.encoder.state_dict().items())
+    other = trainer("librispeech_world", small_shards, tmp_path / "third", start, "encoder.channels=10")
+    assert other.task.model.config["encoder"] == run.task.model.config["encoder"], "its options are the other's"
+    with pytest.raises(ConfigError, match="its frontend is .*; give a checkpoint with the same kind of frontend"):
+        trainer("librispeech_world", small_shards, tmp_path / "fifth", start, "frontend=logmel")
+    with pytest.raises(ConfigError, match="give one"):
+        trainer("librispeech_world", small_shards, tmp_path / "fourth", start, start.replace("start", "encoder"))
 
 
 def test_a_wavenet_for_the_frames_of_another_model(small_shards, tmp_path):

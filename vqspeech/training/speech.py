@@ -10,6 +10,7 @@ from torch import nn
 from vqspeech import audio, loudness, pretrained
 from vqspeech.data.dump import Shards, list_speakers
 from vqspeech.errors import ConfigError
+from vqspeech.models.coder import Coder
 from vqspeech.models.decoders import WorldWaveNet
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.schema import Count, Options, Range, check_groups
@@ -23,6 +24,7 @@ class SpeechTraining(TrainingOptions):
     """Options of the group `training`."""
 
     encoder: str | None
+    start: str | None = None
     seconds: Annotated[float, Range(0.01, 3600)]
     listen_every: Annotated[Count, CHANGEABLE]
     listen_seconds: Annotated[float, Range(0.1, 600), CHANGEABLE]
@@ -49,6 +51,10 @@ class SpeechTask:
             raise ConfigError("this configuration is of a prior, which is trained on units; use `vqspeech prior`")
         config = self.check_config(config)
         self.options, self.train, self.dev = config["training"], train, dev
+        if self.options["encoder"] and self.options["start"]:
+            raise ConfigError("training.encoder freezes an encoder, training.start trains one on; give one of them")
+        if self.options["start"]:
+            config = _adopt_encoder(config, self.options["start"])
         groups = {name: group for name, group in config.items() if name != "training"}
         torch.manual_seed(self.options["seed"])
         self.model = VQVAE(groups, list_speakers([train]), train.genders)
@@ -70,11 +76,12 @@ class SpeechTask:
 
     @property
     def sources(self) -> dict[str, str]:
-        """Hashes of both dumps, and of the model whose encoder is used, where its file exists."""
+        """Hashes of both dumps, and of the models whose encoder is used, where their files exist."""
         found = {"train": self.train.fingerprint, "dev": self.dev.fingerprint}
-        encoder = self.options["encoder"]
-        if encoder and pretrained.find_checkpoint(encoder).is_file():
-            found["encoder"] = VQVAE.from_pretrained(encoder).fingerprint()
+        for option, kind in (("encoder", VQVAE), ("start", Coder)):
+            path = self.options[option]
+            if path and pretrained.find_checkpoint(path).is_file():
+                found[option] = kind.from_pretrained(path).fingerprint()
         return found
 
     @property
@@ -92,6 +99,8 @@ class SpeechTask:
         self.model.fit(self.train)
         if self.options["encoder"]:
             _load_encoder(self.model, self.options["encoder"])
+        if self.options["start"]:
+            self.model.encoder.load_state_dict(Coder.from_pretrained(self.options["start"]).encoder.state_dict())
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """Return `evaluation.evaluate_vqvae` of the held-out windows."""
@@ -149,3 +158,24 @@ def _load_encoder(model: VQVAE, path: str) -> None:
                 f"{frames} for {len(model.speakers)} here"
             )
         model.decoder.frames.load_state_dict(other.decoder.state_dict())
+
+
+_OWN = ("hop", "dropout")
+"""Options of an encoder that are the configuration's own where it starts from a trained one."""
+
+
+def _adopt_encoder(config: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return a configuration with the encoder's options of the checkpoint `path`, except those of `_OWN`.
+
+    Raises:
+        ConfigError: Its front end or the kind of its encoder is another one.
+    """
+    other = Coder.from_pretrained(path).config
+    for group in ("frontend", "encoder"):
+        if other[group].get("name") != config[group].get("name"):
+            raise ConfigError(
+                f"training.start={path}: its {group} is {other[group]}, {config[group]} here; give a checkpoint with the "
+                f"same kind of {group}"
+            )
+    kept = {name: value for name, value in config["encoder"].items() if name in _OWN}
+    return {**config, "encoder": {**other["encoder"], **kept}}
