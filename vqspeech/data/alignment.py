@@ -39,7 +39,7 @@ _TIERS = {"phones": r"\bphon(e|eme)s?$|^segments?$", "words": r"\bwords?$|^ort$"
 _NO_WORDS = ("", "<eps>", "<sil>", "sil", "sp")
 
 
-def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
+def read_alignment(path: str | os.PathLike[str], utterance: str | None = None) -> list[Interval]:
     """Return the labelled intervals of an alignment file, in order of time.
 
     Labels are as written, except for Kaldi's marks of the position in the word; intervals without duration are left
@@ -72,7 +72,7 @@ def read_alignment(path: str | os.PathLike, utterance: str | None = None) -> lis
     return [i._replace(label=_strip_position(i.label)) for i in checked] if _have_positions(labels) else checked
 
 
-def read_words(path: str | os.PathLike) -> list[Interval]:
+def read_words(path: str | os.PathLike[str]) -> list[Interval]:
     """Return the words of a TextGrid, from its tier `words`, without pauses; none where it has no such tier.
 
     Raises:
@@ -85,7 +85,7 @@ def read_words(path: str | os.PathLike) -> list[Interval]:
     )
 
 
-def read_scores(path: str | os.PathLike) -> list[Interval]:
+def read_scores(path: str | os.PathLike[str]) -> list[Interval]:
     """Return the words of a TextGrid of our aligner, labelled by their scores (tier `scores`); none without that tier.
 
     Raises:
@@ -100,7 +100,7 @@ def read_scores(path: str | os.PathLike) -> list[Interval]:
     return scores
 
 
-def has_phones(path: str | os.PathLike, utterance: str) -> bool:
+def has_phones(path: str | os.PathLike[str], utterance: str) -> bool:
     """Return whether most labels of an alignment file, except pauses, are phones: a CTM may hold words.
 
     Args:

@@ -86,7 +86,7 @@ class Coverage:
         return "\n".join(lines)
 
 
-def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
+def align_utterances(data: DataDir, folder: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Coverage]:
     """Align every utterance with its transcript.
 
     Utterances that cannot be aligned, for example for want of a transcript, are counted in the account and lose any
@@ -120,7 +120,7 @@ def align_utterances(data: DataDir, folder: str | os.PathLike, nj: int = 1) -> t
     return _set_alignments(data, paths), coverage
 
 
-def import_alignments(data: DataDir, source: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Coverage]:
+def import_alignments(data: DataDir, source: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Coverage]:
     """Take the alignment files below a folder.
 
     `alignment_finder` decides which file belongs to an utterance: never one of another speaker. Files that cannot be

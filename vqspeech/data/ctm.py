@@ -34,7 +34,7 @@ class Index:
     faults: dict[str, str] = field(default_factory=dict)
 
 
-def index_ctm(path: str | os.PathLike) -> Index:
+def index_ctm(path: str | os.PathLike[str]) -> Index:
     """Return the contents of a CTM file, cached until the file changes.
 
     A line that cannot be read makes the utterance that it names unreadable; one whose columns are wrong too, and that
@@ -48,7 +48,7 @@ def index_ctm(path: str | os.PathLike) -> Index:
     return _read_index(os.fspath(path), status.st_mtime_ns, status.st_size)
 
 
-def read_ctm(path: str | os.PathLike, utterance: str | None = None) -> list[Interval]:
+def read_ctm(path: str | os.PathLike[str], utterance: str | None = None) -> list[Interval]:
     """Return the intervals of one utterance as written; none where the file is empty.
 
     Args:
@@ -81,7 +81,7 @@ def read_ctm(path: str | os.PathLike, utterance: str | None = None) -> list[Inte
     return intervals
 
 
-def write_ctm(path: str | os.PathLike, utterance: str, intervals: Iterable[Interval]) -> None:
+def write_ctm(path: str | os.PathLike[str], utterance: str, intervals: Iterable[Interval]) -> None:
     """Write the intervals of one utterance, to 10 µs, in one piece."""
     lines = []
     for start, end, label in intervals:
@@ -108,12 +108,13 @@ def _read_index(path: str, _changed: int, _size: int) -> Index:
                 continue
             try:
                 fields = line.decode().split()
-                if not fields:
-                    continue
-                _check(path, number, fields)
             except UnicodeDecodeError:
                 bad.append(("", before, f"{path}:{number}: not UTF-8 text; convert it"))
                 continue
+            if not fields:
+                continue
+            try:
+                _check(path, number, fields)
             except AlignmentError as error:
                 if number > 1 or len(fields) not in _FIELDS or any(_is_number(text) for text in fields):
                     bad.append((fields[0], "" if len(fields) in _FIELDS else before, str(error)))

@@ -152,7 +152,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         return DataDir(chosen.values())
 
     @classmethod
-    def read(cls, path: str | os.PathLike) -> "DataDir":
+    def read(cls, path: str | os.PathLike[str]) -> "DataDir":
         """Return the data directory `path`. Recordings and alignments are neither opened nor looked for.
 
         `spk2utt` may be missing, as it follows from `utt2spk`.
@@ -180,7 +180,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
             )  # fmt: skip
         return cls(utterances)
 
-    def write(self, path: str | os.PathLike) -> None:
+    def write(self, path: str | os.PathLike[str]) -> None:
         """Write the data directory atomically; an existing one is replaced.
 
         Raises:

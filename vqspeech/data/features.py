@@ -37,18 +37,18 @@ class FeaturesAbout:
     sha256: str
 
 
-def write_features(folder: str | os.PathLike, name: str, features: np.ndarray) -> None:
+def write_features(folder: str | os.PathLike[str], name: str, features: np.ndarray) -> None:
     """Write the features `(frames, dimension)` of one utterance, atomically."""
     with replace_file(Path(folder) / f"{name}{SUFFIX}") as temporary, open(temporary, "wb") as file:
         np.save(file, features.astype(np.float32), allow_pickle=False)
 
 
-def describe_features(folder: str | os.PathLike, about: FeaturesAbout) -> None:
+def describe_features(folder: str | os.PathLike[str], about: FeaturesAbout) -> None:
     """Write the description of the features in a folder."""
     write_text(Path(folder) / SIDE, json.dumps(asdict(about), indent=1) + "\n")
 
 
-def read_features(folder: str | os.PathLike, names: Iterable[str]) -> tuple[dict[str, np.ndarray], FeaturesAbout]:
+def read_features(folder: str | os.PathLike[str], names: Iterable[str]) -> tuple[dict[str, np.ndarray], FeaturesAbout]:
     """Return the features of the utterances `names` that a folder has, and their description.
 
     Returns:

@@ -37,7 +37,7 @@ class Interval(NamedTuple):
     label: str
 
 
-def read_columns(path: str | os.PathLike) -> list[Interval]:
+def read_columns(path: str | os.PathLike[str]) -> list[Interval]:
     """Return the intervals of a label file in columns, as written.
 
     Args:
@@ -72,7 +72,7 @@ def read_columns(path: str | os.PathLike) -> list[Interval]:
     ]
 
 
-def read_lines(path: str | os.PathLike) -> list[str]:
+def read_lines(path: str | os.PathLike[str]) -> list[str]:
     """Return the lines of a text file in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
@@ -84,7 +84,7 @@ def read_lines(path: str | os.PathLike) -> list[str]:
     return _LINE_ENDS.split(text)
 
 
-def read_text(path: str | os.PathLike) -> str | None:
+def read_text(path: str | os.PathLike[str]) -> str | None:
     """Return a text file in UTF-8, or in UTF-16 with a byte order mark; None where it is neither."""
     raw = Path(path).read_bytes()
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if raw.startswith(mark)), "utf-8")

@@ -51,14 +51,14 @@ _TIMIT = _ARPABET | _parse_table("ax-h=ah el=l em=m en=n eng=ng nx=n dx=t bcl=b 
 
 _BUCKEYE = _TIMIT | {f"{vowel}n": (vowel,) for vowel in _VOWELS.split()} | _parse_table("tq=t")
 
-_IPA = _parse_table(
+_IPA_AS_WRITTEN = _parse_table(
     "p=p b=b t=t d=d k=k g=g ɡ=g c=k ɟ=g tʃ=ch dʒ=jh ʧ=ch ʤ=jh f=f v=v θ=th ð=dh s=s z=z ʃ=sh ʒ=zh h=hh ɦ=hh ç=hh "
     "ʈ=t ɖ=d kp=k ɡb=g tɕ=ch dʑ=jh ʋ=v ɕ=sh ʑ=zh ɭ=l "
     "m=m ɱ=m n=n ɲ=n ŋ=ng l=l ɫ=l ʎ=l ɹ=r r=r ɻ=r j=y w=w ʍ=w ɾ=t ʔ=t x=k "
     "i=iy ɪ=ih ᵻ=ih ɨ=ih e=ey ɛ=eh æ=ae a=ae ɑ=aa ɒ=aa ɔ=ao o=ow ʊ=uh u=uw ʉ=uw ʌ=ah ə=ah ɐ=ah ɜ=er ɝ=er ɚ=er "
     "aɪ=ay aj=ay ɑɪ=ay aʊ=aw aw=aw eɪ=ey ej=ey ɛɪ=ey oʊ=ow ow=ow əʊ=ow əw=ow ɔɪ=oy ɔj=oy"
 )
-_IPA = {unicodedata.normalize("NFD", label): phones for label, phones in _IPA.items()}
+_IPA = {unicodedata.normalize("NFD", label): phones for label, phones in _IPA_AS_WRITTEN.items()}
 _IPA_MARKS = str.maketrans({"ε": "ɛ", "ǝ": "ə"} | dict.fromkeys("ˈˌːˑʰʲʷˠ|‿.˞"))
 _CEDILLA = "\u0327"
 _TRIGRAPHS: dict[str, str] = dict(

@@ -80,7 +80,7 @@ def find_unsorted(speakers: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(a, b) for a, b in pairwise(ids) if (speakers[a], a) > (speakers[b], b)]
 
 
-def read_table(path: str | os.PathLike, faults: list[Fault]) -> dict[str, Row]:
+def read_table(path: str | os.PathLike[str], faults: list[Fault]) -> dict[str, Row]:
     """Return the rows of a file `id value...` by id; add its faults to `faults`.
 
     Faults are: not UTF-8, a byte order mark, CRLF, other carriage returns, empty lines, ids without a value, repeated
@@ -160,7 +160,7 @@ class Tables:
     faults: list[Fault] = field(default_factory=list)
 
     @classmethod
-    def load(cls, folder: str | os.PathLike) -> "Tables":
+    def load(cls, folder: str | os.PathLike[str]) -> "Tables":
         """Return the tables of `folder`, checked against each other."""
         tables = cls(Path(folder))
         restore_folder(tables.folder)

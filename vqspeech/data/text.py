@@ -70,7 +70,7 @@ def normalise_text(text: str) -> str:
     return " ".join(_WORDS.get(word, word) for word in bare)
 
 
-def _in_words(match: re.Match) -> str:
+def _in_words(match: re.Match[str]) -> str:
     digits, suffix = match.groups()
     if len(digits) > 12 or (len(digits) > 1 and digits[0] == "0"):
         return " " + " ".join(_ONES[int(digit)] for digit in digits) + " "

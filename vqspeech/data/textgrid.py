@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from vqspeech.data.labels import Interval, read_text
 from vqspeech.errors import AlignmentError
@@ -43,7 +44,7 @@ class Tier:
     points: bool = False
 
 
-def read_tiers(path: str | os.PathLike) -> list[Tier]:
+def read_tiers(path: str | os.PathLike[str]) -> list[Tier]:
     """Return the tiers of a TextGrid, in order.
 
     Text may be UTF-8, UTF-16 with a byte order mark, or Latin-1, as in old versions of Praat.
@@ -65,7 +66,7 @@ def read_tiers(path: str | os.PathLike) -> list[Tier]:
 
 
 def write_textgrid(
-    path: str | os.PathLike, tiers: Mapping[str, Sequence[Interval]], seconds: float | None = None
+    path: str | os.PathLike[str], tiers: Mapping[str, Sequence[Interval]], seconds: float | None = None
 ) -> None:
     """Write a TextGrid with these interval tiers, atomically. Gaps become empty intervals, as Praat wants them.
 
@@ -172,7 +173,7 @@ def _read_binary(raw: bytes) -> list[Tier]:
     """
     at = len(_BINARY)
 
-    def take(kind: str) -> tuple:
+    def take(kind: str) -> tuple[Any, ...]:
         nonlocal at
         values = struct.unpack_from(f">{kind}", raw, at)
         at += struct.calcsize(f">{kind}")

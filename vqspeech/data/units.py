@@ -84,13 +84,13 @@ def require_common_utterances(units: Units, data: DataDir) -> None:
         )
 
 
-def side_file(path: str | os.PathLike) -> Path:
+def side_file(path: str | os.PathLike[str]) -> Path:
     """Return the path of the side file of a units file."""
     return Path(f"{os.fspath(path)}.json")
 
 
 def write_units(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     codes: Mapping[str, Iterable[int] | np.ndarray],
     rate: float,
     size: int,
@@ -129,7 +129,7 @@ def write_units(
         write_text(side_file(path), json.dumps(described, indent=1) + "\n")
 
 
-def read_units(path: str | os.PathLike) -> Units:
+def read_units(path: str | os.PathLike[str]) -> Units:
     """Return the units file `path`.
 
     Ids end at any white space; a byte order mark and DOS line ends do not matter.
@@ -173,7 +173,7 @@ def find_runs(codes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), bool), np.diff(codes) != 0]))
 
 
-def write_runs(path: str | os.PathLike, units: Units) -> None:
+def write_runs(path: str | os.PathLike[str], units: Units) -> None:
     """Write the codes with every run of one code merged into one, as unit language models read them.
 
     See Lakhotia et al. 2021 (arXiv 2102.01192). The durations are lost, so the file has no side file.
@@ -195,7 +195,7 @@ def _summarise(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _check_contents(
-    path: str | os.PathLike, codes: Mapping[str, np.ndarray], described: Mapping[str, Any], whole: bool
+    path: str | os.PathLike[str], codes: Mapping[str, np.ndarray], described: Mapping[str, Any], whole: bool
 ) -> None:
     """Raise `UnitsError` where the codes are not those of the side file; `whole`: the last line has an end."""
     side, contents = side_file(path).name, _summarise(codes)
@@ -218,7 +218,7 @@ def _check_codes(where: str, codes: Iterable[int] | np.ndarray, size: int) -> np
     return found.astype(np.int64)
 
 
-def _read_description(path: str | os.PathLike) -> dict:
+def _read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     side = side_file(path)
     if not side.is_file():
         raise UnitsError(f"{side}: no such file; it describes the codes in {Path(path).name}, copy it to their folder")

@@ -34,7 +34,7 @@ class _Finding(NamedTuple):
     fix: str
 
 
-def find_faults(path: str | os.PathLike, audio: bool = True, nj: int = 1) -> list[Fault]:
+def find_faults(path: str | os.PathLike[str], audio: bool = True, nj: int = 1) -> list[Fault]:
     """Return all faults of the data directory `path`: in its tables, between them, and of the files they name.
 
     Args:

@@ -170,8 +170,7 @@ def _find_label_fault(utterance: Utterance) -> str | None:
 
 
 def _read_length(utterance: Utterance) -> Utterance:
-    header = audio.info(utterance.path)
-    return Utterance(**{**vars(utterance), "seconds": round(header.seconds, 6)})
+    return replace(utterance, seconds=round(audio.info(utterance.path).seconds, 6))
 
 
 def _list_examples(names: list[str]) -> str:

@@ -25,7 +25,7 @@ from vqspeech.errors import CorpusError
 _MICROPHONE = re.compile(r"(.+)_mic[2-9]")
 
 
-def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Account]:
     """Return the utterances below a folder, and the account of it.
 
     The id of an utterance is `SPEAKER-` and its path below the speaker's folder without the ending, with `/` as `-` and

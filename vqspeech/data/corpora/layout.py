@@ -30,7 +30,7 @@ _TIMIT_REGION, _TIMIT_SPEAKER = re.compile(r"DR[1-8]", re.IGNORECASE), re.compil
 _TIMIT_DEPTH = 4
 
 
-def require_folder(corpus: str | os.PathLike) -> Path:
+def require_folder(corpus: str | os.PathLike[str]) -> Path:
     """Return the corpus folder as an absolute path.
 
     Raises:

@@ -22,7 +22,7 @@ from vqspeech.errors import CorpusError
 _SPEAKERS = "SPEAKERS.TXT"
 
 
-def prepare(corpus: str | os.PathLike, subsets: Sequence[str] = (), nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(corpus: str | os.PathLike[str], subsets: Sequence[str] = (), nj: int = 1) -> tuple[DataDir, Account]:
     """Return the utterances of LibriSpeech, and the account of them.
 
     Args:

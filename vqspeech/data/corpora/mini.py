@@ -66,7 +66,7 @@ class _Reading(NamedTuple):
     text: str
 
 
-def prepare(corpus: str | os.PathLike, nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Account]:
     """Synthesise what is missing in `corpus`; return its utterances, and the account of them.
 
     Every utterance has text, gender and alignment. The whole corpus takes half a minute, divided by `nj` processes.
@@ -95,7 +95,7 @@ def list_readings() -> list[_Reading]:
     ]
 
 
-def make_corpus(corpus: str | os.PathLike, wanted: list[_Reading], nj: int = 1) -> tuple[DataDir, Account]:
+def make_corpus(corpus: str | os.PathLike[str], wanted: list[_Reading], nj: int = 1) -> tuple[DataDir, Account]:
     """Synthesise and return the readings `wanted` only, as `prepare` does all."""
     root = Path(os.path.abspath(corpus))
     if root.exists() and not root.is_dir():

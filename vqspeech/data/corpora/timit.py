@@ -30,7 +30,7 @@ _SENTENCE = re.compile(r"S[AIX]\d+")
 
 
 def prepare(
-    corpus: str | os.PathLike, subsets: Sequence[str] = (), sa: bool = True, nj: int = 1
+    corpus: str | os.PathLike[str], subsets: Sequence[str] = (), sa: bool = True, nj: int = 1
 ) -> tuple[DataDir, Account]:
     """Return the utterances of TIMIT, and the account of them.
 

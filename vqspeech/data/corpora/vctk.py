@@ -26,7 +26,7 @@ _TRIMMED, _PLAIN = "wav48_silence_trimmed", "wav48"
 _STEM = re.compile(r"(?P<id>.+?)(?:_(?P<mic>mic[12]))?")
 
 
-def prepare(corpus: str | os.PathLike, mic: str | None = None, nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(corpus: str | os.PathLike[str], mic: str | None = None, nj: int = 1) -> tuple[DataDir, Account]:
     """Return the utterances of VCTK, and the account of them.
 
     Args:
