@@ -93,7 +93,7 @@ class AlignmentFinder:
 
     def _list_own(self, name: str, utterance: Utterance, objections: dict[Path, str]) -> list[Path]:
         """Return the files of that name without an objection, and add those with one to `objections`."""
-        own = []
+        own: list[Path] = []
         for file in self._list_named(name):
             objection = self._find_objection(file, utterance)
             if objection is None:

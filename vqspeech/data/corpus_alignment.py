@@ -139,7 +139,8 @@ def import_alignments(data: DataDir, source: str | os.PathLike[str], nj: int = 1
         AlignmentError: No utterance has an alignment there.
     """
     finder = AlignmentFinder(Path(os.path.abspath(source)), data)
-    coverage, paths, there = Coverage(len(data)), {}, []
+    coverage, paths = Coverage(len(data)), {}
+    there: list[Utterance] = []
     for utterance in data:
         try:
             path = finder.find(utterance)

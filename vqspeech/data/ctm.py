@@ -69,7 +69,7 @@ def read_ctm(path: str | os.PathLike[str], utterance: str | None = None) -> list
         raise AlignmentError(index.faults[utterance])
     if index.spans and utterance not in index.spans:
         raise AlignmentError(f"{path}: no line of utterance {utterance}; its lines start with the utterance id")
-    intervals = []
+    intervals: list[Interval] = []
     with open(path, "rb") as file:
         for first, last in index.spans.get(utterance or "", ()):
             file.seek(first)
@@ -83,7 +83,7 @@ def read_ctm(path: str | os.PathLike[str], utterance: str | None = None) -> list
 
 def write_ctm(path: str | os.PathLike[str], utterance: str, intervals: Iterable[Interval]) -> None:
     """Write the intervals of one utterance, to 10 µs, in one piece."""
-    lines = []
+    lines: list[str] = []
     for start, end, label in intervals:
         # Rounding both ends, not the duration, keeps neighbours touching.
         first, last = round(start, 5), round(end, 5)

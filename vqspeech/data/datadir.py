@@ -167,7 +167,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
             raise DataDirError(f"{tables.faults[0]}{rest}")
         genders = {speaker: row.value for speaker, row in tables.spk2gender.items()}
         texts = {name: row.value.strip() for name, row in tables.text.items()}
-        utterances = []
+        utterances: list[Utterance] = []
         for name, (_, speaker) in tables.utt2spk.items():
             source = tables.find_source(name)
             if source is None:
@@ -236,7 +236,7 @@ def combine(parts: Sequence[DataDir]) -> DataDir:
         DataDirError: Two different utterances have the same id, or a speaker two genders.
     """
     together: dict[str, Utterance] = {}
-    clashes = []
+    clashes: list[str] = []
     for part in parts:
         for utterance in part:
             # The gender is the speaker's and may be known in one part only.

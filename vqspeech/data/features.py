@@ -64,7 +64,7 @@ def read_features(folder: str | os.PathLike[str], names: Iterable[str]) -> tuple
             raise ValueError("rate_hz and dimension must be more than 0")
     except (OSError, ValueError, TypeError) as error:
         raise UnitsError(f"{folder}: no features ({error}); make them with: vqspeech encode --features") from None
-    found = {}
+    found: dict[str, np.ndarray] = {}
     for name in names:
         path = folder / f"{name}{SUFFIX}"
         if not path.is_file():

@@ -96,7 +96,8 @@ def write_pack(
         ShardError: No recording could be used.
     """
     items = [(utterance, name) for name, data in (("train", train), ("dev", dev)) for utterance in data]
-    ready, skipped = [], Skipped()
+    ready: list[_Item] = []
+    skipped = Skipped()
     for (utterance, name), result, error in run_jobs(_encode, items, nj, "pack"):
         if error is None:
             ready.append(_Item(name, utterance.id, utterance.speaker, *result))
@@ -132,12 +133,13 @@ def _choose_items(items: Sequence[_Item], mebibytes: float, seed: int) -> list[_
     random.Random(seed).shuffle(items)
     # Rank each utterance by what its speaker has without it: speakers with little speech keep all of it.
     seconds: dict[str, float] = {}
-    ranks = []
+    ranks: list[tuple[float, int]] = []
     for i, item in enumerate(items):
         before = seconds.get(item.speaker, 0.0)
         seconds[item.speaker] = before + item.samples / audio.RATE
         ranks.append((before if item.name == "train" else -1.0, i))
-    room, kept = mebibytes * 2**20, []
+    room = mebibytes * 2**20
+    kept: list[_Item] = []
     for _, i in sorted(ranks):
         room -= len(items[i].data) + _BYTES_A_FRAME * len(items[i].cents)
         if room < 0:
@@ -219,8 +221,9 @@ def _encode(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
         data = Path(utterance.path).read_bytes()
     else:
         buffer = io.BytesIO()
-        kind = {"format": "OGG", "subtype": "OPUS", "compression_level": _COMPRESSION}
-        with soundfile.SoundFile(buffer, "w", audio.RATE, 1, **kind) as file:
+        with soundfile.SoundFile(
+            buffer, "w", audio.RATE, 1, format="OGG", subtype="OPUS", compression_level=_COMPRESSION
+        ) as file:
             file.write(wave)
         data = buffer.getvalue()
         wave = _decode((data, len(wave))).astype(np.float32) / 32768

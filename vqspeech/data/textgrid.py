@@ -143,7 +143,8 @@ def _read_chronological(text: str) -> list[Tier]:
 
     for what in ("its kind", "its start", "its end"):
         after(what)
-    kinds, names = [], []
+    kinds: list[str] = []
+    names: list[str] = []
     for _ in range(int(_parse_number(after("the number of tiers")))):
         kinds.append(_parse_string(after("the kind of a tier")))
         names.append(_parse_string(after("the name of a tier")))
@@ -190,7 +191,7 @@ def _read_binary(raw: bytes) -> list[Tier]:
         return piece.decode("utf-16-be" if wide else "latin-1")
 
     *_, count = take("dd?i")
-    tiers = []
+    tiers: list[Tier] = []
     for _ in range(count):
         points = string(take("B")[0]) == _POINTS
         name = string(take("H")[0])

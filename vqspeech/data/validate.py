@@ -57,7 +57,7 @@ def find_faults(path: str | os.PathLike[str], audio: bool = True, nj: int = 1) -
 
 
 def _find_missing(tables: Tables) -> list[Fault]:
-    found = []
+    found: list[Fault] = []
     for name, rows, what in (("wav.scp", tables.wav, "recording"), ("utt2ali", tables.utt2ali, "alignment")):
         for line, value in rows.values():
             if not value or value != value.strip() or (name == "wav.scp" and is_pipe(value)):
@@ -76,7 +76,7 @@ def _find_missing(tables: Tables) -> list[Fault]:
 
 def _find_unsorted(tables: Tables) -> list[Fault]:
     """Return the first place where utterances are not sorted by speaker, and lines of `spk2utt` that are not sorted."""
-    found = []
+    found: list[Fault] = []
     for speaker, (line, value) in tables.spk2utt.items():
         if value.split() != sorted(value.split()):
             fix = f"delete spk2utt; vqspeech subset {tables.folder} --out NEW writes a new one"
@@ -93,13 +93,13 @@ def _find_unsorted(tables: Tables) -> list[Fault]:
 
 def _check_alignments(tables: Tables, nj: int) -> list[Fault]:
     """Return alignments that exist and cannot be read, or have speech after the end of their utterance."""
-    items = []
+    items: list[tuple[str, str, float | None]] = []
     for utterance, row in tables.utt2ali.items():
         if row.value and os.path.isfile(row.value) and os.path.getsize(row.value):
             part = tables.parts.get(utterance)
             ends = part.end - part.start if part and part.end is not None else None
             items.append((utterance, row.value, tables.seconds.get(utterance, ends)))
-    found = []
+    found: list[Fault] = []
     for (utterance, *_), _, error in run_jobs(_check_alignment, items, nj, "alignments"):
         if error is not None:
             what, _, fix = str(error).rpartition("; ")
@@ -129,7 +129,7 @@ def _check_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
         if source and source[0].value in tasks:
             claimed = tables.seconds.get(utterance)
             tasks[source[0].value].parts.append((utterance, source[1], claimed))
-    found = []
+    found: list[Fault] = []
     rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
     for task, result, error in run_jobs(_check_recording, list(tasks.values()), nj, "recordings"):
         findings = result
@@ -149,7 +149,7 @@ def _check_recording(task: _Task) -> list[_Finding]:
     except AudioError as error:
         what, _, fix = str(error).rpartition("; ")
         return [_Finding("wav.scp", None, what or str(error), fix)]
-    found = []
+    found: list[_Finding] = []
     if not any(sounds):
         what = f"{task.path}: silent, every sample is zero"
         found.append(_Finding("wav.scp", None, what, "check the microphone or the channel, or leave it out"))

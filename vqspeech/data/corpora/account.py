@@ -90,7 +90,7 @@ def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 
     Raises:
         CorpusError: Nothing is left.
     """
-    kept = []
+    kept: list[Utterance] = []
     for utterance, seconds, error in run_jobs(_read_length, utterances, nj, "headers"):
         if error is not None:
             account.unreadable.add(utterance.path, error)
@@ -125,7 +125,7 @@ def drop_foreign_labels(data: DataDir, account: Account) -> DataDir:
 
     Labels made for another version of a recording do.
     """
-    kept = []
+    kept: list[Utterance] = []
     for utterance in data:
         fault = _find_label_fault(utterance)
         if fault:

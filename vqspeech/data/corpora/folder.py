@@ -74,7 +74,7 @@ def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Accou
 
 def _list_once(folder: Path, root: Path, account: Account) -> list[Path]:
     """Return each recording of a speaker once; of the microphones of VCTK (`a_mic1`, `a_mic2`), the first."""
-    fitting = []
+    fitting: list[Path] = []
     for path in list_recordings(folder):
         account.recordings += 1
         if _fits_a_table(str(path)):

@@ -71,7 +71,8 @@ def _is_subset(path: Path) -> bool:
 def _read_chapter(folder: Path, genders: dict[str, str], account: Account) -> list[Utterance]:
     speaker = folder.parent.name
     texts = _read_transcripts(folder / f"{speaker}-{folder.name}.trans.txt", account)
-    recordings, utterances = [], []
+    recordings: list[Path] = []
+    utterances: list[Utterance] = []
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or path.name.endswith(".trans.txt"):
             continue

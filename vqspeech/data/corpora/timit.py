@@ -75,7 +75,8 @@ def prepare(
 def _list_utterances(folder: Path, sa: bool, account: Account) -> list[Utterance]:
     """Return the utterances of a speaker."""
     speaker = folder.name.upper()
-    recordings, beside = [], {}
+    recordings: list[Path] = []
+    beside: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         if path.name.startswith(".") or not path.is_file():
             continue
@@ -84,7 +85,7 @@ def _list_utterances(folder: Path, sa: bool, account: Account) -> list[Utterance
             recordings.append(path)
         else:
             beside.setdefault(path.name.upper(), path)
-    utterances = []
+    utterances: list[Utterance] = []
     for path in drop_copies(recordings, account, folder.parent):
         name, sentence = f"{folder.name}/{path.name}", strip_endings(path.name).upper()
         if not _SPEAKER.fullmatch(speaker):

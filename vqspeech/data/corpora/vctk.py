@@ -92,7 +92,7 @@ def _list_recordings(folder: Path, mic: str | None, account: Account) -> dict[st
     found: dict[str, tuple[str, Path]] = {}
     other: dict[str, str] = {}  # utterances that another microphone recorded
     for speaker in list_folders(folder):
-        recordings = []
+        recordings: list[Path] = []
         for path in sorted(speaker.iterdir()):
             if path.name.startswith("."):
                 continue
@@ -119,7 +119,7 @@ def _list_recordings(folder: Path, mic: str | None, account: Account) -> dict[st
 
 def _read_genders(path: Path) -> dict[str, str]:
     """Return gender by speaker, from columns ID AGE GENDER ACCENTS REGION; 0.80 writes the id without its p."""
-    genders = {}
+    genders: dict[str, str] = {}
     if not path.is_file():
         return genders
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
