@@ -27,9 +27,9 @@ LEVELS = 256
 MIDPOINT = 128
 """The µ-law level of silence, from which generation starts."""
 WRITABLE_ENDINGS = ".wav, .flac, .ogg, .opus, .mp3, .aiff, .au, .caf or .w64"
-"""Endings of the common kinds of sound files that `write` writes."""
+"""Extensions of the common kinds of sound files that `write` writes."""
 LARGEST_SAMPLE = 32.0
-"""Largest sample that is believed, 30 dB beyond full scale; what is larger is on the scale of integers."""
+"""Largest plausible sample, 30 dB above full scale; a larger one is on the scale of integers."""
 _BLOCK = 1 << 20
 _SCALES = {"int8": (0, 128), "uint8": (128, 128), "int16": (0, 32_768), "int32": (0, 2**31)}
 """Silence and full scale of integer samples."""
@@ -57,7 +57,7 @@ def info(path: str | os.PathLike) -> AudioInfo:
     with open_sound(path) as sound:
         if sound.fault:
             raise AudioError(f"{path}: {sound.fault}")
-        frames = sum(map(len, sound.decode(0, _BLOCK))) if sound.there is None else sound.there
+        frames = sum(map(len, sound.decode(0, _BLOCK))) if sound.length is None else sound.length
     if not frames:
         raise AudioError(f"{path}: holds no samples; record it again")
     return AudioInfo(sound.rate, sound.channels, frames)
@@ -84,14 +84,14 @@ def read_blocks(
             than `LARGEST_SAMPLE`.
     """
     with open_sound(path) as sound:
-        there = math.inf if sound.there is None else sound.there
+        there = math.inf if sound.length is None else sound.length
         first, last = round(start * sound.rate), math.inf if end is None else round(end * sound.rate)
         if sound.fault and last > there:
             raise AudioError(f"{path}: {sound.fault}")
         if not there:
             raise AudioError(f"{path}: holds no samples; record it again")
         if not 0 <= first < min(last, there):
-            lasts = f"; it lasts {there / sound.rate:.2f} s" if sound.there else "; give 0 <= start < end"
+            lasts = f"; it lasts {there / sound.rate:.2f} s" if sound.length else "; give 0 <= start < end"
             raise AudioError(f"{path}: no samples between {start} s and {end} s{lasts}")
         yield from resample_blocks(_mono(path, sound, first, last), sound.rate, rate)
 
@@ -113,7 +113,7 @@ def _mono(path: str | os.PathLike, sound: Sound, first: int, last: float) -> Ite
         yield mono
         if position >= last:
             return
-    missing = (min(last, sound.there or position) - position) / sound.rate
+    missing = (min(last, sound.length or position) - position) / sound.rate
     if missing > SLIVER:
         raise AudioError(f"{path}: truncated, the last {missing:.2f} s its header promises are missing; copy it again")
     if position == first:

@@ -18,17 +18,17 @@ from pathlib import Path
 from vqspeech.errors import OutputError
 
 LONGEST = 80
-"""Bytes of a name that are kept in a temporary one; of a longer name a hash stands there."""
+"""Bytes up to which a name is part of its temporary name; a longer one is replaced by a hash."""
 SAMPLES, BLOCK = 256, 4096
-"""Places at which a large file is looked at, and bytes that are read of each."""
+"""Number of blocks of a large file that are hashed, and bytes of each."""
 ROOM = 100_000
-"""Bytes that the disk must have left for an output whose size is not known: it is not full."""
+"""Free bytes that the disk must have for an output of unknown size."""
 _TEMPORARY = re.compile(
     r"\..+\.(?P<owner>[0-9a-f]{8}-\d+-\d+)\.tmp(\.[^.]*)?"
     r"|\..+(?P<suffix>\.[^.]+)\.(?P<process>\d+)\.tmp(?P=suffix)"  # as version 0.1.0 had them
 )
 _FORGOTTEN = 24 * 3600
-"""Seconds after which what a process of another machine has left alone is taken for left."""
+"""Seconds without a change after which the files of a process on another machine count as abandoned."""
 
 
 @contextmanager

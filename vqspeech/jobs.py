@@ -18,9 +18,9 @@ from vqspeech.errors import FAILED, SOME_SKIPPED, ItemError, VqspeechError, desc
 from vqspeech.signals import block_interrupts, exit_with_parent
 
 AHEAD = 8
-"""Items a process that are begun ahead of the one whose result is due: what waits for it is held in memory."""
+"""Items per process that are started ahead of the one whose result is due; their results are held in memory."""
 KILLS = 3
-"""Items that kill their process one after another, with none done in between, before the rest is given up."""
+"""Items in a row that may kill their process before the rest is given up."""
 
 
 @dataclass

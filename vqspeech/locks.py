@@ -21,7 +21,7 @@ from vqspeech.files import is_running, process_identity
 
 _OWNER = re.compile(r"[0-9a-f]{8}-\d+-\d+")
 _NEW = 5.0
-"""Seconds within which a lock that says nothing may be one that is being written."""
+"""Seconds within which an empty lock may be one that is being written."""
 
 
 @contextmanager

@@ -29,7 +29,7 @@ SILENCE = -86.0
 CUTOFF = 30.0
 """Cut-off of the high-pass filter (Hz, Butterworth of order 2): voices reach down to 55 Hz."""
 _ONSET = RATE // 10
-"""Samples of whose mean a recording's first offset is (100 ms)."""
+"""Samples whose mean is the first offset of a recording (100 ms)."""
 _BLOCK = 1000 * FRAME
 SCALE = 32_768
 """Integer samples of a waveform at 1."""

@@ -13,9 +13,9 @@ import numpy as np
 SEMITONES = 12 / math.log(2)
 """Semitones in one unit of natural-log F0."""
 NARROWEST, WIDEST = 0.5, 2.0
-"""Factors by which a melody's range is changed at most."""
+"""Limits of the factor by which the range of a contour is changed."""
 FARTHEST = 3.0
-"""Deviations that a melody leaves the median of its new voice at most."""
+"""Largest distance of a contour from the median of its new voice (deviations)."""
 _NORMAL = 1.4826  # the standard deviation of a normal distribution over its median absolute deviation
 _AROUND = 25  # voiced frames on either side whose median shows an octave error
 _SLIP = 0.55  # of log F0, nearly an octave: farther from its neighbours' median than speech gets within 250 ms

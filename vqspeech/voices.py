@@ -20,9 +20,9 @@ from vqspeech.models import checkpoint
 
 KIND = "voice"
 ONE_SPEAKER = 0.35
-"""Agreement of recordings below which they are hardly of one speaker: 4 in 100 of one are, half of those of two."""
+"""Agreement below which recordings are doubtful: 4 in 100 of one speaker lie below, and half of those of two."""
 _FORBIDDEN = set('/\\:*?"<>|')
-"""Characters that stand in no file name on one system or another."""
+"""Characters that file names cannot have on some system."""
 
 
 @dataclass(frozen=True)

@@ -35,13 +35,11 @@ def main() -> int:
     parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings of the configuration")
     parser.add_argument("--pack", required=True, metavar="PACK", help="folder made by tools/gpu/pack.py")
     parser.add_argument("--conf", default="content", metavar="NAME", help="configuration (%(default)s)")
-    parser.add_argument("--minutes", type=float, default=9.0, help="of everything (%(default)s)")
-    parser.add_argument("--start", metavar="FILE", help="model to go on from, with the round after its last one")
+    parser.add_argument("--minutes", type=float, default=9.0, help="minutes in all, reading included (%(default)s)")
+    parser.add_argument("--start", metavar="FILE", help="model to continue, from the round after its last one")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder to write")
-    parser.add_argument(
-        "--part", type=int, default=0, metavar="BYTES", help="size of parts of the files, in the place of whole ones"
-    )
-    parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one a core)")
+    parser.add_argument("--part", type=int, default=0, metavar="BYTES", help="write the files in parts of this size")
+    parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
     parser.add_argument("--rehearse", action="store_true", help="little data")
     args = parser.parse_args()
 

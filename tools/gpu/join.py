@@ -24,7 +24,7 @@ from vqspeech.training.voices import join_voice
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--content", required=True, metavar="MODEL", help="the encoder that the decoder was trained on")
-    parser.add_argument("--voice", required=True, metavar="FILE", help="what tools/gpu/voice.py wrote")
+    parser.add_argument("--voice", required=True, metavar="FILE", help="decoder that tools/gpu/voice.py wrote")
     parser.add_argument("--named", nargs="*", default=[], metavar="DATA", help="data directories of named voices")
     parser.add_argument("--out", required=True, metavar="FILE", help="model to write (.safetensors)")
     args = parser.parse_args()

@@ -50,10 +50,14 @@ def main() -> int:
     parser.add_argument("--pack", required=True, metavar="PACK", help="folder made by tools/gpu/pack.py")
     parser.add_argument("--content", required=True, metavar="MODEL", help="checkpoint of the content encoder")
     parser.add_argument("--start", metavar="FILE", help="decoder of tools/gpu/voice.py on continuous latents")
-    parser.add_argument("--minutes", type=float, default=60.0, help="of training, after the latents (%(default)s)")
-    parser.add_argument("--variants", type=int, default=3, help="latents of speech in so many voices (%(default)s)")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="minutes of training, after the latents (%(default)s)"
+    )
+    parser.add_argument(
+        "--variants", type=int, default=3, help="number of voices in which latents are computed (%(default)s)"
+    )
     parser.add_argument("--out", required=True, metavar="FILE", help="model to write (.safetensors)")
-    parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one a core)")
+    parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
     parser.add_argument("--rehearse", action="store_true", help="a minute, little data, small batches")
     args = parser.parse_args()
 

@@ -33,17 +33,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pack", required=True, metavar="PACK", help="folder made by tools/gpu/pack.py")
     parser.add_argument("--content", required=True, metavar="MODEL", help="checkpoint of encoder and codebook")
-    parser.add_argument("--latents", choices=KINDS, default="codes", help="what the decoder gets (%(default)s)")
-    parser.add_argument("--minutes", type=float, default=9.0, help="of everything (%(default)s)")
-    parser.add_argument("--batch", type=int, default=64, help="windows a step (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.28, help="of a window (%(default)s)")
+    parser.add_argument("--latents", choices=KINDS, default="codes", help="input of the decoder (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=9.0, help="minutes in all, reading included (%(default)s)")
+    parser.add_argument("--batch", type=int, default=64, help="windows per step (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=1.28, help="length of a window (%(default)s)")
     parser.add_argument("--rate", type=float, default=1e-3, help="highest learning rate (%(default)s)")
-    parser.add_argument("--noise", type=float, default=0.0, help="deviation of what is added to latents (%(default)s)")
+    parser.add_argument(
+        "--noise", type=float, default=0.0, help="deviation of the noise added to latents (%(default)s)"
+    )
     parser.add_argument("--convert", type=float, default=0.0, help="weight of the loss of conversions (%(default)s)")
-    parser.add_argument("--variants", type=int, default=1, help="latents of speech in so many voices (%(default)s)")
+    parser.add_argument(
+        "--variants", type=int, default=1, help="number of voices in which latents are computed (%(default)s)"
+    )
     parser.add_argument("--channels", type=int, default=256, help="of the decoder (%(default)s)")
     parser.add_argument("--out", required=True, metavar="FILE", help="decoder to write (.safetensors)")
-    parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one a core)")
+    parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
     parser.add_argument("--rehearse", action="store_true", help="a minute, little data, small batches")
     args = parser.parse_args()
 

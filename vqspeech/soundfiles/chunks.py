@@ -10,13 +10,13 @@ from typing import BinaryIO, NamedTuple
 from vqspeech.soundfiles.layout import Layout, read_bytes
 
 _UNKNOWN = 0x7FFFF000
-"""32-bit lengths from here on are what programs write that stream and cannot know the length."""
+"""32-bit lengths from here on are written by programs that stream and do not know the length."""
 _TAIL = 400
 """Bytes after the samples that are not examined: 50 ms of 8-bit samples at 8 kHz."""
 _MOST = 100_000
-"""Chunks that are walked at most."""
+"""Largest number of chunks that are read."""
 _ZEROS = 1 << 24
-"""Bytes that may fill up a file, all of them 0."""
+"""Bytes of padding at the end of a file, all 0."""
 _TRAILING = {b"LIST", b"id3 ", b"ID3 ", b"bext", b"cue ", b"smpl", b"fact", b"PEAK", b"JUNK", b"afsp", b"_PMX", b"iXML"}
 """Chunks that follow the samples, recognised even where they are cut short."""
 _FILES = {b"RIFF", b"RIFX", b"RF64", b"FORM", b"fLaC", b"caff", b".snd", b"OggS"}

@@ -24,7 +24,7 @@ ENDINGS = (
     ".m4b", ".m4v", ".mka", ".mkv", ".mov", ".mp4", ".mpc", ".mpeg", ".mpg", ".mts", ".ogv", ".ra", ".rm", ".shn",
     ".spx", ".tak", ".ts", ".tta", ".vob", ".weba", ".webm", ".wma", ".wmv", ".wv",
 )  # fmt: skip
-"""Endings of files with sound that soundfile does not read."""
+"""Extensions of files with sound that soundfile does not read."""
 _DEMUXERS = (
     (4, b"ftyp", "mov"), (4, b"moov", "mov"), (4, b"mdat", "mov"), (4, b"wide", "mov"), (4, b"free", "mov"),
     (0, b"\x1aE\xdf\xa3", "matroska"), (0, b"0&\xb2u\x8ef\xcf\x11", "asf"), (8, b"AVI ", "avi"), (8, b"WAVE", "wav"),
@@ -35,13 +35,13 @@ _DEMUXERS = (
     (0, b"ADIF", "aac"), (8, b"AIFC", "aiff"), (0, b"ID3", "mp3"), (0, b"DSD ", "dsf"),
     (0, b"Creative", "voc"),
 )  # fmt: skip
-"""What ffmpeg is to read a file as, by bytes at an offset."""
+"""Demuxer of a file, by bytes at an offset."""
 _LOST = re.compile(
     r"ended prematurely|partial file|incomplete frame|moov atom not found|"
     r"Error during demuxing|Error submitting packet|Decoding error|Error while decoding|"
     r"exceeds containing master element|as first byte of an EBML number|packet_obj_size"
 )
-"""What it says where something of the sound is missing and it goes on all the same."""
+"""Messages of ffmpeg where sound is missing and it goes on all the same."""
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", re.MULTILINE)
 _STREAM = re.compile(r"^  Stream #0:", re.MULTILINE)
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")

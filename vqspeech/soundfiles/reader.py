@@ -20,21 +20,21 @@ ENDINGS = (
     ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".mp1", ".mp2", ".mp3", ".mpga", ".nist", ".oga", ".ogg",
     ".opus", ".rf64", ".snd", ".sph", ".voc", ".w64", ".wav", ".wave",
 )  # fmt: skip
-"""Endings of the sound files that soundfile reads."""
+"""Extensions of the sound files that soundfile reads."""
 HEADERLESS = (".al", ".g711", ".g722", ".g729", ".gsm", ".pcm", ".raw", ".sln", ".ul", ".vox")
-"""Endings of samples without a header."""
+"""Extensions of samples without a header."""
 RATES = (1000, 768_000)
-"""Lowest and highest sample rate that is believed (Hz): a damaged header of 1 Hz would make hours of a second."""
+"""Lowest and highest plausible sample rate (Hz): a damaged header of 1 Hz would turn a second into hours."""
 SLIVER = 0.05
-"""Seconds that may be missing of what a file promises."""
+"""Seconds that may be missing from the stated length."""
 _UNKNOWN = 1 << 62
-"""Lengths from here on are those of a file that does not know it (frames)."""
+"""Lengths from here on mean an unknown length (frames)."""
 _SHORT = re.compile(r"^\s*(?:BODY|data)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
-"""What libsndfile notes of a chunk with samples that is shorter than it promises, where `containers` do not look."""
+"""Note of libsndfile on a chunk of samples shorter than stated, in formats that `containers` does not parse."""
 _STEP = 1 << 12
-"""Samples that are decoded at once where it matters how many can be: of a piece that breaks off none are given."""
+"""Samples decoded at once while counting: of a block that breaks off libsndfile returns none."""
 _LOSSY = ("MP3", "OGG")
-"""Formats whose first samples after a seek are not what they would have been: they get a second to settle."""
+"""Formats whose first samples after a seek differ from those of reading on: they get a second to settle."""
 
 
 def is_readable(ending: str) -> bool:
@@ -49,14 +49,14 @@ class Sound(NamedTuple):
     Attributes:
         rate: Sample rate (Hz).
         channels: Number of channels.
-        there: Length that is present (samples per channel); None where it is unknown before all is decoded.
+        length: Length that is present (samples per channel); None where it is unknown before all is decoded.
         fault: Why it cannot be read whole, with the fix; empty where it can.
         decode: Decodes from a sample on, in blocks float32 `(time, channels)` of at most so many samples.
     """
 
     rate: int
     channels: int
-    there: int | None
+    length: int | None
     fault: str
     decode: Callable[[int, int], Iterator[np.ndarray]]
 
