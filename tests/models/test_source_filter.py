@@ -16,8 +16,8 @@ from vqspeech.models.decoders.source_filter import (
     interpolate_pitch,
     minimum_phase,
     pulse_train,
-    spectral_losses,
 )
+from vqspeech.models.decoders.spectra import spectral_losses
 
 
 @pytest.fixture(scope="module")

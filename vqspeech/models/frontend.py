@@ -221,6 +221,7 @@ class Mfcc(Cepstra):
 
     def dynamic(self, static: Tensor) -> Tensor:
         """Return static channels, first and second differences."""
+
         def difference(x: Tensor) -> Tensor:  # (batch, channels, frames)
             return F.conv1d(F.pad(x, (2, 2)).flatten(0, 1)[:, None], self.slope).view(x.shape)
 

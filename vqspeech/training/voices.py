@@ -22,7 +22,9 @@ from vqspeech.data.pack import STEP, Pack
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
-from vqspeech.models.decoders.source_filter import SourceFilter, spectral_losses, waveforms_of
+from vqspeech.models.decoders.source_filter import SourceFilter
+from vqspeech.models.decoders.spectra import spectral_losses
+from vqspeech.models.frontend import to_waveforms
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
 from vqspeech.training.packs import PackWindows
@@ -147,7 +149,7 @@ class VoiceTraining:
     ) -> None:
         first = places.starts[utterance] + start
         steps = torch.arange(self.window, device=self.device)
-        self.target.copy_(waveforms_of(self.samples[first[:, None] + steps]))
+        self.target.copy_(to_waveforms(self.samples[first[:, None] + steps]))
         frames = torch.arange(self.window // world.FRAME, device=self.device)
         self.contour.copy_(self.pitch[(first // world.FRAME)[:, None] + frames])
         codes = torch.arange(self.window // self.hop, device=self.device)
@@ -157,7 +159,7 @@ class VoiceTraining:
         ring = (reference_start[:, None] + torch.arange(self.reference, device=self.device)) % places.lengths[
             other, None
         ]
-        references = waveforms_of(self.samples[places.starts[other, None] + ring])
+        references = to_waveforms(self.samples[places.starts[other, None] + ring])
         self.references.copy_(references * (steps < length[:, None]))
         self.starts.copy_((torch.rand(len(utterance), device=self.device) * 1e5).long())
 
