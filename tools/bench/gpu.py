@@ -129,7 +129,7 @@ def speeds(seconds: float) -> None:
     def timed(what: str, engine: Sampler, lanes: int, **options) -> None:
         try:
             step, before = step_of(engine, cell, lanes, seconds, **options)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             line(f"{what}, {lanes:,} lanes", "failed", f"{type(error).__name__}: {str(error)[:200]}".replace("\n", " "))
             return
         bar = f"; bar {ONE:,}" if lanes == 1 else f"; bar {ALL:,}" if lanes >= 16 * units else ""

@@ -36,7 +36,7 @@ def searched(kind: str, weight: Tensor) -> Callable[[Tensor], Tensor]:
     if kind == "torch.cdist and argmin":
         return lambda vectors: torch.cdist(vectors, weight).argmin(1)
     book = theirs(*weight.shape).eval()
-    book._codebook.embed.data.copy_(weight[None])
+    book._codebook.embed.data.copy_(weight[None])  # noqa: SLF001 -- the package has no public name for it
     return lambda vectors: book(vectors[None])[1][0]
 
 

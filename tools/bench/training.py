@@ -71,7 +71,7 @@ def difference() -> tuple[float, float]:
 
 def auto() -> str:
     """Return what `training.precision=auto` selects on this machine: bf16 or fp32."""
-    return "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return "bf16" if torch.cuda.is_available() or torch.cpu._is_avx512_bf16_supported() else "fp32"  # noqa: SLF001 -- torch has no public one
 
 
 def random_windows(batch: int, repeats: int) -> list[float]:

@@ -4,6 +4,7 @@ import argparse
 import shutil
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from vqspeech import audio
 from vqspeech.commands.arguments import positive_int
@@ -67,6 +68,6 @@ def _draw(made: dict[str, Path], out: Path, utterance: Utterance) -> None:
     _saved(pictures.draw_spectrograms(sounds), out / f"{name}.png")
 
 
-def _saved(figure, path: Path) -> None:
+def _saved(figure: Any, path: Path) -> None:
     pictures.save_figure(figure, path)
     print(path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import positive_int
 from vqspeech.commands.loading import add_model_argument, find_model, load_model
-from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.commands.scoring import Argument, Score, Table, argument
 from vqspeech.data.datadir import DataDir, combine
 from vqspeech.errors import ConfigError
 from vqspeech.jobs import Skipped
@@ -100,7 +100,7 @@ def positive_seconds(text: str) -> float:
     return value
 
 
-def _judge_argument(option: str, default: str, what: str):
+def _judge_argument(option: str, default: str, what: str) -> Argument:
     text = f"another {what} (default: %(default)s); vqspeech/metrics/judges.py shows how one is written"
     return argument(option, default=default, metavar="MODULE:CLASS", help=text)
 

@@ -9,6 +9,9 @@ the results of a stream are the same bits alone and in a batch.
 All of it is in one file, because numba's cache on disk checks only the file of the outermost function for changes.
 """
 
+# pyright: reportMissingParameterType=false
+# Types of compiled functions come from their calls.
+
 # Numba infers the types, and gives the signatures of intrinsics and of what they emit.
 
 import math

@@ -6,6 +6,9 @@ its dilation, so that a step reads no slot that it writes, and one barrier per s
 over the layers has no barrier, and Triton fetches the weights of later layers during the present one.
 """
 
+# pyright: reportMissingParameterType=false
+# Types of compiled functions come from their calls.
+
 # Triton compiles these functions: it infers the types, and decides branches on constants when it compiles.
 # ruff: noqa: FURB136, RET505
 

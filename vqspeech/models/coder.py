@@ -89,7 +89,7 @@ class Coder(Pretrained):
         return {**self.metadata, "genders": self.genders}
 
     @classmethod
-    def recognises(cls, metadata: Mapping[str, Any]) -> bool:
+    def recognises(cls, metadata: Mapping[str, Any]) -> bool:  # noqa: ARG003
         """Return True: `check_config` says what is missing."""
         return True
 

@@ -104,7 +104,7 @@ def measure_distortion(book: ResidualCodebook, speech: Speech) -> dict[str, floa
         "sd": spectral.mean,
         "above2": spectral.above2,
         "above4": spectral.above4,
-        "train_mse": float((speech.vectors - book.decoded(codes)).square().mean()),
+        "train_mse": float((speech.vectors - book.sum_codes(codes)).square().mean()),
         "dead": float(sum(book.sizes) - sum(map(count_used, counts))),
         "perplexity": float(np.prod([perplexity(one) for one in counts])),
     }

@@ -57,7 +57,8 @@ class Log:
 
         width, height = (int.from_bytes(gif[i : i + 2], "little") for i in (6, 8))
         image = Summary.Image(height=height, width=width, colorspace=3, encoded_image_string=gif)
-        self.board._get_file_writer().add_summary(Summary(value=[Summary.Value(tag=name, image=image)]), step)
+        summary = Summary(value=[Summary.Value(tag=name, image=image)])
+        self.board._get_file_writer().add_summary(summary, step)  # noqa: SLF001 -- SummaryWriter takes no GIF
         self.board.flush()
 
     def _kept(self) -> list[dict[str, float]]:

@@ -103,7 +103,7 @@ class Trainer:
 
     def __init__(self, task: Task, out: str | Path, restart: bool = False):
         self.task, self.options, self.out = task, task.options, Path(out)
-        AcceleratorState._reset_state()  # a process may train twice, each time in its own precision
+        AcceleratorState._reset_state()  # noqa: SLF001 -- a process may train twice, each time in its own precision
         self.accelerator = Accelerator(
             cpu=not torch.accelerator.is_available(),
             mixed_precision=resolve_precision(self.options["precision"]),
@@ -425,7 +425,7 @@ def resolve_precision(name: str = "auto") -> str:
         if torch.cuda.is_available():
             fast = torch.cuda.is_bf16_supported(including_emulation=False)
         else:
-            fast = torch.cpu._is_avx512_bf16_supported()
+            fast = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 -- torch has no public one
         name = "bf16" if fast else "fp32"
     if name not in ("bf16", "fp32"):
         raise ConfigError(f"training.precision={name}; it is auto, bf16 or fp32")

@@ -204,9 +204,11 @@ def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Tabl
         )
     rows.append({"row": "chance", "speaker": leak.chance(shares, who, enough_speakers), "phone": told.get(LIKELIEST)})
     notes = [
-        f"speaker: share of {sum(map(len, shares))} pieces of {leak.SECONDS:g} s or more whose speaker, of "
-        f"{len(set(who))}, a logistic regression tells that was fitted to the other half of the utterances; from √ of "
-        "the share of each code, or mean and deviation of 13 MFCC; low is good",
+        (
+            f"speaker: share of {sum(map(len, shares))} pieces of {leak.SECONDS:g} s or more whose speaker, of "
+            f"{len(set(who))}, a logistic regression tells that was fitted to the other half of the utterances; from √ "
+            "of the share of each code, or mean and deviation of 13 MFCC; low is good"
+        ),
         f"phone: accuracy on speech, map held out; high is good; {redraw_speakers(who).words}",
     ]
     if len(chosen) < len(names):
@@ -236,8 +238,10 @@ def _abx_table(utterances: list[Aligned], units: Units, compared: Compared | Non
     kind = "equal or not" if compared is None else "angle of the code vectors"
     notes = [
         f"error, 0 is perfect, 1/2 chance; two codes: {kind}; two tokens: mean distance along the best warping path",
-        f"{', '.join(counts)}; at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most "
-        f"{abx.OTHERS} other speakers for each A, drawn at random; intervals: jackknife over "
-        f"{'speakers' if enough else 'utterances'}, of {len(names)} speakers",
+        (
+            f"{', '.join(counts)}; at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most "
+            f"{abx.OTHERS} other speakers for each A, drawn at random; intervals: jackknife over "
+            f"{'speakers' if enough else 'utterances'}, of {len(names)} speakers"
+        ),
     ]
     return Table(rows, notes)

@@ -58,7 +58,7 @@ def find_phones(utterances: Sequence[Aligned]) -> Tokens:
     for index, one in enumerate(utterances):
         starts, ends, phones = one.segments
         for i in np.flatnonzero(_speech(phones)).tolist():
-            spans.append((index, float(starts[i]), float(ends[i]), int(phones[i]), 0))
+            spans.append((index, float(starts[i]), float(ends[i]), int(phones[i]), 0))  # noqa: PERF401
     return _tokens(utterances, spans)
 
 

@@ -93,5 +93,5 @@ def score_boundaries(
         "recall": estimate_ratio(paired, n_true, groups),
         "F": of(lambda both, a, b: 2 * both / (a + b)),
         "R-value": of(lambda both, a, b: r_value(both / a, b / a - 1)),
-        "over-segmentation": of(lambda both, a, b: b / a - 1),
+        "over-segmentation": of(lambda _, a, b: b / a - 1),
     }

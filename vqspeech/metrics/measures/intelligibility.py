@@ -35,8 +35,8 @@ def _rate(
     count = getattr(extras.import_extra("jiwer", "eval"), process)
     errors, lengths, kept = [], [], []
     names: Sequence[Group] = groups if groups is not None else [str(i) for i in range(len(references))]
-    for hypothesis, reference, group in zip(hypotheses, references, names, strict=True):
-        reference = normalise_text(reference)
+    for hypothesis, text, group in zip(hypotheses, references, names, strict=True):
+        reference = normalise_text(text)
         if reference:
             found = count(reference, normalise_text(hypothesis))
             errors.append(found.substitutions + found.deletions + found.insertions)

@@ -52,7 +52,7 @@ def compute_cepstra(utterance: Utterance) -> np.ndarray:
 def has_speaker_pair(speakers: Sequence[str]) -> np.ndarray:
     """Which utterances, bool `(utterances,)`, have a speaker of whom there are two or more; none, where there are not
     two such speakers."""
-    names, place, counts = np.unique(np.asarray(speakers, dtype=str), return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(np.asarray(speakers, dtype=str), return_inverse=True, return_counts=True)
     enough = counts > 1
     return enough[place] if enough.sum() > 1 else np.zeros(len(place), dtype=bool)
 

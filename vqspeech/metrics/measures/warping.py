@@ -1,6 +1,9 @@
 """Dynamic time warping of sequences of codes or frames, and the errors of ABX triples by it, compiled by numba at first
 use."""
 
+# pyright: reportMissingParameterType=false
+# Types of compiled functions come from their calls.
+
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple

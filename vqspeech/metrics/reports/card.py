@@ -1,6 +1,7 @@
 """The card of a model: what it is, what it learned from, and how good it is, as Markdown beside the checkpoint."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def _voices(model: VQVAE, adapted: Sequence[Mapping[str, Any]]) -> list[dict[str
         row = {
             "row": voice,
             "gender": model.genders.get(voice),
-            "median F0 (Hz)": None if pitch != pitch else round(pitch),
+            "median F0 (Hz)": None if math.isnan(pitch) else round(pitch),
         }
         rows.append(row | ({"learned": later.get(voice, "in training")} if later else {}))
     return rows

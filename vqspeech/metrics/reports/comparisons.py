@@ -56,14 +56,14 @@ def make_curve_rows(kept: Sequence[str | os.PathLike], beside: Mapping[str, str 
     }
     folders.sort(key=lambda folder: seen[folder])
     first = folders[0]
-    heard = _utterances(first, sections[first])
+    heard = _utterances(sections[first])
     found = [{"row": RECORDINGS, **_spoken(first, sections[first], RECORDINGS)}]
     for name, folder in beside.items():
         others = scores.read(Path(folder) / "scores.json")["sections"]
-        _require_same(Path(folder), _utterances(Path(folder), others), heard)
+        _require_same(Path(folder), _utterances(others), heard)
         found.append({"row": name, **_spoken(Path(folder), others, "conversion")})
     for folder in folders:
-        _require_same(folder, _utterances(folder, sections[folder]), heard)
+        _require_same(folder, _utterances(sections[folder]), heard)
         samples = round(seen[folder] * 3600 * audio.RATE)
         training = {
             column: scores.find_cell(folder, sections[folder], "training", "best checkpoint", key)
@@ -79,7 +79,7 @@ def _spoken(folder: Path, sections: Mapping[str, Any], row: str) -> dict[str, An
     return {column: scores.find_cell(folder, sections, "conversion", row, column) for column in columns}
 
 
-def _utterances(folder: Path, sections: Mapping[str, Any]) -> set[tuple[str, str]]:
+def _utterances(sections: Mapping[str, Any]) -> set[tuple[str, str]]:
     """The conversions that were judged, by utterance and voice."""
     details = sections.get("conversion", {}).get("details", [])
     return {(one.get("utterance"), one.get("target")) for one in details if one.get("row") == "conversion"}

@@ -5,6 +5,7 @@ import html
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -78,7 +79,7 @@ def draw_pictures(folder: Path, units: Units, data: DataDir, aligned: Sequence[A
     drawn."""
     drawn: dict[str, Path] = {}
 
-    def save(title: str, name: str, figure) -> None:
+    def save(title: str, name: str, figure: Any) -> None:
         drawn[title] = folder / f"{name}.png"
         pictures.save_figure(figure, drawn[title])
 

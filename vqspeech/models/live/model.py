@@ -164,7 +164,7 @@ class Stream:
             DecoderStage(decoder.to(device)),
         ]
         self._initial = [[state.to(device) for state in part.initial_state()] for part in parts]
-        self._voice = model._voices([voice])
+        self._voice = model._voices([voice])  # noqa: SLF001 -- its own decoding state
         if not self._voice.is_floating_point():
             self._voice = model.decoder.speaker.weight[self._voice].detach()
         median, deviation = np.nan_to_num(model.voice_pitch(voice)).tolist()

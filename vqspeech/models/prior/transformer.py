@@ -144,7 +144,7 @@ class Step:
         slot, filled = self.calls % prior.window, min(self.calls + 1, prior.window)
         # What lies in slot j was put there (now - j) mod window calls ago.
         back = (self.calls - torch.arange(filled, device=x.device)) % prior.window
-        bias = prior._bias(back[None]).to(x.dtype)
+        bias = prior._bias(back[None]).to(x.dtype)  # noqa: SLF001 -- its own decoding state
         for block, ring in zip(prior.blocks, self.rings, strict=True):
             query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = block.project(x)
             x = block.attend(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias)

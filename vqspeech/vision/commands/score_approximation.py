@@ -1,6 +1,7 @@
 """Check log p(x) ~ log p(x|z_q) p(z_q) on a model so small that all maps of codes can be counted."""
 
 import argparse
+from typing import Any
 
 import torch
 
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _one_term(model, images: torch.Tensor):
+def _one_term(model: Any, images: torch.Tensor) -> Any:
     import math
 
     codes = model.encode(images)

@@ -1,6 +1,7 @@
 """Measure a second VQ-VAE: whether its few latents are used, by bits an image with them, with wrong ones, without."""
 
 import argparse
+from typing import Any
 
 import numpy as np
 import torch
@@ -104,7 +105,7 @@ def _codebooks(top: TopVQVAE) -> str:
     return "a codebook for each" if isinstance(top.quantizer, SeparateCodebooks) else "one codebook for all"
 
 
-def _sheet(args: argparse.Namespace, top: TopVQVAE, model) -> np.ndarray:
+def _sheet(args: argparse.Namespace, top: TopVQVAE, model: Any) -> np.ndarray:
     """Columns of an image, what the first level makes of it, and two maps drawn from its latents alone."""
     images, codes = read_images(args.data), read_codes(args.codes)
     if len(images) != len(codes):

@@ -41,7 +41,7 @@ class _Array:
 
     def array(self) -> np.ndarray:
         """Return the array; raise `PickleError` if it is not one of plain numbers."""
-        match self.state:
+        match self.state:  # pyright: ignore[reportMatchNotExhaustive]
             case (_, tuple(shape), _Type() as kind, fortran, bytes(data)) if kind.name in _NUMBERS:
                 if all(isinstance(n, int) and n >= 0 for n in shape):
                     flat = np.frombuffer(data, np.dtype(kind.order + kind.name))
@@ -93,5 +93,5 @@ def read_pickle(path: str | Path) -> dict[str, Any]:
         return {key: value.array() if isinstance(value, _Array) else value for key, value in texts.items()}
     except PickleError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 -- a damaged pickle raises anything
         raise PickleError(f"it is damaged ({error})") from None

@@ -2,9 +2,13 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.metrics.reports.style import house_style, make_lines_readable
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 PANELS = (
     ("bits", ("bits", "train_bits")),
@@ -16,7 +20,7 @@ PANELS = (
 
 
 @house_style()
-def plot_curves(path: Path):
+def plot_curves(path: Path) -> "Figure":
     """A figure of what `curves.jsonl` holds of `PANELS`, by step."""
     from matplotlib.figure import Figure
 

@@ -11,7 +11,7 @@ class Nearest(NamedTuple):
     """Of each image: `index` of the nearest one of a set, int64 `(n,)`, and how far it is: `distance`, the root mean
     square difference of a level, float64 `(n,)`."""
 
-    index: np.ndarray
+    index: np.ndarray  # pyright: ignore[reportIncompatibleMethodOverride]
     distance: np.ndarray
 
 

@@ -15,7 +15,8 @@ Blocks = Annotated[int, Range(0, 1000)]
 
 def _initialise(convolution: nn.Module) -> None:
     """Draw weights that keep the scale of rectified features (He et al. 2015)."""
-    assert isinstance(convolution, (nn.Conv2d, nn.ConvTranspose2d)) and convolution.bias is not None
+    assert isinstance(convolution, (nn.Conv2d, nn.ConvTranspose2d))
+    assert convolution.bias is not None
     taps = convolution.kernel_size[0] * convolution.kernel_size[1]
     if isinstance(convolution, nn.ConvTranspose2d):  # a pixel is reached by some of the taps only
         taps //= convolution.stride[0] * convolution.stride[1]
