@@ -28,7 +28,7 @@ def list_files(*patterns: str) -> list[Path]:
 DOCUMENTS = [
     path
     for path in list_files("*.md", "*.yml")
-    if path.name not in ("RESULTS.md", "CHANGELOG.md", "glossary.md") and path.parent.name != "decisions"
+    if path.name not in ("RESULTS.md", "CHANGELOG.md", "glossary.md", "renames.md") and path.parent.name != "decisions"
 ]
 SCRIPTS = list_files("*.sh")
 
