@@ -71,15 +71,15 @@ def test_units_of_a_folder(tree: Path, model: VQVAE, capsys: pytest.CaptureFixtu
     assert main(["encode", "--src", "tree", "--out", "units"]) == SOME_SKIPPED
     assert sorted(read_units("units").codes) == sorted(["a", "one/a.wav", "one/a.flac", "中/文", LONG])
     said = capsys.readouterr().err
-    assert "a name with blanks" in said and "a name that is no text" in said and "5 done, 2 skipped" in said
+    assert "a name with blanks" in said and "a name that is not valid text" in said and "5 done, 2 skipped" in said
 
 
 def test_a_folder_of_one_is_a_folder(here: Path, capsys: pytest.CaptureFixture):
     audio.write(here / "one" / "a.wav", buzz(0.2, 120))
     assert main(["convert", "--src", "one", "--speaker", "low"]) == FAILED
-    assert "several conversions need --out" in capsys.readouterr().err
+    assert "several conversions need a folder as --out" in capsys.readouterr().err
     assert main(["convert", "--src", "one", "--speaker", "low", "--out", "x.wav"]) == FAILED
-    assert "a folder is wanted" in capsys.readouterr().err and written(".") == ["one/a.wav"]
+    assert "a folder is needed" in capsys.readouterr().err and written(".") == ["one/a.wav"]
     assert main(["convert", "--src", "one", "--speaker", "low", "--out", "x.wav/"]) == 0
     assert written("x.wav") == ["low/a.wav"]
 
@@ -88,7 +88,7 @@ def test_files_of_one_name_in_two_folders(here: Path, capsys: pytest.CaptureFixt
     for name in ("x/a.wav", "y/a.wav", "a.flac", "a.wav"):
         audio.write(here / name, buzz(0.2, 120))
     assert main(["encode", "--src", "x", "y", "--out", "units"]) == FAILED
-    assert "several files are named a; give a folder that holds both" in capsys.readouterr().err
+    assert "several files are named a; give one folder that contains them" in capsys.readouterr().err
     assert main(["encode", "--src", "a.flac", "a.wav", "--out", "units"]) == 0
     assert list(read_units("units").codes) == ["a.flac", "a.wav"]
 
@@ -255,7 +255,7 @@ def test_two_outputs_that_are_one_file(here: Path, monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patched:
         patched.setattr(outputs, "ignores_case", lambda _: True)
         assert main(words) == FAILED
-    assert "are one file here" in capsys.readouterr().err and not Path("out").exists()
+    assert "are the same file on this system" in capsys.readouterr().err and not Path("out").exists()
     assert main(words) == 0 and written("out/low") == ["A.wav", "a.wav"]
 
 

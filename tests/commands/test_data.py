@@ -144,7 +144,7 @@ def test_combine_refuses_a_conflict(data: Path, tmp_path: Path, capsys: pytest.C
 def test_what_would_lose_data_is_refused(data: Path, capsys: pytest.CaptureFixture):
     before = {path.name: path.read_bytes() for path in data.iterdir()}
     assert main(["subset", str(data), "--out", str(data), "--per-speaker", "1"]) == FAILED
-    assert "of which the rest would be lost" in capsys.readouterr().err
+    assert "the other utterances would be lost" in capsys.readouterr().err
     assert main(["dump", str(data), "--out", str(data)]) == FAILED
     assert "is a data directory, which a dump would damage" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in data.iterdir()} == before

@@ -127,8 +127,8 @@ def test_a_model_of_other_codes_is_refused(made, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ([], "nothing to draw codes from; name a --prior"),
-        (["--ngram", "3"], "--ngram: of which units?"),
+        ([], "no source of codes; name a --prior"),
+        (["--ngram", "3"], "--ngram needs the units"),
         (["--prior", "world.safetensors"], "world.safetensors: is no prior"),
         (["--prior", "gone"], "gone: no such checkpoint"),
     ],

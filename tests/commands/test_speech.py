@@ -123,11 +123,11 @@ def test_encode_data(data: str, small_data: DataDir, model: VQVAE):
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        (["@nowhere"], "nowhere: no list of files"),
+        (["@nowhere"], "nowhere: cannot be read as a list of files"),
         (["@empty.wav"], "an empty list"),
         (["a.wav", "sub/a.wav"], "several files are named a"),
         (["folder"], "folder: no sound files in this folder"),
-        (["@wide"], "it holds zeros; save it as UTF-8"),
+        (["@wide"], "it contains zero bytes; save it as UTF-8"),
         (["-", "-"], "named twice"),
     ],
 )
@@ -225,7 +225,7 @@ def test_convert_beside_the_source(files: list[str]):
 
 def test_convert_to_several_speakers(files: list[str], capsys: pytest.CaptureFixture):
     assert main(["convert", "--src", "a.wav", "--speaker", "low", "high"]) == FAILED
-    assert "several conversions need --out" in capsys.readouterr().err
+    assert "several conversions need a folder as --out" in capsys.readouterr().err
     assert main(["convert", "--src", *files, "--speaker", "low", "high", "low", "--out", "out"]) == SOME_SKIPPED
     assert written("out") == ["high/a.wav", "high/b.wav", "low/a.wav", "low/b.wav"]
     assert len(capsys.readouterr().out.splitlines()) == 4
