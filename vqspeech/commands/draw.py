@@ -4,7 +4,7 @@ import argparse
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from vqspeech import audio
 from vqspeech.commands.arguments import positive_int
@@ -13,11 +13,14 @@ from vqspeech.files import check_folder, replace_file
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.metrics.reports import pictures
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 EXAMPLE = "vqspeech draw exp/mini --data data/dev"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech draw`."""
+    """Add the arguments of `vqspeech draw`."""
     parser.add_argument("experiment", metavar="EXP", help="experiment folder: curves.jsonl, reconstructed/, converted/")
     parser.add_argument("--data", required=True, nargs="+", metavar="DATA", help="data directories of the recordings")
     parser.add_argument(
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes EXP/pictures/*.png and prints their names; exit status 3 where recordings were skipped."""
+    """Write EXP/pictures/*.png and print their names; the exit status is 3 where recordings were skipped."""
     experiment = Path(args.experiment)
     out = experiment / "pictures"
     check_folder(out)
@@ -68,6 +71,6 @@ def _draw(made: dict[str, Path], out: Path, utterance: Utterance) -> None:
     _saved(pictures.draw_spectrograms(sounds), out / f"{name}.png")
 
 
-def _saved(figure: Any, path: Path) -> None:
+def _saved(figure: "Figure", path: Path) -> None:
     pictures.save_figure(figure, path)
     print(path)

@@ -14,7 +14,7 @@ EXAMPLE = "vqspeech results exp/mini exp/mini_wavenet --out RESULTS.md"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech results`."""
+    """Add the arguments of `vqspeech results`."""
     parser.add_argument("experiments", nargs="*", metavar="EXP", help="experiment folder with a scores.json")
     parser.add_argument(
         "--claims", metavar="EGS", help="in place of experiments: the page that sets what the papers claim beside the "
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the file; experiments without scores are named and left out, and at least one must have some."""
+    """Write the page. Experiments without scores are named and left out; at least one must have some."""
     if bool(args.claims) == bool(args.experiments):
         raise ConfigError("name experiment folders, or, by --claims, the folder of the recipes")
     if args.claims:

@@ -81,7 +81,11 @@ def _make(
 
 
 def _rows(given: Sequence[str] | None) -> dict[str, str]:
-    """The folders of `[ROW=]DIR` by row. Raises `ConfigError` where two have one row."""
+    """Return the folders of `[ROW=]DIR` by row.
+
+    Raises:
+        ConfigError: Two have the same row.
+    """
     rows: dict[str, str] = {}
     for one in given or []:
         row, found, path = one.partition("=")

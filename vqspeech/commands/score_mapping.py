@@ -72,7 +72,7 @@ _ABX_NOTES = [
 
 
 def _abx_rows(args: argparse.Namespace, data: DataDir, scored: Sequence[Aligned]) -> list[dict]:
-    """A row for MFCC, and one for the codes and the features of each experiment."""
+    """Return a row for MFCC, and one for the codes and the features of each experiment."""
     part, rows = args.score[0], []
     items = [data[one.name] for one in scored]
     found = run_jobs(abx.compute_mfcc, items, args.nj, "MFCC")

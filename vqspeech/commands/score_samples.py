@@ -65,8 +65,12 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
 
 
 def _judge(prior: str, coder: str, model: VQVAE) -> evaluation.Judge:
-    """The judge. Raises `UnitsError` where the prior is over other units than the coder's, `ConfigError` where these
-    are those of the model that made the samples."""
+    """Return the judge.
+
+    Raises:
+        UnitsError: The prior is over other units than the coder's.
+        ConfigError: These are those of the model that made the samples.
+    """
     judge = evaluation.Judge(load_coder(find_model(coder)), LatentPrior.from_pretrained(prior))
     require_same_codes(judge.prior.units, {**judge.coder.units, "model": coder}, prior)
     if judge.coder.fingerprint() == model.fingerprint():
@@ -85,7 +89,11 @@ def _folders(given: list[str]) -> dict[str, Path]:
 
 
 def _clips(folder: str | Path) -> list[Utterance]:
-    """The sounds of a folder. Raises `CorpusError` where there are none."""
+    """Return the sounds of a folder.
+
+    Raises:
+        CorpusError: There are none.
+    """
     found = [Utterance(path.stem, "", str(path)) for path in sorted(Path(folder).glob("*.wav")) if path.name[0] != "."]
     if not found:
         raise CorpusError(f"{folder}: no sounds (*.wav); make some: vqspeech sample, vqspeech reconstruct")

@@ -29,8 +29,16 @@ class Segments(NamedTuple):
 
 @dataclass(frozen=True)
 class Aligned:
-    """One utterance: its codes, int64 `(frames,)`, `rate` of them a second; the phone at the middle of each of them,
-    int64 `(frames,)`, negative where there is none; the phones with their times."""
+    """One utterance with its codes and phones.
+
+    Attributes:
+        name: Its id.
+        speaker: Who speaks.
+        rate: Codes per second (Hz).
+        codes: int64 `(frames,)`.
+        phones: The phone at the middle of each code, int64 `(frames,)`, negative where there is none.
+        segments: The phones with their times.
+    """
 
     name: str
     speaker: str
@@ -50,12 +58,15 @@ class Collection:
 
 
 def collect_utterances(units: Units, data: DataDir, nj: int = 1) -> Collection:
-    """The utterances of `units` that are in `data` with an alignment, read by `nj` processes.
+    """Read the alignments of the utterances of `units` that are in `data`, by `nj` processes.
 
-    Skipped with a reason are those whose alignment cannot be read, has no phone that is known or has phones behind the
-    last code, and those whose codes and recording differ in length by more than a tenth: another frame rate, or another
-    recording. Raises `UnitsError` where the latter is so for every utterance, or none of `units` is in `data`, and
-    `AlignmentError` where most of what the alignments call speech has no known phone.
+    Skipped with a reason are those whose alignment cannot be read, has no known phone or has phones after the last
+    code, and those whose codes and recording differ in length by more than a tenth: another frame rate, or another
+    recording.
+
+    Raises:
+        UnitsError: Every utterance differs in length, or none of `units` is in `data`.
+        AlignmentError: Most of what the alignments call speech has no known phone.
     """
     require_common_utterances(units, data)
     named = [data[name] for name in units.codes if name in data and data[name].alignment]
@@ -81,7 +92,7 @@ def collect_utterances(units: Units, data: DataDir, nj: int = 1) -> Collection:
 
 
 def find_segments(intervals: Iterable[Interval]) -> Segments:
-    """The phones of labelled intervals, as in `alignment.merge_phones`."""
+    """Return the phones of labelled intervals, as in `alignment.merge_phones`."""
     spans = alignment.merge_phones(intervals)
     phones, starts, ends = zip(*spans, strict=True) if spans else ((), (), ())
     return Segments(
@@ -94,7 +105,7 @@ def find_segments(intervals: Iterable[Interval]) -> Segments:
 def _aligned(
     rate: float, item: tuple[str, str, str, float | None, np.ndarray]
 ) -> tuple[Aligned, Counter[str], tuple[float, float]]:
-    """The utterance, how often each label has no phone, and the `alignment.measure_speech`."""
+    """Return the utterance, how often each label has no phone, and `alignment.measure_speech`."""
     name, speaker, path, seconds, codes = item
     lasts = len(codes) / rate
     if seconds is not None and abs(seconds - lasts) > _SLACK * max(seconds, lasts) + 2 / rate:

@@ -41,7 +41,7 @@ class Recogniser(Protocol):
     name: str
 
     def transcribe(self, wave: np.ndarray) -> str:
-        """What is said in `wave`: float32, 16 kHz, mono, `(samples,)`."""
+        """Return what is said in `wave`: float32, 16 kHz, mono, `(samples,)`."""
         ...
 
 
@@ -56,7 +56,11 @@ class Moonshine:
     packages = ("moonshine-voice",)
 
     def __init__(self) -> None:
-        """Loads the model (0.2 s). Raises `MissingExtra` without the extra `eval`."""
+        """Load the model (0.2 s).
+
+        Raises:
+            MissingExtra: The extra `eval` is not installed.
+        """
         package = extras.import_extra("moonshine_voice", "eval")
         weights = Path(str(package.__file__)).parent / "assets" / "tiny-en"
         self._transcriber = package.Transcriber(
@@ -66,7 +70,7 @@ class Moonshine:
         )
 
     def transcribe(self, wave: np.ndarray) -> str:
-        """What is said in `wave`: float32, 16 kHz, `(samples,)`. About 30 times faster than the speech on a core."""
+        """Return what is said in `wave` (float32, 16 kHz, `(samples,)`), 30 times faster than real time on a core."""
         lines = self._transcriber.transcribe_without_streaming(np.asarray(wave, dtype=np.float32), 16_000).lines
         return " ".join(line.text.strip() for line in lines)
 
@@ -77,7 +81,7 @@ class Verifier(Protocol):
     name: str
 
     def embedding(self, wave: np.ndarray) -> np.ndarray:
-        """The voice of `wave` (float32, 16 kHz, `(samples,)`) as a vector of length 1."""
+        """Return the voice of `wave` (float32, 16 kHz, `(samples,)`) as a vector of length 1."""
         ...
 
 
@@ -91,7 +95,11 @@ class Resemblyzer:
     packages = ("resemblyzer", "webrtcvad-wheels")
 
     def __init__(self) -> None:
-        """Loads the model (CPU). Raises `MissingExtra` without the extra `eval`."""
+        """Load the model on the CPU.
+
+        Raises:
+            MissingExtra: The extra `eval` is not installed.
+        """
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # scipy's and librosa's old names in it
             package = extras.import_extra("resemblyzer", "eval")
@@ -99,7 +107,11 @@ class Resemblyzer:
             self._encoder = package.VoiceEncoder("cpu", verbose=False)
 
     def embedding(self, wave: np.ndarray) -> np.ndarray:
-        """The voice of `wave` (float32, 16 kHz): float32 `(256,)` of length 1. Raises `AudioError` for silence."""
+        """Return the voice of `wave` (float32, 16 kHz, `(samples,)`): float32 `(256,)` of length 1.
+
+        Raises:
+            AudioError: The recording is silent.
+        """
         wave = np.asarray(wave, dtype=np.float32)
         if not wave.any():
             raise AudioError("a voice cannot be heard in silence; leave the recording out")
@@ -118,7 +130,7 @@ class Rater(Protocol):
     name: str
 
     def rating(self, wave: np.ndarray) -> float:
-        """Quality of `wave` (float32, 16 kHz, `(samples,)`) from 1, bad, to 5, excellent."""
+        """Return the quality of `wave` (float32, 16 kHz, `(samples,)`) from 1, bad, to 5, excellent."""
         ...
 
 
@@ -133,11 +145,15 @@ class DNSMOS:
     packages = ("speechmos", "onnxruntime")
 
     def __init__(self) -> None:
-        """Raises `MissingExtra` without the extra `eval`."""
+        """Load the package.
+
+        Raises:
+            MissingExtra: The extra `eval` is not installed.
+        """
         self._dnsmos = extras.import_extra("speechmos.dnsmos", "eval")
 
     def rating(self, wave: np.ndarray) -> float:
-        """Overall quality of `wave` (float32, 16 kHz, `(samples,)`), 1 to 5."""
+        """Return the overall quality of `wave` (float32, 16 kHz, `(samples,)`), 1 to 5."""
         wave = np.clip(np.asarray(wave, dtype=np.float32), -1.0, 1.0)
         return float(self._dnsmos.run(wave, 16_000)["ovrl_mos"])
 
@@ -157,9 +173,11 @@ class Judges(NamedTuple):
 
 @lru_cache(maxsize=1)
 def load_judges(asr: str = ASR, verifier: str = VERIFIER, rater: str = RATER) -> Judges:
-    """The judges of these names, made once a process.
+    """Return the judges of these names, made once per process.
 
-    Raises `ConfigError` where there is none of a name, and `MissingExtra` where the package of one is not installed.
+    Raises:
+        ConfigError: There is none of a name.
+        MissingExtra: The package of one is not installed.
     """
     return Judges(
         _made(asr, "--asr", "transcribe"), _made(verifier, "--verifier", "embedding"), _made(rater, "--rater", "rating")

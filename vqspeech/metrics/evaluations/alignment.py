@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
 def compare_alignments(
     found: Sequence[Interval], reference: Sequence[Interval], source: str | None = None
 ) -> Comparison:
-    """The boundaries and phones of `found` against those of `reference`. `source` as in `phones.parts`."""
+    """Compare the boundaries and phones of `found` with those of `reference`; `source` as in `phones.parts`."""
     ours, theirs = _phones(found, source), _phones(reference, source)
     counterpart = dict(match_phones([p for p, *_ in theirs], [p for p, *_ in ours], _distances(theirs, ours)))
     errors, pause = [], []
@@ -87,8 +87,11 @@ def match_phones(a: Sequence[int], b: Sequence[int], distances: np.ndarray) -> l
 
 
 def make_rows(comparisons: Sequence[Comparison], groups: Sequence[Group] | None = None) -> list[dict]:
-    """Rows of a table: boundary errors and agreement in time, of all, between phones, and beside pauses; intervals
-    redraw `groups` of utterances, as in `bootstrap.ratio`."""
+    """Return the rows of the table: boundary errors and agreement in time.
+
+    Of all boundaries, those between phones, and those beside pauses; intervals redraw `groups` of utterances, as in
+    `bootstrap.estimate_ratio`.
+    """
     kinds: dict[str, Callable[[Comparison], tuple[np.ndarray, np.ndarray]]] = {
         "all": lambda one: (one.errors, one.phones),
         "between two phones": lambda one: (one.errors[~one.pause], _only(one.phones, pauses=False)),
@@ -100,10 +103,19 @@ def make_rows(comparisons: Sequence[Comparison], groups: Sequence[Group] | None 
 def score_alignments(
     found: dict[str, str], reference: dict[str, str], nj: int = 1, speakers: Mapping[str, str] | None = None
 ) -> tuple[list[dict], int, Skipped]:
-    """Rows for the utterances that both have an alignment file for (paths by id), how many there were, and which could
-    not be read; intervals redraw `speakers`, by utterance, where there are enough of them.
+    """Score alignments against reference alignments.
 
-    Raises `AlignmentError` where there is none, and where most of what either calls speech has no known phone.
+    Args:
+        found: Alignment files by utterance id.
+        reference: Those to compare with; utterances in both are scored.
+        nj: Processes.
+        speakers: By utterance id; intervals redraw them where there are enough.
+
+    Returns:
+        The rows, how many utterances were compared, and which could not be read.
+
+    Raises:
+        AlignmentError: No utterance is in both, or most of what either calls speech has no known phone.
     """
     names = [(name, path, reference[name]) for name, path in found.items() if name in reference]
     if not names:
@@ -129,7 +141,7 @@ def score_alignments(
 
 
 def _of_files(item: tuple[str, str, str]) -> tuple[Comparison, tuple[list[Interval], list[Interval]]]:
-    """The comparison, and what was compared."""
+    """Return the comparison, and the two alignments."""
     name, found, reference = item
     both = alignment.read_alignment(found, name), alignment.read_alignment(reference, name)
     return compare_alignments(*both), both
@@ -141,7 +153,7 @@ def _phones(intervals: Iterable[Interval], source: str | None) -> list[tuple[int
 
 
 def _border(before: tuple[int, float, float], after: tuple[int, float, float]) -> float:
-    """The time between two phones: where there is a gap, its middle."""
+    """Return the time between two phones: where there is a gap, its middle."""
     return (before[2] + after[1]) / 2
 
 

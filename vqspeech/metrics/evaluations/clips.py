@@ -22,8 +22,17 @@ TARGETS = "recordings of the targets"
 
 @dataclass(frozen=True)
 class Clip:
-    """One piece of sound to judge: `path`, or a part of it (seconds), of a row of the table; the id of the `source`
-    utterance whose words it says; the `speaker` whose voice it should have; the `recording` it should be alike to."""
+    """One piece of sound to judge.
+
+    Attributes:
+        row: Of the table.
+        source: Id of the utterance whose words it says.
+        path: Sound file.
+        speaker: Whose voice it should have.
+        start: Where it begins in the file (s).
+        end: Where it ends (s), None for the end of the file.
+        recording: The utterance it should sound like, where there is one.
+    """
 
     row: str
     source: str
@@ -42,13 +51,22 @@ class Clip:
 
     @property
     def name(self) -> str:
+        """How it is named in messages."""
         return f"{self.row} {self.speaker} {self.source}"
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the judges said of a clip: `embedding`, and `pitch`, log F0 `(frames,)`; `heard` and `quality` are None
-    where only the voice was asked for; `distance` (dB) where there is a recording to be alike to."""
+    """What the judges say of a clip.
+
+    Attributes:
+        clip: The clip.
+        embedding: Its voice.
+        pitch: log F0 `(frames,)`.
+        heard: The words, None where only the voice was asked for.
+        quality: 1 to 5, None likewise.
+        distance: Mel-cepstral distance (dB) from the recording it should sound like, where there is one.
+    """
 
     clip: Clip
     embedding: np.ndarray
@@ -59,7 +77,11 @@ class Judgement:
 
 
 def judge_clip(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
-    """What the judges say of a clip. Raises `AudioError` where it cannot be read or is silent."""
+    """Return what the judges say of a clip.
+
+    Raises:
+        AudioError: It cannot be read or is silent.
+    """
     judges = make_judges()
     recorded = wave = audio.read_waveform(clip.path, clip.start, clip.end)
     if clip.sort == MULAW:
@@ -77,14 +99,16 @@ def judge_clip(make_judges: Callable[[], Judges], clip: Clip) -> Judgement:
 
 
 def make_recording_clip(row: str, utterance: Utterance) -> Clip:
-    """The clip of an utterance as it was recorded."""
+    """Return the clip of an utterance as it was recorded."""
     return Clip(row, utterance.id, utterance.path, utterance.speaker, utterance.start, utterance.end)
 
 
 def find_reconstructions(folder: str | os.PathLike, sources: DataDir, row: str = RECONSTRUCTION) -> list[Clip]:
-    """The clips `folder`/UTTERANCE.wav of source utterances, of a `row` of the table.
+    """Return the clips `folder`/UTTERANCE.wav of source utterances.
 
-    Raises `CorpusError` where there are none."""
+    Raises:
+        CorpusError: There are none.
+    """
     paths = sorted(path for path in Path(folder).glob("*.wav") if path.stem in sources)
     if not paths:
         raise CorpusError(f"{folder}: no reconstructions (UTTERANCE.wav) of these utterances; check --data")
@@ -95,10 +119,14 @@ def find_reconstructions(folder: str | os.PathLike, sources: DataDir, row: str =
 def find_conversions(
     folder: str | os.PathLike, sources: DataDir, targets: DataDir, row: str = CONVERSION
 ) -> tuple[list[Clip], dict[str, str]]:
-    """The clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's, of a `row` of the table, and why (by
-    path) others are left out.
+    """Return the clips `folder`/TARGET/UTTERANCE.wav to other voices than the source's.
 
-    Raises `CorpusError` where there are none, and `SpeakerError` where a TARGET has no recordings.
+    Returns:
+        The clips, of a `row` of the table, and by path why others are left out.
+
+    Raises:
+        CorpusError: There are none.
+        SpeakerError: A TARGET has no recordings.
     """
     clips, left_out = [], {}
     for path in sorted(Path(folder).glob("*/*.wav")):

@@ -42,8 +42,16 @@ EER_RECORDINGS = "EER beside recordings"
 
 
 class ConversionScores(NamedTuple):
-    """`rows` of the table, `pitch_rows` of a second one of pitch and spectrum, notes below each, `details` (one a clip,
-    with what the ASR heard), and what was skipped."""
+    """The two tables of conversions.
+
+    Attributes:
+        rows: Of words, voice and quality.
+        notes: How these were measured.
+        pitch_rows: Of pitch and spectrum.
+        pitch_notes: How these were measured.
+        details: One per clip, with what the ASR heard.
+        skipped: Clips that could not be judged.
+    """
 
     rows: list[dict[str, Any]]
     notes: list[str]
@@ -62,13 +70,21 @@ def score_conversions(
     nj: int = 1,
     make_judges: Callable[[], Judges] = load_judges,
 ) -> ConversionScores:
-    """The score of the conversions in a folder.
+    """Score the conversions in one or several folders.
 
-    `sources` hold the utterances that were converted or reconstructed, with their texts as far as known; `converted`
-    and `reconstructed` are folders of TARGET/UTTERANCE.wav and UTTERANCE.wav, or several by the names of their rows. A
-    voice is the mean embedding of up to
-    `enrol` recordings. With `nj` > 1, `make_judges` must pickle.
-    Raises `CorpusError`, `SpeakerError`, `MissingExtra`.
+    Args:
+        sources: Utterances that were converted or reconstructed, with their texts as far as known.
+        converted: Folder of TARGET/UTTERANCE.wav, or several by the names of their rows.
+        targets: Recordings of the target speakers.
+        reconstructed: Folder of UTTERANCE.wav, or several by row.
+        enrol: Recordings whose mean embedding makes a voice, at most.
+        nj: Processes; with more than one, `make_judges` must pickle.
+        make_judges: Makes the judges.
+
+    Raises:
+        CorpusError: There are no clips, or none could be judged.
+        SpeakerError: A target has no recordings.
+        MissingExtra: The package of a judge is not installed.
     """
     by = make_judges()  # before the work: a missing package is no fault of the clips
     clips, skipped = [], jobs.Skipped()
@@ -138,11 +154,11 @@ class _Table:
         return list(dict.fromkeys(one.clip.row for one in self.judged if one.clip.sort == CONVERSION))
 
     def others(self, name: str, without: str) -> list[Judgement]:
-        """The recordings of a speaker but for one utterance."""
+        """Return the recordings of a speaker except one utterance."""
         return [one for utt, one in self.recordings.get(name, {}).items() if utt != without]
 
     def voice(self, name: str, without: str) -> np.ndarray | None:
-        """The voice of a speaker from other recordings than `without`; None where there are none."""
+        """Return the voice of a speaker from other recordings than `without`; None where there are none."""
         rest = [one.embedding for one in self.others(name, without)]
         return verification.average_voices({name: rest})[name] if rest else None
 
@@ -229,7 +245,7 @@ class _Table:
         return row, {"row": label or name} | {column: _mean(some, column) for column in PITCH_COLUMNS}
 
     def rows(self) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """The rows of both tables."""
+        """Return the rows of both tables."""
         of = {name: {one.clip.source for one in self.judged if one.clip.sort == name} for name in
               (CONVERSION, RECONSTRUCTION)}  # fmt: skip
         pairs = [self.row(name, among=of[CONVERSION]) for name in (RECORDINGS, MULAW)]
@@ -241,7 +257,7 @@ class _Table:
         return list(rows), list(pitch_rows)
 
     def details(self) -> list[dict[str, Any]]:
-        """What is said of each clip that was listened to."""
+        """Return the figures of each clip that was transcribed."""
         heard = [one for one in self.figures if "heard" in one]
         return [
             {key: value for key, value in one.items() if key not in ("claim", "impostors", "group")} for one in heard

@@ -24,8 +24,14 @@ LIKELIEST = "most likely phone"
 
 @dataclass(frozen=True)
 class Parts:
-    """The utterances of one model's units, of `size` different codes, that its map is fitted to, and those it is
-    scored on. `stages` are the sizes of codes of several stages, of which each code is the number: (4, 8) makes 32."""
+    """The utterances of one model's units.
+
+    Attributes:
+        fitted: Those that its map is fitted to.
+        scored: Those that it is scored on.
+        size: Number of different codes.
+        stages: Sizes of codes of several stages, of which each code is the number: (4, 8) makes 32.
+    """
 
     fitted: Sequence[Aligned]
     scored: Sequence[Aligned]
@@ -40,10 +46,13 @@ class Parts:
 
 
 def make_rows(models: Mapping[str, Parts], baseline: str) -> list[dict]:
-    """A row a model, and one for the most likely phone: accuracy of the map with silence and on speech, both of a map
-    fitted to what it is scored on, too, and how far the model is above `baseline` on speech.
+    """Return a row per model, and one for the most likely phone.
 
-    Raises `UnitsError` where the models were not scored on the same utterances, or fitted and scored on a common one.
+    Columns: accuracy of the map with silence and on speech, both also of a map fitted to what it is scored on, and how
+    far the model is above `baseline` on speech.
+
+    Raises:
+        UnitsError: The models were not scored on the same utterances, or fitted and scored on a common one.
     """
     for name, parts in models.items():
         _checked(name, parts, models[baseline])
@@ -56,7 +65,7 @@ def make_rows(models: Mapping[str, Parts], baseline: str) -> list[dict]:
 
 
 def make_code_rows(models: Mapping[str, Parts], seed: int = 0) -> list[dict]:
-    """A row a model: mutual information with the phones, bit rate, and how often the codes tell the speaker."""
+    """Return a row per model: mutual information with the phones, bit rate, how often the codes tell the speaker."""
     found = []
     for name, parts in models.items():
         codes, phones = [one.codes for one in parts.scored], [one.phones for one in parts.scored]
@@ -78,8 +87,10 @@ def make_code_rows(models: Mapping[str, Parts], seed: int = 0) -> list[dict]:
 def make_abx_row(
     name: str, utterances: Sequence[Aligned], distances: abx.Distances, seed: int = 0, nj: int = 1
 ) -> dict[str, str | Estimate]:
-    """The row of a model, or of what is no code: ABX errors of triphones within speakers and across, as told by
-    `distances`; intervals leave speakers out where they can be redrawn."""
+    """Return the ABX errors of triphones within and across speakers, by `distances`.
+
+    Intervals leave speakers out where there are enough of them.
+    """
     tokens = abx.find_triphones(utterances)
     enough = has_enough_speakers(one.speaker for one in utterances)
     row: dict[str, str | Estimate] = {"row": name}
@@ -91,9 +102,11 @@ def make_abx_row(
 
 
 def guess_phones(parts: Parts, speech: bool) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """The phones of the scored utterances, and the phone that each of their codes was likeliest to be in the fitted
-    ones; `speech`: silence and noise count in neither. A code of several stages that occurs in none of them is taken
-    for what its first stage is."""
+    """Return the phones of the scored utterances, and those guessed from their codes.
+
+    The guess is the phone that a code was likeliest to be in the fitted utterances. With `speech`, silence and noise
+    count in neither. A code of several stages that occurs in none of them is taken for what its first stage is.
+    """
     (fitted, scored) = ([one.phones for one in part] for part in (parts.fitted, parts.scored))
     if speech:
         fitted, scored = phone.mask_silence(fitted), phone.mask_silence(scored)

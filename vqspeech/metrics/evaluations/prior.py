@@ -76,8 +76,11 @@ def _split(units: Units) -> tuple[Units, Units]:
 def measure_bits(
     prior: LatentPrior, units: Units, voices: Mapping[str, str], ngrams: Ngrams | None = None
 ) -> dict[str, Bits]:
-    """Return the bits of the codes of `units` by model: uniform, then `ngrams`, then the prior; n-grams and prior are
-    conditioned on the speaker as far as `voices`, speaker by utterance, and the prior itself know, and then not."""
+    """Return the bits of the codes of `units` by model: uniform, `ngrams`, prior.
+
+    N-grams and prior are also given conditioned on the speaker, as far as `voices` (speaker by utterance) and the prior
+    know the speaker.
+    """
     codes = list(units.codes.values())
     told = [voices.get(name) if voices.get(name) in prior.speakers else None for name in units.codes]
     found: dict[str, Bits] = {"uniform": [np.full(len(one), np.log2(units.size)) for one in codes]}

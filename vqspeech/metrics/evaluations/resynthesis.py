@@ -15,8 +15,14 @@ SECONDS = 5.0
 
 
 class Resynthesis(NamedTuple):
-    """A recording: its name, WORLD frames float32 `(frames, CHANNELS)`, its waveform as the dump holds it (8-bit µ-law)
-    and its WORLD copy, the resynthesis of its own frames: float32 `(samples,)` each."""
+    """A recording and its WORLD copy.
+
+    Attributes:
+        name: Of the utterance.
+        frames: WORLD frames, float32 `(frames, CHANNELS)`.
+        recording: Its waveform as the dump holds it (8-bit µ-law), float32 `(samples,)`.
+        copy: The resynthesis of its own frames, float32 `(samples,)`.
+    """
 
     name: str
     frames: np.ndarray
@@ -34,9 +40,12 @@ class Quality(NamedTuple):
 
 
 def resynthesise_recordings(dump: Shards, number: int) -> list[Resynthesis]:
-    """`number` recordings of a dump with their WORLD copies: one a speaker in turn, those nearest to `SECONDS` first.
+    """Return `number` recordings of a dump with their WORLD copies.
 
-    Raises `ShardError` where the dump has no WORLD frames.
+    One per speaker in turn, those nearest to `SECONDS` first.
+
+    Raises:
+        ShardError: The dump has no WORLD frames.
     """
     require_world(dump)
     off = np.abs(dump.length / audio.RATE - SECONDS)
@@ -57,9 +66,11 @@ def resynthesise_recordings(dump: Shards, number: int) -> list[Resynthesis]:
 def measure_resynthesis(
     recordings: Sequence[Resynthesis], changed: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> Quality:
-    """The quality of recordings resynthesised from `changed(frames)`; without it that of the WORLD copies themselves.
+    """Return the quality of recordings resynthesised from `changed(frames)`; without it, of their WORLD copies.
 
-    Raises `AudioError` where one of them has no speech, and `MissingExtra`.
+    Raises:
+        AudioError: One of them has no speech.
+        MissingExtra: PESQ or STOI is not installed.
     """
     found = []
     for one in recordings:

@@ -28,8 +28,10 @@ SURE, JUDGED, NGRAM = "sure words/s", "perplexity by the judge", "perplexity by 
 
 @dataclass(frozen=True)
 class Judge:
-    """A language model of another family than the n-grams that are judged, over the units of another encoder: no prior
-    can please it by having learned from the same codes, nor an n-gram by being one."""
+    """A language model of another family than the n-grams that are judged, over the units of another encoder.
+
+    No prior can please it by having learned from the same codes, nor an n-gram by being one.
+    """
 
     coder: Coder
     prior: LatentPrior
@@ -49,8 +51,17 @@ class Judge:
 
 @dataclass(frozen=True)
 class Clips:
-    """The clips of a row: their codes, and, where they are sounds, their lengths in seconds, the words heard and those
-    that are heard for sure, and the units that the judge is given; who speaks, where that is known."""
+    """The clips of a row.
+
+    Attributes:
+        name: Of the row.
+        codes: Of each clip.
+        seconds: Their lengths, where they are sounds.
+        words: The words that are heard in each.
+        sure: Those that are heard for sure.
+        units: What the judge is given.
+        speakers: Who speaks, where that is known.
+    """
 
     name: str
     codes: Sequence[np.ndarray]
@@ -63,9 +74,15 @@ class Clips:
 
 @dataclass(frozen=True)
 class Speech:
-    """What samples are held against: a judge, where there is one, an n-gram fitted to held-out codes, the codes of real
-    speech, the likeliest phone of each code `(size,)`, where that is known, and the words of a dictionary, where there
-    is one."""
+    """What samples are compared with.
+
+    Attributes:
+        ngram: Fitted to held-out codes.
+        codes: Of real speech.
+        phone_of: The likeliest phone of each code `(size,)`, where that is known.
+        dictionary: Words, where there is a dictionary.
+        judge: A language model, where there is one.
+    """
 
     ngram: KneserNey
     codes: Sequence[np.ndarray]
@@ -78,8 +95,10 @@ def transcribe_clips(
     name: str, clips: Iterable[Utterance], model: VQVAE, recogniser: Recogniser, skipped: Skipped,
     judge: Judge | None = None,
 ) -> Clips:  # fmt: skip
-    """What the model's encoder, the judge's and a recogniser make of sounds; those that cannot be read go to
-    `skipped`."""
+    """Encode and transcribe sounds by the model's encoder, the judge's and a recogniser.
+
+    Those that cannot be read go to `skipped`.
+    """
     codes, seconds, words, sure, units, speakers = [], [], [], [], [], []
     for clip in tqdm(list(clips), name, disable=None, leave=False):
         try:
@@ -105,7 +124,10 @@ def wrap_codes(name: str, units: Units) -> Clips:
 
 
 def make_rows(table: Sequence[Clips], speech: Speech) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of the table, and how it was measured. Codes are compared in equal amounts: the least of any row."""
+    """Return the rows of the table, and how it was measured.
+
+    Codes are compared in equal amounts: the least of any row.
+    """
     total = min(sum(map(len, clips.codes)) for clips in table)
     units = min((sum(map(len, clips.units)) for clips in table if clips.units is not None), default=0)
     made = [_row(clips, total, units, speech) for clips in table]
@@ -165,5 +187,5 @@ def _row(clips: Clips, total: int, units: int, speech: Speech) -> dict[str, Any]
 
 
 def _groups(clips: Clips, count: int) -> samples.Groups:
-    """What intervals over the first `count` clips redraw: speakers, where they are known and enough."""
+    """Return what intervals over the first `count` clips redraw: speakers, where they are known and enough."""
     return redraw_speakers(clips.speakers[:count]).groups if clips.speakers else None

@@ -26,8 +26,14 @@ JUDGED = 3
 
 @dataclass(frozen=True)
 class Plan:
-    """`targets` by source utterance; `told` by target speaker, the recordings that tell the voice, in order; `judged`,
-    the other recordings of the targets."""
+    """Who is converted to whom.
+
+    Attributes:
+        sources: The utterances to convert.
+        targets: Target speakers by source utterance.
+        told: By target speaker, the reference recordings, in order.
+        judged: The other recordings of the targets.
+    """
 
     sources: DataDir
     targets: Mapping[str, Sequence[str]]
@@ -111,18 +117,21 @@ def _tell(model: VQVAE, target: tuple[str, Sequence[Utterance]], seconds: float)
 
 
 def convert_to_known_voices(model: VQVAE, plan: Plan, folder: Path, skipped: Skipped) -> bool:
-    """Write the conversions of a plan to those targets that are voices of the model by name, to `folder`.
+    """Convert to those targets that are voices of the model by name, into `folder`.
 
-    Returns whether there are any."""
+    Returns:
+        Whether there are any.
+    """
     goals = {utterance: [name for name in names if name in model.speakers] for utterance, names in plan.targets.items()}
     _write(model, plan, goals, {}, folder, skipped)
     return any(goals.values())
 
 
 def resynthesise_sources(model: VQVAE, plan: Plan, data: DataDir, folder: Path, skipped: Skipped) -> None:
-    """Write the sources of a plan as the model says them in their own voices, to `folder`/UTTERANCE.wav.
+    """Write the sources of a plan in their own voices, as the model resynthesises them, to `folder`/UTTERANCE.wav.
 
-    The voice is told by up to ten other utterances of `data`."""
+    The reference of a voice is up to ten other utterances of `data`.
+    """
 
     def say(one: Utterance) -> None:
         others = [other for other in data.by_speaker[one.speaker] if other.id != one.id][:10]

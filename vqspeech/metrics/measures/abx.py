@@ -40,7 +40,7 @@ Compared = tuple[dict[str, np.ndarray], Distances]
 
 
 def find_triphones(utterances: Sequence[Aligned]) -> Tokens:
-    """Every phone of speech between two others that touch it, from the start of the first to the end of the last."""
+    """Return every phone of speech between two others that touch it, with these."""
     spans: list[tuple[int, float, float, int, int]] = []
     for index, one in enumerate(utterances):
         starts, ends, phones = one.segments
@@ -53,7 +53,7 @@ def find_triphones(utterances: Sequence[Aligned]) -> Tokens:
 
 
 def find_phones(utterances: Sequence[Aligned]) -> Tokens:
-    """Every phone of speech."""
+    """Return every phone of speech."""
     spans: list[tuple[int, float, float, int, int]] = []
     for index, one in enumerate(utterances):
         starts, ends, phones = one.segments
@@ -63,7 +63,7 @@ def find_phones(utterances: Sequence[Aligned]) -> Tokens:
 
 
 def group_tokens(tokens: Tokens, most: int = TOKENS, seed: int = 0) -> Cells:
-    """The cells of tokens, in order of context, speaker and sound, with at most `most` tokens each, drawn at random."""
+    """Group tokens into cells, in order of context, speaker and sound, of `most` random tokens each at most."""
     drawn = np.random.default_rng(seed).permutation(len(tokens.sounds))
     keys = np.stack([tokens.contexts, tokens.speakers, tokens.sounds])[:, drawn]
     order = np.lexsort(keys[::-1])  # stable: within a cell in the order drawn
@@ -80,9 +80,11 @@ def group_tokens(tokens: Tokens, most: int = TOKENS, seed: int = 0) -> Cells:
 
 
 def list_comparisons(found: Cells, across: bool, others: int = OTHERS, seed: int = 0) -> np.ndarray:
-    """The cells of A and X of every comparison, int64 `(tasks, 2)`, in order of sound; B are all other sounds with the
-    context and speaker of A. Within speakers both are the same cell, of two tokens or more; `across`, X is by up to
-    `others` other speakers, drawn at random."""
+    """Return the cells of A and X of every comparison, int64 `(tasks, 2)`, in order of sound.
+
+    B are all other sounds with the context and speaker of A. Within speakers both are the same cell, of two tokens or
+    more; `across`, X is by up to `others` other speakers, drawn at random.
+    """
     rivals = found.lasts - found.firsts > 1
     if not across:
         cell = np.flatnonzero(rivals & (np.diff(found.edges) > 1))
@@ -104,16 +106,24 @@ def list_comparisons(found: Cells, across: bool, others: int = OTHERS, seed: int
 
 
 def compare_codes(units: Units) -> Compared:
-    """Return units as they are, whose codes are equal or not. Raises `UnitsError` where the codes of several stages are
-    too many for a table of their distances."""
+    """Return units as they are, whose codes are equal or not.
+
+    Raises:
+        UnitsError: Codes of several stages are too many for a table of their distances.
+    """
     if len(units.stages) > 1:
         raise UnitsError(f"codes of {len(units.stages)} stages are compared by their vectors; name the model for ABX")
     return units.codes, identity_distances(units.size)
 
 
 def compare_vectors(units: Units, path: str) -> Compared:
-    """Return units whose codes are compared by the angles of their vectors, those of the model at `path`; of codes of
-    several stages the sums. Raises `UnitsError` where the units are of another model."""
+    """Return units whose codes are compared by the angles of the vectors of the model at `path`.
+
+    Of codes of several stages the sums of vectors are compared.
+
+    Raises:
+        UnitsError: The units are of another model.
+    """
     import torch
 
     from vqspeech.models.coder import Coder
@@ -134,8 +144,13 @@ def compare_vectors(units: Units, path: str) -> Compared:
 
 
 def compute_mfcc(utterance: Utterance) -> np.ndarray:
-    """Return 13 MFCC and their differences of a recording, as models see them, normalised over its speech: float32
-    `(frames, 39)`, at 100 Hz. Raises `AudioError`."""
+    """Return 13 MFCC and their differences of a recording, as models see them: float32 `(frames, 39)`, at 100 Hz.
+
+    They are normalised over its speech.
+
+    Raises:
+        AudioError: The recording cannot be read.
+    """
     import torch
 
     from vqspeech.models.frontend import Mfcc
@@ -149,12 +164,12 @@ def compute_mfcc(utterance: Utterance) -> np.ndarray:
 
 
 def identity_distances(size: int) -> np.ndarray:
-    """Distances of `size` codes that are equal or not: float32 `(size, size)`, 0 and 1."""
+    """Return distances of `size` codes that are equal or not: float32 `(size, size)`, 0 and 1."""
     return 1 - np.eye(size, dtype=np.float32)
 
 
 def angular_distances(vectors: np.ndarray) -> np.ndarray:
-    """Angles between code vectors `(size, dimension)`, as parts of π: float32 `(size, size)`, 0 on the diagonal."""
+    """Return angles between code vectors `(size, dimension)`, as parts of π: float32 `(size, size)`."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     unit = vectors.astype(float) / np.where(lengths > 0, lengths, 1)
     angle = np.arccos(np.clip(unit @ unit.T, -1, 1)) / np.pi
@@ -163,8 +178,15 @@ def angular_distances(vectors: np.ndarray) -> np.ndarray:
 
 
 def number_frames(features: Mapping[str, np.ndarray]) -> Compared:
-    """Return continuous features as codes: for each utterance, of features `(frames, dimension)`, the numbers of its
-    frames, int64 `(frames,)`, and the directions of all of them. A vector of zeros is at a right angle to the others.
+    """Return continuous features as codes: the numbers of their frames, and the directions of all of them.
+
+    A vector of zeros is at a right angle to the others.
+
+    Args:
+        features: By utterance, `(frames, dimension)`.
+
+    Returns:
+        The numbers by utterance, int64 `(frames,)`, and the directions.
     """
     codes, count, parts = {}, 0, []
     for name, one in features.items():
@@ -187,12 +209,24 @@ def estimate_error(
     others: int = OTHERS,
     by_speaker: bool = False,
 ) -> Estimate:
-    """The ABX error of tokens by the `distances` of their codes, float32 `(size, size)`, or by the angles of what
-    `numbered` gives, by `nj` threads.
+    """Return the ABX error of tokens.
 
-    `most` and `others` as in `cells` and `tasks`. Memory is that of the tokens and of one table of pairs of sounds by
-    speaker. The interval is that of a jackknife over `GROUPS` parts of the utterances, or over the speakers: redrawn
-    tokens would leave most small cells without a triple. Not a number, where there is no triple. n: utterances.
+    Memory is that of the tokens and of one table of pairs of sounds by speaker.
+
+    Args:
+        tokens: The tokens.
+        distances: Of codes, float32 `(size, size)`, or the directions of `number_frames`.
+        across: Whether X is of another speaker than A and B.
+        seed: Of the draws of tokens, speakers and parts.
+        nj: Threads.
+        what: Name of the progress bar.
+        most: As in `group_tokens`.
+        others: As in `list_comparisons`.
+        by_speaker: Whether the jackknife leaves out speakers, and not `GROUPS` parts of the utterances.
+
+    Returns:
+        The error, not a number where there is no triple; `n` counts utterances. The interval is that of a jackknife:
+        redrawn tokens would leave most small cells without a triple.
     """
     found = group_tokens(tokens, most, seed)
     pairs = list_comparisons(found, across, others, seed)
@@ -224,7 +258,7 @@ def estimate_error(
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    """The mean over the last axis of what is a number."""
+    """Return the mean over the last axis of what is a number."""
     known = np.isfinite(values)
     n = known.sum(axis=-1)
     return np.where(n > 0, np.where(known, values, 0).sum(axis=-1) / np.maximum(n, 1), np.nan)
@@ -235,7 +269,7 @@ def _speech(phones: np.ndarray) -> np.ndarray:
 
 
 def _tokens(utterances: Sequence[Aligned], spans: list[tuple[int, float, float, int, int]]) -> Tokens:
-    """The codes whose middles lie in each span, or else the one in its middle; spans behind the last code have none."""
+    """Return the codes whose middles lie in each span, or else the one in its middle; none after the last code."""
     names = sorted({one.speaker for one in utterances})
     speaker = np.array([names.index(one.speaker) for one in utterances], dtype=np.int64)
     rate = np.array([one.rate for one in utterances])

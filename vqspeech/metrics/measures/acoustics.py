@@ -30,22 +30,27 @@ _MEL_POINTS = 128
 
 
 def mel_cepstral_distance(a: np.ndarray, b: np.ndarray) -> float:
-    """The mean distance in dB between two waveforms (float32, 16 kHz) along their best alignment in time.
+    """Return the mean distance in dB between two waveforms (float32, 16 kHz) along their best alignment in time.
 
     With ln|H(ω)| = Σ c_m cos(mω) on the mel axis, a pair of frames is (10 / ln 10) √(2 Σ_{m=1..24} (c_m − c'_m)²) dB
     apart: the root mean square difference of the two smooth log spectra without their gain. Steps of the alignment are
-    (1,1), (1,0), (0,1), all of weight one, chosen to make the sum least; the sum is divided by the number of pairs.
-    Raises `AudioError` where a recording is silent or shorter than a frame.
+    (1,1), (1,0), (0,1), all of weight one, chosen to minimise the sum, which is divided by the number of pairs.
+
+    Raises:
+        AudioError: A recording is silent or shorter than a frame.
     """
     first, second = mel_cepstrum(a), mel_cepstrum(b)
     return warped_mean_distance(frame_distances(first, second))
 
 
 def framewise_distance(recording: np.ndarray, rendering: np.ndarray) -> float:
-    """As `mel_cepstral_distance`, but frame by frame, of a rendering that should say the same at the same time.
+    """Return the mean distance in dB frame by frame, of a rendering that should say the same at the same time.
 
-    Frames count that are no silence in the recording; what one waveform has more of is not compared. Warping would
-    mend errors of timing. Raises `AudioError` as above.
+    Frames count that are not silent in the recording; what one waveform has more of is not compared. Warping would
+    repair errors of timing.
+
+    Raises:
+        AudioError: As in `mel_cepstral_distance`.
     """
     first, second = (_envelope(wave) for wave in (recording, rendering))
     frames = min(len(first), len(second))
@@ -56,7 +61,7 @@ def framewise_distance(recording: np.ndarray, rendering: np.ndarray) -> float:
 
 
 def mel_cepstrum(wave: np.ndarray) -> np.ndarray:
-    """Coefficients 1 … `ORDER` of the frames that are not silence: float64 `(frames, ORDER)`."""
+    """Return coefficients 1 … `ORDER` of the frames that are not silent: float64 `(frames, ORDER)`."""
     power = _envelope(wave)
     level = _level(power)
     return envelope_cepstrum(power[level > level.max() + FLOOR])
@@ -67,7 +72,7 @@ def _level(power: np.ndarray) -> np.ndarray:
 
 
 def _envelope(wave: np.ndarray) -> np.ndarray:
-    """The CheapTrick envelope, power spectra `(frames, bins)`."""
+    """Return the CheapTrick envelope, power spectra `(frames, bins)`."""
     import pyworld
 
     wave = np.asarray(wave, dtype=np.float64)
@@ -79,7 +84,7 @@ def _envelope(wave: np.ndarray) -> np.ndarray:
 
 
 def envelope_cepstrum(power: np.ndarray) -> np.ndarray:
-    """Coefficients 1 … `ORDER` of power spectra `(frames, bins)` over 0 … 8 kHz: float64 `(frames, ORDER)`."""
+    """Return coefficients 1 … `ORDER` of power spectra `(frames, bins)` over 0 … 8 kHz: float64 `(frames, ORDER)`."""
     top = 1127 * np.log1p(RATE / 2 / 700)
     middles = (np.arange(_MEL_POINTS) + 0.5) / _MEL_POINTS
     hertz = 700 * np.expm1(middles * top / 1127)
@@ -93,15 +98,15 @@ def envelope_cepstrum(power: np.ndarray) -> np.ndarray:
 
 
 def frame_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """dB between all frames of `a` `(n, ORDER)` and `b` `(m, ORDER)`: `(n, m)`."""
+    """Return dB between all frames of `a` `(n, ORDER)` and `b` `(m, ORDER)`: `(n, m)`."""
     squares = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None] - 2 * a @ b.T
     return 10 / np.log(10) * np.sqrt(2 * np.maximum(squares, 0.0))
 
 
 def warped_mean_distance(distances: np.ndarray) -> float:
-    """The mean of `distances` `(n, m)` along the path from (0, 0) to (n-1, m-1) whose sum is least.
+    """Return the mean of `distances` `(n, m)` along the path from (0, 0) to (n-1, m-1) whose sum is least.
 
-    Worked along the anti-diagonals, whose cells do not depend on each other. Among equal sums the diagonal step wins.
+    Computed along the anti-diagonals, whose cells do not depend on each other. Among equal sums the diagonal step wins.
     """
     n, m = distances.shape
     # cost[i], steps[i]: least sum and number of pairs of a path that ends in row i of the diagonal, one row of padding
@@ -132,7 +137,7 @@ class SpectralDistortion(NamedTuple):
 
 
 def spectral_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """dB between the frames of two series of power spectra, given as natural logs `(frames, bins)`: `(frames,)`.
+    """Return dB between the frames of two series of power spectra, given as natural logs `(frames, bins)`: `(frames,)`.
 
     The root mean square over bins of 10 log10 P(ω) − 10 log10 P'(ω): the whole band counts, on a linear axis.
     """
@@ -140,7 +145,7 @@ def spectral_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def spectral_distortion(distances: np.ndarray) -> SpectralDistortion:
-    """The spectral distortion of frames that are so many dB off, `(frames,)`."""
+    """Return the spectral distortion of frames that are so many dB off, `(frames,)`."""
     return SpectralDistortion(float(distances.mean()), float((distances > 2).mean()), float((distances > 4).mean()))
 
 
@@ -149,8 +154,12 @@ FEWEST = 10
 
 
 def compare_with_voice(logs: np.ndarray, voice: np.ndarray) -> dict[str, float]:
-    """A clip's pitch beside all that is known of a voice's, log F0 `(frames,)` each: {"distance": |difference of the
-    medians| in semitones, "deviation": ratio of the deviations}; what takes more voiced frames is left out."""
+    """Compare a clip's pitch with all recordings of a voice, log F0 `(frames,)` each.
+
+    Returns:
+        "distance", |difference of the medians| in semitones; "deviation", the ratio of the deviations. What needs more
+        voiced frames is left out.
+    """
     if min((logs > 0).sum(), (voice > 0).sum()) < FEWEST:
         return {}
     (middle, deviation), (own, spread) = pitch_statistics(logs), pitch_statistics(voice)
@@ -159,10 +168,13 @@ def compare_with_voice(logs: np.ndarray, voice: np.ndarray) -> dict[str, float]:
 
 
 def compare_with_source(logs: np.ndarray, source: np.ndarray) -> dict[str, float]:
-    """A clip's pitch beside that of what it says again, frame by frame: {"distance" in semitones, as above; "voicing":
-    share of frames that are voiced in both or in none; "correlation" (Pearson) of log F0 where both are voiced}.
+    """Compare a clip's pitch with that of its source, frame by frame.
 
-    What one has more frames of is not compared; what takes more voiced frames is left out.
+    What one has more frames of is not compared.
+
+    Returns:
+        "distance" in semitones, as in `compare_with_voice`; "voicing", the share of frames that are voiced in both or
+        in none; "correlation" (Pearson) of log F0 where both are voiced. What needs more voiced frames is left out.
     """
     frames = min(len(logs), len(source))
     a, b = logs[:frames], source[:frames]

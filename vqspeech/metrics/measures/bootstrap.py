@@ -21,8 +21,12 @@ FEWEST_SPEAKERS = 10
 
 
 class Redraw(NamedTuple):
-    """What intervals redraw: the `groups` of items, as in `ratio`, None where each item is drawn by itself; and `words`
-    for a note."""
+    """What intervals redraw.
+
+    Attributes:
+        groups: Of items, as in `estimate_ratio`; None where each item is drawn by itself.
+        words: The same for a note.
+    """
 
     groups: Sequence[Group] | None
     words: str
@@ -63,7 +67,7 @@ class Estimate:
     n: int
 
     def as_json(self) -> dict[str, float | int | None]:
-        """The estimate as JSON; what is not a number becomes null, which JSON can hold."""
+        """Return the estimate as JSON; what is not a number becomes null."""
         numbers = {"value": self.value, "low": self.low, "high": self.high}
         return {**{k: v if math.isfinite(v) else None for k, v in numbers.items()}, "n": self.n}
 
@@ -76,13 +80,22 @@ def estimate_ratio(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Estimate:
-    """sum(parts) / sum(wholes) over items (without `wholes`, the mean), with the interval that redrawing them gives.
+    """Return sum(parts) / sum(wholes) over items, with the interval that redrawing them gives.
 
-    Word error rate: `parts` are the errors, `wholes` the reference words of each utterance. Items that depend on each
-    other (one sentence converted to many voices) share a name in `groups`, and whole groups are redrawn; `n` still
-    counts items. Where groups are pairs (source speaker, target speaker), both are redrawn, each by itself, and an item
-    counts as often as the product says (Owen 2007, "The pigeonhole bootstrap"). The interval is nan where there are
-    fewer than two groups, or sources, or targets.
+    Word error rate: `parts` are the errors, `wholes` the reference words of each utterance.
+
+    Args:
+        parts: Of each item.
+        wholes: Of each item; without them the result is the mean of `parts`.
+        groups: Items that depend on each other (one sentence converted to many voices) share a name, and whole groups
+            are redrawn. Where groups are pairs (source speaker, target speaker), both are redrawn, each by itself, and
+            an item counts as often as the product says (Owen 2007, "The pigeonhole bootstrap").
+        draws: Number of samples.
+        confidence: Of the interval.
+        seed: Of the draws.
+
+    Returns:
+        The ratio; `n` counts items. The interval is nan with fewer than two groups, or sources, or targets.
     """
     top = np.asarray(parts, dtype=np.float64)
     bottom = np.ones(len(top)) if wholes is None else np.asarray(wholes, dtype=np.float64)
@@ -120,9 +133,11 @@ def _crossed_ratio(
 
 
 def draw_crossed_weights(groups: Sequence[Group], draws: int, seed: int = 0) -> np.ndarray | None:
-    """Return how often each item of groups (source, target) occurs where both are redrawn: float64 `(draws, items)`.
+    """Return how often each item of groups (source, target) occurs where both are redrawn.
 
-    None where there are fewer than two sources or targets."""
+    Returns:
+        float64 `(draws, items)`; None where there are fewer than two sources or targets.
+    """
     random, weights = np.random.default_rng(seed), np.ones((draws, len(groups)))
     for side in (0, 1):
         names, place = np.unique([group[side] for group in groups], return_inverse=True)
@@ -140,12 +155,19 @@ def estimate_statistic(
     seed: int = 0,
     groups: Sequence[Group] | None = None,
 ) -> Estimate:
-    """The statistic of `n` items, with the interval that redrawing the items, or their `groups`, gives.
+    """Return a statistic of `n` items, with the interval that redrawing the items, or their `groups`, gives.
 
-    `function` gives the statistic of a sample in which each item occurs as often as its weight, float64 `(n,)`, says.
     A sample that repeats some items and lacks others biases statistics of a joint distribution (it looks more
     structured than it is); so the percentiles are moved by the difference of the estimate and the mean over the draws.
-    `groups` as in `ratio`.
+
+    Args:
+        function: Gives the statistic of a sample in which each item occurs as often as its weight, float64 `(n,)`,
+            says.
+        n: Number of items.
+        draws: Number of samples.
+        confidence: Of the interval.
+        seed: Of the draws.
+        groups: As in `estimate_ratio`.
     """
     if n == 0:
         return Estimate(math.nan, math.nan, math.nan, 0)
@@ -169,10 +191,14 @@ def estimate_statistic(
 
 
 def jackknife(value: float, left_out: np.ndarray, n: int) -> Estimate:
-    """A statistic of `n` items between 0 and 1, with its 95 % interval from what it is without each of G parts of them.
+    """Return a statistic between 0 and 1 with its 95 % interval from its values without each of G parts of the items.
 
-    Delete-a-group jackknife (Kott 2001): variance (G - 1) / G · Σ (θ_g - θ̄)², normal interval. `left_out` is `(G,)`;
-    parts without which it is not a number do not count.
+    Delete-a-group jackknife (Kott 2001): variance (G - 1) / G · Σ (θ_g - θ̄)², normal interval.
+
+    Args:
+        value: The statistic of all `n` items.
+        left_out: The values without each part, `(G,)`; those that are not a number do not count.
+        n: Number of items.
     """
     known = left_out[np.isfinite(left_out)]
     if not math.isfinite(value) or len(known) < 2:

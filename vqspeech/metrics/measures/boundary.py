@@ -15,8 +15,13 @@ TOLERANCE = 0.020
 
 
 class Boundaries(NamedTuple):
-    """Of one utterance, in seconds, ascending: those of the `phones`, those that the codes `found`, and `even` ones,
-    as many as were found."""
+    """The boundaries of one utterance, in seconds, ascending.
+
+    Attributes:
+        phones: Where one phone follows another.
+        found: Where the code changes.
+        even: As many as were found, evenly spread.
+    """
 
     phones: np.ndarray
     found: np.ndarray
@@ -24,10 +29,10 @@ class Boundaries(NamedTuple):
 
 
 def find_boundaries(utterance: Aligned) -> Boundaries:
-    """Where one phone follows on another, and where a code differs from the one before it.
+    """Return where one phone follows another, and where a code differs from the one before it.
 
-    Only inside stretches that the alignment covers without a gap, and not at their edges: what is not labelled, and
-    where the recording begins and ends, is no question. The even ones are spread over each stretch.
+    Only inside stretches that the alignment covers without a gap, and not at their edges: where nothing is labelled,
+    and where the recording begins and ends, nothing is asked. The even ones are spread over each stretch.
     """
     starts, ends, _ = utterance.segments
     lasts = len(utterance.codes) / utterance.rate
@@ -45,7 +50,7 @@ def find_boundaries(utterance: Aligned) -> Boundaries:
 
 
 def count_hits(true: np.ndarray, found: np.ndarray, tolerance: float = TOLERANCE) -> int:
-    """Largest number of pairs of a true boundary and a found one, each in one pair at most, within `tolerance`."""
+    """Return the largest number of pairs, one to one, of true and found boundaries within `tolerance` (s)."""
     limit = tolerance + 1e-9
     pairs = i = j = 0
     a, b = true.tolist(), found.tolist()
@@ -72,8 +77,10 @@ def r_value(recall: float, over_segmentation: float) -> float:
 def score_boundaries(
     true: Sequence[np.ndarray], found: Sequence[np.ndarray], groups: Sequence[Group] | None = None
 ) -> dict[str, Estimate]:
-    """Precision, recall, F (their harmonic mean), R-value and over-segmentation (found / true - 1) of the boundaries
-    of utterances. Not a number, what cannot be told where there are none."""
+    """Return precision, recall, F, R-value and over-segmentation (found / true - 1) of the boundaries of utterances.
+
+    Not a number, where there are none; intervals redraw `groups` of utterances.
+    """
     paired = np.array([count_hits(a, b) for a, b in zip(true, found, strict=True)], dtype=float)
     n_true, n_found = (np.array([len(one) for one in some], dtype=float) for some in (true, found))
 

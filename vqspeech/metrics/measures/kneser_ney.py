@@ -34,7 +34,7 @@ class _Order:
         self.discount = float(np.clip(ones / max(ones + 2 * twos, 1), 0.01, 0.99))
 
     def probability(self, history: np.ndarray, gram: np.ndarray, below: np.ndarray) -> np.ndarray:
-        """p of n-grams, and their histories, by number, given that of the next lower order."""
+        """Return p of n-grams, and their histories, by number, given that of the next lower order."""
         at, seen = _found(self.histories, history)
         total = np.where(seen, self.total[at], 1.0)
         place, known = _found(self.grams, gram)
@@ -60,16 +60,19 @@ class KneserNey:
 
     @classmethod
     def of(cls, units: Units, order: int) -> "KneserNey":
-        """The model of a units file."""
+        """Return the model of a units file."""
         return cls(list(units.codes.values()), units.size, order)
 
     def bits(self, codes: np.ndarray) -> np.ndarray:
-        """-log2 p(code | those before it) of each code of an utterance: float64 `(codes,)`."""
+        """Return -log2 p(code | those before it) of each code of an utterance: float64 `(codes,)`."""
         return -np.log2(self._probability(self._numbers([codes], self.order)))
 
     def distribution(self, history: np.ndarray) -> np.ndarray:
-        """p of every code after each history, int `(histories, order - 1)`, -1 where there was no code yet:
-        float64 `(histories, size)`."""
+        """Return p of every code after each history: float64 `(histories, size)`.
+
+        Args:
+            history: int `(histories, order - 1)`, -1 where there was no code yet.
+        """
         number = np.zeros(len(history), dtype=np.int64)
         for column in history.T:
             number = number * self._alphabet + np.where(column < 0, self.size, column)
@@ -85,8 +88,11 @@ class KneserNey:
         seed: int = 0,
         prompt: np.ndarray | None = None,
     ) -> np.ndarray:
-        """`count` times `steps` codes after those of the `prompt` `(codes,)`, drawn as a prior draws them:
-        int64 `(count, prompt + steps)`."""
+        """Draw `count` times `steps` codes after those of the `prompt` `(codes,)`, as a prior draws them.
+
+        Returns:
+            int64 `(count, prompt + steps)`.
+        """
         uniforms = np.stack([np.random.default_rng((seed, i)).random(steps, dtype=np.float32) for i in range(count)])
         codes = np.full((count, self.order - 1 + steps), -1, dtype=np.int64)
         if prompt is not None:
@@ -98,7 +104,7 @@ class KneserNey:
         return codes[:, self.order - 1 :]
 
     def _numbers(self, codes: Sequence[np.ndarray], order: int) -> np.ndarray:
-        """The number of the n-gram that ends at each code: its codes as the digits of base `size` + 1."""
+        """Return the number of the n-gram that ends at each code: its codes as the digits of base `size` + 1."""
         found = []
         for one in codes:
             padded = np.concatenate([np.full(order - 1, self.size), one]).astype(np.int64)
@@ -134,8 +140,9 @@ def _possible(size: int) -> list[int]:
 
 
 class SpeakerKneserNey:
-    """n-grams conditioned on the speaker: p(c | h, s) = λ p_s(c | h) + (1 − λ) p(c | h), where p is the model of
-    `everyone` and p_s that of the speaker's own sequences; p alone for a speaker who has none.
+    """N-grams conditioned on the speaker: p(c | h, s) = λ p_s(c | h) + (1 − λ) p(c | h).
+
+    p is the model of `everyone` and p_s that of the speaker's own sequences; p alone for a speaker who has none.
 
     Args:
         everyone: The model of all sequences.

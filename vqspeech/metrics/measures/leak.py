@@ -18,13 +18,15 @@ SECONDS = 3.0
 
 
 def split_pieces(utterance: np.ndarray, rate: float) -> list[np.ndarray]:
-    """The pieces of codes or frames of one utterance, `(frames, ...)`, `rate` of them a second."""
+    """Cut the codes or frames of one utterance, `(frames, ...)`, `rate` of them a second, into its pieces."""
     return np.array_split(utterance, max(1, int(len(utterance) / rate / SECONDS)))
 
 
 def code_shares(codes: np.ndarray, rate: float, size: int, stages: Sequence[int] = ()) -> np.ndarray:
-    """√ of the share of each code in each piece of an utterance: float64 `(pieces, size)`; of codes of several stages,
-    of those sizes, that of each code of each stage."""
+    """Return √ of the share of each code in each piece of an utterance: float64 `(pieces, size)`.
+
+    Of codes of several `stages`, of those sizes, that of each code of each stage.
+    """
     if len(stages) > 1:
         parts = zip(np.unravel_index(codes, tuple(stages)), stages, strict=True)
         return np.concatenate([code_shares(part, rate, one) for part, one in parts], axis=1)
@@ -32,9 +34,12 @@ def code_shares(codes: np.ndarray, rate: float, size: int, stages: Sequence[int]
 
 
 def compute_cepstra(utterance: Utterance) -> np.ndarray:
-    """Mean and deviation of 13 MFCC in each piece of a recording: float64 `(pieces, 26)`. Raises `AudioError`.
+    """Return mean and deviation of 13 MFCC in each piece of a recording: float64 `(pieces, 26)`.
 
     The MFCC are those that models see, before their normalisation: what a representation that keeps the voice tells.
+
+    Raises:
+        AudioError: The recording cannot be read.
     """
     import torch
 
@@ -50,16 +55,20 @@ def compute_cepstra(utterance: Utterance) -> np.ndarray:
 
 
 def has_speaker_pair(speakers: Sequence[str]) -> np.ndarray:
-    """Which utterances, bool `(utterances,)`, have a speaker of whom there are two or more; none, where there are not
-    two such speakers."""
+    """Return which utterances have a speaker of whom there are two or more, bool `(utterances,)`.
+
+    None, where there are not two such speakers.
+    """
     _, place, counts = np.unique(np.asarray(speakers, dtype=str), return_inverse=True, return_counts=True)
     enough = counts > 1
     return enough[place] if enough.sum() > 1 else np.zeros(len(place), dtype=bool)
 
 
 def split_halves(speakers: Sequence[str], seed: int = 0) -> np.ndarray:
-    """The half, 0 or 1, that each utterance is in: those of each speaker are dealt out at random, int64
-    `(utterances,)`."""
+    """Return the half, 0 or 1, that each utterance is in: int64 `(utterances,)`.
+
+    Those of each speaker are dealt out at random.
+    """
     names, place = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     half, random = np.zeros(len(place), dtype=np.int64), np.random.default_rng(seed)
     for speaker in range(len(names)):
@@ -71,10 +80,13 @@ def split_halves(speakers: Sequence[str], seed: int = 0) -> np.ndarray:
 def accuracy(
     features: Sequence[np.ndarray], speakers: Sequence[str], seed: int = 0, by_speaker: bool = False
 ) -> Estimate:
-    """Share of pieces whose speaker the classifier tells, from the features of each utterance, `(pieces, features)`.
+    """Return the share of pieces whose speaker the classifier tells, from the features of each utterance.
 
-    Each speaker must have two utterances or more. The interval redraws utterances, or, `by_speaker`, speakers, under
-    the same two classifiers.
+    Args:
+        features: `(pieces, features)` of each utterance.
+        speakers: Of each utterance; each must have two utterances or more.
+        seed: Of the halves.
+        by_speaker: Whether the interval redraws speakers, and not utterances, under the same two classifiers.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.preprocessing import StandardScaler
@@ -94,7 +106,7 @@ def accuracy(
 
 
 def chance(features: Sequence[np.ndarray], speakers: Sequence[str], by_speaker: bool = False) -> Estimate:
-    """Share of the pieces of the speaker who has most: what can be told without listening."""
+    """Return the share of the pieces of the speaker who has most: what can be told without listening."""
     counts = np.array([len(one) for one in features], dtype=float)
     names, place = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)
     most = int(np.bincount(place, counts, minlength=len(names)).argmax())

@@ -21,23 +21,27 @@ _P = len(PHONES)
 
 
 def mask_silence(phones: Frames) -> list[np.ndarray]:
-    """The phones with silence and noise as frames without a phone."""
+    """Return the phones with silence and noise as frames without a phone."""
     return [np.where((p == INDEX[SILENCE]) | (p == INDEX[NOISE]), -1, p) for p in phones]
 
 
 def shuffle_codes(codes: Frames, seed: int = 0) -> list[np.ndarray]:
-    """The codes of each utterance in random order: the chance level that keeps how often each code is used, where."""
+    """Return the codes of each utterance in random order: chance that keeps how often each code is used, where."""
     random = np.random.default_rng(seed)
     return [random.permutation(c) for c in codes]
 
 
 def count_pairs(codes: Frames, phones: Frames, size: int) -> np.ndarray:
-    """n(k, p): int64 `(size, phones)`. Raises `ValueError` where the lengths differ or a number is out of range."""
+    """Return n(k, p): int64 `(size, phones)`.
+
+    Raises:
+        ValueError: The lengths differ or a number is out of range.
+    """
     return np.bincount(_cells(codes, phones, size)[1], minlength=size * _P).reshape(size, _P)
 
 
 def map_codes(codes: Frames, phones: Frames, size: int) -> np.ndarray:
-    """argmax_p n(k, p), the likeliest phone of each code: int64 `(size,)`.
+    """Return argmax_p n(k, p), the likeliest phone of each code: int64 `(size,)`.
 
     Of phones that are equally likely the first of the inventory; for codes that do not occur, the likeliest phone of
     all frames.
@@ -101,7 +105,7 @@ def pnmi(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None 
 
 
 def accuracy(phones: Frames, guesses: Frames, groups: Sequence[str] | None = None) -> Estimate:
-    """Share of the frames with a phone where the guessed one is it."""
+    """Return the share of the frames with a phone where the guessed one is it."""
     hits = [int(((p == g) & (p >= 0)).sum()) for p, g in zip(phones, guesses, strict=True)]
     frames = [int((p >= 0).sum()) for p in phones]
     kept = [i for i, count in enumerate(frames) if count]
@@ -109,14 +113,15 @@ def accuracy(phones: Frames, guesses: Frames, groups: Sequence[str] | None = Non
 
 
 def split_halves(utterances: int, seed: int = 0) -> np.ndarray:
-    """The half, 0 or 1, that each utterance is in when they are divided at random: int64 `(utterances,)`."""
+    """Return the half, 0 or 1, that each utterance is in when they are divided at random: int64 `(utterances,)`."""
     return np.random.default_rng(seed).permutation(utterances) % 2
 
 
 def flatten_frames(codes: Frames, phones: Frames) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Codes, phones and number of the utterance of all frames with a phone, one after the other: int64 `(frames,)`.
+    """Return codes, phones and number of the utterance of all frames with a phone, concatenated: int64 `(frames,)`.
 
-    Raises `ValueError` where the lengths differ or a phone is out of range.
+    Raises:
+        ValueError: The lengths differ or a phone is out of range.
     """
     if len(codes) != len(phones) or any(len(c) != len(p) for c, p in zip(codes, phones, strict=False)):
         raise ValueError("codes and phones must have the same number of utterances and frames")
@@ -149,7 +154,7 @@ def _of_counts(
     size: int,
     groups: Sequence[str] | None = None,
 ) -> Estimate:
-    """A function of n(k, p), `(size, phones)`, with its interval."""
+    """Return a function of n(k, p), `(size, phones)`, with its interval."""
     utterances, cells = _cells(codes, phones, size)
     spoken = len(np.unique(utterances))
     if groups:

@@ -21,7 +21,7 @@ _P = len(PHONES)
 
 
 def number_ngrams(codes: Frames, size: int, order: int) -> list[np.ndarray]:
-    """A number for each code with the `order` - 1 codes before it, int64 `(frames,)`; same number, same codes.
+    """Return a number for each code with the `order` - 1 codes before it, int64 `(frames,)`; same number, same codes.
 
     Before the first code of an utterance there is a code of its own, so that n-grams there are shorter.
     """
@@ -77,7 +77,7 @@ def held_out_accuracy(
 
 
 def _likeliest(row: np.ndarray, phones: np.ndarray) -> np.ndarray:
-    """The most frequent phone of each row; of equals the first of the inventory."""
+    """Return the most frequent phone of each row; of equals the first of the inventory."""
     cells, counts = np.unique(row * _P + phones, return_counts=True)
     # Ascending by row, then count, then phone from the last: the last of each row is its likeliest.
     order = np.lexsort((-(cells % _P), counts, cells // _P))
@@ -104,7 +104,7 @@ class _Told:
                 self.shares = shares / max(shares.sum(), 1.0)
 
     def guesses(self, codes: Frames) -> np.ndarray:
-        """The likeliest phone of every frame of all utterances together: int64 `(frames,)`."""
+        """Return the likeliest phone of every frame of all utterances together: int64 `(frames,)`."""
         numbers = [np.concatenate(number_ngrams(codes, self.size, n + 1)) for n in range(len(self.tables))]
         guesses = np.zeros(len(numbers[0]), dtype=np.int64)
         for start in range(0, len(guesses), _PIECE):

@@ -16,7 +16,11 @@ PACKAGES = ("pesq", "pystoi")
 
 
 def require_packages() -> None:
-    """Raises `MissingExtra` where one of the packages is not installed: better before long work than after."""
+    """Require the packages of PESQ and STOI: better before long work than after.
+
+    Raises:
+        MissingExtra: One of them is not installed.
+    """
     for package in PACKAGES:
         extras.import_extra(package, "study")
 

@@ -20,7 +20,11 @@ Groups = Sequence[Group] | None
 
 
 def read_dictionary() -> frozenset[str]:
-    """The words of CMUdict, normalised as texts are. Raises `MissingExtra` without pocketsphinx, which brings it."""
+    """Return the words of CMUdict, normalised as texts are.
+
+    Raises:
+        MissingExtra: pocketsphinx, which brings it, is not installed.
+    """
     path = extras.import_extra("pocketsphinx", "align").get_model_path("en-us/cmudict-en-us.dict")
     lines = Path(path).read_text(encoding="utf-8").splitlines()
     # Further pronunciations of a word are "word(2)".
@@ -28,20 +32,22 @@ def read_dictionary() -> frozenset[str]:
 
 
 def word_rate(heard: Sequence[Sequence[str]], seconds: Sequence[float], groups: Groups = None) -> Estimate:
-    """Words that a recogniser has `heard` in clips of so many `seconds`, a second."""
+    """Return words per second that a recogniser has `heard` in clips of so many `seconds`."""
     return estimate_ratio([len(words) for words in heard], seconds, groups)
 
 
 def known_word_share(heard: Sequence[Sequence[str]], words: frozenset[str], groups: Groups = None) -> Estimate:
-    """Share of the words heard in each clip that are in a dictionary. Not a number, where none was heard."""
+    """Return the share of the words heard in each clip that are in a dictionary; not a number, where none was heard."""
     return estimate_ratio(
         [sum(word in words for word in clip) for clip in heard], [len(clip) for clip in heard], groups
     )
 
 
 def find_sure_words(wave: np.ndarray, words: Sequence[str], recogniser: Recogniser) -> frozenset[str]:
-    """The different ones of the `words` that a recogniser has heard in a waveform `(samples,)` which it hears again
-    when that is played a little slower, and a little faster: it makes words of any noise, but not twice the same."""
+    """Return the different `words` heard in a waveform `(samples,)` that are heard again a little slower and faster.
+
+    A recogniser makes words of any noise, but not twice the same.
+    """
     import soxr
 
     sure = set(words)
@@ -53,14 +59,18 @@ def find_sure_words(wave: np.ndarray, words: Sequence[str], recogniser: Recognis
 def sure_word_rate(
     sure: Sequence[frozenset[str]], seconds: Sequence[float], words: frozenset[str] | None, groups: Groups = None
 ) -> Estimate:
-    """Words that are heard for sure in clips of so many `seconds`, a second, those of a dictionary where there is one.
-    Each counts once a clip, so that a word said again and again makes no speech."""
+    """Return words per second that are heard for sure in clips of so many `seconds`, those of a dictionary where given.
+
+    Each counts once per clip, so that a word said over and over makes no speech.
+    """
     return estimate_ratio([len(clip if words is None else clip & words) for clip in sure], seconds, groups)
 
 
 def repetition(codes: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
-    """1 - |different sequences of `REPEATED` codes| / |all of them|, runs of one code taken as one: 0 where nothing
-    comes twice within an utterance (rep-4 of Welleck et al. 2020, arXiv 1908.04319)."""
+    """Return 1 - |different sequences of `REPEATED` codes| / |all of them|, runs of one code taken as one.
+
+    0 where nothing comes twice within an utterance (rep-4 of Welleck et al. 2020, arXiv 1908.04319).
+    """
     repeated, all_of_them = [], []
     for one in codes:
         ran = one[find_runs(one)]
@@ -71,16 +81,16 @@ def repetition(codes: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
 
 
 def perplexity(bits: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
-    """2 to the mean bits a code, of -log2 p of the codes of each utterance under a model."""
+    """Return 2 to the mean bits per code, of -log2 p of the codes of each utterance under a model."""
     mean = estimate_ratio([one.sum() for one in bits], [len(one) for one in bits], groups)
     return Estimate(2**mean.value, 2**mean.low, 2**mean.high, mean.n)
 
 
 def divergence(sequences: Sequence[np.ndarray], reference: Sequence[np.ndarray], groups: Groups = None) -> Estimate:
-    """Jensen–Shannon divergence (bits; 0: the same, 1: nothing in common; Lin 1991) of the pairs of neighbours in
-    `sequences` int `(length,)` from those in `reference`, runs of one symbol taken as one.
+    """Return the Jensen–Shannon divergence of the pairs of neighbours in `sequences` from those in `reference`.
 
-    Few pairs never look like many: compare rows of the same number of them.
+    In bits; 0: the same, 1: nothing in common (Lin 1991). Sequences are int `(length,)`, runs of one symbol taken as
+    one. Few pairs never look like many: compare rows of the same number of them.
     """
     theirs = np.concatenate([_pairs(one) for one in reference])
     ours = [_pairs(one) for one in sequences]
@@ -105,7 +115,7 @@ def divergence(sequences: Sequence[np.ndarray], reference: Sequence[np.ndarray],
 
 
 def cut_codes(codes: Sequence[np.ndarray], total: int) -> list[np.ndarray]:
-    """The first `total` codes of utterances one after the other."""
+    """Return the first `total` codes of utterances one after the other."""
     kept, left = [], total
     for one in codes:
         if left <= 0:
@@ -116,6 +126,6 @@ def cut_codes(codes: Sequence[np.ndarray], total: int) -> list[np.ndarray]:
 
 
 def _pairs(sequence: np.ndarray) -> np.ndarray:
-    """A number for each pair of neighbours, runs taken as one."""
+    """Return a number for each pair of neighbours, runs taken as one."""
     ran = sequence[find_runs(sequence)].astype(np.int64)
     return (ran[:-1] << 32) | ran[1:]

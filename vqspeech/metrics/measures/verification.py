@@ -12,18 +12,18 @@ from vqspeech.metrics.measures.bootstrap import Estimate, Group, estimate_statis
 
 
 def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """a·b / (|a| |b|)."""
+    """Return a·b / (|a| |b|)."""
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
 
 
 def average_voices(embeddings: Mapping[str, Sequence[np.ndarray]]) -> dict[str, np.ndarray]:
-    """One vector of length 1 a speaker: the mean of the embeddings of that speaker's utterances."""
+    """Return one vector of length 1 per speaker: the mean of the embeddings of that speaker's utterances."""
     means = {speaker: np.mean(vectors, axis=0) for speaker, vectors in embeddings.items()}
     return {speaker: mean / np.linalg.norm(mean) for speaker, mean in means.items()}
 
 
 def find_nearest(embedding: np.ndarray, among: Mapping[str, np.ndarray]) -> str:
-    """The speaker of `among` whose voice has the highest cosine with `embedding`; the first by name among equals."""
+    """Return the speaker of `among` whose voice is nearest to `embedding` by cosine; of equals the first by name."""
     return max(sorted(among), key=lambda speaker: cosine(embedding, among[speaker]))
 
 
@@ -33,7 +33,7 @@ def equal_error_rate(
     genuine_weights: np.ndarray | None = None,
     impostor_weights: np.ndarray | None = None,
 ) -> float:
-    """The rate at which as many genuine trials are refused as impostors are let in.
+    """Return the rate at which as many genuine trials are refused as impostors are accepted.
 
     With a threshold t, FRR(t) is the share (by weight) of genuine scores below t, FAR(t) that of impostor scores of at
     least t. From t = −∞, where they are (0, 1), to ∞, where they are (1, 0), the pair moves at every score there is;
@@ -65,9 +65,13 @@ def equal_error_rate(
 def estimate_eer(
     genuine: Sequence[float] | np.ndarray, impostor: Sequence[Sequence[float] | np.ndarray], groups: Sequence[Group]
 ) -> Estimate:
-    """The equal error rate of clips, with the interval that redrawing `groups` of them gives, as `bootstrap.ratio`
-    redraws them; `n` counts clips. `genuine` has one score a clip, `impostor` those of the same clip with every other
-    voice."""
+    """Return the equal error rate of clips, with the interval that redrawing `groups` of them gives.
+
+    Args:
+        genuine: One score per clip.
+        impostor: The scores of the same clips with every other voice.
+        groups: As in `bootstrap.estimate_ratio`; `n` counts clips.
+    """
     own, others = np.asarray(genuine, dtype=np.float64), np.concatenate([np.zeros(0), *map(np.asarray, impostor)])
     owner = np.repeat(np.arange(len(own)), [len(some) for some in impostor])
     if isinstance(groups[0], tuple):
@@ -86,14 +90,15 @@ def estimate_eer_against_recordings(
     conversions: Sequence[float] | np.ndarray,
     groups: Sequence[Group],
 ) -> Estimate:
-    """The equal error rate of telling recordings of target speakers from conversions to them, by their scores with the
-    target's voice; 0.5 where a verifier finds them as much alike.
+    """Return the equal error rate of telling recordings of target speakers from conversions to them.
+
+    By their scores with the target's voice; 0.5 where a verifier finds them equally alike.
 
     Args:
         recordings: Scores of recordings, the genuine trials.
         speakers: Who speaks in each.
         conversions: Scores of conversions, the impostors.
-        groups: Of the conversions, as in `bootstrap.ratio`.
+        groups: Of the conversions, as in `bootstrap.estimate_ratio`.
 
     Returns:
         The rate, with the interval that redrawing sources and targets gives, or the groups; `n` counts conversions.
@@ -115,8 +120,10 @@ def _crossed(
     n: int,
     draws: int = 500,
 ) -> Estimate:
-    """The equal error rate of trials of groups (source, target), where sources and targets are redrawn; the source ""
-    is that of recordings, of which there is no other."""
+    """Return the equal error rate of trials of groups (source, target), where both are redrawn.
+
+    The source "" is that of recordings, of which there is no other.
+    """
     value = equal_error_rate(genuine, impostor)
     random, rates = np.random.default_rng(0), []
     groups = [*genuine_groups, *impostor_groups]

@@ -1,5 +1,7 @@
-"""Dynamic time warping of sequences of codes or frames, and the errors of ABX triples by it, compiled by numba at first
-use."""
+"""Dynamic time warping of sequences of codes or frames, and the errors of ABX triples by it.
+
+Compiled by numba at first use.
+"""
 
 # pyright: reportMissingParameterType=false
 # Types of compiled functions come from their calls.
@@ -14,8 +16,17 @@ from vqspeech.extras import recompile_damaged
 
 
 class Tokens(NamedTuple):
-    """Tokens of sounds: code sequences, one after the other in `codes` int32 `(frames,)`, with `starts` and `lengths`;
-    the `sounds` (middle phones), `contexts`, `speakers` and `utterances` they are of, all int64 `(tokens,)`."""
+    """Tokens of sounds.
+
+    Attributes:
+        codes: Code sequences, one after the other, int32 `(frames,)`.
+        starts: Where each begins, int64 `(tokens,)`, as all below.
+        lengths: How long each is.
+        sounds: Their (middle) phones.
+        contexts: The phones beside them.
+        speakers: Who says them.
+        utterances: Where they are said.
+    """
 
     codes: np.ndarray
     starts: np.ndarray
@@ -37,9 +48,17 @@ Distances = np.ndarray | Directions
 
 
 class Cells(NamedTuple):
-    """Tokens of one sound in one context by one speaker each: token indices `members`, cell i from `edges[i]` to
-    `edges[i + 1]`; its `sounds`, `contexts` and `speakers`; and from `firsts` to `lasts` the cells with the same
-    context and speaker."""
+    """Tokens of one sound in one context by one speaker each.
+
+    Attributes:
+        members: Token indices, cell i from `edges[i]` to `edges[i + 1]`.
+        edges: int64 `(cells + 1,)`.
+        sounds: Of each cell.
+        contexts: Of each cell.
+        speakers: Of each cell.
+        firsts: From here to `lasts` are the cells with the same context and speaker.
+        lasts: See `firsts`.
+    """
 
     members: np.ndarray
     edges: np.ndarray
@@ -51,11 +70,11 @@ class Cells(NamedTuple):
 
 
 def warped_distance(x: np.ndarray, y: np.ndarray, distances: Distances) -> float:
-    """Mean distance along the best path through two code sequences int32 `(frames,)`; numbers of directions follow each
-    other.
+    """Return the mean distance along the best path through two code sequences int32 `(frames,)`.
 
-    A path goes from both first codes to both last ones by steps of one in x, in y, or in both. The best one has the
-    smallest sum, of those the fewest pairs; its sum is divided by its number of pairs.
+    Numbers of directions follow each other. A path goes from both first codes to both last ones by steps of one in x,
+    in y, or in both. The best one has the smallest sum, of those the fewest pairs; its sum is divided by its number of
+    pairs.
     """
     longest = max(len(x), len(y))
     near = np.empty((longest, longest), np.float32)
@@ -72,9 +91,11 @@ def add_cell_errors(
     sums: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Adds the mean error of every cell of `tasks` to `sums`, and 1 to `counts`, float64 `(groups + 1, sounds,
-    speakers)` each, by sound of B and speaker of A: at 0 that of all triples, at 1 + g of those without a token of
-    group g. `group` is that of each token."""
+    """Add the mean error of every cell of `tasks` to `sums`, and 1 to `counts`.
+
+    Both are float64 `(groups + 1, sounds, speakers)`, by sound of B and speaker of A: at 0 that of all triples, at 1 +
+    g of those without a token of group g. `group` is that of each token.
+    """
     _compiled()[1](
         tokens.codes, tokens.starts, tokens.lengths, group, cells.members, cells.edges, cells.sounds, cells.speakers,
         cells.firsts, cells.lasts, tasks, *_arrays(distances), groups, sums, counts,
@@ -82,7 +103,7 @@ def add_cell_errors(
 
 
 def _arrays(distances: Distances) -> tuple[np.ndarray, np.ndarray]:
-    """The table of distances and the directions, of which one is empty."""
+    """Return the table of distances and the directions, of which one is empty."""
     empty = np.empty((0, 0), np.float32)
     return (empty, distances.vectors) if isinstance(distances, Directions) else (distances, empty)
 

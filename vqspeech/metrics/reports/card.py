@@ -19,8 +19,18 @@ or the codes beside those of other models."""
 
 
 def format_card(name: str, model: Coder, about: Mapping[str, Any], data: str = "", scored: Path | None = None) -> str:
-    """The card of a model called `name`. `about` is what its checkpoint says; `data` a text of one's own: what it
-    learned from, under which licence, by which command; `scored` a scores file. Raises `scores.ScoresError`."""
+    """Return the card of a model called `name`, as Markdown.
+
+    Args:
+        name: Of the model.
+        model: The model.
+        about: What its checkpoint says.
+        data: A text on what it learned from, under which licence, by which command.
+        scored: A scores file.
+
+    Raises:
+        ScoresError: The scores file cannot be read.
+    """
     training = about.get("training", {})
     parts = [f"# {name}\n", data.strip() + "\n" if data else "", "## What it is\n"]
     facts = {

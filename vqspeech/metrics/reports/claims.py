@@ -142,8 +142,10 @@ def read_results(path: str | os.PathLike) -> dict[tuple[str, str], Table]:
 
 
 def find_figure(place: Place, tables: Mapping[tuple[str, str], Table]) -> tuple[str, str] | None:
-    """Return the figure at a place, as it is printed, and its experiment; None where no experiment has it. Where it is
-    of uncommitted code, it is `DRAFT`."""
+    """Return the figure at a place, as it is printed, and its experiment; None where no experiment has it.
+
+    Where it is of uncommitted code, it is `DRAFT`.
+    """
     for experiment in place.experiments:
         table = tables.get((experiment, place.section), Table({}, ""))
         cell = table.rows.get(place.row, {}).get(place.column)
@@ -164,6 +166,6 @@ def _row(one: Claim, tables: Mapping[tuple[str, str], Table]) -> dict[str, str]:
 
 
 def _figure(text: str) -> float | None:
-    """The number that a text begins with."""
+    """Return the number that a text begins with."""
     found = re.match(r"[-+−]?\d*\.?\d+(?![\d.x×])", text)
     return float(found[0].replace("−", "-")) if found else None

@@ -22,9 +22,10 @@ COLUMNS = {
 
 
 def make_trade_rows(experiments: Sequence[str | os.PathLike]) -> list[dict[str, Any]]:
-    """One row an experiment folder with a scores.json, the fewest bits a second first.
+    """Return a row per experiment folder with a scores.json, the fewest bits per second first.
 
-    Raises `ScoresError` where one lacks a figure.
+    Raises:
+        ScoresError: One lacks a figure.
     """
     found = [_row(Path(folder)) for folder in experiments]
     return sorted(found, key=lambda row: row["bit rate (bit/s)"]["value"])
@@ -43,10 +44,14 @@ RECORDINGS, KEPT = "recordings", "after {:,.0f} samples"
 
 
 def make_curve_rows(kept: Sequence[str | os.PathLike], beside: Mapping[str, str | os.PathLike]) -> list[dict[str, Any]]:
-    """The recordings, the conversions of the models `beside` by their names, and those of the models `kept` on the way,
-    the least trained first; each is a folder with a scores.json.
+    """Return rows of the recordings, of other models, and of the models kept while one was trained.
 
-    Raises `ScoresError` where one lacks a figure, or has converted other utterances.
+    Args:
+        kept: Folders of the kept models, each with a scores.json; the rows are in order of their training.
+        beside: Folders of other models by name.
+
+    Raises:
+        ScoresError: One lacks a figure, or has converted other utterances.
     """
     folders = [Path(folder) for folder in kept]
     sections = {folder: scores.read(folder / "scores.json")["sections"] for folder in folders}
@@ -80,7 +85,7 @@ def _spoken(folder: Path, sections: Mapping[str, Any], row: str) -> dict[str, An
 
 
 def _utterances(sections: Mapping[str, Any]) -> set[tuple[str, str]]:
-    """The conversions that were judged, by utterance and voice."""
+    """Return the conversions that were judged, by utterance and voice."""
     details = sections.get("conversion", {}).get("details", [])
     return {(one.get("utterance"), one.get("target")) for one in details if one.get("row") == "conversion"}
 

@@ -5,14 +5,14 @@ from typing import Any
 
 
 def format_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of rows as in scores.json, see `format_cells`."""
+    """Return a Markdown table of rows as in scores.json, see `format_cells`."""
     lines = [[_escaped(text) for text in line] for line in format_cells(rows)]
     lines.insert(1, ["---"] + ["---:"] * (len(lines[0]) - 1))
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def format_cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """The head and the rows of a table as text: their name, n where all cells of the row share it, the columns."""
+    """Return the head and the rows of a table as text: name, n where all cells of the row share it, columns."""
     columns = list(dict.fromkeys(key for row in rows for key in row if key != "row"))
     lines = [["", "n", *columns]]
     for row in rows:
@@ -26,7 +26,7 @@ def format_cells(rows: Sequence[Mapping[str, Any]]) -> list[list[str]]:
 
 
 def format_number(value: float) -> str:
-    """A number with three significant digits, never in exponents between 0.001 and a million."""
+    """Return a number with three significant digits, never in exponents between 0.001 and a million."""
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
     if abs(value) >= 100:
@@ -50,7 +50,7 @@ def _cell(cell: Any, with_n: bool) -> str:
 
 
 def format_provenance(section: Mapping[str, Any]) -> list[str]:
-    """How a section was measured, a line of a Markdown list each: notes, command, commit, seed, time, versions."""
+    """Return how a section was measured, as lines of a Markdown list: notes, command, commit, seed, versions."""
     lines = [f"- {note}" for note in section.get("notes", ())]
     versions = ", ".join(f"{name} {version}" for name, version in section.get("versions", {}).items())
     seed = section.get("seed")

@@ -20,9 +20,10 @@ _DRAFT = "**A draft:** tables whose commit ends in `+changes` were made by code 
 
 
 def format_results(experiments: Sequence[str | os.PathLike], draft: bool = False) -> str:
-    """The Markdown of RESULTS.md for experiment folders with a scores.json each, with links to copies of `pictures`.
+    """Return RESULTS.md of experiment folders with a scores.json each, with links to copies of their pictures.
 
-    Raises `scores.ScoresError`, also where a table was made by code that is in no commit, unless it is a `draft`.
+    Raises:
+        ScoresError: A file cannot be read, or a table was made by code that is in no commit, and it is no `draft`.
     """
     read = {Path(folder): scores.read(Path(folder) / "scores.json") for folder in experiments}
     changed = [folder for folder, found in read.items() if any(map(is_changed, found["sections"].values()))]
@@ -54,7 +55,9 @@ def is_changed(section: Mapping[str, Any]) -> bool:
 
 
 def list_pictures(experiment: str | os.PathLike) -> dict[Path, Path]:
-    """The pictures of an experiment, and where their copies belong, relative to the folder of RESULTS.md: experiments
-    are not kept under version control, the results are."""
+    """Return the pictures of an experiment, and where their copies belong, relative to the folder of RESULTS.md.
+
+    Experiments are not kept under version control, the results are.
+    """
     folder = Path(experiment)
     return {path: Path("pictures") / folder.name / path.name for path in sorted(folder.glob("pictures/*.png"))}

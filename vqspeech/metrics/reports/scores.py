@@ -58,12 +58,22 @@ def add_rows(
     details: Sequence[Mapping[str, Any]] = (),
     packages: Sequence[str] = (),
 ) -> None:
-    """Sets `section` of the scores file `path` to `rows`, keeping its other sections; written in one piece.
+    """Set `section` of the scores file `path` to `rows`, keeping its other sections; written in one piece.
 
-    A row has the key "row", its name, and a key a column: an `Estimate` (or a dict of value, low, high, n), a number,
-    or a text. `command` is by default the command line of this process. `notes` say how it was measured, `figures` are
-    paths relative to the file's folder, `details` single items (what the ASR heard), `packages` further packages whose
-    versions matter. Raises `ScoresError` where the file is there but not such a file.
+    Args:
+        path: Scores file, made where there is none.
+        section: Its name.
+        rows: Each has the key "row", its name, and a key per column: an `Estimate` (or a dict of value, low, high, n),
+            a number, or a text.
+        command: By default the command line of this process.
+        seed: Of what was drawn at random.
+        notes: How it was measured.
+        figures: Paths relative to the file's folder.
+        details: Single items (what the ASR heard).
+        packages: Further packages whose versions matter.
+
+    Raises:
+        ScoresError: The file is there but is no scores file.
     """
     scores = read(path) if os.path.exists(path) else {"sections": {}}
     scores["sections"][section] = {
@@ -81,7 +91,11 @@ def add_rows(
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:
-    """The content of a scores file, {"sections": …}. Raises `ScoresError`."""
+    """Return the content of a scores file, {"sections": …}.
+
+    Raises:
+        ScoresError: It cannot be read.
+    """
     try:
         scores = json.loads(Path(path).read_text(encoding="utf-8"))
         if not isinstance(scores, dict) or not isinstance(scores.get("sections"), dict):
@@ -98,7 +112,7 @@ _SECTION = Options(Section, allow_unknown=True)
 
 
 def _check_row(where: str, row: Mapping[str, Any]) -> None:
-    """Raises `ConfigError` where a row has no name, or a cell is nothing that a table can show."""
+    """Raise `ConfigError` where a row has no name, or a cell is nothing that a table can show."""
     if not isinstance(row.get("row"), str):
         raise ConfigError(f"{where}.row={row.get('row')}: give the name of the row")
     for column, value in row.items():
@@ -113,8 +127,11 @@ def _check_row(where: str, row: Mapping[str, Any]) -> None:
 def find_cell(
     folder: str | os.PathLike, sections: Mapping[str, Any], section: str, row: str, column: str
 ) -> dict[str, Any]:
-    """A figure of the sections of an experiment `folder`: at least its {"value"}. Raises `ScoresError` where there is
-    none, with the command that makes it."""
+    """Return a figure of the sections of an experiment `folder`: at least its {"value"}.
+
+    Raises:
+        ScoresError: There is none; the message names the command that makes it.
+    """
     for found in sections.get(section, {"rows": []})["rows"]:
         if found["row"] == row and found.get(column) is not None:
             value = found[column]
@@ -124,7 +141,7 @@ def find_cell(
 
 
 def this_command() -> str:
-    """The command line of this process, as one would type it."""
+    """Return the command line of this process, as one would type it."""
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
@@ -136,8 +153,11 @@ CHANGES = "+changes"
 
 
 def git_hash(folder: str | os.PathLike = CHECKOUT) -> str:
-    """Return the commit of the checkout `folder`, by default vqspeech's own, followed by `CHANGES` where `CODE` is
-    different from what the commit holds; "none" where it is no checkout of vqspeech."""
+    """Return the commit of the checkout `folder`, by default vqspeech's own.
+
+    It is followed by `CHANGES` where `CODE` differs from the commit, and is "none" where `folder` is no checkout of
+    vqspeech.
+    """
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(folder), *arguments]
@@ -153,7 +173,7 @@ def git_hash(folder: str | os.PathLike = CHECKOUT) -> str:
 
 
 def versions(packages: Sequence[str] = ()) -> dict[str, str]:
-    """Versions of Python, of the packages every score depends on, and of `packages`; missing ones are left out."""
+    """Return the versions of Python, of the packages every score depends on, and of `packages`, as far as installed."""
     found = {"python": platform.python_version()}
     for package in (*_PACKAGES, *packages):
         try:

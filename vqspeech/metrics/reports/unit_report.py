@@ -5,7 +5,7 @@ import html
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,9 @@ from vqspeech.errors import AudioError
 from vqspeech.files import write_text
 from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.reports import markdown, pictures
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EXAMPLES = 3
 """Utterances that are drawn, of different speakers where there are."""
@@ -75,11 +78,13 @@ dt::after { content: ":\\00a0"; } dd { margin: 0; } figure { margin: 1.5rem 0; }
 
 
 def draw_pictures(folder: Path, units: Units, data: DataDir, aligned: Sequence[Aligned]) -> dict[str, Path]:
-    """Writes the pictures to `folder`/*.png; their paths by title. Utterances whose recording cannot be read are not
-    drawn."""
+    """Write the pictures to `folder`/*.png and return their paths by title.
+
+    Utterances whose recording cannot be read are not drawn.
+    """
     drawn: dict[str, Path] = {}
 
-    def save(title: str, name: str, figure: Any) -> None:
+    def save(title: str, name: str, figure: "Figure") -> None:
         drawn[title] = folder / f"{name}.png"
         pictures.save_figure(figure, drawn[title])
 
@@ -98,7 +103,7 @@ def draw_pictures(folder: Path, units: Units, data: DataDir, aligned: Sequence[A
 
 
 def choose_examples(aligned: Sequence[Aligned]) -> list[Aligned]:
-    """The first utterance of each of the first `EXAMPLES` speakers."""
+    """Return the first utterance of each of the first `EXAMPLES` speakers."""
     first: dict[str, Aligned] = {}
     for one in aligned:
         first.setdefault(one.speaker, one)
@@ -106,7 +111,7 @@ def choose_examples(aligned: Sequence[Aligned]) -> list[Aligned]:
 
 
 def write_textgrids(folder: str | os.PathLike, data: DataDir, aligned: Sequence[Aligned]) -> None:
-    """Writes `folder`/UTTERANCE.TextGrid with the tiers `phones` and `codes`, a run of one code as one interval."""
+    """Write `folder`/UTTERANCE.TextGrid with the tiers `phones` and `codes`, a run of one code as one interval."""
     for one in aligned:
         lasts = data[one.name].seconds or len(one.codes) / one.rate
         first = find_runs(one.codes)
@@ -123,8 +128,7 @@ def _intervals(starts: np.ndarray, ends: np.ndarray, labels: Sequence[str], last
 
 
 def write_page(path: str | os.PathLike, title: str, sections: Mapping[str, Mapping], drawn: Mapping[str, Path]) -> None:
-    """Writes one HTML page without anything outside of it: the sections of a scores file as tables, with what their
-    rows and columns mean, and the pictures."""
+    """Write one self-contained HTML page: sections of a scores file as tables with their meaning, and pictures."""
     parts = [f"<h1>{html.escape(title)}</h1>"]
     for name, section in sections.items():
         parts.append(f"<h2>{html.escape(name)}</h2>")
