@@ -44,7 +44,7 @@ def test_phones_and_times(tmp_path):
         ("rubbish\n", "want 'utterance channel"),
         (None, "no such file"),
         ([Interval(0, 0.5, "##"), Interval(0.5, 1.5, "@@")], "none of its labels"),
-        ([*PHONES, Interval(2.0, 9.0, "s")], "behind the end"),
+        ([*PHONES, Interval(2.0, 9.0, "s")], "after the end"),
     ],
 )
 def test_bad_alignments_are_skipped_with_a_reason(tmp_path, bad, reason):
@@ -87,7 +87,7 @@ def test_another_frame_rate_is_an_error_that_says_so(tmp_path):
 
 def test_without_known_lengths_the_alignment_tells_it(tmp_path):
     found = collect_utterances(*made(tmp_path, {"a-1": PHONES}, seconds=None, rate=25.0))
-    assert "behind the end" in found.skipped.reasons["a-1"]
+    assert "after the end" in found.skipped.reasons["a-1"]
 
 
 def test_one_recording_of_another_length_is_skipped(tmp_path):

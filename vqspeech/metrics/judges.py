@@ -64,7 +64,7 @@ class Moonshine:
         package = extras.import_extra("moonshine_voice", "eval")
         weights = Path(str(package.__file__)).parent / "assets" / "tiny-en"
         self._transcriber = package.Transcriber(
-            find_model=weights,
+            model_path=weights,
             model_arch=package.ModelArch.TINY,
             options={"vad_threshold": "0.0", "return_audio_data": "false"},
         )

@@ -6,7 +6,7 @@ from vqspeech.cli import main
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.reports import claims, scores
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CLAIMS = """title: One (the paper, section 1)
 claims:
   - {claim: "a|b", paper: "4.67", ours: &place {

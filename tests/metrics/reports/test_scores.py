@@ -208,3 +208,7 @@ def test_whatever_a_damaged_file_holds_is_shown_or_refused(tmp_path, data):
     (tmp_path / "scores.json").write_bytes(text)
     with suppress(scores.ScoresError):
         results.format_results([tmp_path])
+
+
+def test_the_checkout_is_that_of_the_toolkit():
+    assert (scores.CHECKOUT / "vqspeech" / "__init__.py").is_file()

@@ -145,7 +145,7 @@ def this_command() -> str:
     return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
 
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+CHECKOUT = Path(__file__).resolve().parents[3]
 CODE = ("vqspeech", "recipes", "egs", "tools/install.sh", "pyproject.toml", "constraints.txt", ":(exclude)*.md")
 """What of the checkout makes scores: not the tables and pictures in egs/, which are made from them."""
 CHANGES = "+changes"
