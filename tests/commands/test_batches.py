@@ -263,7 +263,7 @@ def test_a_link_to_a_recording_is_the_recording(here: Path, capsys: pytest.Captu
     audio.write("a.wav", buzz(0.2, 120))
     os.link("a.wav", "b.wav")
     assert main(["convert", "--src", "a.wav", "--speaker", "low", "--out", "b.wav"]) == FAILED
-    assert "b.wav: is a.wav, which would be lost" in capsys.readouterr().err
+    assert "b.wav: is the input a.wav, which would be lost" in capsys.readouterr().err
 
 
 def test_outputs_of_single_items_cost_those_items(here: Path, capsys: pytest.CaptureFixture):
@@ -297,7 +297,7 @@ def test_what_fails_together_is_tried_apart(here: Path, monkeypatch: pytest.Monk
     assert "skipped 2: ZeroDivisionError: a defect at test_batches.py" in said and "4 done, 1 skipped: 2" in said
 
 
-def test_lanes_are_bounded_by_seconds(here: Path, monkeypatch: pytest.MonkeyPatch):
+def test_streams_are_bounded_by_seconds(here: Path, monkeypatch: pytest.MonkeyPatch):
     for i, seconds in enumerate((1.3, 0.3, 0.3, 0.3, 2.5)):
         audio.write(f"{i}.wav", buzz(seconds, 120))
     parts, batches = VQVAE.convert_parts, []

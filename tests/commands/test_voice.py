@@ -71,7 +71,7 @@ def test_a_voice_of_ones_own(made, tmp_path, capsys):
     assert "already" in capsys.readouterr().err
     run("voice", "make", *model, "--src", made / "anna" / "0.wav", "--name", "me", "--force")
     run("voice", "make", *model, "--src", source, "--name", "low", status=FAILED)
-    assert "of its own" in capsys.readouterr().err
+    assert "the model has a voice" in capsys.readouterr().err
     out = ("--out", tmp_path / "x.wav")
     run("convert", "--model", made / "other.safetensors", "--src", source, "--speaker", "me", *out, status=FAILED)
     assert "another model" in capsys.readouterr().err
@@ -89,7 +89,7 @@ def test_recordings_that_make_no_voice(made, tmp_path, capsys):
     run(*make, *model, "--force", "--src", tmp_path / "short.wav", status=FAILED)
     assert "1 s of speech" in capsys.readouterr().err
     run(*make, *model, "--force", "--src", tmp_path / "empty", status=FAILED)
-    assert "no recording" in capsys.readouterr().err
+    assert "contains no file" in capsys.readouterr().err
     run(*make, "--force", "--model", made / "world.safetensors", "--src", made / "anna", status=FAILED)
     assert "only the voices" in capsys.readouterr().err
     words = ("convert", "--src", made / "source.wav", "--like", tmp_path / "short.wav", "--out", tmp_path / "y.wav")
