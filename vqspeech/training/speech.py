@@ -174,8 +174,8 @@ def _adopt_encoder(config: Mapping[str, Any], path: str) -> dict[str, Any]:
     for group in ("frontend", "encoder"):
         if other[group].get("name") != config[group].get("name"):
             raise ConfigError(
-                f"training.start={path}: its {group} is {other[group]}, {config[group]} here; give a checkpoint with the "
-                f"same kind of {group}"
+                f"training.start={path}: its {group} is {other[group]}, {config[group]} here; give a checkpoint with "
+                f"the same kind of {group}"
             )
     kept = {name: value for name, value in config["encoder"].items() if name in _OWN}
     return {**config, "encoder": {**other["encoder"], **kept}}

@@ -1,6 +1,9 @@
-"""Convert a recording to the voice of another as a stream: python example.py SOURCE.wav VOICE.wav OUT.wav
+"""Convert a recording to the voice of another as a stream.
 
-WAV files of 16 bits, 16 kHz, one channel. The graphs lie beside this file; numpy and onnxruntime run them."""
+Usage: python example.py SOURCE.wav VOICE.wav OUT.wav
+
+WAV files of 16 bits, 16 kHz, one channel. The graphs are beside this file; numpy and onnxruntime run them.
+"""
 
 import sys
 import wave

@@ -139,6 +139,7 @@ class Step:
         self.rings = [torch.zeros(shape, device=speakers.device, dtype=self.voice.dtype) for _ in prior.blocks]
 
     def __call__(self, before: Tensor) -> Tensor:
+        """Return the logits `(batch, size)` of the next code, given the codes before, `(batch,)`."""
         prior = self.prior
         x = (prior.embedding(before) + self.voice)[:, None]
         slot, filled = self.calls % prior.window, min(self.calls + 1, prior.window)
