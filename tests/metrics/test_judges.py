@@ -122,3 +122,10 @@ def test_dnsmos_prefers_clean_speech(corpora):
     wave = audio.read_waveform(next((corpora / "LibriSpeech").glob("*/*/*/*.flac")))
     noisy = wave + 0.1 * np.random.default_rng(0).standard_normal(len(wave)).astype(np.float32)
     assert 1 < rater.rating(noisy) < rater.rating(wave) - 0.5 < 5
+
+
+def test_the_names_of_version_0_1_are_still_taken(monkeypatch):
+    for old, new in judging._MOVED.items():
+        monkeypatch.setattr(judging, new.partition(":")[2], lambda: "made")
+        with pytest.raises(ConfigError, match=f"--asr {old}: has no name and no x"):
+            judging._made(old, "--asr", "x")

@@ -33,6 +33,12 @@ from vqspeech.errors import AudioError, ConfigError
 ASR = "vqspeech.metrics.judges:Moonshine"
 VERIFIER = "vqspeech.metrics.judges:Resemblyzer"
 RATER = "vqspeech.metrics.judges:DNSMOS"
+_MOVED = {
+    "vqspeech.metrics.intelligibility:Moonshine": ASR,
+    "vqspeech.metrics.speaker:Resemblyzer": VERIFIER,
+    "vqspeech.metrics.naturalness:DNSMOS": RATER,
+}
+"""Names of version 0.1, which keep working."""
 
 
 class Recogniser(Protocol):
@@ -185,7 +191,7 @@ def load_judges(asr: str = ASR, verifier: str = VERIFIER, rater: str = RATER) ->
 
 
 def _made(name: str, option: str, answer: str) -> Any:
-    module, colon, kind = name.partition(":")
+    module, colon, kind = _MOVED.get(name, name).partition(":")
     if not colon:
         raise ConfigError(f"{option} {name}: name a class as MODULE:CLASS, for example {ASR}")
     if os.getcwd() not in sys.path:
