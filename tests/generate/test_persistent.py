@@ -112,7 +112,7 @@ def test_logits_are_those_of_the_parallel_forward_pass(shape, conditioned):
     classes = (uniforms * net.logits.out_channels).long()
     found = forced_logits(net.cell(), conditioning, classes, tiling=persistent.Tiling(streams))
     with torch.no_grad():
-        wanted = net.predicted(shifted(net, classes), conditioning)
+        wanted = net.predict(shifted(net, classes), conditioning)
     assert wanted.std() > 0.1
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
@@ -165,7 +165,7 @@ def test_bfloat16_stays_within_its_bound():
     classes = (uniforms * 256).long()
     found = forced_logits(net.cell(), conditioning, classes, precision=BF16)
     with torch.no_grad():
-        wanted = net.predicted(shifted(net, classes), conditioning)
+        wanted = net.predict(shifted(net, classes), conditioning)
     error = (found - wanted).square().mean().sqrt() / wanted.std()
     assert 1e-4 < error < BOUND
 

@@ -67,7 +67,7 @@ def _run_trainer(task: SpeechTask, steps: int, out: Path) -> tuple[float, list[f
                 times.append(time.perf_counter())
             super()._one_step(counts)
 
-        def _evaluate(self, *_: Any) -> None:
+        def _evaluate(self, *_: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             _wait()
             times.append(time.perf_counter())
 

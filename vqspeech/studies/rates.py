@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from tqdm import tqdm
 
@@ -85,7 +85,7 @@ class RateStudy(ABC):
     name: str
     """What is quantised, in one word."""
     methods: Mapping[str, dict[str, Any]] = METHODS
-    columns: Mapping[str, tuple[str, float]]
+    columns: ClassVar[Mapping[str, tuple[str, float]]]
     """Figure and factor by column of the tables."""
 
     def __init__(self, out: Path, rates: Sequence[Sequence[int]], seeds: int, steps: int, batch: int):

@@ -16,7 +16,7 @@ COLOUR_MAP = "viridis"
 DPI = 100
 """Pixels per inch."""
 _NARROWEST = 12
-_RC: dict[str, Any] = {
+_RC: dict[Any, Any] = {
     "font.size": 10,
     "axes.titlesize": 10,
     "axes.labelsize": 10,

@@ -45,10 +45,10 @@ class Live(VQVAE):
         nn.Module.__init__(self)
         self.config = self.check_config(config)
         self.speakers, self.genders = list(speakers), dict(genders or {})
-        self.frontend = LiveFrontend()
-        self.encoder = LiveEncoder(**self.config["encoder"])
+        self.frontend = LiveFrontend()  # pyright: ignore[reportIncompatibleVariableOverride]
+        self.encoder = LiveEncoder(**self.config["encoder"])  # pyright: ignore[reportIncompatibleVariableOverride]
         self.tracker = PitchTracker(**self.config["tracker"])
-        self.decoder: SourceFilter = DECODER.make(
+        self.decoder: SourceFilter = DECODER.make(  # pyright: ignore[reportIncompatibleVariableOverride]
             self.config["decoder"], latents=self.encoder.latents, hop=BLOCK, speakers=len(self.speakers)
         )
         self.register_buffer("pitch", torch.full((len(self.speakers), 2), float("nan")))
