@@ -203,7 +203,7 @@ def test_what_is_no_prior(tmp_path):
         ({"prior": {"name": "lstm", "withheld": 0.1}}, "no prior 'lstm'; there are wavenet, transformer"),
         ({"prior": {"name": "wavenet", "withheld": 0.1, "width": 3}}, "prior.width: no such option; there are"),
         ({"encoder": {}}, "no group prior"),
-        ({"prior": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "no multiple"),
+        ({"prior": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "not a multiple"),
     ]:
         with pytest.raises(ConfigError, match=message):
             LatentPrior(config_, [], UNITS)

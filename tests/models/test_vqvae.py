@@ -243,7 +243,7 @@ def test_a_configuration_can_name_nothing_to_run(tmp_path):
 
 
 def test_configuration_errors_name_what_there_is():
-    with pytest.raises(ConfigError, match="there are .*vctk"):
+    with pytest.raises(ConfigError, match="choose one of .*vctk"):
         load_config("vctc")
     with pytest.raises(ConfigError, match="foo"):
         load_config("vctk", ["encoder.foo=1"])

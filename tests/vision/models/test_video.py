@@ -191,7 +191,7 @@ def test_what_is_no_prior(tmp_path):
             "video.depth: no such option; there are withheld, dilations",
         ),
         ({"prior": {}}, "no group video"),
-        ({"video": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "no multiple"),
+        ({"video": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "not a multiple"),
     ]:
         with pytest.raises(ConfigError, match=message):
             VideoPrior(config_, [], CODES)
