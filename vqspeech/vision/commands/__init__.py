@@ -1,1 +1,1 @@
-"""The verbs of `vqspeech vision`: each module has `add_arguments(parser)` and `run(args)`, giving the exit status."""
+"""The verbs of `vqspeech vision`: each module has `add_arguments(parser)` and `run(args)` → exit status."""

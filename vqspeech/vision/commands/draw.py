@@ -10,13 +10,12 @@ EXAMPLE = "vqspeech vision draw exp/vqvae"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision draw`."""
+    """Add the options of `vqspeech vision draw`."""
     parser.add_argument("experiment", metavar="EXP", help="experiment folder with curves.jsonl")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes EXP/pictures/curves.png, and prior.png, top.png, video.png where there are such priors, and prints their
-    names."""
+    """Write EXP/pictures/curves.png, and prior.png, top.png and video.png if there are such priors."""
     folder = Path(args.experiment)
     sources = {"curves": folder, **{name: folder / name for name in ("prior", "top", "video")}}
     for name, source in sources.items():

@@ -1,4 +1,4 @@
-"""Encode a set of images into codes: what a prior learns from."""
+"""Encode a set of images into codes, the training data of priors."""
 
 import argparse
 import sys
@@ -7,6 +7,7 @@ import time
 import torch
 
 from vqspeech.commands.arguments import output_folder, positive_int
+from vqspeech.devices import resolve_device
 from vqspeech.locks import lock_folder
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import read_images
@@ -16,7 +17,7 @@ EXAMPLE = "vqspeech vision encode --model exp/vqvae --data data/train --out code
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision encode`."""
+    """Add the options of `vqspeech vision encode`."""
     parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder, with codes")
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_folder, required=True, metavar="CODES", help="folder for the codes")
@@ -26,8 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the codes and prints how fast."""
-    model = CodeModel.from_pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
+    """Write the codes and print the speed."""
+    model = CodeModel.from_pretrained(args.model, resolve_device(None))
     started = time.perf_counter()
     described = {"codes": model.codes, "latents": model.latents, "model": args.model, "sha256": model.fingerprint()}
     with lock_folder(args.out):

@@ -1,6 +1,6 @@
 """Make sets of images of a corpus: OUT/train, OUT/dev, OUT/test.
 
-Looks at how the corpus is laid out, splits it, writes the sets, and prints what is in them and how they were split.
+Detects the layout of the corpus, splits it, writes the sets, and prints what is in them and how they were split.
 """
 
 import argparse
@@ -20,7 +20,7 @@ CORPORA = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options: which corpus, then where from and to."""
+    """Add the corpora and their options."""
     corpora = parser.add_subparsers(dest="corpus_name", metavar="|".join(CORPORA), required=True)
     for name, help_text in CORPORA.items():
         corpus = corpora.add_parser(name, help=help_text, description=help_text)
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the sets and prints what they hold; exit status 3 where some images cannot be read."""
+    """Write the sets and print what is in them; return exit status 3 if some images cannot be read."""
     module = import_module(f"vqspeech.vision.data.corpora.{args.corpus_name}")
     names = {"folder": ("size", "nj"), "cifar10": ("shrink",)}.get(args.corpus_name, ())
     corpus = module.read_corpus(args.data, **{name: getattr(args, name) for name in names})

@@ -1,6 +1,6 @@
-"""Train a prior over codes of images, or a second VQ-VAE over them; or go on training the one in --out.
+"""Train a prior over codes of images, or a second VQ-VAE over them; a stopped training in --out is resumed.
 
-The prior is told the classes of the images, where there are any.
+The prior is conditioned on the classes of the images, if there are any.
 """
 
 import argparse
@@ -16,7 +16,7 @@ EXAMPLE = "vqspeech vision prior --codes codes/train --dev codes/dev --out exp/p
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision prior`."""
+    """Add the options of `vqspeech vision prior`."""
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes to learn from")
     parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: of other images")
     parser.add_argument(
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains; exit status 130 where a signal stopped it, after saving."""
+    """Train; return exit status 130 if a signal stopped the training, after it was saved."""
     resolved = load_config(args.conf, args.overrides)
     kind = TopTask if "top" in resolved else ImagePriorTask
     both = args.codes, args.dev

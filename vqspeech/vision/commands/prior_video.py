@@ -1,7 +1,6 @@
-"""Train a prior over video on the codes of episodes, or go on training the one in --out.
+"""Train a prior over video on the codes of episodes; a stopped training in --out is resumed.
 
-It is told what is done at each frame, as far as the codes' table knows it. With --model, TensorBoard shows what it
-imagines.
+The prior is conditioned on the actions in the codes' table. With --model, TensorBoard shows its rollouts.
 """
 
 import argparse
@@ -17,7 +16,7 @@ EXAMPLE = "vqspeech vision prior-video --codes codes/train --dev codes/dev --out
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision prior-video`."""
+    """Add the options of `vqspeech vision prior-video`."""
     parser.add_argument("--codes", required=True, metavar="CODES", help="codes of episodes to learn from")
     parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: other episodes")
     parser.add_argument("--model", metavar="FILE", help="the model they were made by, to show frames")
@@ -43,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains; exit status 130 where a signal stopped it, after saving."""
+    """Train; return exit status 130 if a signal stopped the training, after it was saved."""
     resolved = load_config(args.conf, args.overrides)
 
     def task() -> VideoTask:

@@ -1,4 +1,4 @@
-"""Put images through the latents and back: a sheet of originals with their reconstructions under them."""
+"""Reconstruct images: a sheet of originals with their reconstructions below them."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from vqspeech.commands.arguments import output_file, positive_int
+from vqspeech.devices import resolve_device
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import pictures
@@ -15,7 +16,7 @@ EXAMPLE = "vqspeech vision reconstruct --model exp/vqvae --data data/test --out 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision reconstruct`."""
+    """Add the options of `vqspeech vision reconstruct`."""
     parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder")
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_file, required=True, metavar="PNG", help="picture to write")
@@ -31,8 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the picture and prints its name."""
-    model = Autoencoder.from_pretrained(args.model, "cuda" if torch.cuda.is_available() else "cpu")
+    """Write the picture and print its name."""
+    model = Autoencoder.from_pretrained(args.model, resolve_device(None))
     images = ImageBatches(read_images(args.data)).even(args.limit).images
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)])
     pictures.write_png(pictures.tile_pairs(images, made, args.columns, args.scale), Path(args.out))

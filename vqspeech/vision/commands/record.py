@@ -1,6 +1,6 @@
 """Record first-person frames and actions: OUT/train, OUT/dev, OUT/test, split by episode.
 
-A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of DeepMind Lab where it can be imported.
+A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of DeepMind Lab if it is installed.
 """
 
 import argparse
@@ -14,7 +14,7 @@ EXAMPLE = "vqspeech vision record --world vizdoom --out data"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision record`."""
+    """Add the options of `vqspeech vision record`."""
     parser.add_argument("--world", choices=WORLDS, default="vizdoom", help="(default: %(default)s)")
     parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of it (default: five of various kinds)")
     parser.add_argument(
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the sets and prints what they hold."""
+    """Write the sets and print what is in them."""
     place = open_world(args.world, args.skip)
     try:
         maps = args.maps or list_maps(args.world)

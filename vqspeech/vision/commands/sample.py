@@ -1,6 +1,6 @@
-"""Images from nothing: codes are drawn from a prior and decoded.
+"""Sample images: draw codes from a prior and decode them.
 
-Writes OUT/samples.npz (images, codes, labels) and a sheet of them, OUT/samples.png, a row a class.
+Writes OUT/samples.npz (images, codes, labels) and OUT/samples.png, a sheet with one row a class.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from vqspeech.commands.arguments import fraction, non_negative_float, non_negative_int, output_folder, positive_int
+from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file
 from vqspeech.vision.metrics import pictures
@@ -22,7 +23,7 @@ EXAMPLE = "vqspeech vision sample --model exp/vqvae --prior exp/prior --out samp
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision sample`."""
+    """Add the options of `vqspeech vision sample`."""
     parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
     parser.add_argument(
         "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
@@ -50,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the samples and prints the name of the sheet."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    """Write the samples and print the name of the sheet."""
+    device = resolve_device(None)
     model, prior, out = (
         CodeModel.from_pretrained(args.model, device),
         ImagePrior.from_pretrained(args.prior, device),
@@ -79,6 +80,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe_model_codes(model: CodeModel) -> dict:
-    """A model's codes as a prior describes those it learned from, but for the name of the model."""
+    """Describe the codes of a model as `describe_codes` does, without the name of the model."""
     shape = [model.latents, *model.places]
     return {"codes": model.codes, "shape": shape, "sha256": model.fingerprint()}

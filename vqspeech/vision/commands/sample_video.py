@@ -1,7 +1,8 @@
-"""Imagine video: from some real frames, what comes when this or that is done, without a pixel until the end.
+"""Roll out video from some real frames under given actions, in the space of codes.
 
-Writes OUT/video-000.gif (and .mp4) and so on, the rows of --actions side by side; OUT/sheet.png, each row of actions a
-row, time from left to right; OUT/videos.npz: images, episodes, actions (1 + the number, 0 where none is told), codes.
+Writes OUT/video-000.gif (and .mp4) and so on, with the rows of --actions side by side; OUT/sheet.png, one row for each
+row of actions, time from left to right; OUT/videos.npz: images, episodes, actions (1 + the number, 0 if unknown),
+codes.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from vqspeech.commands.arguments import (
     positive_float,
     positive_int,
 )
+from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError, MissingExtra
 from vqspeech.files import replace_file
 from vqspeech.vision.commands.sample import describe_model_codes
@@ -33,15 +35,15 @@ from vqspeech.vision.models.video import VideoPrior
 EXAMPLE = "vqspeech vision sample-video --prior exp/video --model exp/vqvae --data data/test --out samples"
 
 NOT_TOLD, RECORDED = "any", "recorded"
-"""Words in the place of actions: none is told; what was done in truth."""
+"""Words in the place of actions: unknown actions, and the recorded ones."""
 SHOWN = 4
-"""Starts on the sheet at most."""
+"""Maximum number of starts on the sheet."""
 COLUMNS = 10
-"""Imagined frames on the sheet at most, spread evenly."""
+"""Maximum number of imagined frames on the sheet, evenly spaced."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision sample-video`."""
+    """Add the options of `vqspeech vision sample-video`."""
     parser.add_argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`")
     parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
     parser.add_argument("--data", required=True, metavar="SET", help="set of frames to go on from")
@@ -79,10 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Writes the videos and prints the name of the sheet."""
+    """Write the videos and print the name of the sheet."""
     if not 0.1 <= args.rate <= 100:
         raise ConfigError(f"--rate {args.rate:g}; it is between 0.1 and 100 frames a second")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = resolve_device(None)
     model, prior, out = (
         CodeModel.from_pretrained(args.model, device),
         VideoPrior.from_pretrained(args.prior, device),
@@ -113,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _starts(images: ImageSet, length: int, count: int) -> np.ndarray:
-    """Where `count` clips of so many frames start in a set, spread evenly over its episodes: int64 `(count,)`."""
+    """Return the first frames of `count` clips, evenly spaced over the episodes of a set: int64 `(count,)`."""
     found = find_episodes(images.table, images.path).select_min_length(length, images.path)
     picks = (np.arange(count) + 0.5) * len(found.starts) / count  # the whole part is the episode, the rest the place
     which = picks.astype(np.int64)
@@ -121,7 +123,7 @@ def _starts(images: ImageSet, length: int, count: int) -> np.ndarray:
 
 
 def _done(prior: VideoPrior, images: ImageSet, starts: np.ndarray, row: str, given: int, frames: int) -> np.ndarray:
-    """What is done at every frame but the last, int64 `(starts, given + frames - 1)`, as the prior is told it."""
+    """Return the prior's actions of every frame except the last: int64 `(starts, given + frames - 1)`."""
     if row == NOT_TOLD:
         return np.zeros((len(starts), given + frames - 1), np.int64)
     known = encode_actions(images.table, images.actions, prior.actions, images.path)
@@ -138,7 +140,7 @@ def _done(prior: VideoPrior, images: ImageSet, starts: np.ndarray, row: str, giv
 
 
 def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, args: argparse.Namespace) -> None:
-    """Writes moving pictures, sheet and arrays of videos uint8 `(starts, rows, time, channels, height, width)`."""
+    """Write videos uint8 `(starts, rows, time, channels, height, width)` as animations, sheet and arrays."""
     starts, rows, time_ = videos.shape[:3]
     missing = None
     for i, shown in enumerate(videos):
@@ -163,9 +165,16 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
 
 
 def tile_sheet(videos: np.ndarray, given: int, columns: int = COLUMNS) -> np.ndarray:
-    """A picture, uint8 `(height, width, 3)`, of videos uint8 `(starts, rows, time, channels, height, width)` as in
-    figure 7 of 1711.00937: time from left to right, the frames given, a gap, at most so many of the others, spread
-    evenly; the rows of a start under each other."""
+    """Tile videos as in figure 7 of 1711.00937: time from left to right, given frames, a gap, imagined frames.
+
+    Args:
+        videos: uint8 `(starts, rows, time, channels, height, width)`; the rows of a start are placed below each other.
+        given: Number of given frames.
+        columns: Maximum number of imagined frames, evenly spaced.
+
+    Returns:
+        uint8 `(height, width, 3)`.
+    """
     imagined = videos.shape[2] - given
     picks = given + np.unique(np.linspace(0, imagined - 1, min(columns, imagined)).round().astype(np.int64))
     gap = max(2, videos.shape[5] // 8)

@@ -2,17 +2,18 @@
 
 import argparse
 
-from vqspeech.subcommands import add_subcommands, run_subcommand
+from vqspeech.commands.scoring import add_scores, find_score
 
-KINDS = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples", "video")
-"""What can be scored; each is the module `vqspeech.vision.commands.score_KIND`, made like that of a verb."""
+SCORES = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples", "video")
+"""The registry: each is the `SCORE` of the module `vqspeech.vision.commands.score_NAME`."""
+MODULES = "vqspeech.vision.commands.score_"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds one sub-verb a kind."""
-    add_subcommands(parser, "vqspeech.vision.commands.score_", KINDS)
+    """Add a sub-verb for each score."""
+    add_scores(parser, MODULES, SCORES)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Runs the sub-verb; its exit status."""
-    return run_subcommand(args, "vqspeech.vision.commands.score_")
+    """Run the score that was named; return its exit status."""
+    return find_score(MODULES, args.kind).run(args)

@@ -1,43 +1,26 @@
-"""Check log p(x) ~ log p(x|z_q) p(z_q) on a model so small that all maps of codes can be counted."""
+"""The score that compares log p(x) with log p(x|z_q) p(z_q) on a model whose maps of codes can be enumerated."""
 
 import argparse
+from collections.abc import Generator
 from typing import Any
 
 import torch
 
-from vqspeech.commands.arguments import positive_int, scores_file
+from vqspeech.commands.scoring import Score, Table
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
-from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
+from vqspeech.vision.commands.arguments import EXPERIMENT, HELD_OUT, limit_argument
 from vqspeech.vision.commands.score_bits import describe_model
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import bounds
 from vqspeech.vision.models import CodeModel
 
-EXAMPLE = "vqspeech vision score approximation exp/tiny --data data/test --out exp/scores.json"
-
 SAMPLES = (1, 10, 100)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score approximation`."""
-    parser.add_argument("experiment", metavar="EXP", help="experiment folder of a very small model")
-    parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=256,
-        metavar="N",
-        help="images, spread over the set (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "approximation" and prints it."""
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Compare bounds of log p(x) with the sum over all maps of codes."""
     model = CodeModel.from_pretrained(args.experiment)
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
     images = ImageBatches(read_images(args.data)).even(args.limit).images
@@ -58,9 +41,7 @@ def run(args: argparse.Namespace) -> int:
         ),
         *describe_model(model),
     ]
-    scores.add_rows(args.out, "approximation", rows, notes=notes, seed=0)
-    print(markdown.format_table(scores.read(args.out)["sections"]["approximation"]["rows"]), *notes, sep="\n")
-    return 0
+    yield Table(rows, notes, seed=0)
 
 
 def _one_term(model: Any, images: torch.Tensor) -> Any:
@@ -70,3 +51,15 @@ def _one_term(model: Any, images: torch.Tensor) -> Any:
     return bounds.bits_per_dimension(
         model.log_likelihood(images, codes) - codes[0].numel() * math.log(model.codes), model
     )
+
+
+SCORE = Score(
+    "approximation",
+    "Check log p(x) ≈ log p(x|z_q) p(z_q) on a model so small that all maps of codes can be enumerated.",
+    measure,
+    arguments=[EXPERIMENT, HELD_OUT, limit_argument(256)],
+    columns={"above the exact": "bits/dimension more than by the sum over all maps of codes"},
+    example=(
+        "vqspeech vision score approximation exp/cifar10_tiny --data data/tiny/test --out exp/cifar10_tiny/scores.json"
+    ),
+)

@@ -1,16 +1,19 @@
-"""Measure bits a dimension of held-out images: what is needed at most, by the model's lower bound of log p(x)."""
+"""The score of bits a dimension of held-out images, an upper bound by the model's lower bound of log p(x)."""
 
 import argparse
 import math
+from collections.abc import Generator
 from functools import partial
 
 import torch
 
-from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
+from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
-from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
+from vqspeech.vision.commands.arguments import EXPERIMENT, HELD_OUT, limit_argument
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
@@ -20,42 +23,13 @@ from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder
 from vqspeech.vision.models.likelihood import LogisticMixture
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 
-EXAMPLE = "vqspeech vision score bits exp/vqvae --data data/test --prior exp/prior --out exp/scores.json"
-
 BITS, LEARNED = "bits/dimension, at most", "learned"
-"""The column, and what a prior is called in a row that was."""
+"""The column, and the name of a learned prior in a row."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score bits`."""
-    parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
-    parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=10000,
-        metavar="N",
-        help="images, spread over the set (default: %(default)s)",
-    )
-    parser.add_argument("--seed", type=non_negative_int, default=0, help="of bounds that draw (default: %(default)s)")
-    parser.add_argument(
-        "--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"
-    )
-    parser.add_argument(
-        "--samples",
-        type=positive_int,
-        default=50,
-        metavar="N",
-        help="of VIMCO's bound (default, the paper's: %(default)s)",
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "bits" and prints it."""
-    model = Autoencoder.from_pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Bound the bits a dimension of held-out images, with the uniform prior and with a learned one."""
+    model = Autoencoder.from_pretrained(args.experiment, resolve_device(None))
     if args.prior and not isinstance(model, VQVAE):
         raise ConfigError(f"--prior: {name_bound(model)} has no use for one; it is for the codes of a VQ-VAE")
     prior = ImagePrior.from_pretrained(args.prior, str(model.device)) if args.prior else None
@@ -82,9 +56,7 @@ def run(args: argparse.Namespace) -> int:
             row = {"row": name_bound(model).replace("uniform", LEARNED), BITS: mean(pixels + learned)}
             rows.append(rows[0] | row | {"of it codes": mean(learned)})
             notes.append(f"learned prior: {args.prior}, step {_step(args.prior)}, not told the class")
-    scores.add_rows(args.out, "bits", rows, notes=notes, seed=args.seed)
-    print(markdown.format_table(scores.read(args.out)["sections"]["bits"]["rows"]), *notes, sep="\n")
-    return 0
+    yield Table(rows, notes, seed=args.seed)
 
 
 def _step(path: str) -> int:
@@ -92,7 +64,7 @@ def _step(path: str) -> int:
 
 
 def name_bound(model: Autoencoder) -> str:
-    """The model and its bound, in a few words."""
+    """Name the model and its bound."""
     name = model.config["model"]["name"]
     if isinstance(model, VIMCO):
         return f"{name}, bound of {model.samples} samples, uniform prior"
@@ -102,7 +74,7 @@ def name_bound(model: Autoencoder) -> str:
 
 
 def describe_model(model: Autoencoder) -> list[str]:
-    """What must stand beside a figure for it to be compared: likelihood, latents, codebooks, size."""
+    """Describe what figures are compared by: likelihood, latents, codebooks, number of parameters."""
     mixture = model.likelihood
     likelihood = "softmax over 256 levels"
     if isinstance(mixture, LogisticMixture):
@@ -116,3 +88,30 @@ def describe_model(model: Autoencoder) -> list[str]:
         f"likelihood: {likelihood} for each channel, independent given the latents",
         f"{shape}; {parameters:,} parameters",
     ]
+
+
+SCORE = Score(
+    "bits",
+    "Measure bits a dimension of held-out images: an upper bound, by the model's lower bound of log p(x).",
+    measure,
+    arguments=[
+        EXPERIMENT,
+        HELD_OUT,
+        limit_argument(10000),
+        argument("--prior", metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`, for its codes"),
+        argument(
+            "--samples",
+            type=positive_int,
+            default=50,
+            metavar="N",
+            help="of VIMCO's bound (default, the paper's: %(default)s)",
+        ),
+    ],
+    columns={
+        "bits/dimension, at most": "-log2 of the bound over the number of pixels times channels",
+        "of it codes": "bits that the codes take under the prior",
+        "of it pixels": "bits of the pixels given the codes",
+    },
+    example="vqspeech vision score bits exp/cifar10_vqvae --data data/test --out exp/cifar10_vqvae/scores.json",
+    seed=True,
+)

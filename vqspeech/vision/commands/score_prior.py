@@ -1,47 +1,20 @@
-"""Measure a prior on codes of images: bits a code and an image, beside uniform and unigrams."""
+"""The score of a prior on codes of images: bits a code and an image, compared with uniform and unigrams."""
 
 import argparse
+from collections.abc import Generator
 
-import torch
-
-from vqspeech.commands.arguments import positive_int, scores_file
-from vqspeech.metrics.reports import markdown, scores
+from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.devices import resolve_device
+from vqspeech.vision.commands.arguments import limit_argument
 from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.metrics import prior as measures
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same_codes
 
-EXAMPLE = "vqspeech vision score prior --prior exp/prior --codes codes/test --out exp/scores.json"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score prior`."""
-    parser.add_argument(
-        "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
-    )
-    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
-    parser.add_argument("--train", metavar="CODES", help="what was learned from: counts the unigrams, shows the gap")
-    parser.add_argument(
-        "--dev",
-        metavar="CODES",
-        help="other codes, which choose the strength of the unigram (default: part of --train)",
-    )
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=1000,
-        metavar="N",
-        help="images, spread over the set (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-    parser.add_argument("--section", default="prior", metavar="NAME", help="section in it (default: %(default)s)")
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section and prints it."""
-    prior = ImagePrior.from_pretrained(args.prior, "cuda" if torch.cuda.is_available() else "cpu")
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Measure the bits of held-out and of training images."""
+    prior = ImagePrior.from_pretrained(args.prior, resolve_device(None))
     codes, train = read_codes(args.codes), read_codes(args.train) if args.train else None
     dev = read_codes(args.dev) if args.dev else None
     for one in (codes, train, dev):
@@ -66,6 +39,31 @@ def run(args: argparse.Namespace) -> int:
             f"all places, the best of {measures.STRENGTHS[0]:g} to {measures.STRENGTHS[-1]:g} on "
             f"{args.dev or 'a tenth of it'}"
         )
-    scores.add_rows(args.out, args.section, rows, notes=notes)
-    print(markdown.format_table(scores.read(args.out)["sections"][args.section]["rows"]), *notes, sep="\n")
-    return 0
+    yield Table(rows, notes)
+
+
+SCORE = Score(
+    "prior",
+    "Measure a prior on codes of images: bits a code and an image, compared with uniform and unigrams.",
+    measure,
+    arguments=[
+        argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"),
+        argument("--codes", required=True, metavar="CODES", help="codes of held-out images"),
+        argument("--train", metavar="CODES", help="what was learned from: counts the unigrams, shows the gap"),
+        argument(
+            "--dev",
+            metavar="CODES",
+            help="other codes, which choose the strength of the unigram (default: part of --train)",
+        ),
+        limit_argument(1000),
+    ],
+    columns={
+        "bits/code, held out": "-log2 p of a code given those before it",
+        "gap": "held-out bits minus those of training images: overfitting",
+    },
+    example=(
+        "vqspeech vision score prior --prior exp/frames/prior --codes exp/frames/codes/test --out "
+        "exp/frames/scores.json"
+    ),
+    section=True,
+)

@@ -1,16 +1,18 @@
-"""Measure reconstructions of held-out images: PSNR, SSIM, and how the codes are used."""
+"""The score of reconstructions of held-out images: PSNR, SSIM, and the use of the codebook."""
 
 import argparse
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import positive_int, scores_file
+from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.devices import resolve_device
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.measures.codebook import count_used, perplexity
-from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
+from vqspeech.vision.commands.arguments import EXPERIMENT, HELD_OUT, limit_argument
 from vqspeech.vision.commands.score_bits import describe_model
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
@@ -18,29 +20,10 @@ from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.quality import psnr, ssim
 from vqspeech.vision.models import VIMCO, Autoencoder, CodeModel
 
-EXAMPLE = "vqspeech vision score reconstructions exp/vqvae --data data/test --train data/train --out exp/scores.json"
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score reconstructions`."""
-    parser.add_argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
-    parser.add_argument("--data", required=True, metavar="SET", help="held-out images")
-    parser.add_argument("--train", required=True, metavar="SET", help="its training images: their mean is a baseline")
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=1000,
-        metavar="N",
-        help="images, spread over the set (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "reconstructions" and prints it."""
-    model = Autoencoder.from_pretrained(args.experiment, "cuda" if torch.cuda.is_available() else "cpu")
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Compare held-out images with their reconstructions and with the mean training image."""
+    model = Autoencoder.from_pretrained(args.experiment, resolve_device(None))
     about = checkpoint.read(f"{args.experiment}/best{checkpoint.SUFFIX}", "none.")[1]
     batches = ImageBatches(read_images(args.data))
     images = batches.even(args.limit).images
@@ -66,6 +49,27 @@ def run(args: argparse.Namespace) -> int:
         notes.append(f"{size:,.0f} bits an image, {8 * model.dimensions / size:.1f} times less than its pixels")
     if isinstance(model, VIMCO):
         notes.append("decoded from codes drawn from the posterior; perplexity and codes used are of the likeliest ones")
-    scores.add_rows(args.out, "reconstructions", rows, notes=notes, packages=["scikit-image"])
-    print(markdown.format_table(scores.read(args.out)["sections"]["reconstructions"]["rows"]), *notes, sep="\n")
-    return 0
+    yield Table(rows, notes, packages=["scikit-image"])
+
+
+SCORE = Score(
+    "reconstructions",
+    "Measure reconstructions of held-out images: PSNR, SSIM, and the use of the codebook.",
+    measure,
+    arguments=[
+        EXPERIMENT,
+        HELD_OUT,
+        argument("--train", required=True, metavar="SET", help="its training images: their mean is a baseline"),
+        limit_argument(1000),
+    ],
+    columns={
+        "PSNR, dB": "peak signal to noise ratio",
+        "SSIM": "structural similarity, 1 for equal images",
+        "perplexity": "exp of the entropy of the codes",
+        "codes used": "codes that occur, of all",
+    },
+    example=(
+        "vqspeech vision score reconstructions exp/frames --data data/test --train data/train --out "
+        "exp/frames/scores.json"
+    ),
+)

@@ -1,50 +1,28 @@
-"""Hold samples against the training images that are nearest to them, so that copying would show."""
+"""The score that compares samples with the nearest training images, so that memorised images show."""
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from vqspeech.arrays import ArrayError, read_arrays
-from vqspeech.commands.arguments import output_file, positive_int, scores_file
+from vqspeech.commands.arguments import output_file, positive_int
+from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.errors import ImageError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
-from vqspeech.metrics.reports import markdown, scores
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
 from vqspeech.vision.metrics import pictures
 from vqspeech.vision.metrics.episodes import redraw_episodes
 from vqspeech.vision.metrics.nearest import find_nearest
 
-EXAMPLE = (
-    "vqspeech vision score samples --samples samples/samples.npz --train data/train --data data/test "
-    "--picture nearest.png --out exp/scores.json"
-)
-
 SHOWN = 16
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score samples`."""
-    parser.add_argument(
-        "--samples", required=True, metavar="NPZ", help="of `vqspeech vision sample`: images (n, height, width, 3)"
-    )
-    parser.add_argument("--train", required=True, metavar="SET", help="what was learned from")
-    parser.add_argument("--data", required=True, metavar="SET", help="held-out images, which are no copies")
-    parser.add_argument(
-        "--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--picture", type=output_file, required=True, metavar="PNG", help="samples with the nearest ones under them"
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "samples" and the picture."""
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Measure the distance of samples and of held-out images to the nearest training image."""
     train, held = read_images(args.train), read_images(args.data)
     samples = _images(Path(args.samples))
     if samples.shape[1:] != train.shape:
@@ -66,12 +44,10 @@ def run(args: argparse.Namespace) -> int:
         "smooth images are near to many: samples that are much nearer than held-out images are blurred, or copied",
     ]
     notes.append(f"held-out images: {redrawn.words}; samples are drawn each by itself")
-    scores.add_rows(args.out, "samples", rows, notes=notes)
     shown = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).astype(np.int64)  # of all classes
     sheet = pictures.tile_pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)
     pictures.write_png(sheet, args.picture)
-    print(markdown.format_table(scores.read(args.out)["sections"]["samples"]["rows"]), *notes, args.picture, sep="\n")
-    return 0
+    yield Table(rows, notes, files=[args.picture])
 
 
 def _images(path: Path) -> np.ndarray:
@@ -82,3 +58,26 @@ def _images(path: Path) -> np.ndarray:
     if images.dtype != np.uint8 or images.ndim != 4 or not len(images):
         raise ImageError(f"{path}: no uint8 images (n, height, width, channels); sample again")
     return images.transpose(0, 3, 1, 2)
+
+
+SCORE = Score(
+    "samples",
+    "Compare samples with the nearest training images, so that memorised images show.",
+    measure,
+    arguments=[
+        argument(
+            "--samples", required=True, metavar="NPZ", help="of `vqspeech vision sample`: images (n, height, width, 3)"
+        ),
+        argument("--train", required=True, metavar="SET", help="what was learned from"),
+        argument("--data", required=True, metavar="SET", help="held-out images, which are no copies"),
+        argument("--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"),
+        argument(
+            "--picture", type=output_file, required=True, metavar="PNG", help="samples with the nearest ones under them"
+        ),
+    ],
+    columns={"distance to the nearest training image": "root mean square difference in levels; 0 for a copy"},
+    example=(
+        "vqspeech vision score samples --samples exp/frames/samples/samples.npz --train data/train --data "
+        "data/test --picture exp/frames/pictures/nearest.png --out exp/frames/scores.json"
+    ),
+)

@@ -1,32 +1,22 @@
-"""Hold experiments against each other at the same steps of training, from what was measured while they trained."""
+"""The score that compares experiments at the same training steps, from their curves."""
 
 import argparse
+from collections.abc import Generator
 from pathlib import Path
 
-from vqspeech.commands.arguments import scores_file
+from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.errors import ConfigError
-from vqspeech.metrics.reports import markdown, scores
+from vqspeech.metrics.reports import scores
 from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.vision.commands.score_bits import BITS, LEARNED, describe_model, name_bound
 from vqspeech.vision.models import Autoencoder
 
-EXAMPLE = "vqspeech vision score steps exp/vqvae exp/vae --out exp/scores.json"
-
 WHOLE = "test images"
-"""Column of the figures that were scored at the end."""
+"""Column of the figures of test images."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score steps`."""
-    parser.add_argument("experiments", nargs="+", metavar="EXP", help="experiment folders with curves.jsonl")
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "steps": bits a dimension at some steps that all have reached, and of test images where those
-    have been scored."""
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Collect bits a dimension at common steps, and of test images where they were scored."""
     curves = {Path(one): read_bits(Path(one) / "curves.jsonl") for one in args.experiments}
     common = sorted(set.intersection(*(set(one) for one in curves.values())))
     if not common:
@@ -45,13 +35,15 @@ def run(args: argparse.Namespace) -> int:
         notes.append(f"{folder.name}: {name_bound(model)}; {'; '.join(describe_model(model))}")
     if any(WHOLE in row for row in rows):
         notes.append(f"{WHOLE}, whose number n is: as in the table 'bits' of each")
-    scores.add_rows(args.out, "steps", rows, notes=notes)
-    print(markdown.format_table(rows), *notes, sep="\n")
-    return 0
+    yield Table(rows, notes)
 
 
 def read_bits(path: Path) -> dict[int, float]:
-    """Held-out bits a dimension by step. Raises `ConfigError` where there is no such file, or it lacks them."""
+    """Read held-out bits a dimension by step.
+
+    Raises:
+        ConfigError: There is no such file, or it has no bits.
+    """
     found = {int(line["step"]): line["bits"] for line in read_curves(path) if "bits" in line}
     if not found:
         raise ConfigError(f"{path}: no curves of a model of images; name an experiment of one")
@@ -59,7 +51,15 @@ def read_bits(path: Path) -> dict[int, float]:
 
 
 def read_test_bits(path: Path) -> list[dict]:
-    """Bits a dimension of test images in a scores.json, {`WHOLE`: estimate}: of the model, then with a learned prior,
-    where these have been scored."""
+    """Read bits a dimension of test images in a scores.json, with the uniform and with a learned prior."""
     section = scores.read(path)["sections"].get("bits", {"rows": []}) if path.is_file() else {"rows": []}
     return [{WHOLE: row[BITS]} for row in section["rows"]]
+
+
+SCORE = Score(
+    "steps",
+    "Compare experiments at the same training steps, by what was measured while they were trained.",
+    measure,
+    arguments=[argument("experiments", nargs="+", metavar="EXP", help="experiment folders with curves.jsonl")],
+    example="vqspeech vision score steps exp/cifar10_vqvae exp/cifar10_vae --out exp/comparison/scores.json",
+)

@@ -1,17 +1,20 @@
-"""Measure a second VQ-VAE: whether its few latents are used, by bits an image with them, with wrong ones, without."""
+"""The score of a second VQ-VAE: bits an image given its own latents, those of others, and none."""
 
 import argparse
+from collections.abc import Generator
 from typing import Any
 
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import non_negative_float, output_file, positive_int, scores_file
+from vqspeech.commands.arguments import non_negative_float, output_file
+from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.devices import resolve_device
 from vqspeech.errors import ImageError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.metrics.measures.codebook import count_used, perplexity
-from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models.quantize import SeparateCodebooks
+from vqspeech.vision.commands.arguments import limit_argument
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.data.images import read_images
@@ -23,43 +26,12 @@ from vqspeech.vision.models.prior import BATCH, require_same_codes
 from vqspeech.vision.models.top import TopVQVAE
 from vqspeech.vision.training.latents import NONE, OWN, measure_bits
 
-EXAMPLE = (
-    "vqspeech vision score top --top exp/top --model exp/vqvae --codes codes/test --data data/test "
-    "--picture top.png --out exp/scores.json"
-)
-
 SHOWN = 8
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score top`."""
-    parser.add_argument("--top", required=True, metavar="FILE", help="checkpoint or folder of the second VQ-VAE")
-    parser.add_argument("--model", required=True, metavar="FILE", help="the first one, which made the codes")
-    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of held-out images")
-    parser.add_argument("--data", required=True, metavar="SET", help="those images")
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=512,
-        metavar="N",
-        help="images, spread over the set (default: %(default)s)",
-    )
-    parser.add_argument("--temperature", type=non_negative_float, default=1.0, metavar="T", help="of the picture")
-    parser.add_argument(
-        "--picture",
-        type=output_file,
-        required=True,
-        metavar="PNG",
-        help="images, first level, two draws from the latents",
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the section "top" and the picture."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Measure bits of whole maps by their latents, and draw maps from the latents."""
+    device = resolve_device(None)
     top, model, codes = (
         TopVQVAE.from_pretrained(args.top, device),
         CodeModel.from_pretrained(args.model, device),
@@ -95,10 +67,8 @@ def run(args: argparse.Namespace) -> int:
             "hidden in training"
         ),
     ]
-    scores.add_rows(args.out, "top", rows, notes=notes, seed=0)
     pictures.write_png(_sheet(args, top, model), args.picture)
-    print(markdown.format_table(scores.read(args.out)["sections"]["top"]["rows"]), *notes, args.picture, sep="\n")
-    return 0
+    yield Table(rows, notes, seed=0, files=[args.picture])
 
 
 def _codebooks(top: TopVQVAE) -> str:
@@ -106,7 +76,7 @@ def _codebooks(top: TopVQVAE) -> str:
 
 
 def _sheet(args: argparse.Namespace, top: TopVQVAE, model: Any) -> np.ndarray:
-    """Columns of an image, what the first level makes of it, and two maps drawn from its latents alone."""
+    """Tile columns of an image, its first-level reconstruction, and two maps drawn from its latents."""
     images, codes = read_images(args.data), read_codes(args.codes)
     if len(images) != len(codes):
         raise ImageError(f"{args.codes}: has {len(codes)} images, {args.data} {len(images)}; name the images it is of")
@@ -116,3 +86,30 @@ def _sheet(args: argparse.Namespace, top: TopVQVAE, model: Any) -> np.ndarray:
     draws = [top.sample(latents, seed, args.temperature) for seed in (0, 1)]
     decoded = [model.decode(torch.from_numpy(one)).cpu().numpy() for one in (first, *draws)]
     return pictures.tile_images([images.pixels(picks), *decoded], scale=2)
+
+
+SCORE = Score(
+    "top",
+    "Measure whether a second VQ-VAE uses its latents: bits an image given its own, those of others, and none.",
+    measure,
+    arguments=[
+        argument("--top", required=True, metavar="FILE", help="checkpoint or folder of the second VQ-VAE"),
+        argument("--model", required=True, metavar="FILE", help="the first one, which made the codes"),
+        argument("--codes", required=True, metavar="CODES", help="codes of held-out images"),
+        argument("--data", required=True, metavar="SET", help="those images"),
+        limit_argument(512),
+        argument("--temperature", type=non_negative_float, default=1.0, metavar="T", help="of the picture"),
+        argument(
+            "--picture",
+            type=output_file,
+            required=True,
+            metavar="PNG",
+            help="images, first level, two draws from the latents",
+        ),
+    ],
+    columns={"bits/image": "-log2 p of the whole map of codes"},
+    example=(
+        "vqspeech vision score top --top exp/frames/top --model exp/frames --codes exp/frames/codes/test "
+        "--data data/test --picture exp/frames/pictures/top.png --out exp/frames/scores.json"
+    ),
+)

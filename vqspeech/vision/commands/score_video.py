@@ -1,16 +1,14 @@
-"""Measure a prior over video: bits and codes by horizon, frames, whether it obeys, whether it drifts.
-
-Everything is of held-out episodes: from some given frames on, told what was done in truth.
-"""
+"""The score of a prior over video, on held-out episodes: prediction, controllability, long rollouts."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
-from vqspeech.metrics.reports import markdown, scores
+from vqspeech.commands.arguments import non_negative_int, positive_int
+from vqspeech.commands.scoring import Score, Table, argument
+from vqspeech.devices import resolve_device
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.codes import ImageCodes, read_codes
 from vqspeech.vision.data.images import read_images
@@ -21,65 +19,10 @@ from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 from vqspeech.vision.models.video import VideoPrior
 
-EXAMPLE = (
-    "vqspeech vision score video --prior exp/video --model exp/vqvae --data data/test "
-    "--codes codes/test --train data/train --train-codes codes/train --out exp/scores.json"
-)
 
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision score video`."""
-    parser.add_argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`")
-    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
-    parser.add_argument("--data", required=True, metavar="SET", help="frames of held-out episodes")
-    parser.add_argument("--codes", required=True, metavar="CODES", help="their codes")
-    parser.add_argument(
-        "--train", required=True, metavar="SET", help="frames it was learned from: for what reads actions"
-    )
-    parser.add_argument("--train-codes", required=True, metavar="CODES", help="their codes: for unigram and copying")
-    parser.add_argument(
-        "--image-prior",
-        metavar="FILE",
-        help="prior over single images of these codes, which sees no past: a row beside",
-    )
-    parser.add_argument(
-        "--clips", type=positive_int, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--given", type=positive_int, default=6, metavar="N", help="frames given (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--frames", type=positive_int, default=10, metavar="N", help="frames imagined (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--far",
-        type=non_negative_int,
-        default=100,
-        metavar="N",
-        help="frames to drift in; 0: no drift (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--far-clips", type=positive_int, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--apart", nargs=2, default=["forward", "right"], metavar=("A", "B"),
-        help="actions that should part ways (default: forward right)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--inverse-steps", type=positive_int, default=1000, metavar="N",
-        help="steps that the network learns to read actions (default: %(default)s)",
-    )  # fmt: skip
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Writes the sections "video: …" and prints each as soon as it is there."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
+    """Measure the sections one by one and yield their tables."""
+    device = resolve_device(None)
     prior, model = VideoPrior.from_pretrained(args.prior, device), CodeModel.from_pretrained(args.model, device)
     require_same_codes(describe_model_codes(model), prior.codes, args.model)
     alone = ImagePrior.from_pretrained(args.image_prior, device) if args.image_prior else None
@@ -89,15 +32,8 @@ def run(args: argparse.Namespace) -> int:
     learned = read_codes(args.train_codes)
     held = select_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)
     for section in _sections(args, held, codes, alone):
-        notes, packages = section.notes, ["scikit-image"]
-        scores.add_rows(args.out, section.name, section.rows, notes=notes, seed=args.seed, packages=packages)
-        print(
-            section.name,
-            markdown.format_table(scores.read(args.out)["sections"][section.name]["rows"]),
-            sep="\n",
-            flush=True,
-        )
-    return 0
+        name = section.name.removeprefix("video: ")
+        yield Table(section.rows, section.notes, name, seed=args.seed, packages=["scikit-image"])
 
 
 def _sections(
@@ -116,3 +52,59 @@ def _sections(
             yield controllability.score_counterfactuals(held, inverse, *apart)
     if args.far:
         yield controllability.score_rollouts(held, args.far, args.far_clips)
+
+
+SCORE = Score(
+    "video",
+    "Measure a prior over video on held-out episodes: prediction by horizon, controllability, long rollouts.",
+    measure,
+    about="Some frames are given; the true actions condition the rest.",
+    arguments=[
+        argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`"),
+        argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows"),
+        argument("--data", required=True, metavar="SET", help="frames of held-out episodes"),
+        argument("--codes", required=True, metavar="CODES", help="their codes"),
+        argument("--train", required=True, metavar="SET", help="frames it was learned from: for what reads actions"),
+        argument("--train-codes", required=True, metavar="CODES", help="their codes: for unigram and copying"),
+        argument(
+            "--image-prior",
+            metavar="FILE",
+            help="prior over single images of these codes, which sees no past: a row beside",
+        ),
+        argument(
+            "--clips", type=positive_int, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
+        ),
+        argument("--given", type=positive_int, default=6, metavar="N", help="frames given (default: %(default)s)"),
+        argument("--frames", type=positive_int, default=10, metavar="N", help="frames imagined (default: %(default)s)"),
+        argument(
+            "--far",
+            type=non_negative_int,
+            default=100,
+            metavar="N",
+            help="frames to drift in; 0: no drift (default: %(default)s)",
+        ),
+        argument(
+            "--far-clips", type=positive_int, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
+        ),
+        argument(
+            "--apart",
+            nargs=2,
+            default=["forward", "right"],
+            metavar=("A", "B"),
+            help="actions that should part ways (default: forward right)",
+        ),
+        argument(
+            "--inverse-steps",
+            type=positive_int,
+            default=1000,
+            metavar="N",
+            help="steps that the network learns to read actions (default: %(default)s)",
+        ),
+    ],
+    example="vqspeech vision score video --prior exp/frames/video --model exp/frames --data data/test "
+    "--codes exp/frames/codes/test --train data/train --train-codes exp/frames/codes/train "
+    "--out exp/frames/scores.json",
+    seed=True,
+    headings=True,
+    print_notes=False,
+)

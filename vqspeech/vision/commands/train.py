@@ -1,4 +1,4 @@
-"""Train a model of images, or go on training the one in --out.
+"""Train a model of images; a stopped training in --out is resumed.
 
 Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …`.
 """
@@ -15,7 +15,7 @@ EXAMPLE = "vqspeech vision train --conf cifar10_vqvae_small --train data/train -
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of `vqspeech vision train`."""
+    """Add the options of `vqspeech vision train`."""
     parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
     parser.add_argument("--train", required=True, metavar="SET", help="images to learn from")
     parser.add_argument("--dev", required=True, metavar="SET", help="images to watch")
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains; exit status 130 where a signal stopped it, after saving."""
+    """Train; return exit status 130 if a signal stopped the training, after it was saved."""
     resolved = load_config(args.conf, args.overrides)
     sets = args.train, args.dev
     return train(lambda: ImageTask(resolved, *map(read_images, sets)), args.out, args.restart).exit_status()

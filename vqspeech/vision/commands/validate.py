@@ -1,6 +1,6 @@
-"""Find every fault of sets of images that belong together, such as train, dev and test.
+"""Find the faults of sets of images that belong together, such as train, dev and test.
 
-Prints one line a fault, `file:line: what; fix`, and exits with 1 where there is any.
+Prints one line a fault, `file:line: what; fix`, and exits with 1 if there is any.
 """
 
 import argparse
@@ -9,12 +9,12 @@ EXAMPLE = "vqspeech vision validate data/train data/test"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options."""
+    """Add the options of `vqspeech vision validate`."""
     parser.add_argument("data", nargs="+", metavar="SET", help="folder of a set of images")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints all faults, or what the sets hold; exit status 1 where there are faults."""
+    """Print all faults, or what is in the sets; return exit status 1 if there are faults."""
     from vqspeech.errors import FAILED
     from vqspeech.vision.data.images import read_images
     from vqspeech.vision.data.validate import find_faults

@@ -1,1 +1,1 @@
-"""What is measured on images: bits a dimension, reconstructions, pictures."""
+"""Measures and scores of images and video: bits a dimension, reconstructions, prediction, controllability, pictures."""

@@ -1,4 +1,4 @@
-"""Moving pictures: GIF by Pillow, MP4 by ffmpeg where it is at hand (extra `video`)."""
+"""Animations: GIF by Pillow, MP4 by ffmpeg if it is installed (extra `video`)."""
 
 import io
 import math
@@ -12,20 +12,24 @@ from vqspeech.files import replace_file
 from vqspeech.vision.metrics.pictures import tile_images
 
 RATE = 8.0
-"""Frames a second, unless told otherwise: about that of the world, where an action is held for four of its 35."""
+"""Default frames a second: about real time for an action held for four of the world's 35 ticks a second."""
 
 
 def tile_videos(videos: Sequence[np.ndarray], columns: int = 0, scale: int = 2) -> list[np.ndarray]:
-    """The frames of videos uint8 `(time, channels, height, width)` of one length in a grid of `columns` (0: as many
-    rows as columns): uint8 `(height, width, 3)` each."""
+    """Tile videos of one length in a grid: a list of frames uint8 `(height, width, 3)`.
+
+    Args:
+        videos: uint8 `(time, channels, height, width)` each.
+        columns: Columns of the grid; 0 for as many as rows.
+        scale: Width of a pixel.
+    """
     columns = columns or math.ceil(math.sqrt(len(videos)))
     rows = [np.stack(videos[start : start + columns]) for start in range(0, len(videos), columns)]
     return [tile_images([row[:, i] for row in rows], scale) for i in range(len(videos[0]))]
 
 
 def encode_gif(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0, scale: int = 2) -> bytes:
-    """A GIF that shows videos uint8 `(time, channels, height, width)` side by side over and over, at `rate` frames a
-    second."""
+    """Encode videos uint8 `(time, channels, height, width)`, tiled, as a looping GIF of `rate` frames a second."""
     from PIL import Image
 
     first, *others = [Image.fromarray(frame) for frame in tile_videos(videos, columns, scale)]
@@ -35,15 +39,16 @@ def encode_gif(videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 
 
 
 def write_gif(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
-    """Writes `animation` to a file."""
+    """Write the GIF of `encode_gif` to a file."""
     with replace_file(path) as temporary:
         temporary.write_bytes(encode_gif(videos, rate, columns))
 
 
 def write_mp4(path: str | Path, videos: Sequence[np.ndarray], rate: float = RATE, columns: int = 0) -> None:
-    """Writes videos uint8 `(time, channels, height, width)` side by side as MP4 (H.264).
+    """Write videos uint8 `(time, channels, height, width)`, tiled, as MP4 (H.264).
 
-    Raises `MissingExtra` without the extra `video`.
+    Raises:
+        MissingExtra: The extra `video` is not installed.
     """
     ffmpeg = extras.import_extra("imageio_ffmpeg", "video")
     frames = tile_videos(videos, columns)

@@ -1,8 +1,7 @@
-"""Bits a dimension of images, by bounds, by importance sampling, and exactly where all codes can be counted.
+"""Bits a dimension of images: by bounds, by importance sampling, and exactly if all codes can be enumerated.
 
-For a model with codes, p(x) = Σ_z p(x|z) p(z), with the uniform prior here unless told otherwise. The VQ-VAE is scored
-by one term of the sum, p(x|z_q) p(z_q) (1711.00937, section 3.2), so that log p(x) is at least what is reported; with
-any prior over codes, the learned one too.
+For a model with codes, p(x) = Σ_z p(x|z) p(z), with the uniform prior unless another is given. The VQ-VAE is scored by
+one term of the sum, p(x|z_q) p(z_q) (1711.00937, section 3.2), a lower bound of p(x) for any prior over codes.
 """
 
 import itertools
@@ -21,33 +20,38 @@ from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, CodeModel
 from vqspeech.vision.models.prior import ImagePrior
 
 MAX_MAPS = 1 << 16
-"""Maps of codes that are enumerated at most."""
+"""Maximum number of maps of codes that are enumerated."""
 
 
 def bits_per_dimension(nats: Tensor, model: Autoencoder) -> np.ndarray:
-    """Bits a dimension of log likelihoods in nats `(n,)`: float64 `(n,)`."""
+    """Convert log likelihoods in nats `(n,)` to bits a dimension: float64 `(n,)`."""
     return -nats.double().cpu().numpy() / (model.dimensions * math.log(2))
 
 
 def map_batches(images: ImageBatches, count: int, size: int, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """What `function` makes of at most `count` images, spread evenly, `size` at once, end to end."""
+    """Apply `function` to at most `count` evenly spaced images, `size` at once, and concatenate the results."""
     batch = images.even(count).images
     parts = tqdm(range(0, len(batch), size), desc="score", unit="batch", disable=None, leave=False)
     return torch.cat([function(batch[start : start + size]).cpu() for start in parts])
 
 
 def log_prior(prior: ImagePrior, codes: Tensor) -> Tensor:
-    """log p(z) of maps of codes `(n, height, width * latents)` by a learned prior that is not told the class, in nats:
-    float64 `(n,)`."""
+    """Return log p(z) of maps of codes under a learned prior, class unknown, in nats: float64 `(n,)`.
+
+    Args:
+        prior: The prior.
+        codes: `(n, height, width * latents)`.
+    """
     nobody = np.zeros(len(codes), np.int64)
     return -math.log(2) * torch.from_numpy(prior.bits(codes.cpu().numpy(), nobody)).flatten(1).sum(1)
 
 
 @torch.inference_mode()
 def exact_log_likelihood(model: CodeModel, images: Tensor, size: int = 1024) -> Tensor:
-    """log p(x) of images uint8 under the uniform prior, by the sum over all maps of codes, in nats `(n,)`.
+    """Return log p(x) of images uint8 under the uniform prior by the sum over all maps of codes, in nats `(n,)`.
 
-    Raises `ConfigError` where there are more than `MOST` of them.
+    Raises:
+        ConfigError: There are more than `MAX_MAPS` maps.
     """
     places = math.prod(model.code_shape)
     if model.codes**places > MAX_MAPS:
@@ -66,8 +70,15 @@ def exact_log_likelihood(model: CodeModel, images: Tensor, size: int = 1024) -> 
 
 @torch.inference_mode()
 def proposal_log_probs(model: CodeModel, images: Tensor, even: float = 0.1) -> Tensor:
-    """log q of every code of every latent `(batch, time, codes)`: of VIMCO its posterior; of a VQ-VAE, a softmax of the
-    squared distances in units of the mean least one. A share `even` is spread evenly, so that no map is left out."""
+    """Return log q of every code of every latent `(batch, time, codes)`.
+
+    For VIMCO q is its posterior; for a VQ-VAE, a softmax of the squared distances in units of the mean smallest one.
+
+    Args:
+        model: The model.
+        images: uint8 `(batch, channels, height, width)`.
+        even: Share of q that is uniform, so that every map has a probability.
+    """
     images = model.check_images(images)
     if isinstance(model, VIMCO):
         log_q = model.posterior(images)
@@ -84,8 +95,10 @@ def proposal_log_probs(model: CodeModel, images: Tensor, even: float = 0.1) -> T
 def importance_log_likelihood(
     model: CodeModel, images: Tensor, samples: int, seed: int = 0, even: float = 0.1
 ) -> Tensor:
-    """log of the mean of p(x|z) p(z) / q(z) over z drawn from `proposal`, in nats `(n,)`: log p(x) at most in
-    expectation, and ever nearer to it with more samples (Burda et al. 2016, arXiv 1509.00519)."""
+    """Return the log of the mean of p(x|z) p(z) / q(z) over samples z from the proposal, in nats `(n,)`.
+
+    Its expectation is a lower bound of log p(x) that tightens with more samples (Burda et al. 2016, arXiv 1509.00519).
+    """
     images = model.check_images(images)
     log_q = proposal_log_probs(model, images, even)
     generator = torch.Generator(model.device).manual_seed(seed)

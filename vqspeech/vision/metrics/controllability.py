@@ -1,4 +1,4 @@
-"""Tables of how imagined video behaves: whether it obeys, whether two actions part ways, whether it drifts."""
+"""Tables of imagined video: controllability, counterfactual actions, long rollouts."""
 
 import numpy as np
 import torch
@@ -12,16 +12,22 @@ from vqspeech.vision.metrics.inverse_model import InverseModel
 from vqspeech.vision.metrics.prediction import Predictions
 
 PAIRS = 2000
-"""Pairs of real frames that the inverse model is tried on."""
+"""Pairs of real frames that the inverse model is tested on."""
 STRETCH = 10
-"""Frames of a row of drift."""
+"""Frames of a row of the table of long rollouts."""
 
 
 def score_controllability(
     held: HeldOutClips, predictions: Predictions, codes: Tensor, inverse: InverseModel
 ) -> Section:
-    """How much of what was done is read off imagined frames, beside real ones; `codes` int `(images, height, width)`
-    are those of all images of the set."""
+    """Measure how many actions an inverse model recovers from imagined frames, compared with real ones.
+
+    Args:
+        held: The clips.
+        predictions: Frames imagined from them.
+        codes: Codes of all images of the set, int `(images, height, width)`.
+        inverse: The inverse model.
+    """
     real = inverse_model.draw_pairs(held.images, PAIRS, held.seed)
     both = np.stack([real.frames, real.frames + 1], 1)
     pixels = held.images.pixels(both.ravel()).reshape(*both.shape, *held.images.shape)
@@ -47,9 +53,10 @@ def score_controllability(
 
 
 def score_counterfactuals(held: HeldOutClips, inverse: InverseModel, one: str, other: str) -> Section:
-    """How far two actions lead away from each other, kept up from the same frames.
+    """Measure how far two actions, each repeated from the same frames, lead apart.
 
-    Raises `ImageError` where the prior knows no such action.
+    Raises:
+        ImageError: The prior does not know one of the actions.
     """
     (a, a_again), (b, b_again) = (
         [held.roll_out(held.repeat_action(action), turn) for turn in (0, 1)] for action in (one, other)
@@ -80,7 +87,7 @@ def score_counterfactuals(held: HeldOutClips, inverse: InverseModel, one: str, o
 
 
 def score_rollouts(held: HeldOutClips, far: int, count: int) -> Section:
-    """What `far` frames are like that are imagined after about `count` of the clips."""
+    """Compare stretches of rollouts of `far` frames, after about `count` of the clips, with real frames."""
     part = np.unique(np.linspace(0, len(held.groups) - 1, count).astype(np.int64))
     groups, given = [held.groups[i] for i in part], held.clips.codes[part, : held.given]
     learned = Clips(held.train, held.clips.codes.shape[1], held.prior.actions)
@@ -107,14 +114,14 @@ def score_rollouts(held: HeldOutClips, far: int, count: int) -> Section:
 
 
 def _said(held: HeldOutClips, inverse: InverseModel, codes: Tensor) -> np.ndarray:
-    """Logits `(clips, frames, actions)` of what leads to each of imagined codes `(clips, frames, height, width)`."""
+    """Return logits `(clips, frames, actions)` of actions before codes `(clips, frames, height, width)`."""
     frames = held.decode(torch.cat([held.clips.codes[:, held.given - 1 : held.given], codes], 1))
     before, after = (frames[:, some].reshape(-1, *held.images.shape) for some in (slice(-1), slice(1, None)))
     return inverse.logits(before, after).reshape(*codes.shape[:2], -1)
 
 
 def _numbers(held: HeldOutClips) -> np.ndarray:
-    """The number in the set of each action as the prior is told it; -1 of what is not told, or not in the set."""
+    """Return the number in the set of each input action of the prior; -1 if it is unknown or not in the set."""
     names = list(held.images.actions)
     return np.array([-1] + [names.index(name) if name in names else -1 for name in held.prior.actions])
 

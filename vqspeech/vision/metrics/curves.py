@@ -21,7 +21,7 @@ PANELS = (
 
 @house_style()
 def plot_curves(path: Path) -> "Figure":
-    """A figure of what `curves.jsonl` holds of `PANELS`, by step."""
+    """Plot the figures of `PANELS` in `curves.jsonl` by step."""
     from matplotlib.figure import Figure
 
     lines = read_curves(path)

@@ -1,11 +1,11 @@
-"""What intervals over images redraw: frames of one episode depend on each other, other images do not."""
+"""Units that confidence intervals over images resample: episodes for video frames, single images otherwise."""
 
 from vqspeech.metrics.measures.bootstrap import Redraw
 from vqspeech.vision.data.table import ImageTable
 
 
 def redraw_episodes(table: ImageTable) -> Redraw:
-    """Return the episodes of the images of a table, which intervals redraw, or each image by itself."""
+    """Return what intervals over the images of a table resample."""
     if table.episodes is None:
         return Redraw(None, "intervals redraw images")
     groups = [str(one) for one in table.episodes]

@@ -1,4 +1,4 @@
-"""Held-out clips of frames, and what a prior over video makes of them: what all tables of video are about."""
+"""Held-out clips of video frames, and what a prior imagines after them: the items of all tables of video."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from vqspeech.vision.models.video import VideoPrior
 
 
 class Section(NamedTuple):
-    """A table of scores, and notes on how it was measured."""
+    """A table of scores, with notes on how it was measured."""
 
     name: str
     rows: Sequence[Mapping]
@@ -27,9 +27,18 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True)
 class HeldOutClips:
-    """Clips of `given` and more frames: their place in the set of `images` (`starts`), their episodes (`groups`),
-    their codes, as `model` made them, and actions; `train` are the codes that `prior` learned from. All draws come from
-    `seed`.
+    """Clips of `given` and more frames.
+
+    Attributes:
+        prior: The prior.
+        model: The model the codes come from.
+        images: The set of frames.
+        train: Codes that the prior was trained on.
+        clips: Codes and actions of the clips.
+        starts: Index of the first frame of each clip.
+        groups: Episode of each clip.
+        given: Number of frames that are given.
+        seed: Seed of all draws.
     """
 
     prior: VideoPrior
@@ -44,17 +53,17 @@ class HeldOutClips:
 
     @property
     def frames(self) -> int:
-        """Frames after the given ones."""
+        """Number of frames after the given ones."""
         return self.clips.codes.shape[1] - self.given
 
     @property
     def horizons(self) -> list[int]:
-        """Those of `HORIZONS` that there are."""
+        """Those of `HORIZONS` within the clips."""
         return [horizon for horizon in HORIZONS if horizon <= self.frames]
 
     @property
     def notes(self) -> list[str]:
-        """What is told below every table."""
+        """Notes of every table."""
         parameters = sum(one.numel() for one in self.prior.parameters())
         return [
             (
@@ -65,29 +74,29 @@ class HeldOutClips:
         ]
 
     def read_frames(self) -> np.ndarray:
-        """The frames: uint8 `(clips, time, channels, height, width)`."""
+        """Read the real frames: uint8 `(clips, time, channels, height, width)`."""
         frames = self.starts[:, None] + np.arange(self.clips.codes.shape[1])
         return self.images.pixels(frames.ravel()).reshape(*frames.shape, *self.images.shape)
 
     def decode(self, codes: Tensor) -> np.ndarray:
-        """Frames uint8 `(clips, time, channels, height, width)` of codes `(clips, time, height, width)`."""
+        """Decode codes `(clips, time, height, width)` to frames uint8 `(clips, time, channels, height, width)`."""
         parts = [self.model.decode(part).cpu() for part in codes.flatten(0, 1).split(32)]
         return torch.cat(parts).numpy().reshape(*codes.shape[:2], *self.model.shape)
 
     def swap_actions(self) -> Tensor:
-        """Actions `(clips, time)` as they were up to the last given frame; from it on, those of another clip."""
+        """Return actions `(clips, time)` that are those of another clip from the last given frame on."""
         actions = self.clips.actions.roll(max(1, len(self.groups) // 2), 0)
         actions[:, : self.given - 1] = self.clips.actions[:, : self.given - 1]
         return actions
 
     def repeat_action(self, action: str) -> Tensor:
-        """Actions `(clips, time)` as they were up to the last given frame; from it on, always the same one."""
+        """Return actions `(clips, time)` that are always `action` from the last given frame on."""
         actions = self.clips.actions.clone()
         actions[:, self.given - 1 :] = self.prior.action_index(action)
         return actions
 
     def roll_out(self, actions: Tensor, turn: int = 0) -> Tensor:
-        """Codes imagined after the given frames, `(clips, frames, height, width)`; each `turn` draws others."""
+        """Roll out codes `(clips, frames, height, width)` after the given frames; each `turn` has other draws."""
         return self.prior.sample(self.clips.codes[:, : self.given], actions[:, :-1], seed=self.seed + turn)
 
 
@@ -95,9 +104,10 @@ def select_clips(
     prior: VideoPrior, model: CodeModel, images: ImageSet, codes: ImageCodes, train: ImageCodes,
     given: int, frames: int, count: int, seed: int,
 ) -> HeldOutClips:  # fmt: skip
-    """`count` clips of `given` and `frames` more frames, spread evenly over `images`, whose `codes` are given.
+    """Select `count` clips of `given` and `frames` more frames, evenly spaced over `images`.
 
-    Raises `ImageError` where the codes are those of other images, or no episode is long enough.
+    Raises:
+        ImageError: The codes are those of other images, or no episode is long enough.
     """
     if list(images.table.names) != list(codes.table.names):
         raise ImageError(f"{codes.path}: not the codes of {images.path}; encode again")

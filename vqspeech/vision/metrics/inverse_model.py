@@ -1,4 +1,4 @@
-"""Whether video obeys: what was done is read off pairs of frames by a network that knows real ones only."""
+"""Inverse dynamics model: recognises the action between two frames, trained on real frames only."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,14 +14,19 @@ from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
 from vqspeech.vision.data.images import ImageSet
 
 MAX_PAIRS, BATCH = 20_000, 32
-"""Pairs of frames that are learned from at most, and at once."""
+"""Maximum number of training pairs, and pairs of a batch."""
 SHIFT = 5
-"""Places, of four pixels each, that things are followed to either side."""
+"""Maximum displacement that is compared, in places of four pixels."""
 
 
 class Pairs(NamedTuple):
-    """Pairs of consecutive frames: `frames` int64 `(n,)`, where the first of each stands in its set; `actions` `(n,)`,
-    what was done at it; `groups` `(n,)`, its episode."""
+    """Pairs of consecutive frames.
+
+    Attributes:
+        frames: Index of the first frame, int64 `(n,)`.
+        actions: Action taken at it.
+        groups: Its episode.
+    """
 
     frames: np.ndarray
     actions: np.ndarray
@@ -29,7 +34,11 @@ class Pairs(NamedTuple):
 
 
 def draw_pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
-    """At most `limit` pairs of a set of frames, drawn at random. Raises `ImageError` where nothing is done in it."""
+    """Draw at most `limit` pairs of a set of frames at random.
+
+    Raises:
+        ImageError: The set has no actions, or no two consecutive frames.
+    """
     table = images.table
     if table.episodes is None or table.actions is None or table.actions.max() < 0:
         raise ImageError(f"{images.path}: not told what was done in it; prepare frames with actions")
@@ -41,9 +50,16 @@ def draw_pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
 
 
 class InverseModel(nn.Module):
-    """p(action | a frame, the next one) of frames of `channels` channels: what is seen at a quarter of the resolution
-    is compared with what is seen up to `SHIFT` places away in the next frame, and convolutions read how all has moved
-    (the cost volume of optical flow: Dosovitskiy et al., FlowNet, 1504.06852)."""
+    """p(action | a frame, the next one) by a cost volume, as in optical flow (Dosovitskiy et al., FlowNet, 1504.06852).
+
+    Features at a quarter of the resolution are correlated with those up to `SHIFT` places away in the next frame, and
+    convolutions classify the displacements.
+
+    Args:
+        channels: Channels of a frame.
+        actions: Number of actions.
+        width: Channels of the first layer.
+    """
 
     def __init__(self, channels: int, actions: int, width: int = 16):
         super().__init__()
@@ -58,7 +74,7 @@ class InverseModel(nn.Module):
         self.output = nn.Sequential(nn.Linear(50 * width, 64), nn.ReLU(), nn.Linear(64, actions))
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        """Logits `(batch, actions)` of frames uint8 `(batch, channels, height, width)` and those that follow."""
+        """Return logits `(batch, actions)` of frames uint8 `(batch, channels, height, width)` and those that follow."""
         # Without the mean over the frame, all would be alike at the start, and nothing learned for a thousand steps.
         one, other = (F.instance_norm(self.seen(frames.float() / 127.5 - 1)) for frames in (before, after))
         height, width = one.shape[2:]
@@ -69,7 +85,7 @@ class InverseModel(nn.Module):
 
     @torch.inference_mode()
     def logits(self, before: np.ndarray, after: np.ndarray, size: int = 256) -> np.ndarray:
-        """As `forward`, of arrays, `size` at once: float32 `(n, actions)`."""
+        """Return the logits of arrays of frames, `size` at once: float32 `(n, actions)`."""
         found = []
         for start in range(0, len(before), size):
             one, other = (torch.from_numpy(frames[start : start + size]) for frames in (before, after))
@@ -78,9 +94,10 @@ class InverseModel(nn.Module):
 
 
 def fit_inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> InverseModel:
-    """The inverse model of the pairs of a set of real frames; all actions weigh the same, however often they are done.
+    """Train an inverse model on pairs of real frames; all actions have the same weight.
 
-    Raises `ImageError` where nothing is done in the set.
+    Raises:
+        ImageError: The set has no actions.
     """
     learned = draw_pairs(images, MAX_PAIRS, seed)
     counts = np.bincount(learned.actions, minlength=len(images.actions))
@@ -104,8 +121,14 @@ def fit_inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> Inv
 
 
 def balanced_recall(said: np.ndarray, done: np.ndarray, groups: Sequence[int] | np.ndarray, actions: int) -> Estimate:
-    """The share of what was `done` int `(n,)` that is `said` int `(n,)`, action by action, and the mean over those that
-    were done (chance: 1 / their number), with the interval that redrawing `groups` gives; its n is that of pairs."""
+    """Return the mean recall over the actions that occur (chance: 1 / their number), with its interval.
+
+    Args:
+        said: Recognised actions, int `(n,)`.
+        done: True actions, int `(n,)`.
+        groups: Episodes, which the interval resamples.
+        actions: Number of actions.
+    """
     _, group = np.unique(np.asarray(groups), return_inverse=True)
     hits, counts = (np.zeros((group.max() + 1, actions)) for _ in range(2))
     np.add.at(counts, (group, done), 1)

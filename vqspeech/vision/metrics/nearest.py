@@ -1,4 +1,4 @@
-"""The training images that samples are nearest to: whoever copies, shows it here."""
+"""Nearest training images of samples, which reveal memorised images."""
 
 from typing import NamedTuple
 
@@ -8,15 +8,19 @@ from vqspeech.vision.data.images import ImageSet
 
 
 class Nearest(NamedTuple):
-    """Of each image: `index` of the nearest one of a set, int64 `(n,)`, and how far it is: `distance`, the root mean
-    square difference of a level, float64 `(n,)`."""
+    """Nearest images.
+
+    Attributes:
+        index: Index of the nearest image of the set, int64 `(n,)`.
+        distance: Root mean square difference in levels, float64 `(n,)`.
+    """
 
     index: np.ndarray  # pyright: ignore[reportIncompatibleMethodOverride]
     distance: np.ndarray
 
 
 def find_nearest(images: np.ndarray, among: ImageSet, batch: int = 4096) -> Nearest:
-    """The nearest of a set, pixel by pixel, for each of uint8 `(n, channels, height, width)`."""
+    """Find the nearest image of a set, pixel by pixel, for each of uint8 `(n, channels, height, width)`."""
     wanted = images.reshape(len(images), -1).astype(np.float32) / 255
     index, least = np.zeros(len(images), np.int64), np.full(len(images), np.inf)
     for start in range(0, len(among), batch):

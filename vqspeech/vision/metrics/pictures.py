@@ -1,4 +1,4 @@
-"""Pictures of images: sheets of them, as arrays of pixels, written as PNG."""
+"""Sheets of images as arrays of pixels, written as PNG."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,8 +13,12 @@ GAP = 2
 
 
 def tile_images(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
-    """Rows of images uint8 `(n, channels, height, width)` under each other: uint8 `(height, width, 3)`; every pixel
-    `scale` pixels wide. Grey images are shown as such."""
+    """Tile rows of images uint8 `(n, channels, height, width)`: uint8 `(height, width, 3)`.
+
+    Args:
+        rows: The rows, of one or three channels.
+        scale: Width of a pixel.
+    """
     longest = max(map(len, rows))
     lines = []
     for row in rows:
@@ -26,13 +30,13 @@ def tile_images(rows: Sequence[np.ndarray], scale: int = 1) -> np.ndarray:
 
 
 def tile_pairs(originals: Tensor, others: Tensor, columns: int = 8, scale: int = 1) -> np.ndarray:
-    """Images uint8 `(n, channels, height, width)`, in rows of `columns`, each row with that of the others under it."""
+    """Tile images uint8 `(n, channels, height, width)` in rows of `columns`, with the others below them."""
     both = (originals.numpy(), others.numpy())
     return tile_images([one[i : i + columns] for i in range(0, len(originals), columns) for one in both], scale)
 
 
 def write_png(pixels: np.ndarray, path: str | Path) -> None:
-    """Writes uint8 `(height, width, 3)` as PNG, as it is."""
+    """Write pixels uint8 `(height, width, 3)` as PNG."""
     from PIL import Image
 
     with replace_file(path) as temporary:

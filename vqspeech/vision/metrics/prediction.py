@@ -1,4 +1,4 @@
-"""Tables of what a prior over video foretells: bits and codes, PSNR and SSIM, by horizon."""
+"""Tables of the predictions of a video prior by horizon: bits, codes, PSNR and SSIM."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -15,13 +15,13 @@ from vqspeech.vision.metrics.video import Prediction
 from vqspeech.vision.models.prior import ImagePrior
 
 NO_PAST, NO_ACTIONS = "image prior, which sees no past", "prior, actions not told"
-"""Rows that the prior must beat."""
+"""Rows of baselines."""
 COPY_CLIPS = 128
-"""Clips that copying is fitted to."""
+"""Clips that the copying baseline is fitted to."""
 
 
 class Predictions(NamedTuple):
-    """What is foretold when the prior is told what was done, what was done in other clips, and nothing."""
+    """Predictions conditioned on the true actions, on those of other clips, and on none."""
 
     true_actions: Prediction
     swapped_actions: Prediction
@@ -29,7 +29,7 @@ class Predictions(NamedTuple):
 
 
 def predict_all(held: HeldOutClips) -> Predictions:
-    """What the prior makes of the clips in three ways."""
+    """Predict the clips under true, swapped and unknown actions."""
     clips = held.clips
     right, misled, blind = (
         video.predict_clips(held.prior, ClipBatch(clips.codes, actions), held.given, held.seed)
@@ -39,8 +39,13 @@ def predict_all(held: HeldOutClips) -> Predictions:
 
 
 def score_codes(held: HeldOutClips, predictions: Predictions, images: ImagePrior | None = None) -> list[Section]:
-    """Bits of the codes, and codes that are right; beside them those of a prior over single `images`, which sees no
-    past, where there is one."""
+    """Tabulate bits of the codes and share of correct codes, with baselines.
+
+    Args:
+        held: The clips.
+        predictions: Their predictions.
+        images: A prior over single images, which does not see the past, as another baseline.
+    """
     given, prior, clips = held.given, held.prior, held.clips
     likeliest = video.predict_clips(prior, clips, given, held.seed, temperature=0.0)
     learned = Clips(held.train, clips.codes.shape[1], prior.actions).even(COPY_CLIPS).codes
@@ -92,8 +97,7 @@ def score_codes(held: HeldOutClips, predictions: Predictions, images: ImagePrior
 
 
 def describe_comparison(rival: str, ours: np.ndarray, theirs: np.ndarray, horizons: Sequence[int]) -> str:
-    """Say at which horizons the prior takes fewer bits than a rival, both float64 `(clips, frames, …)`, and at which it
-    does not."""
+    """Say at which horizons the prior takes fewer bits than a baseline, both float64 `(clips, frames, …)`."""
     saved = (theirs - ours).reshape(*ours.shape[:2], -1).mean((0, 2))
     better = [str(h) for h in horizons if saved[h - 1] > 0]
     worse = [str(h) for h in horizons if saved[h - 1] <= 0]
@@ -108,13 +112,13 @@ def describe_comparison(rival: str, ours: np.ndarray, theirs: np.ndarray, horizo
 
 
 def _bits_without_past(images: ImagePrior, codes: torch.Tensor) -> np.ndarray:
-    """Bits of codes `(clips, frames, height, width)` by a prior over single images, no class told."""
+    """Return the bits of codes `(clips, frames, height, width)` under a prior over single images, class unknown."""
     flat = codes.flatten(0, 1).numpy()
     return images.bits(flat, np.zeros(len(flat), np.int64)).reshape(codes.shape)
 
 
 def score_frames(held: HeldOutClips, predictions: Predictions) -> list[Section]:
-    """PSNR and SSIM of frames."""
+    """Tabulate PSNR and SSIM of predicted frames."""
     real, shape = held.read_frames(), held.images.shape
     after = real[:, held.given :]
     made = {

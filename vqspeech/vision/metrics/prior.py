@@ -1,4 +1,4 @@
-"""How well a prior knows the codes of images: bits a code of held-out ones, beside what is known without one."""
+"""Bits a code of held-out images under a prior, compared with uniform and unigrams."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,20 +12,25 @@ from vqspeech.vision.models.prior import ImagePrior
 PRIOR, PLACES = "prior", "unigram of each place"
 """Rows of the table."""
 STRENGTHS = (0.25, 1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 1e6)
-"""Codes of the unigram of all places that the counts of a place may be filled up with; the last leaves that alone."""
+"""Candidate strengths: codes of the overall unigram that are added to the counts of each place."""
 HELD_OUT = 10
-"""Every so many images of what unigrams are counted in, one tells their strength, where no other ones are given."""
+"""One in this many images chooses the strength if no others are given."""
 
 Bits = dict[str, np.ndarray]
-"""-log2 p of every code of every image, float64 `(n, height, width)`, by what it is known by."""
+"""-log2 p of every code of every image, float64 `(n, height, width)`, by model."""
 
 
 def unigram_bits(codes: np.ndarray, train: np.ndarray, size: int, strength: float | None = None) -> np.ndarray:
-    """-log2 p of each code of maps `(n, height, width)` by how often it is in the maps `train`, anywhere, or, with a
-    `strength`, at its place: float64 of that shape.
+    """Return -log2 p of each code of maps under a unigram: float64 of their shape.
 
-    So that no code is impossible, each is counted once more than it is there; the counts of a place are filled up with
-    `strength` codes of the unigram of all places.
+    The overall counts start from one for every code; those of a place have `strength` codes of the overall unigram
+    added.
+
+    Args:
+        codes: Maps `(n, height, width)`.
+        train: Maps that are counted.
+        size: Number of codes.
+        strength: Use a unigram for each place, with this strength; None for one over all places.
     """
     everywhere = np.bincount(np.ravel(train), minlength=size) + 1.0
     everywhere /= everywhere.sum()
@@ -58,9 +63,14 @@ def choose_strength(train: ImageCodes, dev: ImageCodes | None = None) -> float:
 
 
 def compute_bits(prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None = None, strength: float = 16.0) -> Bits:
-    """Bits of the codes of each image by model, float64 `(n, height, width)`: uniform, then unigrams where there is
-    `train` to count, that of each place of a `strength`, then the prior, told the class where it knows classes, and
-    not told."""
+    """Compute the bits of the codes of each image: uniform, unigrams, prior.
+
+    Args:
+        prior: The prior; with classes, it is scored with the true class and without.
+        codes: The images.
+        train: Codes that the unigrams are counted in; None leaves the unigrams out.
+        strength: Strength of the unigram of each place.
+    """
     some = np.asarray(codes.codes)
     found = {"uniform": np.full(some.shape, np.log2(codes.size))}
     if train is not None:
@@ -74,9 +84,13 @@ def compute_bits(prior: ImagePrior, codes: ImageCodes, train: ImageCodes | None 
 
 
 def tabulate_bits(held: Bits, learned: Bits, groups: Sequence[Group] | None) -> list[dict]:
-    """The table: bits a code and an image with interval over images (over `groups` of them, such as episodes, whose
-    frames depend on each other), bits a code of images that were `learned` from, and the gap between, what is known by
-    heart; last, what the prior saves beside the unigram of each place, image by image."""
+    """Tabulate bits a code and an image with intervals, the gap to training images, and the difference to the unigram.
+
+    Args:
+        held: Bits of held-out images.
+        learned: Bits of training images.
+        groups: What intervals resample, such as episodes; None for images.
+    """
     table = []
     for name, bits in held.items():
         row = _row(name, bits, groups)
@@ -89,7 +103,7 @@ def tabulate_bits(held: Bits, learned: Bits, groups: Sequence[Group] | None) -> 
 
 
 def select_even(codes: ImageCodes, count: int) -> ImageCodes:
-    """At most `count` images of them, spread evenly."""
+    """Select at most `count` images, evenly spaced."""
     picks = np.linspace(0, len(codes) - 1, min(count, len(codes))).astype(np.int64)
     return replace(codes, codes=np.asarray(codes.codes[picks]), table=codes.table.select(picks))
 

@@ -1,4 +1,4 @@
-"""How near reconstructions are to the originals."""
+"""Quality of reconstructions: PSNR and SSIM."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -9,31 +9,46 @@ from vqspeech import extras
 from vqspeech.errors import ImageError
 
 WINDOW = 11
-"""Pixels that SSIM looks at, in each direction."""
+"""Pixels of a side of the window of SSIM."""
 _EDGE, _TOGETHER = WINDOW // 2, 64
 
 
 def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Peak signal to noise ratio of each image, uint8 `(n, channels, height, width)`, in dB: float64 `(n,)`, 10 log10
-    of 255² over the mean square error; infinite where nothing differs."""
+    """Return 10 log10 (255² / mean squared error) of each image, in dB: float64 `(n,)`, infinite if equal.
+
+    Args:
+        originals: uint8 `(n, channels, height, width)`.
+        others: Likewise.
+    """
     errors = (originals.astype(np.float64) - others).reshape(len(originals), -1)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255.0**2 / (errors**2).mean(1))
 
 
 def require_ssim(size: Sequence[int]) -> ModuleType:
-    """The package that SSIM comes from. Raises `MissingExtra` where it is not installed, `ImageError` for images of a
-    `size` (height, width) below 11 pixels: better before long work than after."""
+    """Return the package that computes SSIM; call it before long computations.
+
+    Raises:
+        MissingExtra: It is not installed.
+        ImageError: The `size` (height, width) of images is below 11 pixels.
+    """
     if min(size) < WINDOW:
         raise ImageError(f"images of {tuple(size)} are too small for SSIM; take larger ones")
     return extras.import_extra("skimage.metrics", "vision")
 
 
 def ssim(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Structural similarity of each image (Wang et al. 2004: Gaussian window of deviation 1.5), the mean over channels;
-    uint8 `(n, channels, height, width)` → float64 `(n,)`, 1 where nothing differs.
+    """Return the structural similarity of each image, the mean over channels: float64 `(n,)`, 1 for equal images.
 
-    Raises as `require_ssim`.
+    The window is Gaussian with a deviation of 1.5 pixels (Wang et al. 2004).
+
+    Args:
+        originals: uint8 `(n, channels, height, width)`.
+        others: Likewise.
+
+    Raises:
+        MissingExtra: scikit-image is not installed.
+        ImageError: The images are below 11 pixels.
     """
     similarity = require_ssim(originals.shape[2:]).structural_similarity
     options = {"data_range": 255, "channel_axis": 0, "gaussian_weights": True, "sigma": 1.5, "full": True}

@@ -1,4 +1,4 @@
-"""Whether what is imagined stays like the world, however long: the statistics of frames far from the last real one."""
+"""Statistics of long rollouts: whether imagined frames stay like real ones far from the last given frame."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,7 @@ from vqspeech.vision.models import CodeModel
 
 
 def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
-    """Jensen-Shannon divergence in bits of two distributions given as counts: 0 where they are alike, 1 where they
-    share nothing."""
+    """Return the Jensen-Shannon divergence of two histograms in bits, from 0 (equal) to 1 (disjoint)."""
     p, q = p / p.sum(), q / q.sum()
     middle = (p + q) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -19,14 +18,20 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
 
 
 def count_codes(codes: np.ndarray, size: int) -> np.ndarray:
-    """How often each code stands in clips `(clips, …)`: int64 `(clips, size)`."""
+    """Count each code in clips `(clips, …)`: int64 `(clips, size)`."""
     return np.stack([np.bincount(one.ravel(), minlength=size) for one in codes])
 
 
 def reencoded_share(model: CodeModel, codes: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """The share of the codes of frames `(n, height, width)` that are found again by encoding them as decoded, `pixels`
-    uint8 `(n, channels, height, width)`: float64 `(n,)`. Frames that the model never learned to make come back as
-    others."""
+    """Return the share of codes that survive decoding and encoding, for each frame: float64 `(n,)`.
+
+    Frames unlike those the model was trained on are encoded to other codes.
+
+    Args:
+        model: The model.
+        codes: `(n, height, width)`.
+        pixels: The frames decoded from them, uint8 `(n, channels, height, width)`.
+    """
     import torch
 
     found = torch.cat([model.encode(part).cpu() for part in torch.from_numpy(pixels).split(64)]).numpy()
@@ -36,9 +41,16 @@ def reencoded_share(model: CodeModel, codes: np.ndarray, pixels: np.ndarray) -> 
 def summarise_rollouts(
     name: str, clips: np.ndarray, pixels: np.ndarray, real: np.ndarray, model: CodeModel, groups: Sequence
 ) -> dict:
-    """A row of the table of clips of codes `(clips, frames, height, width)`, decoded as `pixels`, beside `real` ones
-    `(frames, height, width)`: how far their codes are from those of real frames, how many change from frame to frame,
-    how many are found again, how much detail there is."""
+    """Return a row of the table: divergence from real codes, changes between frames, re-encoded codes, contrast.
+
+    Args:
+        name: Name of the row.
+        clips: Codes `(clips, frames, height, width)`.
+        pixels: The frames decoded from them, uint8 `(clips, frames, channels, height, width)`.
+        real: Codes of real frames `(frames, height, width)`.
+        model: The model.
+        groups: Episodes of the clips, for the intervals.
+    """
     size = model.codes
     world, own = np.bincount(real.ravel(), minlength=size), count_codes(clips, size)
     moves = (clips[:, 1:] != clips[:, :-1]).reshape(len(clips), -1).mean(1)

@@ -1,8 +1,8 @@
-"""How well a prior over video foretells frames: bits and codes by horizon, beside what is known without one.
+"""Predictions of a video prior by horizon: bits and codes, compared with baselines.
 
-The horizon of a frame is how many frames after the last given one it comes. A frame at horizon h is foretold from the
-given frames and all actions up to it alone: what lies between is imagined. Its bits, -log2 p(frame | given, imagined),
-are on average at least those of p(frame | given), the mean over all that may be imagined, by Jensen's inequality.
+The horizon of a frame is its distance from the last given frame. A frame is predicted from the given frames and all
+actions before it; the frames between are imagined. Its bits, -log2 p(frame | given, imagined), are in expectation an
+upper bound of those of p(frame | given), the mean over all imaginations (Jensen's inequality).
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +20,19 @@ from vqspeech.vision.models.prior import draw_uniforms
 from vqspeech.vision.models.video import VideoPrior
 
 HORIZONS = (1, 2, 3, 5, 10)
-"""Horizons that have a column."""
+"""Horizons with a column."""
 BATCH = 32
-"""Clips that are imagined side by side."""
+"""Clips that are predicted at once."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Of clips: frames imagined after the given ones, int64 `(clips, frames, height, width)`, and the bits of the codes
-    that came in truth, float64 of that shape."""
+    """Prediction of clips.
+
+    Attributes:
+        codes: Imagined frames, int64 `(clips, frames, height, width)`.
+        bits: Bits of the true codes, float64 of that shape.
+    """
 
     codes: Tensor
     bits: np.ndarray
@@ -38,7 +42,7 @@ class Prediction:
 def predict_clips(
     prior: VideoPrior, clips: ClipBatch, given: int, seed: int = 0, temperature: float = 1.0
 ) -> Prediction:
-    """What the prior makes of the first `given` frames of clips and of what is done in them."""
+    """Predict clips from their first `given` frames and their actions."""
     count, frames = len(clips.codes), clips.codes.shape[1] - given
     numbers = draw_uniforms(count, (frames, *prior.shape), seed)
     codes, bits = torch.empty(numbers.shape, dtype=torch.long), np.empty(numbers.shape)
@@ -55,8 +59,12 @@ def predict_clips(
 
 
 class Unigram:
-    """How often every code stands at every place: float64 `(size, height, width)`, each place backed by a share of the
-    frequencies over all places that weighs as much as `backing` frames."""
+    """Unigram of every place: float64 `(size, height, width)`.
+
+    Args:
+        codes: Codes that are counted.
+        backing: Weight in frames of the unigram over all places.
+    """
 
     def __init__(self, codes: ImageCodes, backing: float = 10.0):
         frames, height, width = codes.codes.shape
@@ -74,15 +82,15 @@ class Unigram:
         return self.odds.argmax(0)
 
     def probabilities(self, codes: np.ndarray) -> np.ndarray:
-        """p of codes `(…, height, width)`: float64 of that shape."""
+        """Return p of codes `(…, height, width)`: float64 of that shape."""
         rows, columns = np.indices(codes.shape[-2:])
         return self.odds[codes, rows, columns]
 
 
 class Copying:
-    """The last given frame, code by code, with a probability for each horizon, and else the unigram.
+    """Baseline that copies each code of the last given frame with some probability, or draws from the unigram.
 
-    The probabilities are those that are the best for `clips` that are learned from, found by expectation-maximisation.
+    The probabilities, one for each horizon, are fitted to training `clips` by expectation-maximisation.
     """
 
     def __init__(self, unigram: Unigram, clips: Tensor, given: int):
@@ -95,7 +103,7 @@ class Copying:
             self.shares = responsible.mean((0, 2, 3))
 
     def bits(self, clips: Tensor, given: int) -> np.ndarray:
-        """-log2 p of the codes after the given ones: float64 `(clips, frames, height, width)`."""
+        """Return -log2 p of the codes after the given frames: float64 `(clips, frames, height, width)`."""
         codes = clips.numpy()
         shares = self.shares[:, None, None]
         return -np.log2(shares * _kept(codes, given) + (1 - shares) * self.unigram.probabilities(codes[:, given:]))
@@ -104,8 +112,14 @@ class Copying:
 def tabulate_horizons(
     bits: dict[str, np.ndarray], groups: Sequence[str], horizons: Sequence[int], prefix: str = "horizon"
 ) -> list[dict]:
-    """A table with a row for each of several measurements `(clips, frames, …)` of the same clips, and a column for each
-    horizon, with intervals over `groups`, the episodes of the clips; last, the mean over all horizons."""
+    """Tabulate measurements by horizon, and their mean over all horizons.
+
+    Args:
+        bits: Measurements `(clips, frames, …)` by row.
+        groups: Episodes of the clips, which intervals resample.
+        horizons: Horizons with a column.
+        prefix: Start of the names of the columns.
+    """
     table = []
     for name, found in bits.items():
         flat = found.reshape(*found.shape[:2], -1).mean(2)
@@ -115,24 +129,24 @@ def tabulate_horizons(
 
 
 def transform_estimates(table: Sequence[dict], function: Callable[[float], float]) -> list[dict]:
-    """A table whose estimates are sent through a falling function, such as square errors to PSNR."""
+    """Apply a decreasing function, such as squared error to PSNR, to all estimates of a table."""
     return [
         {key: _sent(one, function) if isinstance(one, Estimate) else one for key, one in row.items()} for row in table
     ]
 
 
 def psnr_from_error(error: float) -> float:
-    """PSNR in dB of a mean square error of 8-bit images; 99 where there is none."""
+    """Convert a mean squared error of 8-bit images to PSNR in dB; 99 for 0."""
     return min(99.0, float(10 * np.log10(255.0**2 / error))) if error > 0 else 99.0
 
 
 def square_errors(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Mean square error of images uint8 `(…, channels, height, width)`: float64 `(…,)`."""
+    """Return the mean squared error of images uint8 `(…, channels, height, width)`: float64 `(…,)`."""
     return ((originals.astype(np.float32) - others.astype(np.float32)) ** 2).mean((-3, -2, -1), dtype=np.float64)
 
 
 def _kept(codes: np.ndarray, given: int) -> np.ndarray:
-    """Where frames after the given ones have the code of the last given one: float64 0 or 1."""
+    """Return where frames after the given ones have the code of the last given frame: float64 0 or 1."""
     return (codes[:, given:] == codes[:, given - 1 : given]).astype(np.float64)
 
 

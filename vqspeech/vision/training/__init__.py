@@ -1,1 +1,1 @@
-"""Training models of images: what the trainer is given, and what is measured on held-out images."""
+"""Training of models of images and of priors over their codes."""

@@ -1,4 +1,4 @@
-"""Whether a decoder that could do without its latents uses them: bits of maps with the right ones, wrong ones, none."""
+"""Use of latents by a decoder that could ignore them: bits of maps given the right latents, wrong ones, none."""
 
 from operator import itemgetter
 
@@ -9,18 +9,23 @@ from vqspeech.vision.data.code_batches import CodeBatch
 from vqspeech.vision.models.top import TopVQVAE
 
 OWN, OTHERS, NONE = "its own latents", "those of another image", "no latents"
-"""What a map is told."""
+"""Latents that a map is decoded from."""
 
 
 @torch.no_grad()
 def measure_bits(
     model: TopVQVAE, batch: CodeBatch, size: int, one_by_one: bool = False
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Bits of each whole map, float64 `(maps,)`, by what it is told: its own latents, those of the map half a batch on,
-    and none; with `one_by_one` also its own but for one of them. And how often each code is each latent, int64
-    `(latents, codes)`.
+    """Measure the bits of each whole map given its own latents, those of another map, and none.
 
-    `size` maps are scored at once.
+    Args:
+        model: The model.
+        batch: The maps.
+        size: Maps at once.
+        one_by_one: Also replace each latent alone by that of another map.
+
+    Returns:
+        Bits float64 `(maps,)` by latents, and counts of the codes of each latent, int64 `(latents, codes)`.
     """
     training = model.training
     model.eval()

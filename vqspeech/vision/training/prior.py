@@ -1,4 +1,4 @@
-"""Training a prior on codes of images."""
+"""Training of a prior over codes of images."""
 
 import math
 from collections.abc import Mapping
@@ -12,10 +12,17 @@ from vqspeech.vision.models.prior import ImagePrior, describe_codes
 
 
 class ImagePriorTask(CodesTask):
-    """The prior of `config`, the codes `train` to learn from, and what is measured of it on `dev`.
+    """Task of training a prior over codes of images.
 
-    Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where `dev` has other codes than
-    `train`, `ImageError` where it has other classes.
+    Args:
+        config: The configuration.
+        train: Codes to train on.
+        dev: Codes to evaluate on.
+
+    Raises:
+        ConfigError: `config` describes another kind of model.
+        UnitsError: `dev` has other codes than `train`.
+        ImageError: `dev` has other classes.
     """
 
     groups = ImagePrior.groups

@@ -1,4 +1,4 @@
-"""Training a model of images: a VAE, a VQ-VAE or VIMCO."""
+"""Training of a model of images: VAE, VQ-VAE or VIMCO."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from vqspeech.vision.metrics.pictures import tile_pairs
 from vqspeech.vision.models import Autoencoder, CodeModel, build_image_model, find_model_class
 
 SHOWN = 8
-"""Images that the log gets with their reconstructions."""
+"""Images that are logged with their reconstructions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +32,16 @@ class ImageTraining(TrainingOptions):
 
 
 class ImageTask:
-    """The model of `config`, images of `train` to learn from, and what is measured of it on `dev`.
+    """Task of training a model of images.
 
-    Raises `ConfigError` where `config` is of something else, `ImageError` where the images of `dev` have another shape.
+    Args:
+        config: The configuration.
+        train: Images to train on.
+        dev: Images to evaluate on.
+
+    Raises:
+        ConfigError: `config` describes something else.
+        ImageError: The images of `dev` have another shape.
     """
 
     criterion, items, length, training = "bits", "images", 1, Options(ImageTraining)
@@ -98,9 +105,12 @@ class ImageTask:
 
 @torch.no_grad()
 def measure_held_out(model: Autoencoder, images: ImageBatches, size: int, batches: int) -> dict[str, float]:
-    """Of at most `batches` times `size` held-out images: `bits` a dimension by the model's bound, an upper limit of
-    what is needed. With codes, the collapse numbers: `perplexity` and `used` of the codes, and `shuffle_gap`, the bits
-    a dimension that the decoder loses when it is given the codes of other images and places."""
+    """Measure at most `batches` times `size` held-out images.
+
+    Returns:
+        `bits` a dimension by the model's bound, an upper bound; with codes, also `perplexity` and `used` codes, and
+        `shuffle_gap`, the bits a dimension that the decoder loses with shuffled codes.
+    """
     training = model.training
     model.eval()
     torch.manual_seed(0)  # bounds that draw
@@ -125,6 +135,6 @@ def measure_held_out(model: Autoencoder, images: ImageBatches, size: int, batche
 
 
 def shuffle_codes(codes: Tensor) -> Tensor:
-    """Codes of any shape in an order drawn at random, the same at every call."""
+    """Shuffle codes of any shape, in the same order at every call."""
     order = torch.randperm(codes.numel(), generator=torch.Generator().manual_seed(0)).to(codes.device)
     return codes.flatten()[order].view(codes.shape)

@@ -1,4 +1,4 @@
-"""Training the second VQ-VAE, over codes of images."""
+"""Training of the second VQ-VAE, over codes of images."""
 
 import math
 from collections.abc import Mapping
@@ -14,9 +14,16 @@ from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 
 
 class TopTask(CodesTask):
-    """The second VQ-VAE of `config`, the codes `train` to learn from, and what is measured of it on `dev`.
+    """Task of training the second VQ-VAE.
 
-    Raises `ConfigError` where `config` is of another kind of model, `UnitsError` where `dev` has other codes.
+    Args:
+        config: The configuration.
+        train: Codes to train on.
+        dev: Codes to evaluate on.
+
+    Raises:
+        ConfigError: `config` describes another kind of model.
+        UnitsError: `dev` has other codes.
     """
 
     items, length, groups = "images", 1, TopVQVAE.groups

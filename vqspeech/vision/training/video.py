@@ -1,4 +1,4 @@
-"""Training a prior over video on the codes of episodes."""
+"""Training of a prior over video on the codes of episodes."""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.video import VideoPrior
 
 SHOWN = 2
-"""Clips that the log gets, each beside the one it goes on from."""
+"""Clips that are logged, each with its continuation."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +43,18 @@ class VideoTraining(TrainingOptions):
 
 
 class VideoTask(CodesTask):
-    """The prior over video of `config`, codes of episodes to learn from, and what is measured of it on those of `dev`,
-    which are other episodes. With the `decoder` they were made by, the log gets frames.
+    """Task of training a prior over video.
 
-    Raises `ConfigError` where `config` is of something else, `UnitsError` where the codes of `dev`, or of the
-    decoder, are others, `ImageError` where the episodes of either are all shorter than a clip, or an action in `dev`
-    has no name in `train`.
+    Args:
+        config: The configuration.
+        train: Codes of episodes to train on.
+        dev: Codes of other episodes to evaluate on.
+        decoder: The model the codes come from; with it, frames are logged.
+
+    Raises:
+        ConfigError: `config` describes something else.
+        UnitsError: The codes of `dev`, or of the decoder, are others.
+        ImageError: All episodes are shorter than a clip, or an action of `dev` is not in `train`.
     """
 
     training, groups = Options(VideoTraining), VideoPrior.groups
@@ -113,5 +119,5 @@ class VideoTask(CodesTask):
 
 
 def decode_frames(model: CodeModel, codes: torch.Tensor) -> np.ndarray:
-    """The frames of codes `(time, height, width)`: uint8 `(time, channels, height, width)`."""
+    """Decode codes `(time, height, width)` to frames uint8 `(time, channels, height, width)`."""
     return model.decode(codes).cpu().numpy()

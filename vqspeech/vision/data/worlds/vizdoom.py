@@ -93,7 +93,7 @@ def _game(library: Any, name: str, folder: Path) -> Any:
     with _inside(folder):
         try:
             game.init()
-        except Exception as error:  # noqa: BLE001 -- of the library's own kind
+        except Exception as error:
             raise CorpusError(f"ViZDoom cannot open the map '{name}' ({error}); name another one") from None
     return game
 

@@ -153,11 +153,11 @@ class _Keys:
         slot, filled = self.calls % network.window, min(self.calls + 1, network.window)
         # What lies in slot j was put there (now - j) mod window calls ago.
         back = (self.calls - torch.arange(filled, device=x.device)) % network.window
-        bias, open_ = network._bias(back[None]).to(x.dtype), x.new_zeros(1, 1, 1)  # noqa: SLF001 -- its own cache
+        bias, open_ = network._bias(back[None]).to(x.dtype), x.new_zeros(1, 1, 1)
         for space, over, ring in zip(network.space, network.time, self.rings, strict=True):
             x = space.attend(x, *space.project(x), open_)
             lanes, x = x.shape, x.flatten(0, 1)[:, None]  # (batch * places, 1, width)
             query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = over.project(x)
             x = over.attend(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias).view(lanes)
         self.calls += 1
-        return network._condition(x)  # noqa: SLF001 -- its own cache
+        return network._condition(x)
