@@ -93,5 +93,5 @@ def read_pickle(path: str | Path) -> dict[str, Any]:
         return {key: value.array() if isinstance(value, _Array) else value for key, value in texts.items()}
     except PickleError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001, a damaged pickle can raise anything
         raise PickleError(f"it is damaged ({error})") from None

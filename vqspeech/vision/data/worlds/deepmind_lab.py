@@ -46,7 +46,7 @@ class DeepMindLab:
             config = {"width": str(SIZE), "height": str(SIZE)}
             try:
                 self.lab, self.name = self.library.Lab(name, [_FRAME, _PLACE], config=config), name
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001, the library's own exceptions
                 raise CorpusError(f"DeepMind Lab has no level '{name}' ({error}); name another one") from None
         self.lab.reset(seed=seed % (1 << 31))
 

@@ -93,7 +93,7 @@ def _game(library: Any, name: str, folder: Path) -> Any:
     with _inside(folder):
         try:
             game.init()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, the library's own exceptions
             raise CorpusError(f"ViZDoom cannot open the map '{name}' ({error}); name another one") from None
     return game
 

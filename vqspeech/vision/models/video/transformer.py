@@ -83,13 +83,13 @@ class TransformerVideo(VideoNetwork):
         batch, time = actions.shape
         x = self.embed(codes.flatten(0, 1), actions.flatten())
         now = torch.arange(time, device=x.device)
-        bias, open_ = self._bias(now[:, None] - now).to(x.dtype), x.new_zeros(1, 1, 1)
+        bias, open_ = self.time_bias(now[:, None] - now).to(x.dtype), x.new_zeros(1, 1, 1)
         for space, over in zip(self.space, self.time, strict=True):
             x = space.attend(x, *space.project(x), open_)
             x = x.unflatten(0, (batch, time)).transpose(1, 2).flatten(0, 1)  # (batch * places, time, width)
             x = over.attend(x, *over.project(x), bias)
             x = x.unflatten(0, (batch, -1)).transpose(1, 2).flatten(0, 1)
-        return self._condition(x).unflatten(0, (batch, time))
+        return self.to_condition(x).unflatten(0, (batch, time))
 
     def start_past(self, batch: int) -> Past:
         """Return an empty state."""
@@ -128,10 +128,11 @@ class TransformerVideo(VideoNetwork):
         """Return the bias of the logits."""
         return self.output.get_parameter("bias")
 
-    def _condition(self, x: Tensor) -> Tensor:
+    def to_condition(self, x: Tensor) -> Tensor:
+        """Return the normalised features as a condition `(batch, width, height, width)`."""
         return self.norms[0](x).transpose(1, 2).unflatten(2, self.grid)
 
-    def _bias(self, back: Tensor) -> Tensor:
+    def time_bias(self, back: Tensor) -> Tensor:
         """Return the attention bias `(heads, …)` of frames that lie `back` int `(queries, keys)` frames behind."""
         bias = -self.slopes[:, None, None] * back
         return bias.masked_fill((back < 0) | (back >= self.window), float("-inf"))
@@ -153,11 +154,11 @@ class _Keys:
         slot, filled = self.calls % network.window, min(self.calls + 1, network.window)
         # What lies in slot j was put there (now - j) mod window calls ago.
         back = (self.calls - torch.arange(filled, device=x.device)) % network.window
-        bias, open_ = network._bias(back[None]).to(x.dtype), x.new_zeros(1, 1, 1)
+        bias, open_ = network.time_bias(back[None]).to(x.dtype), x.new_zeros(1, 1, 1)
         for space, over, ring in zip(network.space, network.time, self.rings, strict=True):
             x = space.attend(x, *space.project(x), open_)
             lanes, x = x.shape, x.flatten(0, 1)[:, None]  # (batch * places, 1, width)
             query, ring[0, :, :, slot : slot + 1], ring[1, :, :, slot : slot + 1] = over.project(x)
             x = over.attend(x, query, ring[0, :, :, :filled], ring[1, :, :, :filled], bias).view(lanes)
         self.calls += 1
-        return network._condition(x)
+        return network.to_condition(x)
