@@ -81,7 +81,7 @@ class ImageTask:
         return measure_held_out(self.model, self.dev_batches, size, batches)
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
-        """The figures of an evaluation in words."""
+        """Describe the figures of an evaluation."""
         text = f"held out at most {figures['bits']:.3f} bits a dimension"
         if self.codes:
             text += (

@@ -35,9 +35,13 @@ class TopTask(CodesTask):
         self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
-        """Means of `bits_given`: `bits` a map given its own latents, what is lost by those of others (`shuffle_gap`),
-        and what is spared beside none (`spared`); `perplexity` and `used` of the codes of each latent, `perplexity_1`
-        and so on, and their means over the latents."""
+        """Return the means of `measure_bits`, and the use of the codes.
+
+        Returns:
+            `bits` per map given its own latents; `shuffle_gap`, the bits lost with those of other maps; `spared`, the
+            bits saved compared with none; `perplexity` and `used` of the codes of each latent (`perplexity_1`, …), and
+            their means over the latents.
+        """
         bits, counts = measure_bits(self.model, self.dev_batches.even(size * batches), size)
         means = {name: float(one.mean()) for name, one in bits.items()}
         figures = {"bits": means[OWN], "shuffle_gap": means[OTHERS] - means[OWN], "spared": means[NONE] - means[OWN]}
@@ -51,7 +55,7 @@ class TopTask(CodesTask):
         return figures
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
-        """The figures of an evaluation in words."""
+        """Describe the figures of an evaluation."""
         latents = self.model.encoder.latents
         price = latents * math.log2(self.codes)
         perplexities, numbers = (
@@ -64,5 +68,5 @@ class TopTask(CodesTask):
         )
 
     def describe_speed(self, rate: float) -> str:
-        """Maps a second."""
+        """Describe the speed, in maps per second."""
         return f"{rate:,.1f} images/s"

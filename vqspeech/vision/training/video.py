@@ -73,10 +73,13 @@ class VideoTask(CodesTask):
         self.length = frames * math.prod(self.model.shape)
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
-        """`bits` a code of the frames after those `given`, of `batches` times `size` held-out clips; `train_bits` of as
-        many clips that are learned from, in the same way (without dropout), and the `gap` between: what is known by
-        heart; `action_gap`, what is lost when it is told what was done in other clips. A prior that ignores what is
-        done loses nothing."""
+        """Return the bits per code of the frames after those `given`, of `batches` times `size` clips.
+
+        Returns:
+            `bits` of held-out clips; `train_bits` of as many training clips, also without dropout; `gap`, their
+            difference, which is memorised; `action_gap`, the bits lost when conditioned on the actions of other clips:
+            0 for a prior that ignores actions.
+        """
         bits, train_bits, misled = (
             self._clip_bits(clips, size, batches, roll)
             for clips, roll in ((self.dev_batches, 0), (self.batches, 0), (self.dev_batches, 1))
@@ -84,7 +87,7 @@ class VideoTask(CodesTask):
         return {"bits": bits, "train_bits": train_bits, "gap": bits - train_bits, "action_gap": misled - bits}
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
-        """The figures of an evaluation in words."""
+        """Describe the figures of an evaluation."""
         return (
             f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data, "
             f"{figures['action_gap']:+.3f} when told other actions"
