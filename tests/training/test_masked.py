@@ -182,7 +182,7 @@ def test_what_cannot_be_gone_on_from_is_refused(tmp_path, small_shards, small_da
         load_config("content_small", [*TINY, "training.rounds=1"]), small_shards, small_shards, tmp_path, print
     )
     other = write_shards(DataDir(list(small_data)[1:]), tmp_path / "other")[0]
-    with pytest.raises(ConfigError, match="has learned from other data"):
+    with pytest.raises(ConfigError, match="was trained on other data"):
         train_content(load_config("content_small", TINY), other, small_shards, tmp_path, print)
     start = [*TINY, f"training.start={tmp_path / 'best.safetensors'}"]
     with pytest.raises(CheckpointError, match="no training by masked prediction"):

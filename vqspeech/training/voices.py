@@ -156,9 +156,8 @@ class VoiceTraining:
         self.vectors.copy_(self.latents[variant[:, None], (first // self.hop)[:, None] + codes].transpose(1, 2))
         self.speakers.copy_(places.speakers[utterance])
         # A recording is read as a ring, so that a reference lies clear of the window where there is room for both.
-        ring = (reference_start[:, None] + torch.arange(self.reference, device=self.device)) % places.lengths[
-            other, None
-        ]
+        steps = torch.arange(self.reference, device=self.device)
+        ring = (reference_start[:, None] + steps) % places.lengths[other, None]
         references = to_waveforms(self.samples[places.starts[other, None] + ring])
         self.references.copy_(references * (steps < length[:, None]))
         self.starts.copy_((torch.rand(len(utterance), device=self.device) * 1e5).long())
