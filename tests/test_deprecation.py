@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from vqspeech import conf, deprecation
-from vqspeech.errors import ConfigError
+from vqspeech.errors import ConfigError, SpeakerError
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.sweep import _combinations
@@ -57,6 +57,11 @@ def test_an_old_key_in_a_checkpoint_is_read_without_a_warning(tmp_path):
         read = checkpoint.read(tmp_path / "a.safetensors")[1]
     assert read == {"config": {"decoder": {"name": "x", "layers": 3}}, "training": {"lr": 0.5}, "step": 1}
     assert json.dumps(about).count("depth") == 1, "what was given is not changed"
+
+
+def test_names_of_version_0_1_in_python():
+    with pytest.warns(FutureWarning, match=r"'VQVAE.voice_of' is now 'VQVAE.make_voice'"), pytest.raises(SpeakerError):
+        VQVAE(conf.load_config("mini_world"), ["a"]).voice_of([])
 
 
 def test_nested_keys_and_groups(monkeypatch):

@@ -11,7 +11,10 @@ from typing import Any
 
 from vqspeech.errors import ConfigError
 
-CONFIG_KEYS: dict[str, str] = {}
+CONFIG_KEYS: dict[str, str] = {
+    "prior.withheld": "prior.condition_dropout",
+    "video.withheld": "video.condition_dropout",
+}
 """Keys of configurations, from the group on: `"training.say_every": "training.log_every"`. The group stays."""
 VERBS: dict[str, str] = {}
 """Verbs of the command line, with those before them: `"vision sample-video": "vision sample video"`."""

@@ -61,7 +61,7 @@ def test_a_whole_number_may_have_an_exponent():
     [
         ("prior", "prior.skip=0", "prior.skip=0"),
         ("prior", "training.length=0", "training.length=0"),
-        ("prior", "prior.withheld=2", "prior.withheld=2: give a number from 0 to 1"),
+        ("prior", "prior.condition_dropout=2", "prior.condition_dropout=2: give a number from 0 to 1"),
         ("units_lda", "training.clusters=0", "training.clusters=0"),
         ("units_lda", "encoder.window=3", "encoder.window=3: give 4, as encoder.hop, or an even number more"),
         ("librispeech_wavenet", "decoder.frames.window=2", "decoder.frames.window=2: give an odd whole number"),
@@ -107,7 +107,7 @@ def test_a_model_checks_its_configuration_by_itself():
         (Coder, Coder, {"encoder": {**config["encoder"], "layers": [[3, 10**6]]}}),
         (LatentPrior, lambda some: LatentPrior(some, [], {"rate_hz": 1, "codes": 3}), {"prior": {"name": "wavenet"}}),
     ):
-        with pytest.raises(ConfigError, match="layers|withheld"):
+        with pytest.raises(ConfigError, match="layers|condition_dropout"):
             made(config | wrong)
         assert kind.groups
 

@@ -186,7 +186,7 @@ def test_what_else_a_header_says(path, model, about, message):
 
 def test_of_a_prior_too(path):
     units = {"rate_hz": 50.0, "codes": 8, "model": "m", "sha256": "0" * 64}
-    options = {"name": "wavenet", "withheld": 0.1, "layers": 2, "cycle": 2, "residual": 4, "skip": 4}
+    options = {"name": "wavenet", "condition_dropout": 0.1, "layers": 2, "cycle": 2, "residual": 4, "skip": 4}
     made = LatentPrior({"prior": options}, [], units)
     made.save_pretrained(path)
     assert LatentPrior.from_pretrained(path).size == 8

@@ -26,7 +26,9 @@ KINDS = list(OPTIONS)
 def prior(name, seed=0, speakers=("a", "b"), **options):
     """A small prior that hangs on its past: with the weights it starts with, all codes would be all but independent."""
     torch.manual_seed(seed)
-    made = LatentPrior({"prior": {"name": name, "withheld": 0.5, **OPTIONS[name], **options}}, speakers, UNITS).eval()
+    made = LatentPrior(
+        {"prior": {"name": name, "condition_dropout": 0.5, **OPTIONS[name], **options}}, speakers, UNITS
+    ).eval()
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(torch.randn_like(weight) * 0.5)
@@ -152,7 +154,7 @@ def test_bits_of_long_utterances_are_those_of_the_whole(name, monkeypatch):
 
 
 def test_a_fresh_prior_is_the_unigram():
-    made = LatentPrior({"prior": {"name": "wavenet", "withheld": 0.0, **OPTIONS["wavenet"]}}, [], UNITS).eval()
+    made = LatentPrior({"prior": {"name": "wavenet", "condition_dropout": 0.0, **OPTIONS["wavenet"]}}, [], UNITS).eval()
     made.fit(Units({"u": np.array([0] * 1000 + [3] * 3000)}, 50.0, SIZE, "m", "5" * 64))
     with torch.no_grad():
         made.network.logits.weight.zero_()
@@ -161,7 +163,7 @@ def test_a_fresh_prior_is_the_unigram():
 
 
 def test_the_voice_is_withheld_from_some_windows():
-    made = prior("wavenet", withheld=1.0)
+    made = prior("wavenet", condition_dropout=1.0)
     codes = torch.randint(0, SIZE, (4, 9))
     batch = CodeBatch(codes, codes.roll(1, 1), torch.tensor([9, 9, 4, 1]), torch.tensor([1, 2, 1, 0]))
     anonymous = CodeBatch(codes, codes.roll(1, 1), batch.lengths, torch.zeros(4, dtype=torch.long))
@@ -170,7 +172,9 @@ def test_the_voice_is_withheld_from_some_windows():
     assert told != nobody
     for layer in made.network.layers:
         layer.dropout.p = 0.0
-    assert made.train()(batch)[0]["nll"].item() == pytest.approx(nobody, rel=1e-6), "all of them are withheld"
+    assert made.train()(batch)[0]["nll"].item() == pytest.approx(nobody, rel=1e-6), (
+        "the speaker of all of them is dropped"
+    )
     made.condition_dropout = 0.0
     assert made.train()(batch)[0]["nll"].item() == pytest.approx(told, rel=1e-6), "none is"
 
@@ -200,10 +204,13 @@ def test_what_is_no_prior(tmp_path):
     with pytest.raises(CheckpointError, match="is no prior"):
         LatentPrior.from_pretrained(tmp_path / "m.safetensors")
     for config_, message in [
-        ({"prior": {"name": "lstm", "withheld": 0.1}}, "no prior 'lstm'; there are wavenet, transformer"),
-        ({"prior": {"name": "wavenet", "withheld": 0.1, "width": 3}}, "prior.width: no such option; there are"),
+        ({"prior": {"name": "lstm", "condition_dropout": 0.1}}, "no prior 'lstm'; there are wavenet, transformer"),
+        (
+            {"prior": {"name": "wavenet", "condition_dropout": 0.1, "width": 3}},
+            "prior.width: no such option; there are",
+        ),
         ({"encoder": {}}, "no group prior"),
-        ({"prior": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "not a multiple"),
+        ({"prior": {"name": "transformer", "condition_dropout": 0.1, "width": 9, "heads": 2}}, "not a multiple"),
     ]:
         with pytest.raises(ConfigError, match=message):
             LatentPrior(config_, [], UNITS)

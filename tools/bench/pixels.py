@@ -52,7 +52,7 @@ class Pixels:
 
 def _network(name: str) -> PixelCNN:
     options = load_config(name)["prior"]
-    options.pop("withheld")
+    options.pop("condition_dropout")
     network = PixelCNN(SIZE, SHAPE, **options).eval()
     with torch.no_grad():
         for weight in network.parameters():  # else all codes are all but free of what is before them

@@ -19,6 +19,7 @@ from vqspeech.data.windows import (
     compute_utterance_statistics,
     compute_world_statistics,
 )
+from vqspeech.deprecation import warn_renamed
 from vqspeech.errors import AudioError, ConfigError, SpeakerError
 from vqspeech.loudness import NormalisedRecording
 from vqspeech.models.arguments import check_codes, check_counts, check_name, check_pitch
@@ -329,6 +330,11 @@ class VQVAE(Coder):
         vector = average_vectors(stacked, counts).cpu().numpy()
         alike = measure_similarity(stacked[counts >= SHORTEST])
         return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
+
+    def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
+        """Return `make_voice` of the recordings: its name in version 0.1."""
+        warn_renamed("VQVAE.voice_of", "VQVAE.make_voice")
+        return self.make_voice(waves, name, sample_rate)
 
     def voice_pitch(self, speaker: VoiceName) -> np.ndarray:
         """Return median and deviation of a voice's log F0, `(2,)`; NaN for one never voiced."""

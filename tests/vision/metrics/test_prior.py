@@ -32,7 +32,15 @@ def test_codes_that_each_place_always_has_cost_a_place_nothing():
 
 def test_the_table(tmp_path):
     codes = image_codes(tmp_path, moving(8), frames=2)
-    options = {"layers": 1, "width": 4, "window": 3, "hidden": 4, "dropout": 0.0, "hidden_codes": 0.0, "withheld": 0.0}
+    options = {
+        "layers": 1,
+        "width": 4,
+        "window": 3,
+        "hidden": 4,
+        "dropout": 0.0,
+        "hidden_codes": 0.0,
+        "condition_dropout": 0.0,
+    }
     prior = ImagePrior({"prior": options}, codes.classes, describe_codes(codes)).eval()
     held = measures.compute_bits(prior, measures.select_even(codes, 6), codes)
     assert list(held) == ["uniform", "unigram", measures.PLACES, "prior", "prior, class not told"]

@@ -146,7 +146,7 @@ def test_the_bound_with_a_learned_prior_against_the_definition():
 def learned(shape) -> ImagePrior:
     """A prior over codes of two, far from the uniform one."""
     torch.manual_seed(5)
-    sizes = {"layers": 1, "width": 4, "window": 3, "hidden": 6, "withheld": 0.1, "dropout": 0.1}
+    sizes = {"layers": 1, "width": 4, "window": 3, "hidden": 6, "condition_dropout": 0.1, "dropout": 0.1}
     made = ImagePrior({"prior": sizes}, ["a", "b"], {"codes": 2, "shape": shape, "model": "m", "sha256": "0"}).eval()
     with torch.no_grad():
         for weight in made.parameters():

@@ -155,4 +155,4 @@ def test_hidden_codes_are_hidden_in_training_only():
 @pytest.mark.parametrize("window", [1, 4])
 def test_windows_without_a_middle_are_refused(window):
     with pytest.raises(ConfigError, match=f"prior.window={window}: give an odd whole number from 3"):
-        build_pixelcnn({"withheld": 0.1, "window": window}, size=5, shape=(1, 4, 5))
+        build_pixelcnn({"condition_dropout": 0.1, "window": window}, size=5, shape=(1, 4, 5))

@@ -20,9 +20,9 @@ CODES = {"codes": SIZE, "shape": [2, 3, 4], "model": "exp/m", "sha256": "5" * 64
 SMALL = {"layers": 2, "width": 6, "window": 3, "hidden": 9, "dropout": 0.1, "hidden_codes": 0.0}
 
 
-def prior(classes=("a", "b"), seed=0, codes=CODES, withheld=0.5, **options):
+def prior(classes=("a", "b"), seed=0, codes=CODES, condition_dropout=0.5, **options):
     torch.manual_seed(seed)
-    made = ImagePrior({"prior": {**SMALL, "withheld": withheld, **options}}, classes, codes).eval()
+    made = ImagePrior({"prior": {**SMALL, "condition_dropout": condition_dropout, **options}}, classes, codes).eval()
     with torch.no_grad():
         for weight in made.parameters():
             weight.add_(torch.randn_like(weight) * 0.4)
@@ -80,7 +80,7 @@ def test_the_class_is_withheld_from_some_images():
         told, untold = (float(made(one)[0]["nll"]) for one in (batch, nobody))
     assert told != untold
     made.condition_dropout = 1.0
-    assert made.train()(batch)[0]["nll"].item() == pytest.approx(untold, rel=1e-5), "all of them are withheld"
+    assert made.train()(batch)[0]["nll"].item() == pytest.approx(untold, rel=1e-5), "all of them are condition_dropout"
     made.condition_dropout = 0.0
     assert made.train()(batch)[0]["nll"].item() == pytest.approx(told, rel=1e-5), "none is"
 

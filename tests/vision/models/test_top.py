@@ -13,15 +13,27 @@ from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 
 CODES = {"codes": SIZE, "shape": [1, 9, 5], "model": "exp/m", "sha256": "5" * 64}
 CONFIG = {
-    "prior": {"layers": 2, "width": 6, "window": 3, "hidden": 9, "dropout": 0.0, "hidden_codes": 0.0, "withheld": 0.0},
+    "prior": {
+        "layers": 2,
+        "width": 6,
+        "window": 3,
+        "hidden": 9,
+        "dropout": 0.0,
+        "hidden_codes": 0.0,
+        "condition_dropout": 0.0,
+    },
     "top": {"latents": 3, "dimension": 4, "channels": 5, "blocks": 1},
     "quantizer": {"name": "ema", "codes": 7},
 }
 
 
-def top(codes=CODES, withheld=0.0, **options):
+def top(codes=CODES, condition_dropout=0.0, **options):
     torch.manual_seed(0)
-    config = {**CONFIG, "prior": {**CONFIG["prior"], "withheld": withheld}, "top": {**CONFIG["top"], **options}}
+    config = {
+        **CONFIG,
+        "prior": {**CONFIG["prior"], "condition_dropout": condition_dropout},
+        "top": {**CONFIG["top"], **options},
+    }
     return TopVQVAE(config, codes).eval()
 
 
@@ -111,12 +123,12 @@ def test_the_encoder_learns_through_the_latents():
 
 
 def test_withheld_latents_are_no_latents():
-    made, batch = top(withheld=1.0), some()
+    made, batch = top(condition_dropout=1.0), some()
     none = settled(made, batch).bits(batch.codes, None).mean().item()
     made.quantizer.frozen = True  # pyright: ignore
     with torch.no_grad():
         assert made.train()(batch)[0]["nll"].item() * 45 / np.log(2) == pytest.approx(none, rel=1e-5), (
-            "all are withheld"
+            "the latents of all are dropped"
         )
         own = made.eval()(batch)[0]["nll"].item() * 45 / np.log(2)
     assert own != pytest.approx(none, rel=1e-5), "none is when it is used"

@@ -25,11 +25,11 @@ OPTIONS = {
 KINDS = list(OPTIONS)
 
 
-def prior(name, seed=0, actions=ACTIONS, withheld=0.5, **options):
+def prior(name, seed=0, actions=ACTIONS, condition_dropout=0.5, **options):
     """A small prior that hangs on its past: with the weights it starts with, all codes would be all but independent."""
     torch.manual_seed(seed)
     made = VideoPrior(
-        {"video": {"name": name, "withheld": withheld, **OPTIONS[name], **options}}, actions, CODES
+        {"video": {"name": name, "condition_dropout": condition_dropout, **OPTIONS[name], **options}}, actions, CODES
     ).eval()
     with torch.no_grad():
         for weight in made.parameters():
@@ -91,7 +91,7 @@ def test_a_prediction_hangs_on_what_is_before_it_only(name):
     frames, row, column, at = 8, 1, 2, 6
     count = frames * SHAPE[0] * SHAPE[1]
     torch.manual_seed(0)
-    config = {"video": {"name": name, "withheld": 0.0, **OPTIONS[name]}}
+    config = {"video": {"name": name, "condition_dropout": 0.0, **OPTIONS[name]}}
     made = VideoPrior(config, [str(i) for i in range(frames)], {**CODES, "codes": count}).eval().double()
     with torch.no_grad():
         for weight in made.parameters():
@@ -147,7 +147,7 @@ def test_bits_are_those_of_the_full_pass(name):
 def test_frames_sum_to_one(name):
     """All sixteen frames of 2x2 places and two codes: what is drawn is a distribution."""
     torch.manual_seed(0)
-    config = {"video": {"name": name, "withheld": 0.0, **OPTIONS[name]}}
+    config = {"video": {"name": name, "condition_dropout": 0.0, **OPTIONS[name]}}
     made = VideoPrior(config, ACTIONS, {**CODES, "codes": 2, "shape": [1, 2, 2]}).eval().double()
     frames = torch.tensor(list(np.ndindex(2, 2, 2, 2))).view(16, 2, 2)
     before = torch.tensor([[[0, 1], [1, 1]]]).expand(16, 2, 2)
@@ -158,7 +158,7 @@ def test_frames_sum_to_one(name):
 
 
 def test_what_was_done_is_withheld_from_some_clips():
-    made = prior("pixelcnn", withheld=1.0, dropout=0.0)
+    made = prior("pixelcnn", condition_dropout=1.0, dropout=0.0)
     codes, actions = clips(4, 3)
     with torch.no_grad():
         told, nothing = (float(made(ClipBatch(codes, one))[0]["nll"]) for one in (actions, actions * 0))
@@ -185,13 +185,16 @@ def test_what_is_no_prior(tmp_path):
     with pytest.raises(CheckpointError, match="is no prior over video"):
         VideoPrior.from_pretrained(tmp_path / "m.safetensors")
     for config_, message in [
-        ({"video": {"name": "lstm", "withheld": 0.1}}, "no prior over video 'lstm'; there are pixelcnn, transformer"),
         (
-            {"video": {"name": "pixelcnn", "withheld": 0.1, "depth": 3}},
-            "video.depth: no such option; there are withheld, dilations",
+            {"video": {"name": "lstm", "condition_dropout": 0.1}},
+            "no prior over video 'lstm'; there are pixelcnn, transformer",
+        ),
+        (
+            {"video": {"name": "pixelcnn", "condition_dropout": 0.1, "depth": 3}},
+            "video.depth: no such option; there are condition_dropout, dilations",
         ),
         ({"prior": {}}, "no group video"),
-        ({"video": {"name": "transformer", "withheld": 0.1, "width": 9, "heads": 2}}, "not a multiple"),
+        ({"video": {"name": "transformer", "condition_dropout": 0.1, "width": 9, "heads": 2}}, "not a multiple"),
     ]:
         with pytest.raises(ConfigError, match=message):
             VideoPrior(config_, [], CODES)
@@ -199,7 +202,7 @@ def test_what_is_no_prior(tmp_path):
 
 def test_codes_of_another_codebook_or_size_are_refused():
     made = VideoPrior(
-        {"video": {"name": "pixelcnn", "withheld": 0.1, **OPTIONS["pixelcnn"]}},
+        {"video": {"name": "pixelcnn", "condition_dropout": 0.1, **OPTIONS["pixelcnn"]}},
         ["forward", "left"],
         describe_codes(codes_of([5])),
     )

@@ -19,7 +19,7 @@ from vqspeech.schema import Kinds, Share, check_groups
 
 NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
 """Networks by name: the paper's, and another."""
-PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), extra={"withheld": Share})
+PRIOR = Kinds("prior", NETWORKS, given=("size", "speakers", "rate"), extra={"condition_dropout": Share})
 """The group of a configuration."""
 CHUNK = 4096
 """Codes of a chunk that is scored at once: memory does not grow beyond it and its context."""
@@ -30,7 +30,7 @@ BATCH = 16
 class LatentPrior(Pretrained):
     """A prior of a configuration (group `prior`).
 
-    The voice is dropped from a share `withheld` of the windows in training (conditioning dropout), so that the prior
+    The voice is dropped from a share `condition_dropout` of the windows in training (conditioning dropout), so that the prior
     can also do without it.
 
     Args:
@@ -46,7 +46,7 @@ class LatentPrior(Pretrained):
         super().__init__()
         self.config, self.speakers, self.units = check_groups(config, self.groups), list(speakers), dict(units)
         self.rate, self.size = float(units["rate_hz"]), int(units["codes"])
-        self.condition_dropout = float(self.config["prior"]["withheld"])
+        self.condition_dropout = float(self.config["prior"]["condition_dropout"])
         self.network = PRIOR.make(self.config["prior"], size=self.size, speakers=len(self.speakers), rate=self.rate)
 
     groups = {"prior": PRIOR}

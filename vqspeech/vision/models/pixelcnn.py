@@ -179,7 +179,7 @@ class PixelCNN(nn.Module):
         return F.cross_entropy(self(codes, classes, condition).float(), codes.long(), reduction="none")
 
 
-PRIOR = Options(PixelCNN, given=("size", "shape", "classes", "condition"), extra={"withheld": Share})
+PRIOR = Options(PixelCNN, given=("size", "shape", "classes", "condition"), extra={"condition_dropout": Share})
 """The group `prior` of a configuration."""
 
 

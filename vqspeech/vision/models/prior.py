@@ -63,7 +63,7 @@ class ImagePrior(Pretrained):
         super().__init__()
         self.config, self.classes, self.codes = check_groups(config, self.groups), list(classes), dict(codes)
         options, self.size = self.config["prior"], int(codes["codes"])
-        self.condition_dropout = float(options["withheld"])
+        self.condition_dropout = float(options["condition_dropout"])
         self.network = build_pixelcnn(options, size=self.size, shape=codes["shape"], classes=len(self.classes))
 
     groups = {"prior": PRIOR}

@@ -122,7 +122,7 @@ class TopVQVAE(Pretrained):
         super().__init__()
         config, self.codes = check_groups(config, self.groups), dict(codes)
         self.config, options, top = config, config["prior"], config["top"]
-        self.condition_dropout, size = float(options["withheld"]), int(codes["codes"])
+        self.condition_dropout, size = float(options["condition_dropout"]), int(codes["codes"])
         self.network = build_pixelcnn(options, size=size, shape=codes["shape"], condition=top["channels"])
         sizes = {name: value for name, value in top.items() if name != "codebooks"}
         self.encoder = MapEncoder(self.network.size, self.network.shape, **sizes)

@@ -22,7 +22,7 @@ from vqspeech.vision.models.video.transformer import TransformerVideo
 NETWORKS: dict[str, type[VideoNetwork]] = {"pixelcnn": PixelCNNVideo, "transformer": TransformerVideo}
 """Networks by name: one like the paper's, and another."""
 VIDEO = Kinds(
-    "video", NETWORKS, given=("size", "shape", "actions"), extra={"withheld": Share}, label="prior over video"
+    "video", NETWORKS, given=("size", "shape", "actions"), extra={"condition_dropout": Share}, label="prior over video"
 )
 """The group `video` of a configuration."""
 BATCH = 8
@@ -48,7 +48,7 @@ class VideoPrior(Pretrained):
         latents, height, width = codes["shape"]
         self.size, self.shape = int(codes["codes"]), (height, width * latents)
         options = self.config["video"]
-        self.condition_dropout = float(options["withheld"])
+        self.condition_dropout = float(options["condition_dropout"])
         self.network: VideoNetwork = VIDEO.make(options, size=self.size, shape=self.shape, actions=len(self.actions))
 
     groups = {"video": VIDEO}
