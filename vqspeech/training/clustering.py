@@ -26,6 +26,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.encoder import Projection
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize import Codebook, make_quantizer
+from vqspeech.models.quantize.residual import ResidualKmeans
 from vqspeech.schema import Codes, Count, Options, Range, check_groups
 from vqspeech.training.fitting import fit_quantizer
 from vqspeech.training.task import Seed
@@ -169,7 +170,7 @@ def fit_discriminant(x: Tensor, classes: Tensor, dimensions: int) -> tuple[Tenso
 
 
 @torch.no_grad()
-def measure_codebook(quantizer: Codebook, vectors: Tensor) -> dict[str, float]:
+def measure_codebook(quantizer: Codebook | ResidualKmeans, vectors: Tensor) -> dict[str, float]:
     """Measure a codebook on held-out vectors.
 
     Args:
