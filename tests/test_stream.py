@@ -100,5 +100,5 @@ def test_latency_is_said(model: Live):
 
 def test_without_a_live_model_it_is_said_how_to_get_one(monkeypatch):
     monkeypatch.setattr("vqspeech.pretrained.list_models", dict)
-    with pytest.raises(CheckpointError, match=r"no live model comes with .* tools/gpu/run\.sh live"):
+    with pytest.raises(CheckpointError, match=r"no live model comes with .*tools/gpu/run\.sh live"):
         Converter("b.wav")

@@ -183,7 +183,7 @@ def test_outputs_are_seen_to_before_the_work(
         "shutil.disk_usage", lambda path: SimpleNamespace(free=0) if str(path) == "full" else usage(path)
     )
     monkeypatch.setattr(os, "access", lambda path, mode: str(path) != "locked" and access(path, mode))
-    monkeypatch.setattr(convert, "model_of", lambda _: pytest.fail("the model was read"))
+    monkeypatch.setattr(convert, "load_model", lambda _: pytest.fail("the model was read"))
     before = sorted(here.rglob("*"))
     if out == "folder.wav":  # as the name of a folder it is one
         assert main(["encode", "--src", "a.wav", "--out", out]) == FAILED

@@ -302,7 +302,7 @@ def test_info_of_a_model_and_of_mistakes(capsys: pytest.CaptureFixture):
     assert main(["info"]) == 0
     assert "speakers                  2\n" in capsys.readouterr().out
     for command, message in (
-        (["info", "--conf", "vctc"], "there are"),
+        (["info", "--conf", "vctc"], "choose one of"),
         (["info", "--conf", "vctk", "encoder.foo=1"], "foo"),
         (["info", "encoder.channels=1"], "--conf"),
     ):

@@ -113,5 +113,5 @@ def test_no_npz_at_all(tmp_path):
     with pytest.raises(CorpusError, match="not an .npz file"):
         npz.read_corpus(tmp_path / "f.npz")
     (tmp_path / "g.jpg").write_bytes(b"")
-    with pytest.raises(ImageError, match="get it again"):
+    with pytest.raises(ImageError, match="download it again"):
         folder.read_square(tmp_path / "g.jpg", 8)
