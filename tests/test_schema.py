@@ -132,7 +132,7 @@ def test_groups():
         (None, {}, "null is not a configuration"),
     ]:
         with pytest.raises(ConfigError, match=message):
-            check_groups(wrong, groups, **options)
+            check_groups(wrong, groups, **options)  # pyright: ignore[reportArgumentType]
     assert check_groups({"part": RIGHT}, groups, optional=("kind",)) == {"part": RIGHT}
 
 

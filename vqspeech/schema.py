@@ -310,8 +310,8 @@ def _allowed(kind: Any) -> str:
             return f"[{', '.join(map(_allowed, inner))}]"
         lengths = "".join(f" of {limit}" for limit in _limits(kind, Length))
         return f"a list{lengths}" + (f", each {_allowed(inner[0])}" if inner else "")
-    words: dict[Any, str] = {bool: "true or false", str: "a text", Mapping: "values by name"}
-    return words.get(origin, "a value")
+    texts: dict[Any, str] = {bool: "true or false", str: "a text", Mapping: "values by name"}
+    return texts.get(origin, "a value")
 
 
 def _shown(value: Any) -> str:

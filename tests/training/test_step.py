@@ -190,7 +190,7 @@ def test_a_batch_is_drawn_while_the_one_before_is_used():
         moments.append((number, time.perf_counter()))
         return Nothing()
 
-    queue = BatchQueue(draw, 0, CPU)
+    queue = BatchQueue(draw, 0, CPU)  # pyright: ignore[reportArgumentType]
     queue.take()
     deadline = time.perf_counter() + 10
     while len(moments) <= batches_module.AHEAD and time.perf_counter() < deadline:

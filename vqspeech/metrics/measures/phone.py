@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from vqspeech.data.phones import INDEX, NOISE, PHONES, SILENCE
-from vqspeech.metrics.measures.bootstrap import Estimate, estimate_ratio, estimate_statistic
+from vqspeech.metrics.measures.bootstrap import Estimate, Group, estimate_ratio, estimate_statistic
 
 Frames = Sequence[np.ndarray]
 
@@ -49,7 +49,7 @@ def map_codes(codes: Frames, phones: Frames, size: int) -> np.ndarray:
     return _map(count_pairs(codes, phones, size))
 
 
-def mapping_accuracy(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
+def mapping_accuracy(codes: Frames, phones: Frames, size: int, groups: Sequence[Group] | None = None) -> Estimate:
     """Share of frames whose phone is the likeliest of their code: Σ_k max_p n(k, p) / N.
 
     The map is fitted to the frames it is scored on, as in van den Oord et al. 2017, section 4.3 (49.3 % with 128 codes
@@ -60,7 +60,7 @@ def mapping_accuracy(codes: Frames, phones: Frames, size: int, groups: Sequence[
 
 
 def held_out_accuracy(
-    codes: Frames, phones: Frames, size: int, seed: int = 0, groups: Sequence[str] | None = None
+    codes: Frames, phones: Frames, size: int, seed: int = 0, groups: Sequence[Group] | None = None
 ) -> Estimate:
     """Share of frames whose phone is the likeliest of their code in the other half of the utterances.
 
@@ -77,12 +77,12 @@ def held_out_accuracy(
     return accuracy(phones, [maps[half[i]][codes[i]] for i in range(len(codes))], groups)
 
 
-def likeliest_phone_accuracy(phones: Frames, groups: Sequence[str] | None = None) -> Estimate:
+def likeliest_phone_accuracy(phones: Frames, groups: Sequence[Group] | None = None) -> Estimate:
     """Share of the most frequent phone: max_p n(p) / N (7.2 % in the paper), the accuracy of a single code."""
     return mapping_accuracy([np.zeros(len(p), dtype=np.int64) for p in phones], phones, 1, groups)
 
 
-def phone_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
+def phone_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[Group] | None = None) -> Estimate:
     """Σ_k p(k) max_p p(p | k): how surely a code tells the phone (Hsu et al. 2021, arXiv 2106.07447, section V.A).
 
     It is `mapping_accuracy` under another name.
@@ -90,12 +90,12 @@ def phone_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[str]
     return mapping_accuracy(codes, phones, size, groups)
 
 
-def cluster_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
+def cluster_purity(codes: Frames, phones: Frames, size: int, groups: Sequence[Group] | None = None) -> Estimate:
     """Σ_p p(p) max_k p(k | p) = Σ_p max_k n(k, p) / N: how surely a phone has one code (arXiv 2106.07447)."""
     return _of_counts(lambda n: n.max(axis=0).sum() / n.sum(), codes, phones, size, groups)
 
 
-def pnmi(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None = None) -> Estimate:
+def pnmi(codes: Frames, phones: Frames, size: int, groups: Sequence[Group] | None = None) -> Estimate:
     """I(phone; code) / H(phone), the share of what there is to know of the phone that the code tells (2106.07447).
 
     I = Σ p(k, p) log [p(k, p) / (p(k) p(p))], H = -Σ p(p) log p(p). 0 where only one phone occurs, as then there is
@@ -104,7 +104,7 @@ def pnmi(codes: Frames, phones: Frames, size: int, groups: Sequence[str] | None 
     return _of_counts(_pnmi, codes, phones, size, groups)
 
 
-def accuracy(phones: Frames, guesses: Frames, groups: Sequence[str] | None = None) -> Estimate:
+def accuracy(phones: Frames, guesses: Frames, groups: Sequence[Group] | None = None) -> Estimate:
     """Return the share of the frames with a phone where the guessed one is it."""
     hits = [int(((p == g) & (p >= 0)).sum()) for p, g in zip(phones, guesses, strict=True)]
     frames = [int((p >= 0).sum()) for p in phones]
@@ -152,7 +152,7 @@ def _of_counts(
     codes: Frames,
     phones: Frames,
     size: int,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[Group] | None = None,
 ) -> Estimate:
     """Return a function of n(k, p), `(size, phones)`, with its interval."""
     utterances, cells = _cells(codes, phones, size)

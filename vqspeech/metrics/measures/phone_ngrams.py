@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from vqspeech.data.phones import PHONES
-from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.metrics.measures.bootstrap import Estimate, Group
 from vqspeech.metrics.measures.phone import Frames, accuracy, flatten_frames, split_halves
 
 PRIOR = 10.0
@@ -36,7 +36,7 @@ def number_ngrams(codes: Frames, size: int, order: int) -> list[np.ndarray]:
 
 
 def mapping_accuracy(
-    codes: Frames, phones: Frames, size: int, order: int, groups: Sequence[str] | None = None
+    codes: Frames, phones: Frames, size: int, order: int, groups: Sequence[Group] | None = None
 ) -> Estimate:
     """Share of frames whose phone is the likeliest of their n-gram, the map fitted to the same frames.
 
@@ -54,7 +54,7 @@ def mapping_accuracy(
 
 
 def held_out_accuracy(
-    codes: Frames, phones: Frames, size: int, order: int, seed: int = 0, groups: Sequence[str] | None = None
+    codes: Frames, phones: Frames, size: int, order: int, seed: int = 0, groups: Sequence[Group] | None = None
 ) -> Estimate:
     """Share of frames whose phone is the likeliest given their n-gram in the other half of the utterances.
 
