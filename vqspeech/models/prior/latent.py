@@ -30,8 +30,8 @@ BATCH = 16
 class LatentPrior(Pretrained):
     """A prior of a configuration (group `prior`).
 
-    The voice is dropped from a share `condition_dropout` of the windows in training (conditioning dropout), so that the prior
-    can also do without it.
+    The voice is dropped from a share `condition_dropout` of the windows in training (conditioning dropout), so that
+    the prior can also do without it.
 
     Args:
         config: The configuration.
