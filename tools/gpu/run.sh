@@ -6,18 +6,18 @@
 # The options are those of tools/gpu/RUN.py (--help lists them). If $WHEELS is set, the wheels in that folder are
 # installed first, for a machine without a network. $PYTHON chooses the Python.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+root=$(cd -- "$(dirname -- "$0")/../.." && pwd)
 case "${1:-}" in
   content | voice | live) run=$1 ;;
-  -h | --help) sed -n '2,7s/^# \{0,1\}//p' tools/gpu/run.sh; exit 0 ;;
+  -h | --help) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 0 ;;
   *) echo "tools/gpu/run.sh: no run '${1:-}'; give content, voice or live" >&2; exit 2 ;;
 esac
 shift
-export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-4}"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-4}"
 python=${PYTHON:-python3}
 if [ -n "${WHEELS:-}" ]; then
   site=$(mktemp -d)
   "$python" -m pip install -q --no-index --no-deps --no-compile --no-cache-dir --target "$site" "$WHEELS"/*.whl
   export PYTHONPATH="$PYTHONPATH:$site"
 fi
-exec "$python" "tools/gpu/$run.py" "$@"
+exec "$python" "$root/tools/gpu/$run.py" "$@"
