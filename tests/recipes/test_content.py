@@ -115,7 +115,7 @@ def test_the_recipe_is_a_script_that_tells_its_options():
     none = subprocess.run(
         ["bash", str(script)], capture_output=True, text=True, timeout=60, env={"PATH": "/usr/bin:/bin"}
     )
-    assert none.returncode == 1 and "name a folder of recordings by --corpus DIR" in none.stderr
+    assert none.returncode == 1 and "pass a folder of recordings as --corpus DIR" in none.stderr
 
 
 VERBS = """#!/usr/bin/env bash
