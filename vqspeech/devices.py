@@ -26,23 +26,23 @@ def resolve_device(name: str | int | torch.device | None) -> torch.device:
     if name is None:
         return accelerator or torch.device("cpu")
     try:
-        resolve_device = torch.device(name)
-        if resolve_device.type == "meta":
+        device = torch.device(name)
+        if device.type == "meta":
             raise ValueError("it holds no numbers")
-        torch.zeros(1, device=resolve_device)
-        return resolve_device
+        torch.zeros(1, device=device)
+        return device
     except (RuntimeError, AssertionError, ValueError, TypeError, NotImplementedError) as error:
         there = [f"{accelerator.type}:{i}" for i in range(torch.accelerator.device_count())] if accelerator else []
         reason = next(iter(str(error).splitlines()), type(error).__name__)
         raise ConfigError(f"no device {name!r} ({reason}); there is {', '.join(['cpu', *there])}") from None
 
 
-def supports_bfloat16(resolve_device: torch.device) -> bool:
+def supports_bfloat16(device: torch.device) -> bool:
     """Return whether a device has instructions for products of bfloat16 numbers."""
     import torch
 
-    if resolve_device.type != "cpu":
-        return resolve_device.type == "cuda"
+    if device.type != "cpu":
+        return device.type == "cuda"
     capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     return any(capabilities.get(name) for name in ("amx_bf16", "avx512_bf16", "arm_bf16", "bf16"))
 

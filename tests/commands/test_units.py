@@ -9,6 +9,7 @@ import torch
 
 from vqspeech import audio
 from vqspeech.cli import main
+from vqspeech.commands import encode
 from vqspeech.data.alignment import Interval, write_ctm
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, read_features, write_features
@@ -135,6 +136,25 @@ def test_features_come_with_the_codes(small_data, small_shards, tmp_path, monkey
     assert vqspeech("encode", *words[:4], "--out", "again.txt") == 0
     assert read_units("again.txt").codes.keys() == units.codes.keys()
     assert all(np.array_equal(read_units("again.txt").codes[n], c) for n, c in units.codes.items())
+
+
+def test_bfloat16_changes_few_codes_and_is_refused_where_it_is_slow(small_data, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    small_data.write(tmp_path / "data")
+    words = ["--model", "units", "--data", "data"]
+    monkeypatch.setattr(encode, "supports_bfloat16", lambda _: True)
+    for precision in ("fp32", "bf16"):
+        options = ("--precision", precision, "--features", precision)
+        assert vqspeech("encode", *words, "--out", f"{precision}.txt", *options) == 0
+    one, other = (np.concatenate([*read_units(f"{name}.txt").codes.values()]) for name in ("fp32", "bf16"))
+    assert np.mean(one == other) > 0.9
+    found, wanted = (
+        np.concatenate([*read_features(name, read_units(f"{name}.txt").codes)[0].values()]) for name in ("bf16", "fp32")
+    )
+    assert found.dtype == np.float32 and not np.array_equal(found, wanted)
+    monkeypatch.setattr(encode, "supports_bfloat16", lambda _: False)
+    assert vqspeech("encode", *words, "--out", "no.txt", "--precision", "bf16") == 1
+    assert "no instructions for bfloat16; use fp32" in capsys.readouterr().err and not (tmp_path / "no.txt").exists()
 
 
 def test_a_map_is_not_scored_on_what_told_it(experiments, capsys):

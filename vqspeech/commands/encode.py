@@ -23,6 +23,7 @@ from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, write_features
 from vqspeech.data.units import read_units, side_file, write_runs, write_units
+from vqspeech.devices import supports_bfloat16
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
@@ -53,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="also write the output of the encoder before the codebook, UTTERANCE.npy (frames, dimension)",
     )
+    parser.add_argument(
+        "--precision",
+        choices=("fp32", "bf16"),
+        default="fp32",
+        help="bf16: 1.2 to 1.5 times faster where the processor has instructions for bfloat16; some codes in a thousand "
+        "differ (default: %(default)s)",
+    )
     add_jobs_argument(parser)
 
 
@@ -61,9 +69,10 @@ def run(args: argparse.Namespace) -> int:
     path, skipped, units = find_model(args.model), Skipped(), {}
     with open_sources(args, skipped) as found:
         _check_outputs(args, found)
+        _check_precision(args.precision)
         model = _load_coder(str(path), args.nj)
         started, codes_total, done = time.perf_counter(), 0, 0
-        for name, codes in _encode_all(str(path), args.nj, args.features, found, skipped):
+        for name, codes in _encode_all(str(path), args, found, skipped):
             done, codes_total = done + 1, codes_total + len(codes)
             if args.out == STREAM:
                 _write_line(name, codes)
@@ -95,10 +104,18 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
     check_outputs(dict(enumerate(paths)), [utterance.path for utterance in found], Skipped())
 
 
+def _check_precision(name: str) -> None:
+    import torch
+
+    if name == "bf16" and not supports_bfloat16(torch.device("cpu")):
+        raise ConfigError("--precision bf16: this processor has no instructions for bfloat16; use fp32")
+
+
 def _encode_all(
-    path: str, nj: int, features: str | None, found: list[Utterance], skipped: Skipped
+    path: str, args: argparse.Namespace, found: list[Utterance], skipped: Skipped
 ) -> Iterator[tuple[str, np.ndarray]]:
-    for utterance, codes, error in run_jobs(partial(_encode_one, path, nj, features), found, nj, "encode"):
+    encode = partial(_encode_one, path, args.nj, args.features, args.precision)
+    for utterance, codes, error in run_jobs(encode, found, args.nj, "encode"):
         if error is None:
             yield utterance.id, codes
         else:
@@ -120,7 +137,9 @@ def _load_coder(path: str, nj: int) -> Coder:
     return Coder.from_pretrained(path)
 
 
-def _encode_one(path: str, nj: int, features: str | None, utterance: Utterance) -> np.ndarray:
+def _encode_one(path: str, nj: int, features: str | None, precision: str, utterance: Utterance) -> np.ndarray:
+    import torch
+
     if utterance.id.split() != [utterance.id]:
         raise UnitsError(f"{utterance.path}: a name with blanks is not allowed in a units file; rename it")
     try:
@@ -132,9 +151,10 @@ def _encode_one(path: str, nj: int, features: str | None, utterance: Utterance) 
     model = _load_coder(path, nj)
     # In blocks, so that an utterance of hours fits into memory.
     blocks = audio.read_audible_blocks(utterance.path, utterance.start, utterance.end)
-    if features is None:
-        return model.encode_blocks(blocks)
-    check_file_name(utterance.id, "utterance")
-    latents = model.encode_latents(loudness.normalise(blocks).samples).T
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        if features is None:
+            return model.encode_blocks(blocks)
+        check_file_name(utterance.id, "utterance")
+        latents = model.encode_latents(loudness.normalise(blocks).samples).T.float()
     write_features(features, utterance.id, latents.numpy())
     return model.quantizer.nearest(latents).numpy()
