@@ -58,8 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("fp32", "bf16"),
         default="fp32",
-        help="bf16: 1.2 to 1.5 times faster where the processor has instructions for bfloat16; some codes in a thousand "
-        "differ (default: %(default)s)",
+        help="bf16: 1.2 to 1.5 times faster where the processor has instructions for bfloat16; some codes in a "
+        "thousand differ (default: %(default)s)",
     )
     add_jobs_argument(parser)
 
