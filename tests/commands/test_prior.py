@@ -26,7 +26,7 @@ TINY = [
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory, small_data) -> Path:
+def root(tmp_path_factory, small_data) -> Path:
     """Folder with the models `world` and, of the same codes, `wavenet`, another one `other`, one of one code; data and
     its units; a prior."""
     folder = tmp_path_factory.mktemp("prior")
@@ -57,47 +57,47 @@ def sample(folder, out, *words, model="world", prior=True, status=0):
     run("sample", "--model", folder / f"{model}.safetensors", *source, "--out", out, *words, status=status)
 
 
-def test_a_prior_of_units_alone(made, tmp_path):
-    units = ("--units", made / "units", "--dev", made / "units")
+def test_a_prior_of_units_alone(root, tmp_path):
+    units = ("--units", root / "units", "--dev", root / "units")
     run("prior", "--conf", "mini_prior", *units, "--out", tmp_path, *TINY)
     assert LatentPrior.from_pretrained(tmp_path / "best.safetensors").speakers == []
-    told = LatentPrior.from_pretrained(made / "exp/best.safetensors")
-    assert told.speakers == ["high", "low"] and told.units["sha256"] == read_units(made / "units").sha256
+    told = LatentPrior.from_pretrained(root / "exp/best.safetensors")
+    assert told.speakers == ["high", "low"] and told.units["sha256"] == read_units(root / "units").sha256
 
 
 @pytest.mark.parametrize("model", ["world", "wavenet"])
-def test_samples(made, tmp_path, model, capsys):
+def test_samples(root, tmp_path, model, capsys):
     words = ("--n", 3, "--seconds", 0.25, "--seed", 4)
-    sample(made, tmp_path / "a", *words, model=model)
+    sample(root, tmp_path / "a", *words, model=model)
     printed = capsys.readouterr()
     assert printed.out.split() == [str(tmp_path / "a" / f"sample-00{i}.wav") for i in range(3)]
     assert "3 samples, 0.8 s in" in printed.err and "codes/s" in printed.err
     units = read_units(tmp_path / "a/units.txt")
-    assert units.sha256 == read_units(made / "units").sha256 and units.rate == 100
+    assert units.sha256 == read_units(root / "units").sha256 and units.rate == 100
     assert [len(codes) for codes in units.codes.values()] == [25] * 3
     assert [len(audio.read_waveform(tmp_path / "a" / f"{name}.wav")) for name in units.codes] == [4000] * 3
     assert (tmp_path / "a/spectrograms.png").stat().st_size > 1000
-    sample(made, tmp_path / "b", *words, model=model)
-    sample(made, tmp_path / "c", "--n", 3, "--seconds", 0.25, "--seed", 5, model=model)
+    sample(root, tmp_path / "b", *words, model=model)
+    sample(root, tmp_path / "c", "--n", 3, "--seconds", 0.25, "--seed", 5, model=model)
     for name in ("units.txt", "sample-000.wav", "sample-002.wav"):
         a, b, c = ((tmp_path / run_ / name).read_bytes() for run_ in "abc")
         assert a == b, "bit by bit"
         assert a != c
 
 
-def test_voices(made, tmp_path, capsys):
-    sample(made, tmp_path / "low", "--n", 1, "--seconds", 0.3, "--speaker", "low")
-    sample(made, tmp_path / "high", "--n", 1, "--seconds", 0.3, "--speaker", "high")
+def test_voices(root, tmp_path, capsys):
+    sample(root, tmp_path / "low", "--n", 1, "--seconds", 0.3, "--speaker", "low")
+    sample(root, tmp_path / "high", "--n", 1, "--seconds", 0.3, "--speaker", "high")
     assert (tmp_path / "low/sample-000.wav").read_bytes() != (tmp_path / "high/sample-000.wav").read_bytes()
-    sample(made, tmp_path / "no", "--speaker", "nobody", status=FAILED)
+    sample(root, tmp_path / "no", "--speaker", "nobody", status=FAILED)
     assert "no voice 'nobody'" in capsys.readouterr().err and not (tmp_path / "no").exists()
 
 
-def test_going_on_from_a_recording(made, tmp_path):
+def test_going_on_from_a_recording(root, tmp_path):
     wave = buzz(0.405, 150)
     audio.write(tmp_path / "a.wav", wave)
     words = ("--n", 2, "--seconds", 0.2, "--speaker", "high", "--prompt", tmp_path / "a.wav")
-    sample(made, tmp_path / "out", *words)
+    sample(root, tmp_path / "out", *words)
     model = small_model()
     prompt = model.encode(audio.read_waveform(tmp_path / "a.wav")[: 40 * 160])
     codes = read_units(tmp_path / "out/units.txt").codes
@@ -106,21 +106,21 @@ def test_going_on_from_a_recording(made, tmp_path):
         assert len(one) == 60
     assert codes["sample-000"].tolist() != codes["sample-001"].tolist()
     soundfile.write(tmp_path / "b.wav", np.repeat(wave, 3), 48_000)  # the same at another sample rate, nearly
-    sample(made, tmp_path / "again", *words[:-1], tmp_path / "b.wav")
+    sample(root, tmp_path / "again", *words[:-1], tmp_path / "b.wav")
     assert [len(one) for one in read_units(tmp_path / "again/units.txt").codes.values()] == [60, 60]
 
 
-def test_a_prompt_shorter_than_a_code(made, tmp_path, capsys):
+def test_a_prompt_shorter_than_a_code(root, tmp_path, capsys):
     audio.write(tmp_path / "a.wav", buzz(0.405, 150)[:159])
-    sample(made, tmp_path / "out", "--prompt", tmp_path / "a.wav", status=FAILED)
+    sample(root, tmp_path / "out", "--prompt", tmp_path / "a.wav", status=FAILED)
     assert "9.9 ms are shorter than a code, 10.0 ms" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_model_of_other_codes_is_refused(made, tmp_path, capsys):
-    sample(made, tmp_path / "out", model="other", status=FAILED)
+def test_a_model_of_other_codes_is_refused(root, tmp_path, capsys):
+    sample(root, tmp_path / "out", model="other", status=FAILED)
     assert "the model has other codes than were learned from (sha256 " in capsys.readouterr().err
-    sample(made, tmp_path / "out", "--ngram", 2, "--units", made / "units", model="other", prior=False, status=FAILED)
+    sample(root, tmp_path / "out", "--ngram", 2, "--units", root / "units", model="other", prior=False, status=FAILED)
     assert "the model has other codes" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
@@ -133,24 +133,24 @@ def test_a_model_of_other_codes_is_refused(made, tmp_path, capsys):
         (["--prior", "gone"], "gone: no such checkpoint"),
     ],
 )
-def test_wrong_sources(made, tmp_path, monkeypatch, words, message, capsys):
-    monkeypatch.chdir(made)
-    sample(made, tmp_path / "out", *words, prior=False, status=FAILED)
+def test_wrong_sources(root, tmp_path, monkeypatch, words, message, capsys):
+    monkeypatch.chdir(root)
+    sample(root, tmp_path / "out", *words, prior=False, status=FAILED)
     assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     "words", [["--top-p", "0"], ["--temperature", "-1"], ["--n", "0"], ["--seconds", "nan"], ["--seed", "-1"]]
 )
-def test_wrong_numbers(made, tmp_path, words):
+def test_wrong_numbers(root, tmp_path, words):
     with pytest.raises(SystemExit):
-        sample(made, tmp_path, *words)
+        sample(root, tmp_path, *words)
 
 
-def test_ngrams_and_babble(made, tmp_path):
-    sample(made, tmp_path / "3", "--ngram", 3, "--units", made / "units", "--n", 2, "--seconds", 0.2, prior=False)
-    assert read_units(tmp_path / "3/units.txt").model == f"3-gram of {made / 'units'}"
-    sample(made, tmp_path / "0", "--n", 2, "--seconds", 0.2, model="one", prior=False)
+def test_ngrams_and_babble(root, tmp_path):
+    sample(root, tmp_path / "3", "--ngram", 3, "--units", root / "units", "--n", 2, "--seconds", 0.2, prior=False)
+    assert read_units(tmp_path / "3/units.txt").model == f"3-gram of {root / 'units'}"
+    sample(root, tmp_path / "0", "--n", 2, "--seconds", 0.2, model="one", prior=False)
     units = read_units(tmp_path / "0/units.txt")
     assert units.size == 1 and [one.tolist() for one in units.codes.values()] == [[0] * 20] * 2
     sounds = [audio.read_waveform(tmp_path / f"0/sample-00{i}.wav") for i in range(2)]
@@ -168,17 +168,17 @@ def test_the_invented_melody_falls_within_the_voice():
     assert np.isfinite(pitch_statistics(contour)).all()
 
 
-def test_score_prior(made, tmp_path, capsys):
-    units, out = ("--units", made / "units"), tmp_path / "scores.json"
-    prior = ("--prior", made / "exp/best.safetensors")
-    run("score", "prior", *prior, *units, "--train", made / "units", "--data", made / "data", "--out", out)
+def test_score_prior(root, tmp_path, capsys):
+    units, out = ("--units", root / "units"), tmp_path / "scores.json"
+    prior = ("--prior", root / "exp/best.safetensors")
+    run("score", "prior", *prior, *units, "--train", root / "units", "--data", root / "data", "--out", out)
     section = json.loads(out.read_text())["sections"]["prior"]
     rows = {row["row"]: row for row in section["rows"]}
     assert rows["uniform"]["bits/code, held out"]["value"] == 5 and rows["uniform"]["bits/s, held out"]["value"] == 500
     assert rows["unigram"]["gap"] == 0 and "n-gram, conditioned on the speaker" in rows
     assert any("of 2 speakers, and hold for these alone" in note for note in section["notes"])
-    dev = ("--dev", made / "units", "--data", made / "data")
-    run("score", "prior", *prior, *units, "--train", made / "units", *dev, "--out", out, "--section", "dev")
+    dev = ("--dev", root / "units", "--data", root / "data")
+    run("score", "prior", *prior, *units, "--train", root / "units", *dev, "--out", out, "--section", "dev")
     assert any("on held-out ones" in note for note in json.loads(out.read_text())["sections"]["dev"]["notes"])
     run(
         "score",
@@ -186,15 +186,15 @@ def test_score_prior(made, tmp_path, capsys):
         *prior,
         *units,
         "--train",
-        made / "units",
+        root / "units",
         "--dev",
         tmp_path / "o",
         "--out",
         out,
         status=FAILED,
     )
-    bits = LatentPrior.from_pretrained(made / "exp/best.safetensors").bits(
-        [read_units(made / "units").codes["low-1"]], ["low"]
+    bits = LatentPrior.from_pretrained(root / "exp/best.safetensors").bits(
+        [read_units(root / "units").codes["low-1"]], ["low"]
     )
     [detail] = [one for one in section["details"] if one["utterance"] == "low-1"]
     assert detail["bits/code"] == pytest.approx(bits[0].mean()) and detail["bits/s"] == 100 * detail["bits/code"]
@@ -205,7 +205,7 @@ def test_score_prior(made, tmp_path, capsys):
     run("score", "prior", *prior, "--units", tmp_path / "u", "--out", out, status=FAILED)
     assert "has other codes than were learned from (sha256" in capsys.readouterr().err
     (tmp_path / "u").write_text("")
-    run("prior", "--units", tmp_path / "u", "--dev", made / "units", "--out", tmp_path / "e", status=FAILED)
+    run("prior", "--units", tmp_path / "u", "--dev", root / "units", "--out", tmp_path / "e", status=FAILED)
     assert "no utterances" in capsys.readouterr().err and not (tmp_path / "e").exists()
 
 
@@ -218,23 +218,23 @@ class Listener:
         return " ".join(["one", "two", "three", "four", "five"][: 1 + int(20 * np.abs(wave).mean())])
 
 
-def test_score_samples(made, tmp_path, monkeypatch, capsys):
+def test_score_samples(root, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(score_samples, "Moonshine", Listener)
     monkeypatch.setattr(score_samples.measures, "read_dictionary", lambda: frozenset(["one", "three"]))
     short = ("--n", 2, "--seconds", 0.4)
-    sample(made, tmp_path / "p", *short)
-    sample(made, tmp_path / "b", *short, model="one", prior=False)
-    model = ("--model", made / "world.safetensors")
-    run("reconstruct", *model, "--data", made / "data", "--out", tmp_path / "r", "--limit", 3)
+    sample(root, tmp_path / "p", *short)
+    sample(root, tmp_path / "b", *short, model="one", prior=False)
+    model = ("--model", root / "world.safetensors")
+    run("reconstruct", *model, "--data", root / "data", "--out", tmp_path / "r", "--limit", 3)
     given = (
         "--data",
-        made / "data",
+        root / "data",
         "--reconstructed",
         tmp_path / "r",
         "--train",
-        made / "units",
+        root / "units",
         "--dev",
-        made / "units",
+        root / "units",
     )
     out = ("--out", tmp_path / "scores.json")
     run("score", "samples", *model, "--samples", f"prior={tmp_path / 'p'}", f"babble={tmp_path / 'b'}", *given, *out)
@@ -250,7 +250,7 @@ def test_score_samples(made, tmp_path, monkeypatch, capsys):
     ]:
         run("score", "samples", *model, *words, *given, *out, status=FAILED)
         assert message in capsys.readouterr().err
-    judge = ("--judge", made / "judge/best.safetensors", "--judge-model", made / "other.safetensors")
+    judge = ("--judge", root / "judge/best.safetensors", "--judge-model", root / "other.safetensors")
     samples = ("--samples", f"prior={tmp_path / 'p'}", f"babble={tmp_path / 'b'}")
     run("score", "samples", *model, *samples, *given, *judge, *out)
     section = json.loads((tmp_path / "scores.json").read_text())["sections"]["samples"]
@@ -263,12 +263,12 @@ def test_score_samples(made, tmp_path, monkeypatch, capsys):
     ]
     assert "babble-free: units" in section["rows"][2] and any("transformer of" in note for note in section["notes"])
     for words, message in [
-        ((*judge[:3], made / "world.safetensors"), "judge/best.safetensors has other codes than were learned from"),
-        (("--judge", made / "exp/best.safetensors", "--judge-model", made / "world.safetensors"), "name another model"),
-        (("--judge", made / "gone"), "gone: no such checkpoint"),
+        ((*judge[:3], root / "world.safetensors"), "judge/best.safetensors has other codes than were learned from"),
+        (("--judge", root / "exp/best.safetensors", "--judge-model", root / "world.safetensors"), "name another model"),
+        (("--judge", root / "gone"), "gone: no such checkpoint"),
     ]:
         run("score", "samples", *model, *samples, *given, *words, *out, status=FAILED)
         assert message in capsys.readouterr().err
-    other = ("--model", made / "other.safetensors")
+    other = ("--model", root / "other.safetensors")
     run("score", "samples", *other, "--samples", f"x={tmp_path / 'p'}", *given, *out, status=FAILED)
     assert "has other codes" in capsys.readouterr().err

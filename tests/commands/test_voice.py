@@ -13,7 +13,7 @@ from vqspeech.errors import FAILED, SOME_SKIPPED
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def root(tmp_path_factory):
     """Two models that take voices from recordings and one that does not; recordings."""
     folder = tmp_path_factory.mktemp("voice")
     voice_model().save_pretrained(folder / "model.safetensors")
@@ -35,81 +35,81 @@ def run(*words, status=0):
     assert main([str(word) for word in words]) == status
 
 
-def test_like_a_recording(made, tmp_path, capsys):
+def test_like_a_recording(root, tmp_path, capsys):
     out = tmp_path / "out.wav"
-    words = ("convert", "--model", made / "model.safetensors", "--src", made / "source.wav")
-    run(*words, "--like", made / "anna" / "0.wav", made / "anna" / "1.wav", "--out", out)
+    words = ("convert", "--model", root / "model.safetensors", "--src", root / "source.wav")
+    run(*words, "--like", root / "anna" / "0.wav", root / "anna" / "1.wav", "--out", out)
     model = voice_model()
-    voice = model.make_voice([audio.read_waveform(made / "anna" / f"{i}.wav") for i in range(2)])
-    expected = model.convert(audio.read_waveform(made / "source.wav"), voice)
+    voice = model.make_voice([audio.read_waveform(root / "anna" / f"{i}.wav") for i in range(2)])
+    expected = model.convert(audio.read_waveform(root / "source.wav"), voice)
     assert audio.read_waveform(out) == pytest.approx(expected, abs=1e-3)
     capsys.readouterr()
-    run(*words, "--like", made / "anna" / "0.wav", "--pitch", "5", "--formant", "1.1", "--out", tmp_path / "b.wav")
-    voice = model.make_voice([audio.read_waveform(made / "anna" / "0.wav")])
-    expected = model.convert(audio.read_waveform(made / "source.wav"), voice, shift=5, formant=1.1)
+    run(*words, "--like", root / "anna" / "0.wav", "--pitch", "5", "--formant", "1.1", "--out", tmp_path / "b.wav")
+    voice = model.make_voice([audio.read_waveform(root / "anna" / "0.wav")])
+    expected = model.convert(audio.read_waveform(root / "source.wav"), voice, shift=5, formant=1.1)
     assert audio.read_waveform(tmp_path / "b.wav") == pytest.approx(expected, abs=1e-3)
 
 
-def test_a_voice_of_ones_own(made, tmp_path, capsys):
-    model = ("--model", made / "model.safetensors")
+def test_a_voice_of_ones_own(root, tmp_path, capsys):
+    model = ("--model", root / "model.safetensors")
     run("voices")
     assert "make one" in capsys.readouterr().err
-    run("voice", "make", *model, "--src", made / "anna", "--name", "me")
+    run("voice", "make", *model, "--src", root / "anna", "--name", "me")
     assert "2 recordings" in capsys.readouterr().out
     run("voices")
     name, pitch, seconds, _ = capsys.readouterr().out.split("\t")
     assert name == "me" and 195 < float(pitch.split()[0]) < 225 and float(seconds.split()[0]) > 1.5
     run("speakers", *model)
     assert "me\t-\t" in capsys.readouterr().out
-    run("speakers", "--model", made / "other.safetensors")
+    run("speakers", "--model", root / "other.safetensors")
     assert "me" not in capsys.readouterr().out, "a voice of another model"
-    source = made / "source.wav"
+    source = root / "source.wav"
     run("convert", *model, "--src", source, "--speaker", "me", "low", "--out", tmp_path)
     sounds = [audio.read_waveform(tmp_path / name / "source.wav") for name in ("me", "low")]
     assert not np.allclose(*sounds, atol=1e-3)
     run("voice", "make", *model, "--src", source, "--name", "me", status=FAILED)
     assert "already" in capsys.readouterr().err
-    run("voice", "make", *model, "--src", made / "anna" / "0.wav", "--name", "me", "--force")
+    run("voice", "make", *model, "--src", root / "anna" / "0.wav", "--name", "me", "--force")
     run("voice", "make", *model, "--src", source, "--name", "low", status=FAILED)
     assert "the model has a voice" in capsys.readouterr().err
     out = ("--out", tmp_path / "x.wav")
-    run("convert", "--model", made / "other.safetensors", "--src", source, "--speaker", "me", *out, status=FAILED)
+    run("convert", "--model", root / "other.safetensors", "--src", source, "--speaker", "me", *out, status=FAILED)
     assert "another model" in capsys.readouterr().err
     run("convert", *model, "--src", source, "--speaker", "../me", *out, status=FAILED)
     assert "the voice '../me' cannot name a file" in capsys.readouterr().err
 
 
-def test_recordings_that_make_no_voice(made, tmp_path, capsys):
-    model = ("--model", made / "model.safetensors")
+def test_recordings_that_make_no_voice(root, tmp_path, capsys):
+    model = ("--model", root / "model.safetensors")
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     audio.write(tmp_path / "short.wav", vowels(200, 0.4))
     (tmp_path / "empty").mkdir()
     make = ("voice", "make", "--name", "x")
-    run(*make, *model, "--src", tmp_path / "bad.wav", made / "anna", status=SOME_SKIPPED)
+    run(*make, *model, "--src", tmp_path / "bad.wav", root / "anna", status=SOME_SKIPPED)
     run(*make, *model, "--force", "--src", tmp_path / "short.wav", status=FAILED)
     assert "1 s of speech" in capsys.readouterr().err
     run(*make, *model, "--force", "--src", tmp_path / "empty", status=FAILED)
     assert "contains no file" in capsys.readouterr().err
-    run(*make, "--force", "--model", made / "world.safetensors", "--src", made / "anna", status=FAILED)
+    run(*make, "--force", "--model", root / "world.safetensors", "--src", root / "anna", status=FAILED)
     assert "only the voices" in capsys.readouterr().err
-    words = ("convert", "--src", made / "source.wav", "--like", tmp_path / "short.wav", "--out", tmp_path / "y.wav")
+    words = ("convert", "--src", root / "source.wav", "--like", tmp_path / "short.wav", "--out", tmp_path / "y.wav")
     run(*words, *model, status=FAILED)
-    run(*words, "--model", made / "world.safetensors", status=FAILED)
+    run(*words, "--model", root / "world.safetensors", status=FAILED)
     assert not (tmp_path / "y.wav").exists()
 
 
 @pytest.mark.parametrize(
     "words", [["--pitch", "99"], ["--formant", "0"], ["--formant", "nan"], ["--pitch", "x"], ["--like", "a.wav"]]
 )
-def test_options_out_of_range(made, words, capsys):
+def test_options_out_of_range(root, words, capsys):
     with pytest.raises(SystemExit):
-        run("convert", "--src", made / "source.wav", "--speaker", "low", *words)
+        run("convert", "--src", root / "source.wav", "--speaker", "low", *words)
 
 
 @pytest.mark.parametrize("rate", [24000, 48000])
-def test_what_is_written_at_another_rate(made, tmp_path, capsysbinary, rate):
-    words = ("convert", "--model", made / "model.safetensors", "--src", made / "source.wav")
-    words += ("--like", made / "anna" / "0.wav")
+def test_what_is_written_at_another_rate(root, tmp_path, capsysbinary, rate):
+    words = ("convert", "--model", root / "model.safetensors", "--src", root / "source.wav")
+    words += ("--like", root / "anna" / "0.wav")
     run(*words, "--out", tmp_path / "a.wav")
     run(*words, "--rate", rate, "--out", tmp_path / "b.wav")
     assert audio.info(tmp_path / "b.wav").rate == rate
@@ -119,12 +119,12 @@ def test_what_is_written_at_another_rate(made, tmp_path, capsysbinary, rate):
     capsysbinary.readouterr()
 
 
-def test_loudness_and_pauses(made, tmp_path, capsys, monkeypatch):
+def test_loudness_and_pauses(root, tmp_path, capsys, monkeypatch):
     pyloudnorm = pytest.importorskip("pyloudnorm", reason="not installed: bash tools/install.sh loudness")
     source, generator = tmp_path / "source.wav", np.random.default_rng(0)
     room = generator.normal(0, 1e-3, 16000).astype(np.float32)
     audio.write(source, np.r_[room, vowels(110, 1.2), room])
-    words = ("convert", "--model", made / "model.safetensors", "--src", source, "--like", made / "anna" / "0.wav")
+    words = ("convert", "--model", root / "model.safetensors", "--src", source, "--like", root / "anna" / "0.wav")
     run(*words, "--loudness", "-30", "--out", tmp_path / "a.wav")
     found = pyloudnorm.Meter(16000).integrated_loudness(audio.read_waveform(tmp_path / "a.wav"))
     assert found == pytest.approx(-30, abs=0.2)
@@ -136,21 +136,21 @@ def test_loudness_and_pauses(made, tmp_path, capsys, monkeypatch):
     assert "loudness" in capsys.readouterr().err and not (tmp_path / "c.wav").exists()
 
 
-def test_recordings_that_hardly_agree_are_named(made, tmp_path, capsys, monkeypatch):
+def test_recordings_that_hardly_agree_are_named(root, tmp_path, capsys, monkeypatch):
     words = (
         "convert",
         "--model",
-        made / "model.safetensors",
+        root / "model.safetensors",
         "--src",
-        made / "source.wav",
+        root / "source.wav",
         "--out",
         tmp_path / "a.wav",
     )
     monkeypatch.setattr("vqspeech.models.vqvae.measure_similarity", lambda vectors: 0.1)
-    run(*words, "--like", made / "anna" / "0.wav")
+    run(*words, "--like", root / "anna" / "0.wav")
     assert "warning: parts of the recordings sound like different speakers (0.10" in capsys.readouterr().err
-    run("voice", "make", "--model", made / "model.safetensors", "--src", made / "anna", "--name", "me")
+    run("voice", "make", "--model", root / "model.safetensors", "--src", root / "anna", "--name", "me")
     assert "warning: parts of the recordings" in capsys.readouterr().err
     monkeypatch.setattr("vqspeech.models.vqvae.measure_similarity", lambda vectors: 0.9)
-    run(*words, "--like", made / "anna" / "0.wav")
+    run(*words, "--like", root / "anna" / "0.wav")
     assert "warning" not in capsys.readouterr().err

@@ -15,7 +15,7 @@ from vqspeech.errors import SpeakerError
 NAMES = ["high", "low"]
 
 
-def made(frames: list[int], speakers: list[str] | None = None) -> Shards:
+def make_shards(frames: list[int], speakers: list[str] | None = None) -> Shards:
     """A dump in memory of utterances of so many frames; sample s of all is (s // FRAME) % 251 + 1, and WORLD
     frame f all channels f % 2048."""
     total, length = sum(frames), np.array(frames) * world.FRAME
@@ -53,7 +53,7 @@ def test_shapes(small_shards: Shards):
 
 def test_windows_lie_within_utterances_and_line_up_with_the_frames():
     frames, size = [30, 10, 3, 10, 11, 9, 100], 10
-    shards = made(frames, [f"s{i}" for i in range(7)])
+    shards = make_shards(frames, [f"s{i}" for i in range(7)])
     batch = Windows(shards, [f"s{i}" for i in range(7)], size * world.FRAME).random(3000, 0, 0)
     assert batch.world is not None
     starts = set()
@@ -75,7 +75,7 @@ def test_windows_lie_within_utterances_and_line_up_with_the_frames():
 
 def test_every_sample_is_as_likely():
     frames, size, draws = [5, 20, 25, 40, 160, 1000], 20, 60_000
-    windows = Windows(made(frames), ["high"], size * world.FRAME)
+    windows = Windows(make_shards(frames), ["high"], size * world.FRAME)
     count = np.zeros(sum(frames))
     batch = windows.random(draws, 0, 0)
     assert batch.world is not None
@@ -115,13 +115,13 @@ def test_statistics_are_kept_beside_the_shards(tmp_path: Path):
         calls.append(len(levels))
         return torch.stack([levels.float().mean()[None], levels.float().std()[None]])
 
-    shards = replace(made([3, 4]), path=tmp_path)
+    shards = replace(make_shards([3, 4]), path=tmp_path)
     first = compute_utterance_statistics(shards, "x", statistics)
     assert first.shape == (2, 2, 1) and first.dtype == np.float32 and calls == [480, 480, 640]
     assert np.array_equal(compute_utterance_statistics(shards, "x", statistics), first)
     assert calls == [480, 480, 640, 480], "the shortest utterance alone, to see that they are the same still"
     assert np.array_equal(compute_utterance_statistics(shards, "x", lambda some: statistics(some) + 1), first + 1)
-    more = replace(made([3, 4, 5]), path=tmp_path)
+    more = replace(make_shards([3, 4, 5]), path=tmp_path)
     assert len(compute_utterance_statistics(more, "x", statistics)) == 3, "those of another dump are made again"
     (kept,) = tmp_path.iterdir()
     whole, right = kept.read_bytes(), compute_utterance_statistics(more, "x", statistics)
@@ -135,7 +135,7 @@ def test_statistics_of_a_dump_that_cannot_be_written_to_are_computed_every_time(
     def forbidden(*_):
         raise PermissionError(13, "Permission denied")
 
-    shards = replace(made([3, 4]), path=tmp_path)
+    shards = replace(make_shards([3, 4]), path=tmp_path)
     monkeypatch.setattr(files.os, "replace", forbidden)
     for _ in range(2):
         found = compute_utterance_statistics(shards, "x", lambda some: torch.zeros(2, 1) + len(some))

@@ -16,7 +16,7 @@ from vqspeech.metrics.aligned import collect_utterances, find_segments
 PHONES = [Interval(0, 0.5, "sil"), Interval(0.5, 1.2, "AA1"), Interval(1.2, 2.0, "k")]
 
 
-def made(folder, alignments, seconds: float | None = 2.0, rate=10.0, frames=20):
+def make_units(folder, alignments, seconds: float | None = 2.0, rate=10.0, frames=20):
     utterances, codes = [], {}
     for name, intervals in alignments.items():
         path = folder / f"{name}.ctm"
@@ -30,7 +30,7 @@ def made(folder, alignments, seconds: float | None = 2.0, rate=10.0, frames=20):
 
 
 def test_phones_and_times(tmp_path):
-    found = collect_utterances(*made(tmp_path, {"a-1": PHONES}))
+    found = collect_utterances(*make_units(tmp_path, {"a-1": PHONES}))
     (one,) = found.utterances
     assert one.phones.tolist() == [INDEX["sil"]] * 5 + [INDEX["aa"]] * 7 + [INDEX["k"]] * 8
     assert one.segments.starts.tolist() == [0, 0.5, 1.2] and one.segments.phones.tolist()[1] == INDEX["aa"]
@@ -48,13 +48,13 @@ def test_phones_and_times(tmp_path):
     ],
 )
 def test_bad_alignments_are_skipped_with_a_reason(tmp_path, bad, reason):
-    found = collect_utterances(*made(tmp_path, {"a-1": PHONES, "a-2": bad}))
+    found = collect_utterances(*make_units(tmp_path, {"a-1": PHONES, "a-2": bad}))
     assert [one.name for one in found.utterances] == ["a-1"]
     assert list(found.skipped.reasons) == ["a-2"] and reason in found.skipped.reasons["a-2"]
 
 
 def test_unknown_labels_are_counted(tmp_path):
-    found = collect_utterances(*made(tmp_path, {"a-1": [*PHONES[:2], Interval(1.2, 1.5, "@@")]}))
+    found = collect_utterances(*make_units(tmp_path, {"a-1": [*PHONES[:2], Interval(1.2, 1.5, "@@")]}))
     assert found.unknown == {"@@": 1} and found.utterances[0].phones[-1] == -1
     assert len(found.utterances[0].segments.phones) == 2
 
@@ -65,33 +65,33 @@ def test_most_speech_without_a_known_phone_is_refused(tmp_path):
     with pytest.raises(
         AlignmentError, match=r"87% of .* speech \(2.6 of 3.0 s\) .*: 2 intervals, 1 labels \('hello' 2\)"
     ):
-        collect_utterances(*made(tmp_path, {"a-1": words, "a-2": words}))
+        collect_utterances(*make_units(tmp_path, {"a-1": words, "a-2": words}))
     with pytest.raises(AlignmentError, match="int2sym"):
-        collect_utterances(*made(tmp_path, {"a-1": [Interval(0, 1, "12"), Interval(1, 2, "107")]}))
+        collect_utterances(*make_units(tmp_path, {"a-1": [Interval(0, 1, "12"), Interval(1, 2, "107")]}))
 
 
 def test_units_of_other_utterances_are_refused(tmp_path):
-    units, data = made(tmp_path, {"a-1": PHONES})
+    units, data = make_units(tmp_path, {"a-1": PHONES})
     with pytest.raises(UnitsError, match=r"none of 1 utterances of the units \(A-1\) is among the 1 .*\(a-1\)"):
         collect_utterances(replace(units, codes={"A-1": units.codes["a-1"]}), data)
 
 
 def test_another_frame_rate_is_an_error_that_says_so(tmp_path):
-    units, data = made(tmp_path, {"a-1": PHONES, "a-2": PHONES}, rate=25.0)
+    units, data = make_units(tmp_path, {"a-1": PHONES, "a-2": PHONES}, rate=25.0)
     with pytest.raises(UnitsError, match=r"a-1: its codes last 0.80 s at 25 Hz, its recording 2.00 s"):
         collect_utterances(units, data)
-    units, data = made(tmp_path, {"a-1": PHONES}, rate=5.0)
+    units, data = make_units(tmp_path, {"a-1": PHONES}, rate=5.0)
     with pytest.raises(UnitsError, match="rate_hz"):
         collect_utterances(units, data)
 
 
 def test_without_known_lengths_the_alignment_tells_it(tmp_path):
-    found = collect_utterances(*made(tmp_path, {"a-1": PHONES}, seconds=None, rate=25.0))
+    found = collect_utterances(*make_units(tmp_path, {"a-1": PHONES}, seconds=None, rate=25.0))
     assert "after the end" in found.skipped.reasons["a-1"]
 
 
 def test_one_recording_of_another_length_is_skipped(tmp_path):
-    units, data = made(tmp_path, {"a-1": PHONES, "a-2": PHONES})
+    units, data = make_units(tmp_path, {"a-1": PHONES, "a-2": PHONES})
     units.codes["a-2"] = np.zeros(11, np.int64)
     found = collect_utterances(units, data)
     assert [one.name for one in found.utterances] == ["a-1"] and "encode this data" in found.skipped.reasons["a-2"]

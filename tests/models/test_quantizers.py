@@ -189,10 +189,10 @@ def test_going_on_from_a_checkpoint_is_as_never_having_stopped(name, unit, tmp_p
             z = torch.randn(2, 3, 9)
             book(z, full(z))
 
-    def made():
+    def make_codebook():
         return make_quantizer(name, 12, 3, revive_below=0.6, revive_by=unit).train()
 
-    whole, stopped, other = made(), made(), made()
+    whole, stopped, other = make_codebook(), make_codebook(), make_codebook()
     steps(whole, range(10))
     steps(stopped, range(6))
     checkpoint.write(tmp_path / "a.safetensors", stopped.state_dict(), {})

@@ -9,51 +9,51 @@ from vqspeech.errors import AudioError, ConfigError, SpeakerError, WaveformError
 
 
 @pytest.fixture(scope="module")
-def made():
+def vqvae():
     return voice_model()
 
 
 @pytest.fixture(scope="module")
-def voice(made):
-    return made.make_voice([vowels(210, 2.0), vowels(220, 1.5)], "anna")
+def voice(vqvae):
+    return vqvae.make_voice([vowels(210, 2.0), vowels(220, 1.5)], "anna")
 
 
 SOURCE = vowels(110, 1.3)
 
 
-def test_a_voice_is_its_vector_and_its_pitch(made, voice):
+def test_a_voice_is_its_vector_and_its_pitch(vqvae, voice):
     assert voice.name == "anna" and voice.vector.shape == (8,) and voice.vector.dtype == np.float32
     assert np.linalg.norm(voice.vector) == pytest.approx(8**0.5, rel=1e-5)
     assert np.exp(voice.pitch[0]) == pytest.approx(214, rel=0.04)
     assert 1.5 < voice.seconds < 3.5
-    louder = made.make_voice([vowels(210, 2.0) * 3, vowels(220, 1.5) / 50], "anna")
+    louder = vqvae.make_voice([vowels(210, 2.0) * 3, vowels(220, 1.5) / 50], "anna")
     assert np.allclose(louder.vector, voice.vector, atol=0.02)
     noise = np.random.default_rng(0).standard_normal(9 * audio.RATE).astype(np.float32) * 1e-4
-    beside = made.make_voice([np.concatenate([vowels(210, 2.0), noise]), vowels(220, 1.5)], "anna")
+    beside = vqvae.make_voice([np.concatenate([vowels(210, 2.0), noise]), vowels(220, 1.5)], "anna")
     assert np.allclose(beside.vector, voice.vector, atol=0.2), "pauses, and what hums in them, are no voice"
 
 
-def test_conversion_to_the_voice_of_a_recording(made, voice):
-    sound = made.convert(SOURCE, voice)
+def test_conversion_to_the_voice_of_a_recording(vqvae, voice):
+    sound = vqvae.convert(SOURCE, voice)
     assert len(sound) == len(SOURCE) and sound.dtype == np.float32 and np.isfinite(sound).all()
-    assert np.array_equal(sound, made.convert(SOURCE, voice)), "the same in every run"
-    other = made.make_voice([vowels(210, 2.0, formant=900.0)], "bert")
-    assert not np.allclose(sound, made.convert(SOURCE, other), atol=1e-3)
-    both = made.convert_many([SOURCE, SOURCE], [voice, "low"])
-    assert np.allclose(both[0], sound, atol=1e-5) and np.allclose(both[1], made.convert(SOURCE, "low"), atol=1e-5)
+    assert np.array_equal(sound, vqvae.convert(SOURCE, voice)), "the same in every run"
+    other = vqvae.make_voice([vowels(210, 2.0, formant=900.0)], "bert")
+    assert not np.allclose(sound, vqvae.convert(SOURCE, other), atol=1e-3)
+    both = vqvae.convert_many([SOURCE, SOURCE], [voice, "low"])
+    assert np.allclose(both[0], sound, atol=1e-5) and np.allclose(both[1], vqvae.convert(SOURCE, "low"), atol=1e-5)
 
 
-def test_pitch_of_the_conversion(made, voice):
+def test_pitch_of_the_conversion(vqvae, voice):
     logs = world.extract_log_f0(SOURCE)
     voiced = logs > 0
-    carried = made.move_pitch(logs, voice)
+    carried = vqvae.move_pitch(logs, voice)
     assert np.array_equal(carried > 0, voiced), "unvoiced stays unvoiced"
     assert np.median(carried[voiced]) == pytest.approx(voice.pitch[0], abs=0.03)
-    raised = made.move_pitch(logs, voice, shift=12)
+    raised = vqvae.move_pitch(logs, voice, shift=12)
     assert raised[voiced] == pytest.approx(carried[voiced] + np.log(2), abs=1e-4)
-    kept = made.move_pitch(logs, voice, keep_pitch=True)
+    kept = vqvae.move_pitch(logs, voice, keep_pitch=True)
     assert kept[voiced] == pytest.approx(logs[voiced], abs=1e-4)
-    sounds = [made.convert(SOURCE, voice, **how) for how in ({}, {"shift": 7}, {"keep_pitch": True}, {"formant": 1.2})]
+    sounds = [vqvae.convert(SOURCE, voice, **how) for how in ({}, {"shift": 7}, {"keep_pitch": True}, {"formant": 1.2})]
     assert all(not np.allclose(sounds[0], other, atol=1e-3) for other in sounds[1:])
 
 
@@ -64,13 +64,13 @@ def loudest(sound: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.5])
-def test_stretched_spectra(made, factor):
+def test_stretched_spectra(vqvae, factor):
     """A formant at 1,000 Hz moves with the factor, in either kind of decoder."""
     frames = world.analyse(vowels(100, 1.0, formant=1000.0))
     assert loudest(world.synthesise(frames, factor)) == pytest.approx(1000 * factor, rel=0.08)
     pulses = -((torch.arange(12.0) - 4) ** 2)[None, :, None].expand(1, 12, 100)  # the fifth band is at about 1,100 Hz
     pitch, start = torch.full((1, 100), float(np.log(100))), torch.zeros(1, dtype=torch.long)
-    plain, moved = (made.decoder.sound(pulses, pulses - 60, pitch, start, one)[0].numpy() for one in (1.0, factor))
+    plain, moved = (vqvae.decoder.sound(pulses, pulses - 60, pitch, start, one)[0].numpy() for one in (1.0, factor))
     assert loudest(moved) == pytest.approx(loudest(plain) * factor, rel=0.08)
 
 
@@ -83,52 +83,52 @@ def test_decoders_that_have_neither_pitch_nor_envelope():
 
 @pytest.mark.parametrize("kind", ["soft", "continuous"])
 def test_decoders_of_more_than_codes(kind):
-    made = voice_model(f"decoder.conditioning={kind}", "decoder.temperature=0.5")
-    given = made.encode_conditioning(np.zeros(3200, np.int16))
-    assert given.dtype == np.float32 and given.shape == (3200 // made.hop, 8)
-    sound = made.convert(SOURCE, "high")
+    vqvae = voice_model(f"decoder.conditioning={kind}", "decoder.temperature=0.5")
+    given = vqvae.encode_conditioning(np.zeros(3200, np.int16))
+    assert given.dtype == np.float32 and given.shape == (3200 // vqvae.hop, 8)
+    sound = vqvae.convert(SOURCE, "high")
     assert len(sound) == len(SOURCE) and np.isfinite(sound).all()
-    codes = made.encode(SOURCE)
+    codes = vqvae.encode(SOURCE)
     assert not np.allclose(
-        made.decode(codes, "high", made.move_pitch(world.extract_log_f0(SOURCE), "high"))[:9000], sound[:9000]
+        vqvae.decode(codes, "high", vqvae.move_pitch(world.extract_log_f0(SOURCE), "high"))[:9000], sound[:9000]
     )
 
 
-def test_long_recordings_are_decoded_in_pieces(made, voice, monkeypatch):
+def test_long_recordings_are_decoded_in_pieces(vqvae, voice, monkeypatch):
     monkeypatch.setattr("vqspeech.models.chunks.CHUNK", 2.0)
     long = np.tile(vowels(120, 2.0), 4)
-    sound = made.convert(long, voice)
+    sound = vqvae.convert(long, voice)
     assert len(sound) == len(long) and np.isfinite(sound).all()
-    assert np.abs(np.diff(sound)).max() < 2 * np.abs(np.diff(made.convert(long[:32000], voice))).max(), "no clicks"
+    assert np.abs(np.diff(sound)).max() < 2 * np.abs(np.diff(vqvae.convert(long[:32000], voice))).max(), "no clicks"
 
 
-def test_references_that_make_no_voice(made):
+def test_references_that_make_no_voice(vqvae):
     for wave in (np.zeros(32000, np.float32), vowels(200, 0.9), 1e-7 * vowels(200, 3.0)):
         with pytest.raises(AudioError, match="a second|1 s of speech"):
-            made.make_voice([wave])
+            vqvae.make_voice([wave])
     broken = vowels(200, 2.0)
     broken[5] = np.nan
     with pytest.raises(WaveformError):
-        made.make_voice([broken])
+        vqvae.make_voice([broken])
     with pytest.raises(AudioError):
-        made.make_voice([])
+        vqvae.make_voice([])
 
 
-def test_voices_of_another_model_are_refused(made, voice):
+def test_voices_of_another_model_are_refused(vqvae, voice):
     other = voice_model(seed=1)
-    assert other.voice_hash() != made.voice_hash()
+    assert other.voice_hash() != vqvae.voice_hash()
     with pytest.raises(SpeakerError, match="another model"):
         other.convert(SOURCE, voice)
     with pytest.raises(SpeakerError, match="another model"):
-        other.decode(made.encode(SOURCE), voice)
+        other.decode(vqvae.encode(SOURCE), voice)
     with pytest.raises(SpeakerError, match="only the voices"):
         world_model().convert(SOURCE, voice)
 
 
-def test_it_is_kept_with_its_voices(made, voice, tmp_path):
+def test_it_is_kept_with_its_voices(vqvae, voice, tmp_path):
     path = tmp_path / "model.safetensors"
-    made.save_pretrained(path)
-    again = type(made).from_pretrained(path)
-    assert again.voice_hash() == made.voice_hash()
-    assert np.array_equal(again.convert(SOURCE, voice), made.convert(SOURCE, voice))
-    assert torch.equal(again.decoder.speaker.weight, made.decoder.speaker.weight)
+    vqvae.save_pretrained(path)
+    again = type(vqvae).from_pretrained(path)
+    assert again.voice_hash() == vqvae.voice_hash()
+    assert np.array_equal(again.convert(SOURCE, voice), vqvae.convert(SOURCE, voice))
+    assert torch.equal(again.decoder.speaker.weight, vqvae.decoder.speaker.weight)

@@ -20,7 +20,7 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def record(tmp_path_factory):
     """Makes a file of two seconds of a voice, with pictures for the video kinds."""
     program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
     folder = tmp_path_factory.mktemp("ffmpeg")
@@ -45,8 +45,8 @@ def resemblance(wave: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("ending", KINDS)
-def test_what_ffmpeg_reads(ending: str, made):
-    path = made(ending)
+def test_what_ffmpeg_reads(ending: str, record):
+    path = record(ending)
     wave, header = audio.read_waveform(path), audio.info(path)
     assert len(wave) / audio.RATE == pytest.approx(SECONDS, abs=0.13), "encoders fill up"
     assert header.seconds == pytest.approx(len(wave) / audio.RATE, abs=1e-3)
@@ -57,48 +57,48 @@ def test_what_ffmpeg_reads(ending: str, made):
 
 @pytest.mark.parametrize("ending", ["m4a", "mp4", "wma", "mka", "mkv", "tta", "wv", "webm", "avi"])
 @pytest.mark.parametrize("share", [0.35, 0.8])
-def test_what_is_cut_is_an_error(ending: str, share: float, made):
-    whole = made(ending).read_bytes()
-    path = made(ending).with_name(f"cut.{ending}")
+def test_what_is_cut_is_an_error(ending: str, share: float, record):
+    whole = record(ending).read_bytes()
+    path = record(ending).with_name(f"cut.{ending}")
     path.write_bytes(whole[: round(share * len(whole))])
     with pytest.raises(AudioError, match=r"breaks off|truncated|not a sound file"):
         audio.read_waveform(path)
 
 
 @pytest.mark.parametrize("ending", ["mka", "webm", "wv"])
-def test_what_lacks_a_part_is_an_error(ending: str, made):
-    whole = made(ending).read_bytes()
-    path = made(ending).with_name(f"hole.{ending}")
+def test_what_lacks_a_part_is_an_error(ending: str, record):
+    whole = record(ending).read_bytes()
+    path = record(ending).with_name(f"hole.{ending}")
     path.write_bytes(whole[: len(whole) // 2] + whole[len(whole) * 7 // 10 :])
     with pytest.raises(AudioError, match=r"breaks off|truncated"):
         audio.read_waveform(path)
 
 
-def test_what_ends_between_two_blocks_is_an_error(made):
+def test_what_ends_between_two_blocks_is_an_error(record):
     """Nothing looks broken, but the header promises more."""
-    whole = made("wv").read_bytes()
-    path = made("wv").with_name("cut.wv")
+    whole = record("wv").read_bytes()
+    path = record("wv").with_name("cut.wv")
     path.write_bytes(whole[: whole.index(b"wvpk", len(whole) // 2)])
     with pytest.raises(AudioError, match=r"truncated, the last \d\.\d\d s"):
         audio.read_waveform(path)
 
 
-def test_a_name_is_no_option_and_its_ending_does_not_matter(made, monkeypatch: pytest.MonkeyPatch):
-    path = made("m4a").with_name("-y.wav")
-    path.write_bytes(made("m4a").read_bytes())
+def test_a_name_is_no_option_and_its_ending_does_not_matter(record, monkeypatch: pytest.MonkeyPatch):
+    path = record("m4a").with_name("-y.wav")
+    path.write_bytes(record("m4a").read_bytes())
     monkeypatch.chdir(path.parent)
-    assert len(audio.read_waveform("-y.wav")) == len(audio.read_waveform(made("m4a")))
+    assert len(audio.read_waveform("-y.wav")) == len(audio.read_waveform(record("m4a")))
 
 
-def test_playlists_are_not_opened(made):
-    path = made("m4a").with_name("list.m4a")
-    for text in (f"#EXTM3U\n#EXTINF:2,\nfile://{made('wma')}\n", f"ffconcat version 1.0\nfile '{made('wma')}'\n"):
+def test_playlists_are_not_opened(record):
+    path = record("m4a").with_name("list.m4a")
+    for text in (f"#EXTM3U\n#EXTINF:2,\nfile://{record('wma')}\n", f"ffconcat version 1.0\nfile '{record('wma')}'\n"):
         path.write_text(text)
         with pytest.raises(AudioError, match="not a sound file that can be read"):
             audio.read_waveform(path)
 
 
-def test_pictures_without_sound_are_named(made, tmp_path: Path):
+def test_pictures_without_sound_are_named(record, tmp_path: Path):
     program = pytest.importorskip("imageio_ffmpeg").get_ffmpeg_exe()
     path = tmp_path / "mute.mkv"
     command = [program, "-v", "error", "-f", "lavfi", "-i", "color=s=32x32:r=5:d=1", str(path)]
@@ -107,14 +107,14 @@ def test_pictures_without_sound_are_named(made, tmp_path: Path):
         audio.read_waveform(path)
 
 
-def test_without_ffmpeg_the_command_is_named(made, monkeypatch: pytest.MonkeyPatch):
-    path = made("m4a")
+def test_without_ffmpeg_the_command_is_named(record, monkeypatch: pytest.MonkeyPatch):
+    path = record("m4a")
     monkeypatch.setattr(ffmpeg, "find_program", lambda: None)
     with pytest.raises(AudioError, match=r"pip install 'vqspeech\[video\]', or .*: ffmpeg -i .*voice.m4a .*voice.wav"):
         audio.info(path)
 
 
-def test_a_reader_that_stops_early_leaves_no_process(made, monkeypatch: pytest.MonkeyPatch):
+def test_a_reader_that_stops_early_leaves_no_process(record, monkeypatch: pytest.MonkeyPatch):
     started = []
     popen = subprocess.Popen
 
@@ -123,7 +123,7 @@ def test_a_reader_that_stops_early_leaves_no_process(made, monkeypatch: pytest.M
         return started[-1]
 
     monkeypatch.setattr(ffmpeg.subprocess, "Popen", start)
-    pieces = audio.read_blocks(made("m4a"), 0.0, 0.1)
+    pieces = audio.read_blocks(record("m4a"), 0.0, 0.1)
     next(pieces)
     pieces.close()  # pyright: ignore[reportAttributeAccessIssue]
     assert [process.poll() is not None for process in started] == [True]

@@ -36,16 +36,16 @@ def study(images, tmp_path_factory) -> ImageStudy:
     return study
 
 
-def made(images, row="EMA, never", codes=8, seed=0):
+def build_row(images, row="EMA, never", codes=8, seed=0):
     study = ImageStudy.__new__(ImageStudy)
     study.steps = 20
     return build_model(study.rows[row], codes, images, seed)
 
 
 def test_all_methods_set_out_from_the_same(images):
-    first, other = made(images), made(images, seed=1)
+    first, other = build_row(images), build_row(images, seed=1)
     for row in METHODS:
-        one = made(images, row, 32)
+        one = build_row(images, row, 32)
         for part in ("encoder", "decoder"):
             wanted = getattr(first, part).state_dict()
             for name, tensor in getattr(one, part).state_dict().items():
@@ -54,13 +54,13 @@ def test_all_methods_set_out_from_the_same(images):
     assert not torch.equal(other.quantizer.weight, first.quantizer.weight)
     assert not torch.equal(other.encoder.projection.weight, first.encoder.projection.weight)
     strength = float(first.encode_vectors(images.train[:128]).detach().square().mean().sqrt())
-    assert float(made(images, codes=4096).quantizer.weight.detach().std()) == pytest.approx(strength, rel=0.02)
+    assert float(build_row(images, codes=4096).quantizer.weight.detach().std()) == pytest.approx(strength, rel=0.02)
 
 
 def test_all_methods_are_shown_the_same_images(images, monkeypatch):
     shown = {}
     for row in METHODS:
-        one, batches = made(images, row), []
+        one, batches = build_row(images, row), []
         forward = one.forward
 
         def kept(batch, forward=forward, batches=batches):
@@ -77,7 +77,7 @@ def test_all_methods_are_shown_the_same_images(images, monkeypatch):
 
 
 def test_a_code_for_every_latent_loses_nothing(images):
-    one = made(images, codes=40 * 16)
+    one = build_row(images, codes=40 * 16)
     with torch.no_grad():
         one.quantizer.start(one.encode_vectors(images.held_out).transpose(1, 2).flatten(0, 1))
     found = measure_quality(one, images.held_out)
@@ -86,7 +86,7 @@ def test_a_code_for_every_latent_loses_nothing(images):
 
 
 def test_images_are_those_of_the_nearest_codes(images):
-    one = made(images, codes=5)
+    one = build_row(images, codes=5)
     again, counts = reconstruct_images(one, images.held_out)
     latents = one.encode_vectors(images.held_out).detach().numpy()  # (images, dimension, places)
     weight = one.quantizer.weight.detach().numpy()
@@ -102,7 +102,7 @@ def test_images_are_those_of_the_nearest_codes(images):
 
 
 def test_codes_that_none_chooses_are_dead(images):
-    one = made(images, codes=4)
+    one = build_row(images, codes=4)
     with torch.no_grad():
         one.quantizer.start(
             torch.cat([one.encode_vectors(images.held_out)[0, :, :1].T, torch.full((3, one.dimension), 1e3)])
@@ -167,7 +167,7 @@ def test_runs_are_those_of_their_images_and_networks(study, images, monkeypatch)
 
 
 def test_unquantised_images_pass_the_decoder_alone(images):
-    one = made(images)
+    one = build_row(images)
     with torch.no_grad():
         wanted = one.likelihood.round_mean(one.decode_vectors(one.encode_vectors(images.held_out))).numpy()
     assert np.array_equal(reconstruct_unquantised(one, images.held_out), wanted)
@@ -176,4 +176,4 @@ def test_unquantised_images_pass_the_decoder_alone(images):
 def test_sizes_that_do_not_fit_are_refused(images):
     odd = Images(images.train[..., :15], images.held_out[..., :15])
     with pytest.raises(ConfigError, match="cannot be made 4 times smaller"):
-        made(odd)
+        build_row(odd)

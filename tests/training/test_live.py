@@ -14,12 +14,11 @@ from vqspeech.models.live.frontend import FRAMES, MELS, LiveFrontend
 from vqspeech.training.live import (
     EncoderTraining,
     LiveOptions,
-    compute_pack_features,
     copy_non_causal_weights,
-    encode_pack_live,
     fit_clusters,
     join_live,
 )
+from vqspeech.training.live_features import compute_pack_features, encode_pack_live
 from vqspeech.training.tracker import TrackerTraining, measure_pitch_errors
 from vqspeech.training.voices import VoiceOptions, VoiceTraining
 

@@ -15,9 +15,10 @@ from vqspeech.errors import CheckpointError, ConfigError, DivergenceError, Outpu
 from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.models import checkpoint
 from vqspeech.training import trainer as training
+from vqspeech.training.optimizer import resolve_precision
 from vqspeech.training.speech import SpeechTask
 from vqspeech.training.state import list_changes, read_state
-from vqspeech.training.trainer import Trainer, resolve_precision, train
+from vqspeech.training.trainer import Trainer, train
 
 WORLD = "librispeech_world"
 FIX = "--restart trains from the start; or choose another --out"

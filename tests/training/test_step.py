@@ -16,10 +16,10 @@ from vqspeech.models import checkpoint
 from vqspeech.training import batches as batches_module
 from vqspeech.training.batches import BatchQueue, choose_batches, count_bytes
 from vqspeech.training.capture import AdamW, capture_step
-from vqspeech.training.optimizer import group_parameters, reset_moved_codes
+from vqspeech.training.optimizer import group_parameters, learning_rate, reset_moved_codes
 from vqspeech.training.speech import SpeechTask
 from vqspeech.training.step import TrainingStep
-from vqspeech.training.trainer import Trainer, learning_rate
+from vqspeech.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

@@ -16,8 +16,9 @@ from vqspeech.models.quantize import QUANTIZERS, make_quantizer
 from vqspeech.models.quantize.replacement import POLICIES, AsPublished, ByBatches
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training import trainer as training
+from vqspeech.training.optimizer import learning_rate
 from vqspeech.training.speech import SpeechTask
-from vqspeech.training.trainer import Trainer, learning_rate
+from vqspeech.training.trainer import Trainer
 
 TINY = [
     "encoder.channels=12", "encoder.latents=6", "quantizer.codes=16", "training.batch=3", "training.seconds=0.16",

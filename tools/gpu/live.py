@@ -30,10 +30,10 @@ from vqspeech.training.live import (
     EncoderTraining,
     LiveOptions,
     copy_non_causal_weights,
-    encode_pack_live,
     fit_clusters,
     join_live,
 )
+from vqspeech.training.live_features import encode_pack_live
 from vqspeech.training.packs import encode_pack
 from vqspeech.training.tracker import TrackerTraining
 from vqspeech.training.voices import VoiceOptions, VoiceTraining

@@ -1,15 +1,55 @@
-"""The optimiser: which weights decay, its state in checkpoints, and its moments of codes that were replaced."""
+"""The optimiser: rates, precision, which weights decay, state in checkpoints, moments of codes that were replaced."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from vqspeech.errors import CheckpointError
+from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models.quantize import Codebook
 
 _PREFIX = "training."
+
+
+def learning_rate(step: int, options: Mapping[str, Any], seconds: float = 0.0) -> float:
+    """Return the learning rate of a step.
+
+    It rises linearly to `lr` over `warmup` steps, then falls along half a cosine to `lr_end` at the last step, or at
+    the end of `minutes` if that is sooner.
+
+    Args:
+        step: Steps taken.
+        options: Options of the training.
+        seconds: Time since the start of the training (s).
+    """
+    if step < options["warmup"]:
+        return options["lr"] * (step + 1) / options["warmup"]
+    done = (step - options["warmup"]) / max(1, options["steps"] - options["warmup"])
+    if options.get("minutes"):
+        done = max(done, seconds / (60 * options["minutes"]))
+    return options["lr_end"] + (options["lr"] - options["lr_end"]) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def resolve_precision(name: str = "auto") -> str:
+    """Return the mixed precision of a setting of `training.precision`: "bf16", or "no" for float32.
+
+    Args:
+        name: auto, fp32 or bf16; auto is bf16 where the processor multiplies it fast.
+
+    Raises:
+        ConfigError: There is no such setting.
+    """
+    if name == "auto":
+        if torch.cuda.is_available():
+            fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            fast = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 -- torch has no public one
+        name = "bf16" if fast else "fp32"
+    if name not in ("bf16", "fp32"):
+        raise ConfigError(f"training.precision={name}; it is auto, bf16 or fp32")
+    return "bf16" if name == "bf16" else "no"
 
 
 def group_parameters(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -53,8 +53,9 @@ class SpeechTask:
         self.options, self.train, self.dev = config["training"], train, dev
         if self.options["encoder"] and self.options["start"]:
             raise ConfigError("training.encoder freezes an encoder, training.start trains one on; give one of them")
-        if self.options["start"]:
-            config = _adopt_encoder(config, self.options["start"])
+        start = Coder.from_pretrained(self.options["start"]) if self.options["start"] else None
+        if start:
+            config = _adopt_encoder(config, start.config, self.options["start"])
         groups = {name: group for name, group in config.items() if name != "training"}
         torch.manual_seed(self.options["seed"])
         self.model = VQVAE(groups, list_speakers([train]), train.genders)
@@ -62,6 +63,9 @@ class SpeechTask:
             self.model.windows(shards, self.options["seconds"]) for shards in (train, dev)
         )
         self.length = self.batches.samples
+        if start:
+            self.model.encoder.load_state_dict(start.encoder.state_dict())
+        self._start_hash = start.fingerprint() if start else None
         if self.options["encoder"]:
             self.model.freeze_encoder()
 
@@ -78,10 +82,11 @@ class SpeechTask:
     def sources(self) -> dict[str, str]:
         """Hashes of both dumps, and of the models whose encoder is used, where their files exist."""
         found = {"train": self.train.fingerprint, "dev": self.dev.fingerprint}
-        for option, kind in (("encoder", VQVAE), ("start", Coder)):
-            path = self.options[option]
-            if path and pretrained.find_checkpoint(path).is_file():
-                found[option] = kind.from_pretrained(path).fingerprint()
+        encoder = self.options["encoder"]
+        if encoder and pretrained.find_checkpoint(encoder).is_file():
+            found["encoder"] = VQVAE.from_pretrained(encoder).fingerprint()
+        if self._start_hash:
+            found["start"] = self._start_hash
         return found
 
     @property
@@ -99,8 +104,6 @@ class SpeechTask:
         self.model.fit(self.train)
         if self.options["encoder"]:
             _load_encoder(self.model, self.options["encoder"])
-        if self.options["start"]:
-            self.model.encoder.load_state_dict(Coder.from_pretrained(self.options["start"]).encoder.state_dict())
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
         """Return `evaluation.evaluate_vqvae` of the held-out windows."""
@@ -164,13 +167,12 @@ _OWN = ("hop", "dropout")
 """Options of an encoder that are the configuration's own where it starts from a trained one."""
 
 
-def _adopt_encoder(config: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """Return a configuration with the encoder's options of the checkpoint `path`, except those of `_OWN`.
+def _adopt_encoder(config: Mapping[str, Any], other: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Return a configuration with the encoder's options of `other`, the checkpoint `path`, except those of `_OWN`.
 
     Raises:
         ConfigError: Its front end or the kind of its encoder is another one.
     """
-    other = Coder.from_pretrained(path).config
     for group in ("frontend", "encoder"):
         if other[group].get("name") != config[group].get("name"):
             raise ConfigError(

@@ -22,7 +22,7 @@ PHONES = [("sil", 0.3), ("aa", 0.45), ("k", 0.25)]
 
 
 @pytest.fixture
-def made(tmp_path):
+def report_inputs(tmp_path):
     """Two aligned utterances of two speakers, a recording of one of them, and the units."""
     aligned = [spoken(f"{s}-1", s, [0, 0, 0, 1, 1, 1, 2, 2, 3, 3], PHONES) for s in "ab"]
     audio.write(tmp_path / "a-1.wav", buzz(0.95, 120))
@@ -31,8 +31,8 @@ def made(tmp_path):
     return Units({one.name: one.codes for one in aligned}, 10.0, 6, "m", "0" * 64), data, aligned
 
 
-def test_pictures(made, tmp_path):
-    drawn = unit_report.draw_pictures(tmp_path / "pictures", *made)
+def test_pictures(report_inputs, tmp_path):
+    drawn = unit_report.draw_pictures(tmp_path / "pictures", *report_inputs)
     assert [path.name for path in drawn.values()] == ["codes.png", "code-by-phone.png", "utterance-a-1.png"]
     for path in drawn.values():
         pixels = np.asarray(Image.open(path).convert("RGB"))
@@ -47,8 +47,8 @@ def test_pictures_of_one_code_and_of_no_alignment(tmp_path):
     assert len(unit_report.draw_pictures(tmp_path, units, data, [one])) == 2
 
 
-def test_textgrids(made, tmp_path):
-    _, data, aligned = made
+def test_textgrids(report_inputs, tmp_path):
+    _, data, aligned = report_inputs
     unit_report.write_textgrids(tmp_path / "grids", data, aligned)
     grid = textgrid.TextGrid.fromFile(str(tmp_path / "grids" / "a-1.TextGrid"))
     assert grid.maxTime == 0.95 and [tier.name for tier in grid] == ["phones", "codes"]
@@ -81,8 +81,8 @@ class Tags(HTMLParser):
         self.text.append(data)
 
 
-def test_the_page_is_self_contained_and_escaped(made, tmp_path):
-    drawn = unit_report.draw_pictures(tmp_path / "pictures", *made)
+def test_the_page_is_self_contained_and_escaped(report_inputs, tmp_path):
+    drawn = unit_report.draw_pictures(tmp_path / "pictures", *report_inputs)
     nasty = "<script>alert('x')</script> & \"y\""
     section = {
         "rows": [{"row": "PNMI", "with silence": Estimate(0.5, 0.4, 0.6, 7).as_json()}, {"row": nasty, "x": nasty}],
@@ -111,12 +111,12 @@ def test_every_row_and_column_is_explained():
     data = DataDir([Utterance(one.name, one.speaker, f"/wav/{one.name}.wav") for one in aligned])
     redrawn = redraw_speakers([one.speaker for one in aligned])
     phones = tables._phone_table(aligned, units, 0, redrawn)
-    made = [
+    report_inputs = [
         tables.Table(tables.make_code_rows(units)), phones, tables._boundary_table(aligned, redrawn),
         tables._speaker_table(units, data, 0, 1, phones), tables._abx_table(aligned, units, None, 0, 1),
     ]  # fmt: skip
-    names = {row["row"] for table in made for row in table.rows}
-    names |= {key for table in made for row in table.rows for key in row} - {
+    names = {row["row"] for table in report_inputs for row in table.rows}
+    names |= {key for table in report_inputs for row in table.rows for key in row} - {
         "row",
         "value",
         tables.WITH,

@@ -30,7 +30,7 @@ def vision(*words) -> int:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def root(tmp_path_factory):
     """A folder with two sets of frames of 16x16, a tiny VQ-VAE, their codes, a prior and a second VQ-VAE."""
     at = tmp_path_factory.mktemp("priors")
     for part, n in (("train", 24), ("test", 12)):
@@ -45,8 +45,8 @@ def made(tmp_path_factory):
     return at
 
 
-def test_samples_of_classes(made, tmp_path, capsys):
-    command = ("sample", "--model", made / "exp", "--prior", made / "prior", "--n", 2, "--class", "all", "--seed", 3)
+def test_samples_of_classes(root, tmp_path, capsys):
+    command = ("sample", "--model", root / "exp", "--prior", root / "prior", "--n", 2, "--class", "all", "--seed", 3)
     assert vision(*command, "--out", tmp_path / "a") == 0
     assert capsys.readouterr().out.strip() == str(tmp_path / "a" / "samples.png")
     with np.load(tmp_path / "a" / "samples.npz") as file:
@@ -58,10 +58,10 @@ def test_samples_of_classes(made, tmp_path, capsys):
         assert all((file[key] == found[key]).all() for key in found), "a seed gives the same samples"
 
 
-def test_bits_of_a_prior_are_scored(made, tmp_path):
+def test_bits_of_a_prior_are_scored(root, tmp_path):
     out = tmp_path / "scores.json"
-    codes = ("--codes", made / "codes" / "test", "--train", made / "codes" / "train")
-    assert vision("score", "prior", "--prior", made / "prior", *codes, "--out", out) == 0
+    codes = ("--codes", root / "codes" / "test", "--train", root / "codes" / "train")
+    assert vision("score", "prior", "--prior", root / "prior", *codes, "--out", out) == 0
     section = json.loads(out.read_text())["sections"]["prior"]
     rows = {row["row"]: row for row in section["rows"]}
     assert rows["uniform"]["bits/code, held out"]["value"] == 3 and rows["uniform"]["bits/image, held out"]["n"] == 12
@@ -70,15 +70,15 @@ def test_bits_of_a_prior_are_scored(made, tmp_path):
     )
 
 
-def test_bits_a_dimension_with_the_learned_prior(made, tmp_path):
+def test_bits_a_dimension_with_the_learned_prior(root, tmp_path):
     exp, out = tmp_path / "exp", tmp_path / "exp" / "scores.json"
-    shutil.copytree(made / "exp", exp)
-    words = ("--data", made / "test", "--prior", made / "prior", "--out", out, "--limit", 7)
+    shutil.copytree(root / "exp", exp)
+    words = ("--data", root / "test", "--prior", root / "prior", "--out", out, "--limit", 7)
     assert vision("score", "bits", exp, *words) == 0
     section = json.loads(out.read_text())["sections"]["bits"]
     uniform, learned = section["rows"]
-    images = ImageBatches(image_sets(made / "test")).even(7).images
-    model, prior = CodeModel.from_pretrained(exp), ImagePrior.from_pretrained(made / "prior")
+    images = ImageBatches(image_sets(root / "test")).even(7).images
+    model, prior = CodeModel.from_pretrained(exp), ImagePrior.from_pretrained(root / "prior")
     codes = model.encode(images)
     pixels = -model.log_likelihood(images, codes).double().numpy() / np.log(2)
     latents = prior.bits(codes.numpy(), np.zeros(7, np.int64)).sum((1, 2))
@@ -87,16 +87,16 @@ def test_bits_a_dimension_with_the_learned_prior(made, tmp_path):
             cell = row[column]["value"] if isinstance(row[column], dict) else row[column]
             assert cell == pytest.approx(wanted.mean() / 768, rel=1e-5), (row["row"], column)
     assert learned["row"] == "vqvae, log p(x|z_q) p(z_q), learned prior" and learned[BITS]["n"] == 7
-    assert f"learned prior: {made / 'prior'}, step 2, not told the class" in section["notes"]
+    assert f"learned prior: {root / 'prior'}, step 2, not told the class" in section["notes"]
 
-    assert vision("score", "steps", exp, made / "exp", "--out", tmp_path / "steps.json") == 0
+    assert vision("score", "steps", exp, root / "exp", "--out", tmp_path / "steps.json") == 0
     rows = json.loads((tmp_path / "steps.json").read_text())["sections"]["steps"]["rows"]
     assert [row["row"] for row in rows] == ["exp", "exp, learned prior", "exp"]
     assert [row.get("test images") for row in rows] == [uniform[BITS], learned[BITS], None]
 
 
-def test_a_prior_is_for_the_codes_of_a_vqvae(made, tmp_path, capsys):
-    train = ("--train", made / "train", "--dev", made / "test")
+def test_a_prior_is_for_the_codes_of_a_vqvae(root, tmp_path, capsys):
+    train = ("--train", root / "train", "--dev", root / "test")
     words = [*MODEL[:2], *MODEL[4:]]
     assert vision("train", "--conf", "cifar10_vae_small", *train, "--out", tmp_path, *words) == 0
     score = (
@@ -104,9 +104,9 @@ def test_a_prior_is_for_the_codes_of_a_vqvae(made, tmp_path, capsys):
         "bits",
         tmp_path,
         "--data",
-        made / "test",
+        root / "test",
         "--prior",
-        made / "prior",
+        root / "prior",
         "--out",
         tmp_path / "s.json",
     )
@@ -114,34 +114,34 @@ def test_a_prior_is_for_the_codes_of_a_vqvae(made, tmp_path, capsys):
     assert "it is for the codes of a VQ-VAE" in capsys.readouterr().err and not (tmp_path / "s.json").exists()
 
 
-def test_the_latents_of_a_second_model_are_scored(made, tmp_path):
+def test_the_latents_of_a_second_model_are_scored(root, tmp_path):
     out, picture = tmp_path / "scores.json", tmp_path / "top.png"
-    data = ("--codes", made / "codes" / "test", "--data", made / "test", "--picture", picture, "--out", out)
-    assert vision("score", "top", "--top", made / "top", "--model", made / "exp", *data) == 0
+    data = ("--codes", root / "codes" / "test", "--data", root / "test", "--picture", picture, "--out", out)
+    assert vision("score", "top", "--top", root / "top", "--model", root / "exp", *data) == 0
     rows = {row["row"]: row for row in json.loads(out.read_text())["sections"]["top"]["rows"]}
     assert rows["given its own latents"]["more than with its own"]["value"] == 0
     assert len(rows) == 6 and rows["given no latents"]["bits/image"]["value"] > 0 and picture.is_file()
 
 
-def test_codes_of_another_model_are_refused(made, tmp_path, capsys):
-    train = ("--train", made / "train", "--dev", made / "test")
+def test_codes_of_another_model_are_refused(root, tmp_path, capsys):
+    train = ("--train", root / "train", "--dev", root / "test")
     assert vision("train", "--conf", "frames_small", *train, "--out", tmp_path, *MODEL, "training.seed=1") == 0
-    assert vision("encode", "--model", tmp_path, "--data", made / "test", "--out", tmp_path / "codes") == 0
+    assert vision("encode", "--model", tmp_path, "--data", root / "test", "--out", tmp_path / "codes") == 0
     capsys.readouterr()
-    score = ("score", "prior", "--prior", made / "prior", "--codes", tmp_path / "codes", "--out", tmp_path / "s.json")
-    sample = ("sample", "--model", tmp_path, "--prior", made / "prior", "--out", tmp_path / "samples")
-    prior = ("prior", "--codes", made / "codes" / "train", "--dev", tmp_path / "codes", "--out", tmp_path / "prior")
-    top = ("score", "top", "--top", made / "top", "--model", tmp_path, "--codes", tmp_path / "codes")
-    top += ("--data", made / "test", "--picture", tmp_path / "p.png", "--out", tmp_path / "s.json")
-    bits = ("score", "bits", tmp_path, "--data", made / "test", "--prior", made / "prior", "--out", tmp_path / "s.json")
+    score = ("score", "prior", "--prior", root / "prior", "--codes", tmp_path / "codes", "--out", tmp_path / "s.json")
+    sample = ("sample", "--model", tmp_path, "--prior", root / "prior", "--out", tmp_path / "samples")
+    prior = ("prior", "--codes", root / "codes" / "train", "--dev", tmp_path / "codes", "--out", tmp_path / "prior")
+    top = ("score", "top", "--top", root / "top", "--model", tmp_path, "--codes", tmp_path / "codes")
+    top += ("--data", root / "test", "--picture", tmp_path / "p.png", "--out", tmp_path / "s.json")
+    bits = ("score", "bits", tmp_path, "--data", root / "test", "--prior", root / "prior", "--out", tmp_path / "s.json")
     for command in (score, sample, prior, top, bits):
         assert vision(*command) == 1
         assert "other codes than were learned from (sha256" in capsys.readouterr().err
     assert not (tmp_path / "samples").exists() and not (tmp_path / "s.json").exists()
 
 
-def test_what_cannot_be_drawn(made, tmp_path, capsys):
-    drawing = ("sample", "--model", made / "exp", "--prior", made / "prior", "--out", tmp_path)
+def test_what_cannot_be_drawn(root, tmp_path, capsys):
+    drawing = ("sample", "--model", root / "exp", "--prior", root / "prior", "--out", tmp_path)
     assert vision(*drawing, "--class", "c") == 1
     assert "no class 'c'; it has a, b" in capsys.readouterr().err
     for option, value in (("--n", 0), ("--top-p", 0), ("--seed", -1), ("--temperature", -1), ("--scale", 0)):
@@ -150,10 +150,10 @@ def test_what_cannot_be_drawn(made, tmp_path, capsys):
         assert f"argument {option}: '{value}' is no" in capsys.readouterr().err
 
 
-def test_a_model_is_no_prior(made, tmp_path, capsys):
-    assert vision("sample", "--model", made / "exp", "--prior", made / "exp", "--out", tmp_path) == 1
+def test_a_model_is_no_prior(root, tmp_path, capsys):
+    assert vision("sample", "--model", root / "exp", "--prior", root / "exp", "--out", tmp_path) == 1
     assert "is no prior over codes of images" in capsys.readouterr().err
-    codes = ("--codes", made / "codes" / "train", "--dev", made / "codes" / "test", "--out", tmp_path)
+    codes = ("--codes", root / "codes" / "train", "--dev", root / "codes" / "test", "--out", tmp_path)
     assert vision("prior", "--conf", "frames_small", *codes) == 1
     assert "codes train one of" in capsys.readouterr().err
 

@@ -16,7 +16,7 @@ OF_LEVELS = ("categorical", "logistic")
 """Those that give nothing to what is no level."""
 
 
-def made(name, channels=3):
+def build(name, channels=3):
     return build_likelihood(name, channels, **OPTIONS[name])
 
 
@@ -26,7 +26,7 @@ def outputs_of(one, batch, size, scale=1.0, seed=0):
 
 @pytest.mark.parametrize("name", OF_LEVELS)
 def test_the_levels_of_one_pixel_sum_to_one(name):
-    one = made(name, 1)
+    one = build(name, 1)
     for scale in (0.3, 1.0, 4.0):
         outputs = outputs_of(one, 1, 1, scale).expand(256, -1, -1, -1)
         images = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
@@ -36,14 +36,14 @@ def test_the_levels_of_one_pixel_sum_to_one(name):
 @pytest.mark.parametrize("name", OF_LEVELS)
 def test_all_images_of_two_by_two_binary_pixels_sum_to_one(name, monkeypatch):
     monkeypatch.setattr(module, "LEVELS", 2)
-    one = made(name, 1)
+    one = build(name, 1)
     images = torch.tensor(list(itertools.product((0, 1), repeat=4)), dtype=torch.uint8).view(16, 1, 2, 2)
     outputs = outputs_of(one, 1, 2).expand(16, -1, -1, -1)
     assert float(one.log_prob(outputs, images).double().exp().sum()) == pytest.approx(1, abs=1e-6)
 
 
 def test_categorical_by_hand():
-    one = made("categorical", 3)
+    one = build("categorical", 3)
     outputs, images = outputs_of(one, 2, 2), torch.randint(0, 256, (2, 3, 2, 2), dtype=torch.uint8)
     numbers = outputs.double().numpy().reshape(2, 3, 256, 2, 2)  # channel by channel, its 256 levels
     for b in range(2):
@@ -55,7 +55,7 @@ def test_categorical_by_hand():
 
 
 def test_logistic_mixture_by_hand():
-    one = made("logistic", 2)
+    one = build("logistic", 2)
     outputs = outputs_of(one, 1, 2)
     images = torch.tensor([0, 255, 3, 128, 254, 1, 200, 77], dtype=torch.uint8).view(1, 2, 2, 2)
     numbers = outputs.double().numpy().reshape(3, 3, 2, 2, 2)  # kind, mixture, channel, row, column
@@ -77,7 +77,7 @@ def test_logistic_mixture_by_hand():
 
 
 def test_logistic_mixture_far_from_its_means_is_finite_and_has_a_gradient():
-    one = made("logistic", 1)
+    one = build("logistic", 1)
     outputs = torch.zeros(1, one.outputs, 1, 256)
     outputs[:, 3:6] = 40.0  # means far off
     outputs[:, 6:] = -30.0  # scales at their least
@@ -89,7 +89,7 @@ def test_logistic_mixture_far_from_its_means_is_finite_and_has_a_gradient():
 
 @pytest.mark.parametrize("name", OF_LEVELS)
 def test_what_is_drawn_follows_the_odds(name):
-    one = made(name, 1)
+    one = build(name, 1)
     outputs = outputs_of(one, 1, 1, 2.0, seed=3)
     images = torch.arange(256, dtype=torch.uint8).view(256, 1, 1, 1)
     odds = one.log_prob(outputs.expand(256, -1, -1, -1), images).double().exp().numpy()
@@ -104,7 +104,7 @@ def test_what_is_drawn_follows_the_odds(name):
 
 
 def test_mean_of_a_categorical():
-    one = made("categorical", 2)
+    one = build("categorical", 2)
     outputs = outputs_of(one, 2, 3)
     odds = outputs.view(2, 2, 256, 3, 3).softmax(2)
     torch.testing.assert_close(one.mean(outputs), (odds * torch.arange(256.0)[:, None, None]).sum(2))
@@ -112,7 +112,7 @@ def test_mean_of_a_categorical():
 
 
 def test_mean_of_a_narrow_logistic_is_where_it_lies():
-    one = made("logistic", 1)
+    one = build("logistic", 1)
     outputs = torch.zeros(1, one.outputs, 1, 1)
     outputs[:, 3:6], outputs[:, 6:] = 100 / 127.5 - 1, -7.0
     assert one.round_mean(outputs).item() == 100
