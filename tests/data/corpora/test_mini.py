@@ -1,6 +1,10 @@
 """The corpus that is made on the spot."""
 
+import json
 import os
+import subprocess
+import sys
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -109,6 +113,29 @@ def test_several_processes_make_the_same(corpus, tmp_path):
     for one in few:
         path = f"wav/{one.speaker}/{one.utterance}.wav"
         assert (tmp_path / "m" / path).read_bytes() == (corpus[0] / path).read_bytes()
+
+
+DIGESTS = """
+import hashlib, json, sys
+from vqspeech.data.corpora import mini
+
+made = {name: mini.synthesise_recording(name, "Some sheep keep to the hedge.") for name in json.loads(sys.argv[1])}
+print(json.dumps({name: [hashlib.sha256(wave.tobytes()).hexdigest(), phones] for name, (wave, phones) in made.items()}))
+"""
+
+
+def test_every_voice_is_the_same_in_another_process_order_and_second():
+    pytest.importorskip("espeakng_loader")
+
+    def synthesise(order):
+        command = [sys.executable, "-c", DIGESTS, json.dumps(order)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    first = synthesise([*mini.VOICES])
+    time.sleep(1.1)  # espeak-ng seeds its noise with the second
+    second = synthesise([*mini.VOICES][::-1])
+    assert [name for name in mini.VOICES if first[name] != second[name]] == []
+    assert len({wave for wave, _ in first.values()}) == len(mini.VOICES)
 
 
 def test_held_out_texts_are_parallel(corpus):

@@ -5,6 +5,7 @@ The library comes from the PyPI package `espeakng_loader`. espeak-ng is GPL: it 
 
 import ctypes
 import os
+import zlib
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -65,7 +66,9 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 50) -> tuple[np.ndarray, list[Phoneme]]:
-    """Return a text as spoken by a voice; the same arguments give the same samples, whatever was spoken before.
+    """Return a text as spoken by a voice; the same arguments give the same samples, whenever they are given.
+
+    The variants of `klatt 6` (Reed, caleb) are the exception: their noise is that of the C library's `rand`.
 
     Args:
         text: A sentence.
@@ -102,6 +105,8 @@ def synthesise(text: str, voice: str = "en-us", speed: int = 165, pitch: int = 5
     try:
         if library.espeak_Initialize(_RETRIEVAL, 0, os.fsencode(data_path), _PHONEME_EVENTS | _DONT_EXIT) != RATE:
             raise CorpusError(f"espeak-ng does not start with {data_path}; reinstall espeakng-loader")
+        # Breath is noise of a generator that espeak-ng seeds with the time of day.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(zlib.crc32(text.encode()) & 0x7FFFFFFF))
         library.espeak_SetSynthCallback(callback)
         # espeak-ng itself takes an unknown variant for none.
         variant = voice.partition("+")[2]
