@@ -17,7 +17,7 @@ from vqspeech.studies.quantised_images import (
     train_model,
 )
 from vqspeech.studies.rates import name_rate
-from vqspeech.vision.metrics.quality import psnr
+from vqspeech.vision.metrics.measures.quality import psnr
 
 METHODS = ("gradient, never", "EMA, never", "NSVQ, never", "soft EM, τ = 1, never", "k-means, never")
 

@@ -11,7 +11,7 @@ from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.metrics.reports.pictures import draw_curves
 from vqspeech.training.log import Log
 from vqspeech.vision.commands.score_steps import read_bits
-from vqspeech.vision.metrics import curves as image_curves
+from vqspeech.vision.metrics.reports import curves as image_curves
 
 WHOLE = "".join(json.dumps({"step": step, "bits": 9.0 / step, "gap": 0.5}) + "\n" for step in (2, 4, 6))
 

@@ -13,7 +13,7 @@ from vqspeech.studies.images import CURVE_IMAGES, LOSSES, ImageStudy
 from vqspeech.studies.quantised_images import GROUPS, select_images
 from vqspeech.studies.rates import POLICY, name_rate
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics.quality import require_ssim
+from vqspeech.vision.metrics.measures.quality import require_ssim
 
 EXAMPLE = "vqspeech study images --train data/train --test data/test --out exp/images"
 

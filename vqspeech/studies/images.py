@@ -20,7 +20,7 @@ from vqspeech.studies.quantised_images import (
 from vqspeech.studies.rates import METHODS, RateStudy, name_rate
 from vqspeech.studies.runs import mean_over_seeds
 from vqspeech.training.trainer import resolve_precision
-from vqspeech.vision.metrics.quality import psnr
+from vqspeech.vision.metrics.measures.quality import psnr
 
 LR = 4e-3
 """Learning rate of Adam for all that learns by gradient.

@@ -12,7 +12,7 @@ from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.training.fitting import minimise
 from vqspeech.vision.data.batches import ImageBatch, ImageBatches
 from vqspeech.vision.data.images import ImageSet
-from vqspeech.vision.metrics.quality import psnr, ssim
+from vqspeech.vision.metrics.measures.quality import psnr, ssim
 from vqspeech.vision.models import VQVAE
 
 GROUPS: Mapping[str, dict[str, Any]] = {

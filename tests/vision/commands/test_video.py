@@ -12,7 +12,7 @@ from vqspeech.errors import MissingExtra
 from vqspeech.vision.commands import sample_video
 from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.data.images import read_images, write_images
-from vqspeech.vision.metrics import animation
+from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models.prior import ImagePrior
 from vqspeech.vision.models.video import VideoPrior
 
@@ -89,7 +89,7 @@ def test_without_ffmpeg_there_are_gifs_only(world, tmp_path, monkeypatch, capsys
     def missing(*_):
         raise MissingExtra("imageio_ffmpeg", "video")
 
-    monkeypatch.setattr(animation, "write_mp4", missing)
+    monkeypatch.setattr(pictures, "write_mp4", missing)
     assert sample(world, tmp_path, "--n", "1", "--given", "1", "--frames", "1") == 0
     assert "GIF only, no MP4: imageio_ffmpeg is not installed" in capsys.readouterr().err
     assert (tmp_path / "video-000.gif").is_file() and not list(tmp_path.glob("*.mp4"))
@@ -100,10 +100,10 @@ def test_gif_and_mp4_have_all_frames(tmp_path):
 
     ffmpeg = pytest.importorskip("imageio_ffmpeg")
     videos = [np.random.default_rng(0).integers(0, 255, (5, 3, 9, 11), dtype=np.uint8)] * 2
-    animation.write_gif(tmp_path / "v.gif", videos, 8.0, 2)
+    pictures.write_gif(tmp_path / "v.gif", videos, 8.0, 2)
     gif = Image.open(tmp_path / "v.gif")
     assert getattr(gif, "n_frames", 1) == 5 and gif.info["duration"] in (120, 130) and gif.size == (48, 20)
-    animation.write_mp4(tmp_path / "v.mp4", videos, 8.0, 2)
+    pictures.write_mp4(tmp_path / "v.mp4", videos, 8.0, 2)
     found = ffmpeg.read_frames(str(tmp_path / "v.mp4"))
     about = next(found)
     assert about["fps"] == 8.0 and about["source_size"] == (48, 20) and len(list(found)) == 5

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from vqspeech.errors import ConfigError
-from vqspeech.vision.metrics import bounds
+from vqspeech.vision.metrics.evaluations import bounds
 from vqspeech.vision.models import build_image_model
 from vqspeech.vision.models import likelihood as levels
 from vqspeech.vision.models.prior import ImagePrior

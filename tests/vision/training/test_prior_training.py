@@ -12,7 +12,7 @@ from vqspeech.conf.vision import load_config
 from vqspeech.errors import ConfigError, ImageError, UnitsError
 from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
-from vqspeech.vision.metrics.prior import unigram_bits
+from vqspeech.vision.metrics.measures.unigram import unigram_bits
 from vqspeech.vision.models.prior import ImagePrior
 from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 from vqspeech.vision.training.prior import ImagePriorTask

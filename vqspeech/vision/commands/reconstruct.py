@@ -9,7 +9,7 @@ from vqspeech.commands.arguments import output_file, positive_int
 from vqspeech.devices import resolve_device
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics import pictures
+from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models import Autoencoder
 
 EXAMPLE = "vqspeech vision reconstruct --model exp/vqvae --data data/test --out reconstructed.png"

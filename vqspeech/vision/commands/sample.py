@@ -15,7 +15,7 @@ from vqspeech.commands.arguments import fraction, non_negative_float, non_negati
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file
-from vqspeech.vision.metrics import pictures
+from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 

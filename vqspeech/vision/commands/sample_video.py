@@ -27,7 +27,7 @@ from vqspeech.files import replace_file
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.clips import encode_actions, find_episodes
 from vqspeech.vision.data.images import ImageSet, read_images
-from vqspeech.vision.metrics import animation, pictures
+from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import require_same_codes
 from vqspeech.vision.models.video import VideoPrior
@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate",
         type=positive_float,
-        default=animation.RATE,
+        default=pictures.RATE,
         metavar="HZ",
         help="frames a second shown (default: %(default)s)",
     )
@@ -144,9 +144,9 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
     starts, rows, time_ = videos.shape[:3]
     missing = None
     for i, shown in enumerate(videos):
-        animation.write_gif(out / f"video-{i:03d}.gif", list(shown), args.rate, rows)
+        pictures.write_gif(out / f"video-{i:03d}.gif", list(shown), args.rate, rows)
         try:
-            animation.write_mp4(out / f"video-{i:03d}.mp4", list(shown), args.rate, rows)
+            pictures.write_mp4(out / f"video-{i:03d}.mp4", list(shown), args.rate, rows)
         except MissingExtra as error:
             missing = error
     if missing is not None:

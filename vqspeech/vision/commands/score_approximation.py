@@ -13,7 +13,7 @@ from vqspeech.vision.commands.arguments import EXPERIMENT, HELD_OUT, limit_argum
 from vqspeech.vision.commands.score_bits import describe_model
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics import bounds
+from vqspeech.vision.metrics.evaluations import bounds
 from vqspeech.vision.models import CodeModel
 
 SAMPLES = (1, 10, 100)

@@ -17,8 +17,8 @@ from vqspeech.vision.commands.arguments import EXPERIMENT, HELD_OUT, limit_argum
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics.bounds import bits_per_dimension, log_prior, map_batches
-from vqspeech.vision.metrics.episodes import redraw_episodes
+from vqspeech.vision.metrics.evaluations.bounds import bits_per_dimension, log_prior, map_batches
+from vqspeech.vision.metrics.evaluations.images import redraw_episodes
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder
 from vqspeech.vision.models.likelihood import LogisticMixture
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes

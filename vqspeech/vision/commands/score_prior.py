@@ -7,8 +7,8 @@ from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.devices import resolve_device
 from vqspeech.vision.commands.arguments import limit_argument
 from vqspeech.vision.data.codes import read_codes
-from vqspeech.vision.metrics import prior as measures
-from vqspeech.vision.metrics.episodes import redraw_episodes
+from vqspeech.vision.metrics.evaluations import prior as evaluation
+from vqspeech.vision.metrics.evaluations.images import redraw_episodes
 from vqspeech.vision.models.prior import ImagePrior, describe_codes, require_same_codes
 
 
@@ -20,14 +20,16 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     for one in (codes, train, dev):
         if one is not None:
             require_same_codes(describe_codes(one), prior.codes, str(one.path))
-    some = measures.select_even(codes, args.limit)
-    strength = measures.choose_strength(train, dev) if train is not None else 0.0
-    held = measures.compute_bits(prior, some, train, strength)
+    some = evaluation.select_even(codes, args.limit)
+    strength = evaluation.choose_strength(train, dev) if train is not None else 0.0
+    held = evaluation.compute_bits(prior, some, train, strength)
     learned = (
-        {} if train is None else measures.compute_bits(prior, measures.select_even(train, len(some)), train, strength)
+        {}
+        if train is None
+        else evaluation.compute_bits(prior, evaluation.select_even(train, len(some)), train, strength)
     )
     redrawn = redraw_episodes(some.table)
-    rows = measures.tabulate_bits(held, learned, redrawn.groups)
+    rows = evaluation.tabulate_bits(held, learned, redrawn.groups)
     latents, height, width = prior.network.shape
     notes = [
         f"{len(some)} images of {args.codes}, {height}x{width}x{latents} codes of {prior.size}; {redrawn.words}",
@@ -36,7 +38,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     if train is not None:
         notes.append(
             f"unigrams are counted in {args.train}; that of each place is filled up with {strength:g} codes of that of "
-            f"all places, the best of {measures.STRENGTHS[0]:g} to {measures.STRENGTHS[-1]:g} on "
+            f"all places, the best of {evaluation.STRENGTHS[0]:g} to {evaluation.STRENGTHS[-1]:g} on "
             f"{args.dev or 'a tenth of it'}"
         )
     yield Table(rows, notes)

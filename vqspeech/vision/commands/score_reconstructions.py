@@ -16,8 +16,8 @@ from vqspeech.vision.commands.arguments import EXPERIMENT, HELD_OUT, limit_argum
 from vqspeech.vision.commands.score_bits import describe_model
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.metrics.quality import psnr, ssim
+from vqspeech.vision.metrics.evaluations.images import redraw_episodes
+from vqspeech.vision.metrics.measures.quality import psnr, ssim
 from vqspeech.vision.models import VIMCO, Autoencoder, CodeModel
 
 

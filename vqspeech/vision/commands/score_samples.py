@@ -14,9 +14,8 @@ from vqspeech.errors import ImageError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics import pictures
-from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.metrics.nearest import find_nearest
+from vqspeech.vision.metrics.evaluations.images import find_nearest, redraw_episodes
+from vqspeech.vision.metrics.reports import pictures
 
 SHOWN = 16
 

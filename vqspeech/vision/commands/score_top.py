@@ -18,9 +18,9 @@ from vqspeech.vision.commands.arguments import limit_argument
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics import pictures
-from vqspeech.vision.metrics.episodes import redraw_episodes
-from vqspeech.vision.metrics.prior import select_even
+from vqspeech.vision.metrics.evaluations.images import redraw_episodes
+from vqspeech.vision.metrics.evaluations.prior import select_even
+from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import BATCH, require_same_codes
 from vqspeech.vision.models.top import TopVQVAE

@@ -12,9 +12,9 @@ from vqspeech.devices import resolve_device
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.codes import ImageCodes, read_codes
 from vqspeech.vision.data.images import read_images
-from vqspeech.vision.metrics import controllability, prediction
-from vqspeech.vision.metrics.held_out_clips import HeldOutClips, Section, select_clips
-from vqspeech.vision.metrics.inverse_model import fit_inverse_model
+from vqspeech.vision.metrics.evaluations import controllability, prediction
+from vqspeech.vision.metrics.evaluations.held_out_clips import HeldOutClips, Section, select_clips
+from vqspeech.vision.metrics.evaluations.inverse_model import fit_inverse_model
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
 from vqspeech.vision.models.video import VideoPrior

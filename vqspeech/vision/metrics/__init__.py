@@ -1,1 +1,1 @@
-"""Measures and scores of images and video: bits a dimension, reconstructions, prediction, controllability, pictures."""
+"""Images and video: measures, evaluations of models, and reports."""

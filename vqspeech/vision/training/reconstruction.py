@@ -16,7 +16,7 @@ from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import ImageSet
-from vqspeech.vision.metrics.pictures import tile_pairs
+from vqspeech.vision.metrics.reports.pictures import tile_pairs
 from vqspeech.vision.models import Autoencoder, CodeModel, build_image_model, find_model_class
 
 SHOWN = 8

@@ -17,7 +17,7 @@ from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
 from vqspeech.vision.data.clips import Clips
 from vqspeech.vision.data.codes import ImageCodes
-from vqspeech.vision.metrics.animation import encode_gif
+from vqspeech.vision.metrics.reports.pictures import encode_gif
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.video import VideoPrior

@@ -1,6 +1,5 @@
 """Inverse dynamics model: recognises the action between two frames, trained on real frames only."""
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,6 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from vqspeech.errors import ImageError
-from vqspeech.metrics.measures.bootstrap import Estimate, estimate_statistic
 from vqspeech.vision.data.images import ImageSet
 
 MAX_PAIRS, BATCH = 20_000, 32
@@ -118,26 +116,3 @@ def fit_inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> Inv
         optimizer.step()
         schedule.step()
     return model.eval()
-
-
-def balanced_recall(said: np.ndarray, done: np.ndarray, groups: Sequence[int] | np.ndarray, actions: int) -> Estimate:
-    """Return the mean recall over the actions that occur (chance: 1 / their number), with its interval.
-
-    Args:
-        said: Recognised actions, int `(n,)`.
-        done: True actions, int `(n,)`.
-        groups: Episodes, which the interval resamples.
-        actions: Number of actions.
-    """
-    _, group = np.unique(np.asarray(groups), return_inverse=True)
-    hits, counts = (np.zeros((group.max() + 1, actions)) for _ in range(2))
-    np.add.at(counts, (group, done), 1)
-    np.add.at(hits, (group, done), said == done)
-
-    def balanced(weights: np.ndarray) -> float:
-        of_all = weights @ counts
-        seen = of_all > 0
-        return float(((weights @ hits)[seen] / of_all[seen]).mean())
-
-    found = estimate_statistic(balanced, len(counts))
-    return Estimate(found.value, found.low, found.high, len(done))

@@ -1,23 +1,47 @@
-"""Tables of the predictions of a video prior by horizon: bits, codes, PSNR and SSIM."""
+"""Tables of the predictions of a video prior by horizon: bits, codes, PSNR and SSIM, compared with baselines.
 
-from collections.abc import Sequence
+The horizon of a frame is its distance from the last given frame. A frame is predicted from the given frames and all
+actions before it; the frames between are imagined. Its bits, -log2 p(frame | given, imagined), are in expectation an
+upper bound of those of p(frame | given), the mean over all imaginations (Jensen's inequality).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
+from tqdm import tqdm
 
+from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.vision.data.clips import ClipBatch, Clips
-from vqspeech.vision.metrics import video
-from vqspeech.vision.metrics.held_out_clips import HeldOutClips, Section
-from vqspeech.vision.metrics.prior import choose_strength
-from vqspeech.vision.metrics.quality import ssim
-from vqspeech.vision.metrics.video import Prediction
-from vqspeech.vision.models.prior import ImagePrior
+from vqspeech.vision.metrics.evaluations.held_out_clips import HeldOutClips, Section, tabulate_horizons
+from vqspeech.vision.metrics.evaluations.prior import choose_strength
+from vqspeech.vision.metrics.measures.quality import psnr_from_error, square_errors, ssim
+from vqspeech.vision.metrics.measures.unigram import Copying, Unigram
+from vqspeech.vision.models.prior import ImagePrior, draw_uniforms
+from vqspeech.vision.models.video import VideoPrior
 
 NO_PAST, NO_ACTIONS = "image prior, which sees no past", "prior, actions not told"
 """Rows of baselines."""
 COPY_CLIPS = 128
 """Clips that the copying baseline is fitted to."""
+BATCH = 32
+"""Clips that are predicted at once."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Prediction of clips.
+
+    Attributes:
+        codes: Imagined frames, int64 `(clips, frames, height, width)`.
+        bits: Bits of the true codes, float64 of that shape.
+    """
+
+    codes: Tensor
+    bits: np.ndarray
 
 
 class Predictions(NamedTuple):
@@ -28,11 +52,31 @@ class Predictions(NamedTuple):
     no_actions: Prediction
 
 
+@torch.inference_mode()
+def predict_clips(
+    prior: VideoPrior, clips: ClipBatch, given: int, seed: int = 0, temperature: float = 1.0
+) -> Prediction:
+    """Predict clips from their first `given` frames and their actions."""
+    count, frames = len(clips.codes), clips.codes.shape[1] - given
+    numbers = draw_uniforms(count, (frames, *prior.shape), seed)
+    codes, bits = torch.empty(numbers.shape, dtype=torch.long), np.empty(numbers.shape)
+    for start in tqdm(range(0, count, BATCH), "imagining", disable=None, leave=False):
+        part = slice(start, start + BATCH)
+        one = clips.each(lambda tensor, part=part: tensor[part]).to(prior.device)
+        past, condition = prior.network.prime(one.codes[:, :given], one.actions[:, :given])
+        for i in range(frames):
+            bits[part, i] = prior.frame_bits(one.codes[:, given + i], condition)
+            drawn = prior.network.draw(numbers[part, i].to(prior.device), condition, temperature, 1.0)
+            codes[part, i] = drawn.cpu()
+            condition = past(drawn, one.actions[:, given + i])
+    return Prediction(codes, bits)
+
+
 def predict_all(held: HeldOutClips) -> Predictions:
     """Predict the clips under true, swapped and unknown actions."""
     clips = held.clips
     right, misled, blind = (
-        video.predict_clips(held.prior, ClipBatch(clips.codes, actions), held.given, held.seed)
+        predict_clips(held.prior, ClipBatch(clips.codes, actions), held.given, held.seed)
         for actions in (clips.actions, held.swap_actions(), clips.actions * 0)
     )
     return Predictions(right, misled, blind)
@@ -47,18 +91,18 @@ def score_codes(held: HeldOutClips, predictions: Predictions, images: ImagePrior
         images: A prior over single images, which does not see the past, as another baseline.
     """
     given, prior, clips = held.given, held.prior, held.clips
-    likeliest = video.predict_clips(prior, clips, given, held.seed, temperature=0.0)
-    learned = Clips(held.train, clips.codes.shape[1], prior.actions).even(COPY_CLIPS).codes
+    likeliest = predict_clips(prior, clips, given, held.seed, temperature=0.0)
+    learned = Clips(held.train, clips.codes.shape[1], prior.actions).even(COPY_CLIPS).codes.numpy()
     strength = choose_strength(held.train)
-    unigram = video.Unigram(held.train, strength)
-    copying = video.Copying(unigram, learned, given)
+    unigram = Unigram(np.asarray(held.train.codes), held.train.size, strength)
+    copying = Copying(unigram, learned, given)
     after, last = clips.codes[:, given:], clips.codes[:, given - 1 : given]
     bits = {
         "prior": predictions.true_actions.bits,
         NO_ACTIONS: predictions.no_actions.bits,
         "prior, told the actions of other clips": predictions.swapped_actions.bits,
         "prior, given all frames before": prior.bits(clips.codes, clips.actions)[:, given:],
-        "copying the last given frame": copying.bits(clips.codes, given),
+        "copying the last given frame": copying.bits(clips.codes.numpy(), given),
         "unigram of each place": -np.log2(unigram.probabilities(after.numpy())),
     }
     if images is not None:
@@ -87,10 +131,10 @@ def score_codes(held: HeldOutClips, predictions: Predictions, images: ImagePrior
     }
     shares = {name: found.double().numpy() for name, found in right.items()}
     return [
-        Section("video: bits a code", video.tabulate_horizons(bits, held.groups, held.horizons), [*held.notes, *notes]),
+        Section("video: bits a code", tabulate_horizons(bits, held.groups, held.horizons), [*held.notes, *notes]),
         Section(
             "video: share of codes that are right",
-            video.tabulate_horizons(shares, held.groups, held.horizons),
+            tabulate_horizons(shares, held.groups, held.horizons),
             held.notes,
         ),
     ]
@@ -126,15 +170,24 @@ def score_frames(held: HeldOutClips, predictions: Predictions) -> list[Section]:
         "copying the last given frame": np.broadcast_to(real[:, held.given - 1 : held.given], after.shape),
         "reconstruction (ceiling)": held.decode(held.clips.codes[:, held.given :]),
     }
-    errors = {name: video.square_errors(after, one) for name, one in made.items()}
+    errors = {name: square_errors(after, one) for name, one in made.items()}
     alike = {
         name: ssim(after.reshape(-1, *shape), one.reshape(-1, *shape)).reshape(after.shape[:2])
         for name, one in made.items()
     }
-    decibels = video.transform_estimates(
-        video.tabulate_horizons(errors, held.groups, held.horizons), video.psnr_from_error
-    )
+    decibels = transform_estimates(tabulate_horizons(errors, held.groups, held.horizons), psnr_from_error)
     return [
         Section("video: PSNR, dB", decibels, [*held.notes, "of the mean square error over clips"]),
-        Section("video: SSIM", video.tabulate_horizons(alike, held.groups, held.horizons), held.notes),
+        Section("video: SSIM", tabulate_horizons(alike, held.groups, held.horizons), held.notes),
     ]
+
+
+def transform_estimates(table: Sequence[dict], function: Callable[[float], float]) -> list[dict]:
+    """Apply a decreasing function, such as squared error to PSNR, to all estimates of a table."""
+    return [
+        {key: _sent(one, function) if isinstance(one, Estimate) else one for key, one in row.items()} for row in table
+    ]
+
+
+def _sent(one: Estimate, function: Callable[[float], float]) -> Estimate:
+    return Estimate(function(one.value), function(one.high), function(one.low), one.n)

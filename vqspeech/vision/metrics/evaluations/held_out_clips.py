@@ -9,12 +9,15 @@ import torch
 from torch import Tensor
 
 from vqspeech.errors import ImageError
+from vqspeech.metrics.measures.bootstrap import estimate_ratio
 from vqspeech.vision.data.clips import ClipBatch
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.data.images import ImageSet
-from vqspeech.vision.metrics.video import HORIZONS
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.video import VideoPrior
+
+HORIZONS = (1, 2, 3, 5, 10)
+"""Horizons with a column."""
 
 
 class Section(NamedTuple):
@@ -115,3 +118,22 @@ def select_clips(
     starts, numbers = clips.starts(count)
     groups = [str(number) for number in numbers]
     return HeldOutClips(prior, model, images, train, clips.even(count), starts, groups, given, seed)
+
+
+def tabulate_horizons(
+    bits: dict[str, np.ndarray], groups: Sequence[str], horizons: Sequence[int], prefix: str = "horizon"
+) -> list[dict]:
+    """Tabulate measurements by horizon, and their mean over all horizons.
+
+    Args:
+        bits: Measurements `(clips, frames, …)` by row.
+        groups: Episodes of the clips, which intervals resample.
+        horizons: Horizons with a column.
+        prefix: Start of the names of the columns.
+    """
+    table = []
+    for name, found in bits.items():
+        flat = found.reshape(*found.shape[:2], -1).mean(2)
+        row = {f"{prefix} {h}": estimate_ratio(flat[:, h - 1], groups=groups) for h in horizons if h <= flat.shape[1]}
+        table.append({"row": name, **row, f"all {flat.shape[1]}": estimate_ratio(flat.mean(1), groups=groups)})
+    return table

@@ -7,8 +7,9 @@ import pytest
 
 from tests.vision.code_maps import SIZE, image_codes, moving
 from vqspeech.vision.data.table import ImageTable
-from vqspeech.vision.metrics import prior as measures
-from vqspeech.vision.metrics.episodes import redraw_episodes
+from vqspeech.vision.metrics.evaluations import prior as evaluation
+from vqspeech.vision.metrics.evaluations.images import redraw_episodes
+from vqspeech.vision.metrics.measures.unigram import unigram_bits
 from vqspeech.vision.models.prior import ImagePrior, describe_codes
 
 
@@ -16,7 +17,7 @@ def test_unigrams_against_counting_one_by_one():
     random = np.random.default_rng(0)
     train, held = random.integers(0, 4, (9, 2, 3)), random.integers(0, 5, (4, 2, 3))
     everywhere = [(sum(int(c == k) for c in train.flat) + 1) / (train.size + 5) for k in range(5)]
-    anywhere, places = (measures.unigram_bits(held, train, 5, one) for one in (None, 16.0))
+    anywhere, places = (unigram_bits(held, train, 5, one) for one in (None, 16.0))
     for n, i, j in np.ndindex(*held.shape):
         k = held[n, i, j]
         assert anywhere[n, i, j] == pytest.approx(-np.log2(everywhere[k]))
@@ -26,8 +27,8 @@ def test_unigrams_against_counting_one_by_one():
 
 def test_codes_that_each_place_always_has_cost_a_place_nothing():
     maps = np.tile(np.arange(6).reshape(1, 2, 3), (5000, 1, 1))
-    assert measures.unigram_bits(maps[:2], maps, 6, 16.0).max() < 0.01
-    assert measures.unigram_bits(maps[:2], maps, 6) == pytest.approx(np.full((2, 2, 3), np.log2(6)), rel=1e-3)
+    assert unigram_bits(maps[:2], maps, 6, 16.0).max() < 0.01
+    assert unigram_bits(maps[:2], maps, 6) == pytest.approx(np.full((2, 2, 3), np.log2(6)), rel=1e-3)
 
 
 def test_the_table(tmp_path):
@@ -42,26 +43,26 @@ def test_the_table(tmp_path):
         "condition_dropout": 0.0,
     }
     prior = ImagePrior({"prior": options}, codes.classes, describe_codes(codes)).eval()
-    held = measures.compute_bits(prior, measures.select_even(codes, 6), codes)
-    assert list(held) == ["uniform", "unigram", measures.PLACES, "prior", "prior, class not told"]
+    held = evaluation.compute_bits(prior, evaluation.select_even(codes, 6), codes)
+    assert list(held) == ["uniform", "unigram", evaluation.PLACES, "prior", "prior, class not told"]
     assert held["uniform"] == pytest.approx(np.log2(SIZE))
     rows = {
         row["row"]: row
-        for row in measures.tabulate_bits(held, held, redraw_episodes(measures.select_even(codes, 6).table).groups)  # pyright: ignore
+        for row in evaluation.tabulate_bits(held, held, redraw_episodes(evaluation.select_even(codes, 6).table).groups)  # pyright: ignore
     }
     for name, bits in held.items():
         assert rows[name]["bits/code, held out"].value == pytest.approx(bits.mean()) and rows[name]["gap"] == 0
         assert rows[name]["bits/image, held out"].value == pytest.approx(25 * bits.mean())
         assert rows[name]["bits/code, held out"].n == 6
-    saved = rows[f"saved by the prior beside the {measures.PLACES}"]["bits/code, held out"].value
-    assert saved == pytest.approx(held[measures.PLACES].mean() - held["prior"].mean())
+    saved = rows[f"saved by the prior beside the {evaluation.PLACES}"]["bits/code, held out"].value
+    assert saved == pytest.approx(held[evaluation.PLACES].mean() - held["prior"].mean())
 
 
 def test_images_spread_evenly_keep_their_rows(tmp_path):
     codes = image_codes(tmp_path, moving(9), frames=3)
-    some = measures.select_even(codes, 3)
+    some = evaluation.select_even(codes, 3)
     assert some.table.names == ["000", "004", "008"] and (some.codes == codes.codes[[0, 4, 8]]).all()
-    assert redraw_episodes(some.table).groups == ["0", "1", "2"] and len(measures.select_even(codes, 99)) == 9
+    assert redraw_episodes(some.table).groups == ["0", "1", "2"] and len(evaluation.select_even(codes, 99)) == 9
     assert redraw_episodes(some.table).words == "intervals redraw 3 episodes"
     alone = redraw_episodes(replace(some.table, episodes=None, actions=None))
     assert alone.groups is None and alone.words == "intervals redraw images"
@@ -78,9 +79,9 @@ def test_the_strength_of_places_is_chosen_on_other_images(tmp_path):
         replace(one, table=ImageTable([str(i) for i in range(len(one.codes))], np.full(len(one.codes), -1)))
         for one in (train, other)
     )
-    chosen = measures.choose_strength(train, other)
-    bits = {s: measures.unigram_bits(other.codes, train.codes, 64, s).mean() for s in (None, 16.0, chosen)}
+    chosen = evaluation.choose_strength(train, other)
+    bits = {s: unigram_bits(other.codes, train.codes, 64, s).mean() for s in (None, 16.0, chosen)}
     assert chosen >= 1024 and bits[16.0] > bits[None] + 0.2 and bits[chosen] < bits[None] + 0.02
-    assert measures.choose_strength(train) >= 256, "a tenth of what is counted tells it, too"
+    assert evaluation.choose_strength(train) >= 256, "a tenth of what is counted tells it, too"
     still = replace(train, codes=np.tile(random.integers(0, 64, (1, 6, 6)), (40, 1, 1)))
-    assert measures.choose_strength(still) == measures.STRENGTHS[0]
+    assert evaluation.choose_strength(still) == evaluation.STRENGTHS[0]

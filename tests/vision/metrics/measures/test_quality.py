@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from tests.vision.images import blobs, image_files
-from vqspeech.vision.metrics.nearest import find_nearest
-from vqspeech.vision.metrics.pictures import GAP, tile_images, tile_pairs, write_png
-from vqspeech.vision.metrics.quality import psnr, ssim
+from vqspeech.vision.metrics.evaluations.images import find_nearest
+from vqspeech.vision.metrics.measures.quality import psnr, ssim
+from vqspeech.vision.metrics.reports.pictures import GAP, tile_images, tile_pairs, write_png
 
 
 def test_psnr_by_hand():

@@ -1,4 +1,4 @@
-"""Quality of reconstructions: PSNR and SSIM."""
+"""Quality of reconstructions and of predicted frames: PSNR and SSIM."""
 
 from collections.abc import Sequence
 from types import ModuleType
@@ -23,6 +23,16 @@ def psnr(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
     errors = (originals.astype(np.float64) - others).reshape(len(originals), -1)
     with np.errstate(divide="ignore"):
         return 10 * np.log10(255.0**2 / (errors**2).mean(1))
+
+
+def psnr_from_error(error: float) -> float:
+    """Convert a mean squared error of 8-bit images to PSNR in dB; 99 for 0."""
+    return min(99.0, float(10 * np.log10(255.0**2 / error))) if error > 0 else 99.0
+
+
+def square_errors(originals: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the mean squared error of images uint8 `(…, channels, height, width)`: float64 `(…,)`."""
+    return ((originals.astype(np.float32) - others.astype(np.float32)) ** 2).mean((-3, -2, -1), dtype=np.float64)
 
 
 def require_ssim(size: Sequence[int]) -> ModuleType:

@@ -1,10 +1,12 @@
-"""Nearest training images of samples, which reveal memorised images."""
+"""Sets of images: the nearest training images of samples, and what intervals over a set redraw."""
 
 from typing import NamedTuple
 
 import numpy as np
 
+from vqspeech.metrics.measures.bootstrap import Redraw
 from vqspeech.vision.data.images import ImageSet
+from vqspeech.vision.data.table import ImageTable
 
 
 class Nearest(NamedTuple):
@@ -33,3 +35,11 @@ def find_nearest(images: np.ndarray, among: ImageSet, batch: int = 4096) -> Near
         better = exact < least
         index[better], least[better] = best[better] + start, exact[better]
     return Nearest(index, 255 * np.sqrt(least))
+
+
+def redraw_episodes(table: ImageTable) -> Redraw:
+    """Return what intervals over the images of a table resample."""
+    if table.episodes is None:
+        return Redraw(None, "intervals redraw images")
+    groups = [str(one) for one in table.episodes]
+    return Redraw(groups, f"intervals redraw {len(set(groups))} episodes")

@@ -7,6 +7,7 @@ import numpy as np
 
 from vqspeech.metrics.measures.bootstrap import Group, estimate_ratio
 from vqspeech.vision.data.codes import ImageCodes
+from vqspeech.vision.metrics.measures.unigram import unigram_bits
 from vqspeech.vision.models.prior import ImagePrior
 
 PRIOR, PLACES = "prior", "unigram of each place"
@@ -18,29 +19,6 @@ HELD_OUT = 10
 
 Bits = dict[str, np.ndarray]
 """-log2 p of every code of every image, float64 `(n, height, width)`, by model."""
-
-
-def unigram_bits(codes: np.ndarray, train: np.ndarray, size: int, strength: float | None = None) -> np.ndarray:
-    """Return -log2 p of each code of maps under a unigram: float64 of their shape.
-
-    The overall counts start from one for every code; those of a place have `strength` codes of the overall unigram
-    added.
-
-    Args:
-        codes: Maps `(n, height, width)`.
-        train: Maps that are counted.
-        size: Number of codes.
-        strength: Use a unigram for each place, with this strength; None for one over all places.
-    """
-    everywhere = np.bincount(np.ravel(train), minlength=size) + 1.0
-    everywhere /= everywhere.sum()
-    if strength is None:
-        return -np.log2(everywhere)[codes]
-    found = np.empty(codes.shape)
-    for i, j in np.ndindex(codes.shape[1:]):
-        counts = np.bincount(train[:, i, j], minlength=size) + strength * everywhere
-        found[:, i, j] = -np.log2(counts / counts.sum())[codes[:, i, j]]
-    return found
 
 
 def choose_strength(train: ImageCodes, dev: ImageCodes | None = None) -> float:

@@ -1,15 +1,18 @@
 """Tables of imagined video: controllability, counterfactual actions, long rollouts."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech.metrics.measures.bootstrap import estimate_ratio
+from vqspeech.metrics.measures.bootstrap import estimate_ratio, estimate_statistic
 from vqspeech.vision.data.clips import Clips
-from vqspeech.vision.metrics import inverse_model, rollouts, video
-from vqspeech.vision.metrics.held_out_clips import HeldOutClips, Section
-from vqspeech.vision.metrics.inverse_model import InverseModel
-from vqspeech.vision.metrics.prediction import Predictions
+from vqspeech.vision.metrics.evaluations.held_out_clips import HeldOutClips, Section, tabulate_horizons
+from vqspeech.vision.metrics.evaluations.inverse_model import InverseModel, draw_pairs
+from vqspeech.vision.metrics.evaluations.prediction import Predictions
+from vqspeech.vision.metrics.measures.rollouts import balanced_recall, count_codes, jensen_shannon
+from vqspeech.vision.models import CodeModel
 
 PAIRS = 2000
 """Pairs of real frames that the inverse model is tested on."""
@@ -28,7 +31,7 @@ def score_controllability(
         codes: Codes of all images of the set, int `(images, height, width)`.
         inverse: The inverse model.
     """
-    real = inverse_model.draw_pairs(held.images, PAIRS, held.seed)
+    real = draw_pairs(held.images, PAIRS, held.seed)
     both = np.stack([real.frames, real.frames + 1], 1)
     pixels = held.images.pixels(both.ravel()).reshape(*both.shape, *held.images.shape)
     table = [
@@ -67,7 +70,7 @@ def score_counterfactuals(held: HeldOutClips, inverse: InverseModel, one: str, o
         f"{other} beside {other}, drawn again": b != b_again,
     }
     shares = {name: found.double().numpy() for name, found in differing.items()}
-    table = video.tabulate_horizons(shares, held.groups, held.horizons, "differ at")
+    table = tabulate_horizons(shares, held.groups, held.horizons, "differ at")
     names = list(held.images.actions)
     first, second = (names.index(action) for action in (one, other))
     more = [(said[..., first] - said[..., second]).sum(1) for said in (_said(held, inverse, codes) for codes in (a, b))]
@@ -100,7 +103,7 @@ def score_rollouts(held: HeldOutClips, far: int, count: int) -> Section:
     for start in sorted({0, (far - stretch) // 2, far - stretch}):
         stretches[f"imagined, horizon {start + 1} to {start + stretch}"] = codes[:, start : start + stretch]
     table = [
-        rollouts.summarise_rollouts(name, some.numpy(), held.decode(some), world, held.model, groups)
+        summarise_rollouts(name, some.numpy(), held.decode(some), world, held.model, groups)
         for name, some in stretches.items()
     ]
     notes = [
@@ -111,6 +114,50 @@ def score_rollouts(held: HeldOutClips, far: int, count: int) -> Section:
         ),
     ]
     return Section(f"video: after {far} frames", table, [*held.notes, *notes])
+
+
+def summarise_rollouts(
+    name: str, clips: np.ndarray, pixels: np.ndarray, real: np.ndarray, model: CodeModel, groups: Sequence
+) -> dict:
+    """Return a row of the table: divergence from real codes, changes between frames, re-encoded codes, contrast.
+
+    Args:
+        name: Name of the row.
+        clips: Codes `(clips, frames, height, width)`.
+        pixels: The frames decoded from them, uint8 `(clips, frames, channels, height, width)`.
+        real: Codes of real frames `(frames, height, width)`.
+        model: The model.
+        groups: Episodes of the clips, for the intervals.
+    """
+    size = model.codes
+    world, own = np.bincount(real.ravel(), minlength=size), count_codes(clips, size)
+    moves = (clips[:, 1:] != clips[:, :-1]).reshape(len(clips), -1).mean(1)
+    flat = pixels.reshape(-1, *pixels.shape[2:])
+    found = reencoded_share(model, clips.reshape(-1, *clips.shape[2:]), flat).reshape(clips.shape[:2]).mean(1)
+    detail = pixels.astype(np.float32).std((-2, -1)).mean((1, 2))
+    return {
+        "row": name,
+        "divergence of codes, bits": estimate_statistic(
+            lambda weights: jensen_shannon(weights @ own, world), len(clips), groups=[str(group) for group in groups]
+        ),
+        "codes that change": estimate_ratio(moves, groups=groups),
+        "codes found again": estimate_ratio(found, groups=groups),
+        "contrast": estimate_ratio(detail, groups=groups),
+    }
+
+
+def reencoded_share(model: CodeModel, codes: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Return the share of codes that survive decoding and encoding, for each frame: float64 `(n,)`.
+
+    Frames unlike those the model was trained on are encoded to other codes.
+
+    Args:
+        model: The model.
+        codes: `(n, height, width)`.
+        pixels: The frames decoded from them, uint8 `(n, channels, height, width)`.
+    """
+    found = torch.cat([model.encode(part).cpu() for part in torch.from_numpy(pixels).split(64)]).numpy()
+    return (found == codes).reshape(len(codes), -1).mean(1)
 
 
 def _said(held: HeldOutClips, inverse: InverseModel, codes: Tensor) -> np.ndarray:
@@ -128,5 +175,5 @@ def _numbers(held: HeldOutClips) -> np.ndarray:
 
 def _recovered(held: HeldOutClips, name: str, said: np.ndarray, done: np.ndarray, groups: np.ndarray) -> dict:
     names = list(held.images.actions)
-    row: dict = {"row": name, "actions recovered": inverse_model.balanced_recall(said, done, groups, len(names))}
+    row: dict = {"row": name, "actions recovered": balanced_recall(said, done, groups, len(names))}
     return row | {f"of {names[i]}": float((said[done == i] == i).mean()) for i in sorted(set(done.tolist()))}

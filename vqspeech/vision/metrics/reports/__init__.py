@@ -1,0 +1,1 @@
+"""Reports of images and video: training curves, sheets of images, animations."""
