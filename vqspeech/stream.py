@@ -16,8 +16,9 @@ import numpy as np
 from vqspeech import audio, pretrained
 from vqspeech.errors import CheckpointError, ConfigError, SpeakerError, WaveformError
 from vqspeech.models.live.model import Live
+from vqspeech.models.speakers import VoiceName
 from vqspeech.models.voice import find_voice
-from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.models.vqvae import VQVAE
 from vqspeech.voices import Voice
 
 MODEL = "live"

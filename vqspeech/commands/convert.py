@@ -40,7 +40,8 @@ from vqspeech.errors import ConfigError, ends_batch
 from vqspeech.generate import ENGINES, choose_engine
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.models.chunks import BATCH, CHUNK
-from vqspeech.models.vqvae import VQVAE, Source, VoiceName
+from vqspeech.models.speakers import VoiceName
+from vqspeech.models.vqvae import VQVAE, Source
 
 EXAMPLE = "vqspeech convert --src a.wav --speaker p225 --out b.wav"
 

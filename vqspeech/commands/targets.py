@@ -6,8 +6,9 @@ from pathlib import Path
 
 from vqspeech import audio
 from vqspeech.commands.arguments import float_between
+from vqspeech.models.speakers import VoiceName
 from vqspeech.models.voice import find_voice
-from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.models.vqvae import VQVAE
 from vqspeech.voices import Voice
 
 RATES = (16_000, 24_000, 48_000)

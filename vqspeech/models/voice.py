@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from vqspeech.errors import SpeakerError, VqspeechError
-from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.models.speakers import VoiceName
+from vqspeech.models.vqvae import VQVAE
 from vqspeech.voices import Voice, voice_path
 
 

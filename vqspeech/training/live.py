@@ -6,8 +6,7 @@ less on the speaker.
 """
 
 import math
-import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +29,7 @@ from vqspeech.models.live.model import Live
 from vqspeech.training import voices
 from vqspeech.training.capture import schedule_rate
 from vqspeech.training.live_features import compute_pack_features, fit_frontend
+from vqspeech.training.timed import TimedOptions, TimedTraining
 
 KIND = "live"
 """The kind that a saved file is marked with."""
@@ -39,27 +39,11 @@ _WARM_UP = 100  # steps
 
 
 @dataclass(frozen=True)
-class LiveOptions:
-    """How the live encoder and the tracker are trained.
-
-    Attributes:
-        batch: Windows of a step.
-        seconds: Length of a window (s).
-        rate: The highest learning rate.
-        seed: Of weights and draws.
-        log_every: Seconds between two lines of progress.
-        save_every: Seconds between two checkpoints.
-    """
-
-    batch: int = 8
-    seconds: float = 5.12
-    rate: float = 2e-3
-    seed: int = 0
-    log_every: float = 30.0
-    save_every: float = 60.0
+class LiveOptions(TimedOptions):
+    """How the live encoder and the tracker are trained."""
 
 
-class LiveTraining(ABC):
+class LiveTraining(TimedTraining[LiveOptions]):
     """Training of a network for a given time on windows of a pack."""
 
     name: str
@@ -67,7 +51,7 @@ class LiveTraining(ABC):
     def __init__(self, pack: Pack, options: LiveOptions, network: nn.Module, device: str | torch.device):
         self.pack, self.options, self.device = pack, options, torch.device(device)
         self.network = network.to(self.device)
-        self.step, self.done = 0, 0.0
+        self.losses = torch.zeros(1)
         parameters = [*self.network.parameters()]
         self.optimizer = torch.optim.AdamW(parameters, options.rate, (0.9, 0.98), weight_decay=0.01)
         self.blocks = round(options.seconds * audio.RATE) // BLOCK
@@ -93,52 +77,29 @@ class LiveTraining(ABC):
         starts = (self.generator.random(len(chosen)) * np.maximum(1, blocks - self.blocks + 1)).astype(int)
         return [*zip(chosen.tolist(), starts.tolist(), strict=True)]
 
-    def run(self, minutes: float, out: str | Path, log: Callable[[str], None] = print) -> None:
-        """Train for `minutes`, and write the network to `out` at intervals and at the end.
+    def begin(self) -> Callable[[int], None]:
+        """Return the function that takes a step, given how many this run has taken."""
+        return self.take_step
 
-        Where `out` exists, training resumes from its weights, step and share of the time.
+    def take_step(self, taken: int) -> None:
+        """Take one optimiser step; `taken` steps of this run came before."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = schedule_rate(self.done, taken, self.options.rate, _WARM_UP)
+        self.network.train()
+        with torch.autocast(self.device.type, torch.bfloat16):
+            losses = self.compute_losses()
+        self.optimizer.zero_grad(set_to_none=True)
+        losses.sum().backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.losses = losses.detach()
 
-        Args:
-            minutes: Length of this training.
-            out: The file.
-            log: Receives lines of progress.
-
-        Raises:
-            CheckpointError: `out` is of another configuration.
-        """
-        out = Path(out)
-        if out.is_file():
-            self.load(out)
-            log(f"resuming from step {self.step} of {out}")
-        began_with, warm = self.done, self.step
-        begin = logged = saved = time.perf_counter()
-        while (share := (time.perf_counter() - begin) / (60 * minutes)) < 1:
-            self.done = began_with + (1 - began_with) * share
-            for group in self.optimizer.param_groups:
-                group["lr"] = schedule_rate(self.done, self.step - warm, self.options.rate, _WARM_UP)
-            self.network.train()
-            with torch.autocast(self.device.type, torch.bfloat16):
-                losses = self.compute_losses()
-            self.optimizer.zero_grad(set_to_none=True)
-            losses.sum().backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-            self.optimizer.step()
-            self.step += 1
-            now = time.perf_counter()
-            if now - logged > self.options.log_every:
-                logged = now
-                log(self._line(losses, (self.step - warm) / (now - begin)))
-            if now - saved > self.options.save_every:
-                saved = now
-                self.save(out)
-        self.done = 1.0
-        self.save(out)
-        log(self._line(torch.zeros(1), (self.step - warm) / (time.perf_counter() - begin)))
-
-    def _line(self, losses: Tensor, speed: float) -> str:
+    def describe(self, speed: float) -> str:
+        """Return a line of progress: the losses of the last step, and the figures of the dev set."""
         self.network.eval()
         found = "".join(f"; {name} {value:.4f}" for name, value in self.evaluate().items())
-        return f"{self.name} step {self.step} ({speed:.2f}/s): {' '.join(f'{x:.3f}' for x in losses.tolist())}{found}"
+        losses = " ".join(f"{loss:.3f}" for loss in self.losses.tolist())
+        return f"{self.name} step {self.step} ({speed:.2f}/s): {losses}{found}"
 
     @property
     def kind(self) -> dict[str, Any]:
@@ -150,17 +111,9 @@ class LiveTraining(ABC):
         about = {**self.kind, "step": self.step, "done": self.done}
         checkpoint.write(path, self.network.state_dict(), about)
 
-    def load(self, path: Path) -> None:
-        """Load weights, step and share of the time from a file of `save`.
-
-        Raises:
-            CheckpointError: The file is of another part or configuration.
-        """
-        tensors, about = checkpoint.read(path)
-        if any(about.get(name) != value for name, value in self.kind.items()):
-            raise CheckpointError(f"{path} is of another part or configuration; train to another --out")
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load the network."""
         self.network.load_state_dict(tensors)
-        self.step, self.done = about["step"], about["done"]
 
 
 class EncoderTraining(LiveTraining):

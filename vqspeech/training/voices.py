@@ -6,7 +6,6 @@ the training data by the vector. A training has a budget of time, not of steps.
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from vqspeech.models.frontend import to_waveforms
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
 from vqspeech.training.packs import PackWindows
+from vqspeech.training.timed import TimedOptions, TimedTraining
 
 KIND = "voices"
 """The kind that a saved file is marked with."""
@@ -37,37 +37,29 @@ _DEV_WINDOWS = 16  # of each speaker of the dev set
 
 
 @dataclass(frozen=True)
-class VoiceOptions:
+class VoiceOptions(TimedOptions):
     """How voices are trained.
 
     Attributes:
-        batch: Windows of a step.
-        seconds: Length of a window (s).
         reference_seconds: Greatest length of a reference (s).
-        rate: The highest learning rate.
         speaker_weight: Weight of the classification of speakers.
         conversion_weight: Weight of the classification of the target speaker of conversions.
         conversion_share: Share of each batch that is converted for it.
         noise: Deviation of the noise added to latents, which hides their fine detail.
-        seed: Of weights and draws.
-        log_every: Seconds between two lines of progress.
-        save_every: Seconds between two checkpoints.
     """
 
     batch: int = 64
     seconds: float = 1.28
-    reference_seconds: float = 3.0
     rate: float = 1e-3
+    log_every: float = 15.0
+    reference_seconds: float = 3.0
     speaker_weight: float = 0.1
     conversion_weight: float = 0.0
     conversion_share: float = 0.5
     noise: float = 0.0
-    seed: int = 0
-    log_every: float = 15.0
-    save_every: float = 60.0
 
 
-class VoiceTraining:
+class VoiceTraining(TimedTraining[VoiceOptions]):
     """Train a `SourceFilter` on a pack, given the latents of all its utterances.
 
     Args:
@@ -107,7 +99,6 @@ class VoiceTraining:
         self.classifier = nn.Linear(self.decoder.speaker.embedding_dim, len(self.train.names)).to(self.device)
         self.decoder_options = dict(decoder or {})
         self.adam = ClippedAdam([*self.decoder.parameters(), *self.classifier.parameters()])
-        self.step, self.done = 0, 0.0
         self._buffers()
         dev = pack.select("dev")
         self.dev = PackWindows(pack, dev, self.window, self.device) if len(dev) else None
@@ -205,53 +196,21 @@ class VoiceTraining:
         on_gpu = self.device.type == "cuda"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=on_gpu, cache_enabled=False)
 
-    def run(self, minutes: float, out: str | Path, log: Callable[[str], None] = print) -> None:
-        """Train for `minutes`, and write the decoder to `out` at intervals and at the end.
-
-        Where `out` exists, training resumes from its weights, step and share of the time.
-
-        Args:
-            minutes: Length of this training.
-            out: The file.
-            log: Receives lines of progress.
-
-        Raises:
-            CheckpointError: `out` is of another configuration.
-        """
-        out = Path(out)
-        if out.is_file():
-            self.load(out)
-            log(f"resuming from step {self.step} of {out}")
-        began_with, warm = self.done, self.step
+    def begin(self) -> Callable[[int], None]:
+        """Draw the first windows and capture the step; return the function that takes one."""
         self.decoder.train()
         self.draw_windows()
-        step = capture_step(self.take_step, self.device)
-        begin = logged = saved = time.perf_counter()
-        while True:
-            now = time.perf_counter()
-            share = (now - begin) / (60 * minutes)
-            if share >= 1:
-                break
-            self.done = began_with + (1 - began_with) * share
-            self.adam.set_rate(schedule_rate(self.done, self.step - warm, self.options.rate))
-            self.draw_windows()
-            step()
-            self.step += 1
-            if self.device.type == "cuda":
-                if self.step % 25:
-                    continue
-                torch.cuda.synchronize()
-            if now - logged > self.options.log_every:
-                logged = now
-                log(self._line((self.step - warm) / (now - begin)))
-            if now - saved > self.options.save_every:
-                saved = now
-                self.save(out)
-        self.done = 1.0
-        log(self._line((self.step - warm) / (time.perf_counter() - begin)))
-        self.save(out)
+        captured = capture_step(self.take_step, self.device)
 
-    def _line(self, speed: float) -> str:
+        def take(taken: int) -> None:
+            self.adam.set_rate(schedule_rate(self.done, taken, self.options.rate))
+            self.draw_windows()
+            captured()
+
+        return take
+
+    def describe(self, speed: float) -> str:
+        """Return a line of progress: the losses of the last step, and the figures of the dev set."""
         spectrum, mel, speakers, converted = self.losses.tolist()
         line = f"step {self.step} ({speed:.1f}/s): spectrum {spectrum:.3f}, mel {mel:.3f}, speakers {speakers:.3f} nats"
         if self.options.conversion_weight:
@@ -301,25 +260,18 @@ class VoiceTraining:
         halves = {name: tensor.half() for name, tensor in tensors.items()}
         if not all(tensor.isfinite().all() for tensor in halves.values()):
             raise CheckpointError(f"{path}: weights are not finite after step {self.step}; lower the rate")
-        about = {**self._kind, "options": asdict(self.options), "step": self.step, "done": self.done}
+        about = {**self.kind, "options": asdict(self.options), "step": self.step, "done": self.done}
         checkpoint.write(path, halves, about)
 
-    def load(self, path: Path) -> None:
-        """Load weights, step and share of the time from a file of `save`.
-
-        Raises:
-            CheckpointError: The file is of other data or another configuration.
-        """
-        tensors, about = checkpoint.read(path)
-        if any(about.get(name) != value for name, value in self._kind.items()):
-            raise CheckpointError(f"{path} is of other data or another configuration; train to another --out")
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load decoder and classifier."""
         for prefix, module in (("decoder.", self.decoder), ("classifier.", self.classifier)):
             own = {name[len(prefix) :]: value.float() for name, value in tensors.items() if name.startswith(prefix)}
             module.load_state_dict(own, strict=False)
-        self.step, self.done = about["step"], about["done"]
 
     @property
-    def _kind(self) -> dict[str, Any]:
+    def kind(self) -> dict[str, Any]:
+        """Description that a file must have for training to resume from it."""
         return {
             "kind": KIND,
             "decoder": {"name": "source_filter", **self.decoder_options},

@@ -17,7 +17,8 @@ from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import CorpusError
 from vqspeech.jobs import Skipped, attempt, run_jobs
-from vqspeech.models.vqvae import VQVAE, VoiceName
+from vqspeech.models.speakers import VoiceName
+from vqspeech.models.vqvae import VQVAE
 from vqspeech.voices import Voice
 
 JUDGED = 3

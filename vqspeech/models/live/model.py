@@ -19,7 +19,8 @@ from vqspeech.models.live.encoder import LiveEncoder
 from vqspeech.models.live.frontend import FRAMES, LiveFrontend
 from vqspeech.models.live.stages import DecoderStage, EncoderStage, PitchStage, trace_stage
 from vqspeech.models.live.tracker import PitchTracker
-from vqspeech.models.vqvae import VQVAE, Source, VoiceName
+from vqspeech.models.speakers import VoiceName
+from vqspeech.models.vqvae import VQVAE, Source
 from vqspeech.pitch import SEMITONES
 from vqspeech.schema import Options, check_groups
 
@@ -164,7 +165,7 @@ class Stream:
             DecoderStage(decoder.to(device)),
         ]
         self._initial = [[state.to(device) for state in part.initial_state()] for part in parts]
-        self._voice = model._voices([voice])  # noqa: SLF001 -- its own decoding state
+        self._voice = model.voice_rows([voice])
         if not self._voice.is_floating_point():
             self._voice = model.decoder.speaker.weight[self._voice].detach()
         median, deviation = np.nan_to_num(model.voice_pitch(voice)).tolist()

@@ -1,0 +1,161 @@
+"""Voices of a model: those it was trained on, by name, and those of recordings."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vqspeech import audio, loudness, world
+from vqspeech.deprecation import warn_renamed
+from vqspeech.errors import AudioError, SpeakerError
+from vqspeech.models.arguments import check_name
+from vqspeech.models.coder import Coder
+from vqspeech.models.decoders import Decoder, SourceFilter
+from vqspeech.models.pretrained import hash_weights
+from vqspeech.models.reference import Reference, average_vectors, measure_similarity, split_recording
+from vqspeech.pitch import SEMITONES, continuous_pitch, make_declination_contour, pitch_statistics, transfer_pitch
+from vqspeech.voices import Voice
+
+VoiceName = str | int | Voice
+"""A voice of the model by its name, or one made of recordings."""
+SHORTEST = 1.0
+"""Least speech for a voice (s)."""
+
+
+class SpeakerModel(Coder):
+    """A coder with a decoder that has voices.
+
+    Attributes:
+        decoder: The decoder.
+        pitch: Median and deviation of the log F0 of each named voice, `(voices, 2)`; NaN for one never voiced.
+    """
+
+    decoder: Decoder
+    pitch: Tensor
+
+    def speaker(self, name: str | int) -> int:
+        """Return the index of a voice. Raise `SpeakerError`, with the closest names, where there is none."""
+        name = check_name(name)
+        if name not in self.speakers:
+            from difflib import get_close_matches
+
+            close = get_close_matches(name, self.speakers, 3, 0.0) or self.speakers[:3]
+            known = f"the closest are {', '.join(close)} (`vqspeech speakers` lists all)"
+            raise SpeakerError(f"no voice '{name}'; {known if close else 'the model has none but those of recordings'}")
+        return self.speakers.index(name)
+
+    def voice_rows(self, speakers: Sequence[VoiceName]) -> Tensor:
+        """Return indices of voices `(batch,)`, or speaker vectors `(batch, voice)` where one is of a recording."""
+        names = [one for one in speakers if not isinstance(one, Voice)]
+        if len(names) == len(speakers):
+            return torch.tensor([self.speaker(name) for name in names], device=self.device)
+        for one in speakers:
+            self.check_voice(one)
+        rows = [
+            torch.from_numpy(one.vector).to(self.device)
+            if isinstance(one, Voice)
+            else self.decoder.speaker.weight[self.speaker(one)]
+            for one in speakers
+        ]
+        return torch.stack(rows).float()
+
+    def check_voice(self, speaker: VoiceName) -> None:
+        """Raise `SpeakerError` where there is no voice of that name, or it belongs to another model."""
+        if not isinstance(speaker, Voice):
+            self.speaker(speaker)
+        elif speaker.model != self.voice_hash():
+            raise SpeakerError(
+                f"the voice '{speaker.name}' was made with another model; make it again from its recordings with "
+                "`vqspeech voice make`"
+            )
+
+    @property
+    def reference(self) -> Reference:
+        """The encoder of speaker vectors.
+
+        Raises:
+            SpeakerError: The model has only the voices that it was trained on.
+        """
+        if isinstance(self.decoder, SourceFilter):
+            return self.decoder.reference
+        raise SpeakerError(
+            "this model has only the voices that it has learned; choose one with --speaker, learn one with "
+            "`vqspeech adapt`, or use a model whose decoder takes a voice from a recording"
+        )
+
+    def voice_hash(self) -> str:
+        """Return the SHA-256 of the encoder of speaker vectors: voices of models with the same one are interchangeable.
+
+        Raises:
+            SpeakerError: As of `reference`.
+        """
+        return hash_weights([self.reference.state_dict()])
+
+    @torch.inference_mode()
+    def make_voice(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
+        """Return the voice of recordings of one speaker, for `convert` and `decode`.
+
+        Args:
+            waves: The recordings, as `audio.to_waveform` takes them; ten seconds are enough.
+            name: Name of the voice.
+            sample_rate: Of the recordings (Hz).
+
+        Raises:
+            SpeakerError: The model has only the voices that it was trained on.
+            AudioError: There is less than a second of speech.
+        """
+        code, reference = self.voice_hash(), self.reference
+        vectors, weights, logs = [], [], [np.zeros(0)]
+        for wave in waves:
+            sound = loudness.to_float(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
+            for piece in split_recording(sound):
+                powers = loudness.smooth_powers(loudness.frame_powers(piece))
+                spoken = (powers > loudness.db_to_power(loudness.LEVEL - loudness.RANGE)).sum()
+                if spoken:
+                    vectors.append(reference(torch.from_numpy(piece)[None].to(self.device))[0])
+                    weights.append(float(spoken) * loudness.FRAME / audio.RATE)
+            logs.append(world.extract_log_f0(sound))
+        if sum(weights) < SHORTEST:
+            raise AudioError(
+                f"a voice takes {SHORTEST:g} s of speech at least, better ten; there are {sum(weights):.1f} s in "
+                f"{len(waves)} recording{'s' * (len(waves) != 1)}"
+            )
+        stacked, counts = torch.stack(vectors), torch.tensor(weights, device=self.device)
+        vector = average_vectors(stacked, counts).cpu().numpy()
+        alike = measure_similarity(stacked[counts >= SHORTEST])
+        return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
+
+    def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
+        """Return `make_voice` of the recordings: its name in version 0.1."""
+        warn_renamed("VQVAE.voice_of", "VQVAE.make_voice")
+        return self.make_voice(waves, name, sample_rate)
+
+    def voice_pitch(self, speaker: VoiceName) -> np.ndarray:
+        """Return median and deviation of a voice's log F0, `(2,)`; NaN for one never voiced."""
+        if isinstance(speaker, Voice):
+            return np.array(speaker.pitch)
+        return self.pitch[self.speaker(speaker)].cpu().numpy()
+
+    def move_pitch(
+        self, logs: np.ndarray, speaker: VoiceName, shift: float = 0.0, keep_pitch: bool = False
+    ) -> np.ndarray:
+        """Return a melody in the range of a voice, log F0 float32 `(frames,)`.
+
+        Args:
+            logs: Log F0 of the source `(frames,)`.
+            speaker: The voice.
+            shift: Semitones by which it is raised.
+            keep_pitch: Whether it stays in the range of the source.
+
+        Returns:
+            0 where the source is unvoiced, for a decoder that is conditioned on voicing, otherwise continuous.
+        """
+        moved = continuous_pitch(logs) if keep_pitch else transfer_pitch(logs, self.voice_pitch(speaker))
+        moved = np.where(moved > 0, moved + shift / SEMITONES, 0)
+        return (np.where(logs > 0, moved, 0) if self.decoder.uses_voicing else moved).astype(np.float32)
+
+    def make_declination_contour(self, frames: int, speaker: VoiceName) -> np.ndarray:
+        """Return a falling melody in the range of a voice, log F0 `(frames,)`, for codes without a source."""
+        return make_declination_contour(frames, self.voice_pitch(speaker))
