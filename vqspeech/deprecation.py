@@ -18,7 +18,13 @@ CONFIG_KEYS: dict[str, str] = {
 """Keys of configurations, from the group on: `"training.say_every": "training.log_every"`. The group stays."""
 VERBS: dict[str, str] = {}
 """Verbs of the command line, with those before them: `"vision sample-video": "vision sample video"`."""
-OPTIONS: dict[str, str] = {}
+OPTIONS: dict[str, str] = {
+    "vision sample-video --given": "--context",
+    "vision score video --given": "--context",
+    "vision score video --far": "--rollout-frames",
+    "vision score video --far-clips": "--rollout-clips",
+    "vision score video --apart": "--compare-actions",
+}
 """Options of the command line, after their (new) verb: `"train --say-every": "--log-every"`."""
 
 _OVERRIDE = re.compile(r"(?P<sign>\+\+|\+|~)?(?P<key>[^=]+)(?P<value>=.*)?", re.DOTALL)

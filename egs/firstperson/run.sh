@@ -58,7 +58,7 @@ more_score() {
   exp=$(first_experiment)
   once "$exp/scores.json#video" "$exp/video/best.safetensors" "$exp/codes/test/index.json" -- vqspeech vision score video \
     --prior "$exp/video" --model "$exp" --data data/test --codes "$exp/codes/test" \
-    --train data/train --train-codes "$exp/codes/train" --image-prior "$exp/prior" --apart "${actions[@]}" --clips "$clips" --out "$exp/scores.json"
+    --train data/train --train-codes "$exp/codes/train" --image-prior "$exp/prior" --compare-actions "${actions[@]}" --clips "$clips" --out "$exp/scores.json"
 }
 
 # shellcheck source=../../recipes/images.sh

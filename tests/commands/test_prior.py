@@ -119,7 +119,7 @@ def test_a_prompt_shorter_than_a_code(root, tmp_path, capsys):
 
 def test_a_model_of_other_codes_is_refused(root, tmp_path, capsys):
     sample(root, tmp_path / "out", model="other", status=FAILED)
-    assert "the model has other codes than were learned from (sha256 " in capsys.readouterr().err
+    assert "the model has other codes than the prior was trained on (sha256 " in capsys.readouterr().err
     sample(root, tmp_path / "out", "--ngram", 2, "--units", root / "units", model="other", prior=False, status=FAILED)
     assert "the model has other codes" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
@@ -203,7 +203,7 @@ def test_score_prior(root, tmp_path, capsys):
     assert [row["row"] for row in alone] == ["uniform", "prior"]
     write_units(tmp_path / "u", {"a": [1, 2]}, 100.0, 32, "m", "0" * 64)
     run("score", "prior", *prior, "--units", tmp_path / "u", "--out", out, status=FAILED)
-    assert "has other codes than were learned from (sha256" in capsys.readouterr().err
+    assert "has other codes than the prior was trained on (sha256" in capsys.readouterr().err
     (tmp_path / "u").write_text("")
     run("prior", "--units", tmp_path / "u", "--dev", root / "units", "--out", tmp_path / "e", status=FAILED)
     assert "no utterances" in capsys.readouterr().err and not (tmp_path / "e").exists()
@@ -263,7 +263,10 @@ def test_score_samples(root, tmp_path, monkeypatch, capsys):
     ]
     assert "babble-free: units" in section["rows"][2] and any("transformer of" in note for note in section["notes"])
     for words, message in [
-        ((*judge[:3], root / "world.safetensors"), "judge/best.safetensors has other codes than were learned from"),
+        (
+            (*judge[:3], root / "world.safetensors"),
+            "judge/best.safetensors has other codes than the prior was trained on",
+        ),
         (("--judge", root / "exp/best.safetensors", "--judge-model", root / "world.safetensors"), "name another model"),
         (("--judge", root / "gone"), "gone: no such checkpoint"),
     ]:

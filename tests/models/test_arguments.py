@@ -76,7 +76,7 @@ def test_many_are_as_many(voices):
     together = voices.convert_many(np.stack([WAVE, WAVE[::-1]]), ["121", 1089])
     np.testing.assert_allclose(together[1], voices.convert(WAVE[::-1], "1089"), atol=1e-5)
     for waves, names in (([WAVE], ["121", "1089"]), ([WAVE, WAVE], ["121"]), ([WAVE] * 3, "121")):
-        with pytest.raises(ConfigError, match=r"not \d waves and \d speakers; give as many of each"):
+        with pytest.raises(ConfigError, match=r"there are \d waves and \d speakers; give lists of the same length"):
             voices.convert_many(waves, names)
     with pytest.raises(ConfigError, match="2 codes and 1 speakers and 1 pitches"):
         voices.decode_many([[1], [2]], ["121"], [None])

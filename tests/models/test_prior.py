@@ -220,7 +220,7 @@ def test_what_is_no_prior(tmp_path):
 def test_units_of_another_codebook_are_refused(key, value):
     fitting = {"codes": {"u": np.zeros(3, np.int64)}, "rate": 50.0, "size": SIZE, "model": "other", "sha256": "5" * 64}
     prior("wavenet").windows(Units(**fitting), 4, {})
-    with pytest.raises(UnitsError, match="has other codes than were learned from"):
+    with pytest.raises(UnitsError, match="has other codes than the prior was trained on"):
         prior("wavenet").windows(Units(**{**fitting, key: value}), 4, {})
 
 

@@ -11,7 +11,7 @@ from vqspeech.metrics.reports.curves import read_curves
 from vqspeech.metrics.reports.pictures import draw_curves
 from vqspeech.training.log import Log
 from vqspeech.vision.commands.score_steps import read_bits
-from vqspeech.vision.metrics.reports import curves as image_curves
+from vqspeech.vision.metrics.reports import pictures as image_pictures
 
 WHOLE = "".join(json.dumps({"step": step, "bits": 9.0 / step, "gap": 0.5}) + "\n" for step in (2, 4, 6))
 
@@ -45,7 +45,7 @@ def test_damaged_lines_are_left_out_and_counted(path, line, capsys):
     path.write_bytes(f"{first}\n{line}\n\xff\n{last}\n".encode("latin-1"))
     assert steps(path) == [2, 6] and "2 damaged line(s) left out" in capsys.readouterr().err
     assert read_bits(path) == {2: 4.5, 6: 1.5}
-    for draw in (draw_curves, image_curves.plot_curves):
+    for draw in (draw_curves, image_pictures.plot_curves):
         draw(path)
     log = Log(path.parent)
     log.add_scalars(8, {"bits": 1.0, "gap": 0.5})
@@ -58,7 +58,7 @@ def test_where_nothing_is_whole(path, content, capsys):
         path.unlink()
     else:
         path.write_bytes(content)
-    for read in (read_curves, draw_curves, image_curves.plot_curves, read_bits):
+    for read in (read_curves, draw_curves, image_pictures.plot_curves, read_bits):
         with pytest.raises(ConfigError, match="holds no evaluation|no curves of a training"):
             read(path)
     Log(path.parent).add_scalars(2, {"bits": 1.0})

@@ -122,6 +122,25 @@ def add_seed_argument(parser: argparse.ArgumentParser, of: str) -> None:
     )
 
 
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--temperature`, `--top-p` and `--seed` of codes that are sampled from a prior."""
+    parser.add_argument(
+        "--temperature",
+        type=non_negative_float,
+        default=1.0,
+        metavar="T",
+        help="temperature of the codes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-p",
+        type=fraction,
+        default=1.0,
+        metavar="P",
+        help="sample from the most likely codes of total probability P (default: %(default)s)",
+    )
+    add_seed_argument(parser, "of all samples")
+
+
 def add_device_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--device`; `vqspeech.devices` turns its value into a device."""
     parser.add_argument("--device", metavar="NAME", help="device to compute on (default: the accelerator, else cpu)")

@@ -15,9 +15,7 @@ import numpy as np
 
 from vqspeech import audio, world
 from vqspeech.commands.arguments import (
-    add_seed_argument,
-    fraction,
-    non_negative_float,
+    add_sampling_arguments,
     positive_float,
     positive_int,
     sound_folder,
@@ -58,21 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="voice of all samples, or 'random' for a random one each (default: %(default)s)",
     )
     parser.add_argument("--prompt", metavar="FILE", help="recording to continue, at any sampling rate")
-    parser.add_argument(
-        "--temperature",
-        type=non_negative_float,
-        default=1.0,
-        metavar="T",
-        help="temperature of the codes (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--top-p",
-        type=fraction,
-        default=1.0,
-        metavar="P",
-        help="sample from the most likely codes of total probability P (default: %(default)s)",
-    )
-    add_seed_argument(parser, "of all samples")
+    add_sampling_arguments(parser)
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for the samples")
 
 

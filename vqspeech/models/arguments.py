@@ -31,7 +31,7 @@ def check_codes(codes: Any, size: int) -> np.ndarray:
         )
     if given.min() < 0 or given.max() >= size:
         wrong = given.min() if given.min() < 0 else given.max()
-        raise UnitsError(f"code {wrong} is none of the {size} of this model; they are those of another, encode anew")
+        raise UnitsError(f"code {wrong} is none of the {size} of this model; encode again with this model")
     return given.astype(np.int64)
 
 
@@ -52,7 +52,9 @@ def check_counts(**lists: Sized) -> None:
     counts = {name: 1 if isinstance(some, str) else len(some) for name, some in lists.items()}
     if len(set(counts.values())) > 1 or any(isinstance(some, str) for some in lists.values()):
         given = " and ".join(f"{count} {name}" for name, count in counts.items())
-        raise ConfigError(f"lists with one of each an utterance are wanted, not {given}; give as many of each")
+        raise ConfigError(
+            f"one of each is needed for every utterance, but there are {given}; give lists of the same length"
+        )
 
 
 def _array(values: Any) -> np.ndarray | None:

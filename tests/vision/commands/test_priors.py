@@ -136,7 +136,7 @@ def test_codes_of_another_model_are_refused(root, tmp_path, capsys):
     bits = ("score", "bits", tmp_path, "--data", root / "test", "--prior", root / "prior", "--out", tmp_path / "s.json")
     for command in (score, sample, prior, top, bits):
         assert vision(*command) == 1
-        assert "other codes than were learned from (sha256" in capsys.readouterr().err
+        assert "other codes than the prior was trained on (sha256" in capsys.readouterr().err
     assert not (tmp_path / "samples").exists() and not (tmp_path / "s.json").exists()
 
 

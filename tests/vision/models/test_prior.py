@@ -112,7 +112,7 @@ def test_what_is_no_prior(tmp_path):
 @pytest.mark.parametrize(("key", "value"), [("codes", 7), ("shape", [1, 3, 4]), ("sha256", "6" * 64)])
 def test_codes_of_another_model_are_refused(key, value):
     require_same_codes(CODES, CODES, "it")
-    with pytest.raises(UnitsError, match=f"it has other codes than were learned from \\({key}"):
+    with pytest.raises(UnitsError, match=f"it has other codes than the prior was trained on \\({key}"):
         require_same_codes({**CODES, key: value}, CODES, "it")
 
 

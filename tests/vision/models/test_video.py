@@ -213,13 +213,15 @@ def test_codes_of_another_codebook_or_size_are_refused():
         (codes_of([5], size=65), "codes"),
         (replace(other, codes=other.codes[:, :, :2]), "shape"),
     ]:
-        with pytest.raises(UnitsError, match=f"CODES has other codes than were learned from .{key}.*use the model"):
+        with pytest.raises(
+            UnitsError, match=f"CODES has other codes than the prior was trained on .{key}.*use the model"
+        ):
             made.clips(wrong, 3)
 
 
 def test_unknown_actions_are_refused():
     made = prior("pixelcnn")
     assert [made.action_index(name) for name in (None, "forward", "right")] == [0, 1, 3]
-    with pytest.raises(ImageError, match="no action 'jump'; it knows forward, left, right"):
+    with pytest.raises(ImageError, match="no action 'jump'; it has forward, left, right"):
         made.action_index("jump")
     assert set(NETWORKS) == set(KINDS)

@@ -89,7 +89,7 @@ def test_what_does_not_belong_together_is_refused(tmp_path):
     codes = image_codes(tmp_path, moving(8))
     other, strange = replace(codes, sha256="6" * 64), replace(codes, classes=["c", "d"])
     for conf in ("small_prior", "small_top_prior"):
-        with pytest.raises(UnitsError, match="other codes than were learned from"):
+        with pytest.raises(UnitsError, match="other codes than the prior was trained on"):
             trainer(conf, tmp_path / "exp", codes, other)
     with pytest.raises(ImageError, match="classes differ"):
         trainer("small_prior", tmp_path / "exp", codes, strange)

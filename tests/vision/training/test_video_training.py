@@ -87,7 +87,7 @@ def test_frames_are_shown(tmp_path):
 def test_refusals():
     with pytest.raises(ImageError, match="has 12 frames, but a clip takes 13; record longer"):
         task(["training.length=13"])
-    with pytest.raises(UnitsError, match="has other codes than were learned from .sha256"):
+    with pytest.raises(UnitsError, match="has other codes than the prior was trained on .sha256"):
         task(dev=replace(obedient(8, 1), sha256="6" * 64))
     with pytest.raises(ImageError, match="actions left are unknown; those known are forward"):
         task(dev=obedient(8, 1), train=replace(obedient(8, 0), actions=["forward", "forward"]))

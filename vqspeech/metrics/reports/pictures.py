@@ -68,17 +68,13 @@ def _draw_spectrogram(axes: "Axes", wave: np.ndarray) -> "AxesImage":
     return image
 
 
-@house_style()
 def draw_curves(path: Path) -> "Figure":
     """Draw the training curves of a `curves.jsonl`.
 
     Of a VQ-VAE: losses on held-out speech, and the three numbers that show a collapse. Of a prior: bits per code of
     held-out units and of those it learns from, and the gap between.
     """
-    from matplotlib.figure import Figure
-
     lines = read_curves(path)
-    steps = [line["step"] for line in lines]
     panels = [
         ("held-out decoder loss", ["decoder"], "loss"),
         ("loss added by shuffled codes", ["shuffle_gap"], "loss"),
@@ -90,13 +86,35 @@ def draw_curves(path: Path) -> "Figure":
             ("bits per code", ["bits", "train_bits"], "bits"),
             ("generalisation gap, bits per code", ["gap"], "bits"),
         ]
-    panels = [panel for panel in panels if lines[0].keys() & panel[1]]  # some quantisers have no loss
-    figure = Figure(figsize=(3.2 * max(len(panels), 2), 3.2), layout="constrained")
+    return draw_panels(lines, panels, lowest=0)
+
+
+@house_style()
+def draw_panels(
+    lines: Sequence[Mapping[str, float]],
+    panels: Sequence[tuple[str, Sequence[str], str]],
+    width: float = 3.2,
+    lowest: float | None = None,
+) -> "Figure":
+    """Draw figures of a training by step, in panels next to each other.
+
+    Args:
+        lines: The evaluations, as of `read_curves`.
+        panels: Title, names of the figures, and unit of each panel; one without any of its figures is left out, as
+            some quantisers have no loss.
+        width: Of a panel (inches).
+        lowest: Lower end of the axes of figures; None for that of the figures.
+    """
+    from matplotlib.figure import Figure
+
+    steps = [line["step"] for line in lines]
+    panels = [panel for panel in panels if lines[0].keys() & set(panel[1])]
+    figure = Figure(figsize=(width * max(len(panels), 2), 3.2), layout="constrained")
     for axes, (title, names, unit) in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
         for name in names:
             if name in lines[0]:
                 axes.plot(steps, [line.get(name, math.nan) for line in lines], label=name)
-        axes.set(title=title, xlabel="step", ylabel=unit, ylim=(0, None))
+        axes.set(title=title, xlabel="step", ylabel=unit, ylim=(lowest, None))
         make_lines_readable(axes)
     return figure
 

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from vqspeech.metrics.reports.pictures import save_figure
-from vqspeech.vision.metrics.reports.curves import plot_curves
+from vqspeech.vision.metrics.reports.pictures import plot_curves
 
 EXAMPLE = "vqspeech vision draw exp/vqvae"
 

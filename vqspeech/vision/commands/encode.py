@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_folder, required=True, metavar="CODES", help="folder for the codes")
     parser.add_argument(
-        "--batch", type=positive_int, default=64, metavar="N", help="images at once (default: %(default)s)"
+        "--batch", type=positive_int, default=64, metavar="N", help="images per batch (default: %(default)s)"
     )
 
 

@@ -5,7 +5,7 @@ The prior is conditioned on the classes of the images, if there are any.
 
 import argparse
 
-from vqspeech.commands.arguments import output_folder
+from vqspeech.commands.arguments import add_training_arguments
 from vqspeech.conf.vision import list_priors, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import read_codes
@@ -17,22 +17,9 @@ EXAMPLE = "vqspeech vision prior --codes codes/train --dev codes/dev --out exp/p
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision prior`."""
-    parser.add_argument("--codes", required=True, metavar="CODES", help="codes to learn from")
-    parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: of other images")
-    parser.add_argument(
-        "--out",
-        type=output_folder,
-        required=True,
-        metavar="EXP",
-        help="experiment folder; training goes on where it has one",
-    )
-    parser.add_argument(
-        "--conf", default="prior", metavar="NAME", help=f"one of {', '.join(list_priors())} (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
-    )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500")
+    parser.add_argument("--codes", required=True, metavar="CODES", help="codes to train on")
+    parser.add_argument("--dev", required=True, metavar="CODES", help="codes for validation, of other images")
+    add_training_arguments(parser, list_priors(), "training.steps=500", default="prior")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ The prior is conditioned on the actions in the codes' table. With --model, Tenso
 
 import argparse
 
-from vqspeech.commands.arguments import output_folder
+from vqspeech.commands.arguments import add_training_arguments
 from vqspeech.conf.vision import list_video_priors, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.codes import read_codes
@@ -17,28 +17,10 @@ EXAMPLE = "vqspeech vision prior-video --codes codes/train --dev codes/dev --out
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision prior-video`."""
-    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of episodes to learn from")
-    parser.add_argument("--dev", required=True, metavar="CODES", help="codes to watch: other episodes")
-    parser.add_argument("--model", metavar="FILE", help="the model they were made by, to show frames")
-    parser.add_argument(
-        "--out",
-        type=output_folder,
-        required=True,
-        metavar="EXP",
-        help="experiment folder; training goes on where it has one",
-    )
-    parser.add_argument(
-        "--conf",
-        default="video_prior",
-        metavar="NAME",
-        help=f"one of {', '.join(list_video_priors())} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
-    )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 video=transformer"
-    )
+    parser.add_argument("--codes", required=True, metavar="CODES", help="codes of episodes to train on")
+    parser.add_argument("--dev", required=True, metavar="CODES", help="codes for validation, of other episodes")
+    parser.add_argument("--model", metavar="FILE", help="model that made the codes, to log decoded frames")
+    add_training_arguments(parser, list_video_priors(), "training.steps=500 video=transformer", default="video_prior")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -21,13 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_file, required=True, metavar="PNG", help="picture to write")
     parser.add_argument(
-        "--limit", type=positive_int, default=24, metavar="N", help="images, spread over the set (default: %(default)s)"
+        "--limit",
+        type=positive_int,
+        default=24,
+        metavar="N",
+        help="number of images, evenly spaced over the set (default: %(default)s)",
     )
     parser.add_argument(
-        "--columns", type=positive_int, default=8, metavar="N", help="images a row (default: %(default)s)"
+        "--columns", type=positive_int, default=8, metavar="N", help="images per row (default: %(default)s)"
     )
     parser.add_argument(
-        "--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
+        "--scale",
+        type=positive_int,
+        default=2,
+        metavar="N",
+        help="size of an image's pixel in the sheet (default: %(default)s)",
     )
 
 
@@ -36,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     model = Autoencoder.from_pretrained(args.model, resolve_device(None))
     images = ImageBatches(read_images(args.data)).even(args.limit).images
     made = torch.cat([model.reconstruct(part).cpu() for part in images.split(32)])
-    pictures.write_png(pictures.tile_pairs(images, made, args.columns, args.scale), Path(args.out))
+    names, title = ("image", "reconstruction"), "images, and below each its reconstruction"
+    pictures.write_png(pictures.label_pairs(images, made, names, title, args.columns, args.scale), Path(args.out))
     print(args.out)
     return 0

@@ -16,18 +16,18 @@ EXAMPLE = "vqspeech vision record --world vizdoom --out data"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision record`."""
     parser.add_argument("--world", choices=WORLDS, default="vizdoom", help="(default: %(default)s)")
-    parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of it (default: five of various kinds)")
+    parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of the world (default: five of various kinds)")
     parser.add_argument(
         "--episodes", type=positive_int, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=positive_int, default=400, metavar="N", help="frames an episode (default: %(default)s)"
+        "--frames", type=positive_int, default=400, metavar="N", help="frames per episode (default: %(default)s)"
     )
     parser.add_argument(
-        "--skip", type=positive_int, default=4, metavar="N", help="ticks an action is held (default: %(default)s)"
+        "--skip", type=positive_int, default=4, metavar="N", help="game ticks per action (default: %(default)s)"
     )
     parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
+        "--seed", type=non_negative_int, default=0, metavar="N", help="seed of all draws (default: %(default)s)"
     )
     parser.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import fraction, non_negative_float, non_negative_int, output_folder, positive_int
+from vqspeech.commands.arguments import add_sampling_arguments, output_folder, positive_int
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file
@@ -24,7 +24,7 @@ EXAMPLE = "vqspeech vision sample --model exp/vqvae --prior exp/prior --out samp
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision sample`."""
-    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
+    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes of the prior")
     parser.add_argument(
         "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
     )
@@ -33,21 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--class", dest="classes", nargs="+", metavar="NAME",
-        help="classes, 'all', or 'any' for one that is not told (default: any)", default=["any"],
+        help="classes to condition on, 'all' of them, or 'any' for samples without one (default: any)", default=["any"],
     )  # fmt: skip
+    add_sampling_arguments(parser)
     parser.add_argument(
-        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="(default: %(default)s)"
+        "--scale",
+        type=positive_int,
+        default=2,
+        metavar="N",
+        help="size of an image's pixel in the sheet (default: %(default)s)",
     )
-    parser.add_argument(
-        "--top-p", type=fraction, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"
-    )
-    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for what is made")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for the samples")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -61,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     require_same_codes(describe_model_codes(model), prior.codes, args.model)
     names = list(prior.classes) if args.classes == ["all"] else [None if c == "any" else c for c in args.classes]
     if not names:
-        raise ConfigError(f"{args.prior}: knows no classes; leave out --class all")
+        raise ConfigError(f"{args.prior}: has no classes; leave out --class all")
     started = time.perf_counter()
     each = [name for name in names for _ in range(args.n)]
     codes = prior.sample(each, temperature=args.temperature, top_p=args.top_p, seed=args.seed)
@@ -72,8 +68,9 @@ def run(args: argparse.Namespace) -> int:
         np.savez_compressed(
             temporary, images=images.transpose(0, 2, 3, 1), codes=codes.astype(np.uint16), labels=labels
         )
-    sheet = [images[i : i + args.n] for i in range(0, len(images), args.n)]
-    pictures.write_png(pictures.tile_images(sheet, args.scale), out / "samples.png")
+    sheet = pictures.tile_images([images[i : i + args.n] for i in range(0, len(images), args.n)], args.scale)
+    rows = pictures.place_labels(["any class" if name is None else name for name in names], len(sheet))
+    pictures.write_png(pictures.label_sheet(sheet, "samples, a row for each class", rows), out / "samples.png")
     print(out / "samples.png")
     print(f"{out}: {len(images)} samples, {rate:,.2f} images/s of codes", file=sys.stderr)
     return 0

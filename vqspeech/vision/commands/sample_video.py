@@ -1,4 +1,4 @@
-"""Roll out video from some real frames under given actions, in the space of codes.
+"""Generate video from context frames, conditioned on actions, in the space of codes.
 
 Writes OUT/video-000.gif (and .mp4) and so on, with the rows of --actions side by side; OUT/sheet.png, one row for each
 row of actions, time from left to right; OUT/videos.npz: images, episodes, actions (1 + the number, 0 if unknown),
@@ -8,14 +8,14 @@ codes.
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from vqspeech.commands.arguments import (
-    fraction,
-    non_negative_float,
+    add_sampling_arguments,
     non_negative_int,
     output_folder,
     positive_float,
@@ -34,50 +34,46 @@ from vqspeech.vision.models.video import VideoPrior
 
 EXAMPLE = "vqspeech vision sample-video --prior exp/video --model exp/vqvae --data data/test --out samples"
 
-NOT_TOLD, RECORDED = "any", "recorded"
+UNKNOWN, RECORDED = "any", "recorded"
 """Words in the place of actions: unknown actions, and the recorded ones."""
 SHOWN = 4
 """Maximum number of starts on the sheet."""
 COLUMNS = 10
-"""Maximum number of imagined frames on the sheet, evenly spaced."""
+"""Maximum number of generated frames on the sheet, evenly spaced."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision sample-video`."""
     parser.add_argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`")
-    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows")
-    parser.add_argument("--data", required=True, metavar="SET", help="set of frames to go on from")
+    parser.add_argument("--model", required=True, metavar="FILE", help="model that made the codes of the prior")
+    parser.add_argument("--data", required=True, metavar="SET", help="set of frames to continue")
     parser.add_argument(
         "--actions", nargs="+", default=[RECORDED], metavar="A,B,…",
-        help=f"a row each: what is done, at the last given frame and after, the last of it over and over; "
-        f"'{RECORDED}': what was done in truth; '{NOT_TOLD}': it is not told (default: {RECORDED})",
+        help=f"actions from the last context frame on, a row for each list; the last action of a list is repeated; "
+        f"'{RECORDED}': those of the recording; '{UNKNOWN}': unconditioned (default: {RECORDED})",
     )  # fmt: skip
     parser.add_argument(
-        "--n", type=positive_int, default=4, metavar="N", help="starts, spread over the set (default: %(default)s)"
+        "--n",
+        type=positive_int,
+        default=4,
+        metavar="N",
+        help="clips to continue, evenly spaced over the set (default: %(default)s)",
     )
     parser.add_argument(
-        "--given", type=non_negative_int, default=6, metavar="N", help="frames given (default: %(default)s)"
+        "--context", type=non_negative_int, default=6, metavar="N", help="context frames (default: %(default)s)"
     )
     parser.add_argument(
-        "--frames", type=positive_int, default=10, metavar="N", help="frames imagined (default: %(default)s)"
+        "--frames", type=positive_int, default=10, metavar="N", help="frames to generate (default: %(default)s)"
     )
-    parser.add_argument(
-        "--temperature", type=non_negative_float, default=1.0, metavar="T", help="(default: %(default)s)"
-    )
-    parser.add_argument(
-        "--top-p", type=fraction, default=1.0, metavar="P", help="draw from the likeliest P only (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="of all that is drawn (default: %(default)s)"
-    )
+    add_sampling_arguments(parser)
     parser.add_argument(
         "--rate",
         type=positive_float,
         default=pictures.RATE,
         metavar="HZ",
-        help="frames a second shown (default: %(default)s)",
+        help="frames per second of GIF and MP4 (default: %(default)s)",
     )
-    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for what is made")
+    parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for the samples")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,12 +88,12 @@ def run(args: argparse.Namespace) -> int:
     )
     require_same_codes(describe_model_codes(model), prior.codes, args.model)
     images, rows = read_images(args.data), args.actions
-    length = args.given + (args.frames if RECORDED in rows else 0)
+    length = args.context + (args.frames if RECORDED in rows else 0)
     starts = _starts(images, max(1, length), args.n)
-    frames = starts[:, None] + np.arange(max(1, args.given))
+    frames = starts[:, None] + np.arange(max(1, args.context))
     known = [model.encode(part).cpu() for part in torch.from_numpy(images.pixels(frames.ravel())).split(64)]
-    given = torch.cat(known).view(*frames.shape, *prior.shape)[:, : args.given]
-    done = [_done(prior, images, starts, row, args.given, args.frames) for row in rows]
+    given = torch.cat(known).view(*frames.shape, *prior.shape)[:, : args.context]
+    done = [_done(prior, images, starts, row, args.context, args.frames) for row in rows]
     started = time.perf_counter()
     drawn = [  # all rows of a start by the same numbers
         prior.sample(given, torch.from_numpy(one), temperature=args.temperature, top_p=args.top_p, seed=args.seed)
@@ -110,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
     _write(out, videos, codes.numpy(), np.stack(done, 1), args)
     count = len(rows) * len(starts) * args.frames
     print(out / "sheet.png")
-    print(f"{out}: {count} frames imagined, {count / took:,.2f} frames/s of codes", file=sys.stderr)
+    print(f"{out}: {count} frames generated, {count / took:,.2f} frames/s of codes", file=sys.stderr)
     return 0
 
 
@@ -124,7 +120,7 @@ def _starts(images: ImageSet, length: int, count: int) -> np.ndarray:
 
 def _done(prior: VideoPrior, images: ImageSet, starts: np.ndarray, row: str, given: int, frames: int) -> np.ndarray:
     """Return the prior's actions of every frame except the last: int64 `(starts, given + frames - 1)`."""
-    if row == NOT_TOLD:
+    if row == UNKNOWN:
         return np.zeros((len(starts), given + frames - 1), np.int64)
     known = encode_actions(images.table, images.actions, prior.actions, images.path)
     if row == RECORDED:
@@ -151,7 +147,7 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
             missing = error
     if missing is not None:
         print(f"GIF only, no MP4: {missing}", file=sys.stderr)
-    pictures.write_png(tile_sheet(videos[:SHOWN], args.given), out / "sheet.png")
+    pictures.write_png(label_frames(videos[:SHOWN], args.context, args.actions), out / "sheet.png")
     episode = np.repeat(np.arange(starts * rows), time_)
     actions = np.concatenate([done, np.zeros_like(done, shape=(starts, rows, 1))], 2)
     with replace_file(out / "videos.npz") as temporary:
@@ -164,24 +160,31 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
         )
 
 
-def tile_sheet(videos: np.ndarray, given: int, columns: int = COLUMNS) -> np.ndarray:
-    """Tile videos as in figure 7 of 1711.00937: time from left to right, given frames, a gap, imagined frames.
+def label_frames(videos: np.ndarray, context: int, names: Sequence[str], columns: int = COLUMNS) -> np.ndarray:
+    """Tile videos as in figure 7 of 1711.00937: time from left to right, context frames, a gap, generated frames.
 
     Args:
         videos: uint8 `(starts, rows, time, channels, height, width)`; the rows of a start are placed below each other.
-        given: Number of given frames.
-        columns: Maximum number of imagined frames, evenly spaced.
+        context: Number of context frames.
+        names: What the rows of a start are called.
+        columns: Maximum number of generated frames, evenly spaced.
 
     Returns:
-        uint8 `(height, width, 3)`.
+        uint8 `(height, width, 3)`, with the horizon of each column below it.
     """
-    imagined = videos.shape[2] - given
-    picks = given + np.unique(np.linspace(0, imagined - 1, min(columns, imagined)).round().astype(np.int64))
-    gap = max(2, videos.shape[5] // 8)
-    lines = []
+    generated = videos.shape[2] - context
+    picks = context + np.unique(np.linspace(0, generated - 1, min(columns, generated)).round().astype(np.int64))
+    gap, lines, rows, top = max(2, videos.shape[5] // 8), [], dict[float, str](), 0
     for start in videos:
-        left, right = (pictures.tile_images([row[some] for row in start]) for some in (np.arange(given), picks))
+        left, right = (pictures.tile_images([row[some] for row in start]) for some in (np.arange(context), picks))
         bar = np.full((len(right), gap, 3), 255, np.uint8)
-        lines += [np.concatenate([left, bar, right] if given else [right], 1)]
+        lines.append(np.concatenate([left, bar, right] if context else [right], 1))
+        rows |= {top + place: name for place, name in pictures.place_labels(names, len(right)).items()}
         lines.append(np.full((gap, lines[-1].shape[1], 3), 255, np.uint8))
-    return np.concatenate(lines[:-1])
+        top += len(right) + gap
+    before = pictures.place_labels(map(str, range(1 - context, 1)), left.shape[1]) if context else {}
+    shift = left.shape[1] + gap if context else 0
+    after = pictures.place_labels((str(pick - context + 1) for pick in picks), right.shape[1])
+    horizons = before | {shift + place: name for place, name in after.items()}
+    title = "frames generated from context frames, a row for each list of actions"
+    return pictures.label_sheet(np.concatenate(lines[:-1]), title, rows, horizons, "horizon (frames)")

@@ -31,7 +31,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     """Bound the bits a dimension of held-out images, with the uniform prior and with a learned one."""
     model = Autoencoder.from_pretrained(args.experiment, resolve_device(None))
     if args.prior and not isinstance(model, VQVAE):
-        raise ConfigError(f"--prior: {name_bound(model)} has no use for one; it is for the codes of a VQ-VAE")
+        raise ConfigError(f"--prior: {name_bound(model)} needs none; it is for the codes of a VQ-VAE")
     prior = ImagePrior.from_pretrained(args.prior, str(model.device)) if args.prior else None
     if isinstance(model, VQVAE) and prior:
         require_same_codes(describe_model_codes(model), prior.codes, args.experiment)
@@ -104,7 +104,7 @@ SCORE = Score(
             type=positive_int,
             default=50,
             metavar="N",
-            help="of VIMCO's bound (default, the paper's: %(default)s)",
+            help="samples of VIMCO's bound (default, the paper's: %(default)s)",
         ),
     ],
     columns={

@@ -51,7 +51,7 @@ SCORE = Score(
     arguments=[
         argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"),
         argument("--codes", required=True, metavar="CODES", help="codes of held-out images"),
-        argument("--train", metavar="CODES", help="what was learned from: counts the unigrams, shows the gap"),
+        argument("--train", metavar="CODES", help="codes that the prior was trained on, for the unigrams and the gap"),
         argument(
             "--dev",
             metavar="CODES",

@@ -44,8 +44,9 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     ]
     notes.append(f"held-out images: {redrawn.words}; samples are drawn each by itself")
     shown = np.linspace(0, len(samples) - 1, min(SHOWN, len(samples))).astype(np.int64)  # of all classes
-    sheet = pictures.tile_pairs(torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown]), scale=args.scale)
-    pictures.write_png(sheet, args.picture)
+    both = torch.from_numpy(samples[shown]), torch.from_numpy(copies[shown])
+    title = "samples, and below each the nearest training image"
+    pictures.write_png(pictures.label_pairs(*both, ("sample", "nearest"), title, scale=args.scale), args.picture)
     yield Table(rows, notes, files=[args.picture])
 
 
@@ -65,13 +66,26 @@ SCORE = Score(
     measure,
     arguments=[
         argument(
-            "--samples", required=True, metavar="NPZ", help="of `vqspeech vision sample`: images (n, height, width, 3)"
+            "--samples",
+            required=True,
+            metavar="NPZ",
+            help="samples.npz of `vqspeech vision sample`: images (n, height, width, 3)",
         ),
-        argument("--train", required=True, metavar="SET", help="what was learned from"),
-        argument("--data", required=True, metavar="SET", help="held-out images, which are no copies"),
-        argument("--scale", type=positive_int, default=2, metavar="N", help="width of a pixel (default: %(default)s)"),
+        argument("--train", required=True, metavar="SET", help="training images"),
+        argument("--data", required=True, metavar="SET", help="held-out images, for comparison"),
         argument(
-            "--picture", type=output_file, required=True, metavar="PNG", help="samples with the nearest ones under them"
+            "--scale",
+            type=positive_int,
+            default=2,
+            metavar="N",
+            help="size of an image's pixel in the sheet (default: %(default)s)",
+        ),
+        argument(
+            "--picture",
+            type=output_file,
+            required=True,
+            metavar="PNG",
+            help="sheet of samples and their nearest training images",
         ),
     ],
     columns={"distance to the nearest training image": "root mean square difference in levels; 0 for a copy"},

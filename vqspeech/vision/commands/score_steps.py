@@ -20,7 +20,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
     curves = {Path(one): read_bits(Path(one) / "curves.jsonl") for one in args.experiments}
     common = sorted(set.intersection(*(set(one) for one in curves.values())))
     if not common:
-        raise ConfigError("the experiments were measured at no step in common; train them with one evaluate_every")
+        raise ConfigError("the experiments were measured at no step in common; train them with the same evaluate_every")
     picked = common if len(common) <= 5 else [common[round(i * (len(common) - 1) / 4)] for i in range(5)]
     rows: list[dict] = []
     notes = [

@@ -85,7 +85,9 @@ def _sheet(args: argparse.Namespace, top: TopVQVAE, model: Any) -> np.ndarray:
     latents = top.encode(first)
     draws = [top.sample(latents, seed, args.temperature) for seed in (0, 1)]
     decoded = [model.decode(torch.from_numpy(one)).cpu().numpy() for one in (first, *draws)]
-    return pictures.tile_images([images.pixels(picks), *decoded], scale=2)
+    sheet = pictures.tile_images([images.pixels(picks), *decoded], scale=2)
+    rows = pictures.place_labels(("image", "first level", "draw 1", "draw 2"), len(sheet))
+    return pictures.label_sheet(sheet, "images, their codes decoded, and maps drawn from their latents", rows)
 
 
 SCORE = Score(
@@ -94,17 +96,23 @@ SCORE = Score(
     measure,
     arguments=[
         argument("--top", required=True, metavar="FILE", help="checkpoint or folder of the second VQ-VAE"),
-        argument("--model", required=True, metavar="FILE", help="the first one, which made the codes"),
+        argument("--model", required=True, metavar="FILE", help="first-level model, which made the codes"),
         argument("--codes", required=True, metavar="CODES", help="codes of held-out images"),
-        argument("--data", required=True, metavar="SET", help="those images"),
+        argument("--data", required=True, metavar="SET", help="images of the codes"),
         limit_argument(512),
-        argument("--temperature", type=non_negative_float, default=1.0, metavar="T", help="of the picture"),
+        argument(
+            "--temperature",
+            type=non_negative_float,
+            default=1.0,
+            metavar="T",
+            help="temperature of the draws in the picture (default: %(default)s)",
+        ),
         argument(
             "--picture",
             type=output_file,
             required=True,
             metavar="PNG",
-            help="images, first level, two draws from the latents",
+            help="sheet of images, their decoded codes, and two draws from the latents",
         ),
     ],
     columns={"bits/image": "-log2 p of the whole map of codes"},

@@ -30,7 +30,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
         require_same_codes(alone.codes, prior.codes, args.image_prior)
     images, codes = read_images(args.data), read_codes(args.codes)
     learned = read_codes(args.train_codes)
-    held = select_clips(prior, model, images, codes, learned, args.given, args.frames, args.clips, args.seed)
+    held = select_clips(prior, model, images, codes, learned, args.context, args.frames, args.clips, args.seed)
     for section in _sections(args, held, codes, alone):
         name = section.name.removeprefix("video: ")
         yield Table(section.rows, section.notes, name, seed=args.seed, packages=["scikit-image"])
@@ -39,7 +39,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
 def _sections(
     args: argparse.Namespace, held: HeldOutClips, codes: ImageCodes, alone: ImagePrior | None
 ) -> Iterator[Section]:
-    apart = [name for name in args.apart if name in held.prior.actions and name in held.images.actions]
+    compared = [name for name in args.compare_actions if name in held.prior.actions and name in held.images.actions]
     predictions = prediction.predict_all(held)
     yield from prediction.score_codes(held, predictions, alone)
     yield from prediction.score_frames(held, predictions)
@@ -48,57 +48,67 @@ def _sections(
         yield controllability.score_controllability(
             held, predictions, torch.from_numpy(np.asarray(codes.codes, np.int64)), inverse
         )
-        if len(apart) == 2:
-            yield controllability.score_counterfactuals(held, inverse, *apart)
-    if args.far:
-        yield controllability.score_rollouts(held, args.far, args.far_clips)
+        if len(compared) == 2:
+            yield controllability.score_counterfactuals(held, inverse, *compared)
+    if args.rollout_frames:
+        yield controllability.score_rollouts(held, args.rollout_frames, args.rollout_clips)
 
 
 SCORE = Score(
     "video",
     "Measure a prior over video on held-out episodes: prediction by horizon, controllability, long rollouts.",
     measure,
-    about="Some frames are given; the true actions condition the rest.",
+    about="The prior predicts frames from context frames and the recorded actions.",
     arguments=[
         argument("--prior", required=True, metavar="FILE", help="checkpoint or folder of `prior-video`"),
-        argument("--model", required=True, metavar="FILE", help="model that made the codes the prior knows"),
+        argument("--model", required=True, metavar="FILE", help="model that made the codes of the prior"),
         argument("--data", required=True, metavar="SET", help="frames of held-out episodes"),
         argument("--codes", required=True, metavar="CODES", help="their codes"),
-        argument("--train", required=True, metavar="SET", help="frames it was learned from: for what reads actions"),
-        argument("--train-codes", required=True, metavar="CODES", help="their codes: for unigram and copying"),
+        argument(
+            "--train", required=True, metavar="SET", help="frames that the prior was trained on, for the inverse model"
+        ),
+        argument(
+            "--train-codes", required=True, metavar="CODES", help="their codes, for the baselines unigram and copying"
+        ),
         argument(
             "--image-prior",
             metavar="FILE",
-            help="prior over single images of these codes, which sees no past: a row beside",
+            help="prior over single images of these codes, a baseline that sees no past",
         ),
         argument(
-            "--clips", type=positive_int, default=64, metavar="N", help="clips, spread evenly (default: %(default)s)"
+            "--clips", type=positive_int, default=64, metavar="N", help="clips, evenly spaced (default: %(default)s)"
         ),
-        argument("--given", type=positive_int, default=6, metavar="N", help="frames given (default: %(default)s)"),
-        argument("--frames", type=positive_int, default=10, metavar="N", help="frames imagined (default: %(default)s)"),
+        argument("--context", type=positive_int, default=6, metavar="N", help="context frames (default: %(default)s)"),
         argument(
-            "--far",
+            "--frames", type=positive_int, default=10, metavar="N", help="frames to predict (default: %(default)s)"
+        ),
+        argument(
+            "--rollout-frames",
             type=non_negative_int,
             default=100,
             metavar="N",
-            help="frames to drift in; 0: no drift (default: %(default)s)",
+            help="frames of the long rollouts; 0: none (default: %(default)s)",
         ),
         argument(
-            "--far-clips", type=positive_int, default=16, metavar="N", help="clips to drift in (default: %(default)s)"
+            "--rollout-clips",
+            type=positive_int,
+            default=16,
+            metavar="N",
+            help="clips of the long rollouts (default: %(default)s)",
         ),
         argument(
-            "--apart",
+            "--compare-actions",
             nargs=2,
             default=["forward", "right"],
             metavar=("A", "B"),
-            help="actions that should part ways (default: forward right)",
+            help="two actions whose rollouts from the same frames are compared (default: forward right)",
         ),
         argument(
             "--inverse-steps",
             type=positive_int,
             default=1000,
             metavar="N",
-            help="steps that the network learns to read actions (default: %(default)s)",
+            help="training steps of the inverse model, which recognises actions (default: %(default)s)",
         ),
     ],
     example="vqspeech vision score video --prior exp/frames/video --model exp/frames --data data/test "

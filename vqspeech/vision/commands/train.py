@@ -5,7 +5,7 @@ Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli vision train …
 
 import argparse
 
-from vqspeech.commands.arguments import output_folder
+from vqspeech.commands.arguments import add_training_arguments
 from vqspeech.conf.vision import list_experiments, load_config
 from vqspeech.training.trainer import train
 from vqspeech.vision.data.images import read_images
@@ -16,22 +16,9 @@ EXAMPLE = "vqspeech vision train --conf cifar10_vqvae_small --train data/train -
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision train`."""
-    parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
-    parser.add_argument("--train", required=True, metavar="SET", help="images to learn from")
-    parser.add_argument("--dev", required=True, metavar="SET", help="images to watch")
-    parser.add_argument(
-        "--out",
-        type=output_folder,
-        required=True,
-        metavar="EXP",
-        help="experiment folder; training goes on where it has one",
-    )
-    parser.add_argument(
-        "--restart", action="store_true", help="remove what an earlier training left in --out, train from the start"
-    )
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="for example training.steps=500 likelihood=logistic"
-    )
+    parser.add_argument("--train", required=True, metavar="SET", help="images to train on")
+    parser.add_argument("--dev", required=True, metavar="SET", help="images for validation")
+    add_training_arguments(parser, list_experiments(), "training.steps=500 likelihood=logistic")
 
 
 def run(args: argparse.Namespace) -> int:

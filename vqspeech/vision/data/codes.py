@@ -62,8 +62,8 @@ class ImageCodes:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of the table and the codes."""
-        told = [self.table.fingerprint, str(self.codes.shape), *self.classes, "", *self.actions]
-        digest = hashlib.sha256("\n".join(told).encode())
+        parts = [self.table.fingerprint, str(self.codes.shape), *self.classes, "", *self.actions]
+        digest = hashlib.sha256("\n".join(parts).encode())
         for start in range(0, len(self), 4096):
             digest.update(np.ascontiguousarray(self.codes[start : start + 4096], np.uint16).tobytes())
         return digest.hexdigest()

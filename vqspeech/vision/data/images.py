@@ -87,8 +87,8 @@ class ImageSet:
         """Hash of the table and the pixels."""
         files = [str(cast(np.memmap, one).filename) for one in self.maps]
         pixels = [self.sha256] if self.sha256 else [hash_file_sample(file) for file in files]
-        told = [str(self.shape), self.table.fingerprint, *self.classes, "", *self.actions, "", *pixels]
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()
+        parts = [str(self.shape), self.table.fingerprint, *self.classes, "", *self.actions, "", *pixels]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @property
     def description(self) -> str:

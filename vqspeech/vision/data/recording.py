@@ -68,13 +68,13 @@ def record_corpus(world: World, maps: Sequence[str], episodes: int, frames: int,
     held = max(1, episodes // 10)
     of = {"train": range(episodes - 2 * held), "dev": range(episodes - 2 * held, episodes - held)}
     of["test"] = range(episodes - held, episodes)
-    told = (
+    note = (
         f"{episodes} episodes of {frames} frames on each of {', '.join(maps)}, an action every {world.skip} ticks; "
         f"dev and test: {held} of the episodes of each map"
     )
     seen: dict[bytes, str] = {}
     parts = {part: partial(_images, world, maps, which, frames, seed, part, seen) for part, which in of.items()}
-    return Corpus(parts, list(maps), ACTIONS, told)
+    return Corpus(parts, list(maps), ACTIONS, note)
 
 
 def record_episode(world: World, name: str, seed: Sequence[int], frames: int) -> Iterator[tuple[np.ndarray, int]]:

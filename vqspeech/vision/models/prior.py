@@ -41,7 +41,7 @@ def require_same_codes(codes: Mapping[str, Any], learned: Mapping[str, Any], wha
     for key in ("codes", "shape", "sha256"):
         if codes[key] != learned[key]:
             raise UnitsError(
-                f"{what} has other codes than were learned from ({key} {str(codes[key])[:12]}, not "
+                f"{what} has other codes than the prior was trained on ({key} {str(codes[key])[:12]}, not "
                 f"{str(learned[key])[:12]}); use the model they were made by, {learned['model']}, or one for its codes"
             )
 

@@ -66,9 +66,7 @@ class MapEncoder(nn.Module):
         self.blocks = nn.Sequential(*(ResidualBlock(channels) for _ in range(blocks)))
         places = (shape[1] >> HALVINGS) * (shape[2] >> HALVINGS)
         if not places:
-            raise ConfigError(
-                f"maps of {shape[1]}x{shape[2]} codes are too small to be summed up; they have 4x4 at least"
-            )
+            raise ConfigError(f"maps of {shape[1]}x{shape[2]} codes are too small for a second level; use at least 4x4")
         self.projection = nn.Linear(channels * places, latents * dimension)
         self.norm = nn.BatchNorm1d(latents * dimension, affine=False)
 

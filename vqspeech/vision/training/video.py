@@ -90,7 +90,7 @@ class VideoTask(CodesTask):
         """Describe the figures of an evaluation."""
         return (
             f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data, "
-            f"{figures['action_gap']:+.3f} when told other actions"
+            f"{figures['action_gap']:+.3f} with other actions"
         )
 
     def describe_speed(self, rate: float) -> str:

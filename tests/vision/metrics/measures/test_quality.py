@@ -6,7 +6,7 @@ import pytest
 from tests.vision.images import blobs, image_files
 from vqspeech.vision.metrics.evaluations.images import find_nearest
 from vqspeech.vision.metrics.measures.quality import psnr, ssim
-from vqspeech.vision.metrics.reports.pictures import GAP, tile_images, tile_pairs, write_png
+from vqspeech.vision.metrics.reports.pictures import GAP, label_sheet, place_labels, tile_images, tile_pairs, write_png
 
 
 def test_psnr_by_hand():
@@ -78,5 +78,11 @@ def test_sheets(tmp_path):
     assert np.array_equal(both[:4, :4] + both[6:10, :4], np.full((4, 4, 3), 255)), "the other one is under it"
     grey = tile_images([images[:1, :1]])
     assert (grey[:, :, 0] == grey[:, :, 2]).all()
+    labelled = label_sheet(made, "a title that is wider than the three images", place_labels("ab", len(made)))
+    views = np.lib.stride_tricks.sliding_window_view(labelled, made.shape)[:, :, 0]
+    [(top, left)] = np.argwhere((views == made).all((2, 3, 4)))
+    assert labelled[:top, left:].min() < 128, "a title above the sheet, in lines"
+    for first, last in ((0, 10), (10, 20)):
+        assert labelled[top + first : top + last, :left].min() < 128, "a label beside each row"
     write_png(made, tmp_path / "a.png")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), made)

@@ -41,7 +41,7 @@ def read_corpus(path: str | Path, shrink: int = 1) -> Corpus:
     if shrink < 1 or SHAPE[1] % shrink:
         raise ConfigError(f"--shrink {shrink}: 32 pixels are not a multiple of it; use 1, 2, 4 or 8")
     folder, ending = _found(Path(path))
-    told = (
+    note = (
         f"{folder}: CIFAR-10, {_ENDINGS[ending]} layout; dev: every {DEV_EVERY}th of the 50,000 training images, "
         f"test: the corpus's own; {SHAPE[1] // shrink}x{SHAPE[2] // shrink}"
     )
@@ -50,7 +50,7 @@ def read_corpus(path: str | Path, shrink: int = 1) -> Corpus:
         "dev": partial(_images, folder, ending, shrink, TRAIN, True),
         "test": partial(_images, folder, ending, shrink, TEST, None),
     }
-    return Corpus(parts, CLASSES, summary=told)
+    return Corpus(parts, CLASSES, summary=note)
 
 
 def _found(path: Path) -> tuple[Path, str]:

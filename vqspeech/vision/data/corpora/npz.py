@@ -47,9 +47,9 @@ def read_corpus(path: str | Path) -> Corpus:
     present = [part for part in PARTS if (parts == part).any()]
     if "train" not in present:
         raise CorpusError(f"{path}: too few images or episodes to split; give more")
-    told = f"{path}: {'episodes' if 'episodes' in found else 'images'} are split by number, a tenth each dev and test"
+    note = f"{path}: {'episodes' if 'episodes' in found else 'images'} are split by number, a tenth each dev and test"
     made = {part: partial(_images, found, images, np.flatnonzero(parts == part)) for part in present}
-    return Corpus(made, names["labels"], names["actions"], told)
+    return Corpus(made, names["labels"], names["actions"], note)
 
 
 _NAMED = ("labels", "actions")

@@ -39,7 +39,7 @@ def draw_pairs(images: ImageSet, limit: int, seed: int = 0) -> Pairs:
     """
     table = images.table
     if table.episodes is None or table.actions is None or table.actions.max() < 0:
-        raise ImageError(f"{images.path}: not told what was done in it; prepare frames with actions")
+        raise ImageError(f"{images.path}: has no actions; prepare frames with actions")
     found = np.flatnonzero((table.episodes[1:] == table.episodes[:-1]) & (table.actions[:-1] >= 0))
     if not len(found):
         raise ImageError(f"{images.path}: no two frames follow each other in an episode; record longer ones")

@@ -98,7 +98,7 @@ class VideoPrior(Pretrained):
         """
         if name is not None and name not in self.actions:
             raise ImageError(
-                f"the prior knows no action '{name}'; it knows {', '.join(self.actions) or 'none: leave them out'}"
+                f"the prior has no action '{name}'; it has {', '.join(self.actions) or 'none: leave them out'}"
             )
         return 0 if name is None else 1 + self.actions.index(name)
 
