@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import torch
 
+from tests.training.resuming import check_resuming
 from vqspeech.conf import load_config
 from vqspeech.data.units import Units
 from vqspeech.errors import ConfigError, SpeakerError, UnitsError
@@ -47,24 +47,7 @@ def trainer(kind, out, *overrides, train=None, dev=None):
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_resuming_after_a_kill_gives_the_same_losses(kind, tmp_path, monkeypatch):
-    whole = trainer(kind, tmp_path / "whole").train()
-    killed = trainer(kind, tmp_path / "killed")
-    one_step = Trainer._one_step
-
-    def dying(self, counts):
-        if self.step == 5:
-            raise SystemExit("killed here")
-        return one_step(self, counts)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_one_step", dying)
-        with pytest.raises(SystemExit):
-            killed.train()
-    resumed = trainer(kind, tmp_path / "killed")
-    assert resumed.step == 3
-    assert resumed.train().losses == whole.losses[3:]
-    a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
-    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    check_resuming(lambda out: trainer(kind, out), tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("kind", list(KINDS))

@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.multiprocessing as mp
 
+from tests.training.resuming import check_resuming
 from vqspeech.conf import load_config
 from vqspeech.data.dump import read_shards
 from vqspeech.errors import ConfigError, SpeakerError
@@ -50,26 +51,7 @@ def trainer(name, data, out, *overrides, restart=False):
 
 @pytest.mark.parametrize("name", list(KINDS))
 def test_resuming_after_a_kill_gives_the_same_losses(name, small_shards, tmp_path, monkeypatch):
-    whole = trainer(name, small_shards, tmp_path / "whole").train()
-    assert whole.step == 8 and len(whole.losses) == 8
-
-    killed = trainer(name, small_shards, tmp_path / "killed")
-    one_step = Trainer._one_step
-
-    def dying(self, counts):
-        if self.step == 5:
-            raise SystemExit("killed here")
-        return one_step(self, counts)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_one_step", dying)
-        with pytest.raises(SystemExit):
-            killed.train()
-    resumed = trainer(name, small_shards, tmp_path / "killed")
-    assert resumed.step == 3, "the last checkpoint before the kill"
-    assert resumed.train().losses == whole.losses[3:]
-    a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
-    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a if not key.endswith("pitch"))
+    check_resuming(lambda out: trainer(name, small_shards, out), tmp_path, monkeypatch)
     lines = [(tmp_path / run / "curves.jsonl").read_text().splitlines() for run in ("whole", "killed")]
     assert [len(part) for part in lines] == [3, 3]
 

@@ -35,23 +35,17 @@ def world(tmp_path_factory) -> Path:
         encode = ["--model", str(folder / "model.safetensors"), "--data", str(folder / part)]
         assert main(["vision", "encode", *encode, "--out", str(folder / f"{part}.codes")]) == 0
     codes = ["--codes", str(folder / "train.codes"), "--dev", str(folder / "test.codes")]
-    assert (
-        main(["vision", "prior-video", *codes, "--out", str(folder / "prior"), "--conf", "mini_video_prior", *TINY])
-        == 0
-    )
+    train = [*codes, "--out", str(folder / "prior"), "--conf", "mini_video_prior", *TINY]
+    assert main(["vision", "prior-video", *train]) == 0
     return folder
 
 
+def made_by(world: Path) -> list[str]:
+    return ["--prior", str(world / "prior"), "--model", str(world / "model.safetensors"), "--data", str(world / "test")]
+
+
 def sample(world: Path, out: Path, *options: str) -> int:
-    given = [
-        "--prior",
-        str(world / "prior"),
-        "--model",
-        str(world / "model.safetensors"),
-        "--data",
-        str(world / "test"),
-    ]
-    return main(["vision", "sample-video", *given, "--out", str(out), *options])
+    return main(["vision", "sample-video", *made_by(world), "--out", str(out), *options])
 
 
 def test_videos_and_a_sheet(world, tmp_path, capsys):
@@ -159,17 +153,9 @@ def test_another_codebook_or_size_is_refused(world, tmp_path, capsys):
 
 
 def score(world: Path, out: Path, *options: str) -> int:
-    given = [
-        "--prior",
-        str(world / "prior"),
-        "--model",
-        str(world / "model.safetensors"),
-        "--data",
-        str(world / "test"),
-    ]
-    given += ["--codes", str(world / "test.codes"), "--train", str(world / "train")]
-    given += ["--train-codes", str(world / "train.codes"), "--inverse-steps", "3", "--clips", "4", "--context", "2"]
-    return main(["vision", "score", "video", *given, "--frames", "3", "--out", str(out), *options])
+    given = ["--codes", str(world / "test.codes"), "--train", str(world / "train"), "--clips", "4", "--frames", "3"]
+    given += ["--train-codes", str(world / "train.codes"), "--inverse-steps", "3", "--context", "2"]
+    return main(["vision", "score", "video", *made_by(world), *given, "--out", str(out), *options])
 
 
 def test_scores(world, tmp_path, capsys):

@@ -9,7 +9,7 @@ from vqspeech.errors import ConfigError
 from vqspeech.models.quantize import Codebook, SeparateCodebooks, make_quantizer
 from vqspeech.vision.data.code_batches import CodeBatch, to_grids
 from vqspeech.vision.models.top import TopVQVAE
-from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
+from vqspeech.vision.training.top import NONE, OTHERS, OWN, measure_bits
 
 CODES = {"codes": SIZE, "shape": [1, 9, 5], "model": "exp/m", "sha256": "5" * 64}
 CONFIG = {

@@ -5,18 +5,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
+from tests.training.resuming import check_resuming
 from tests.vision.code_maps import SIZE, image_codes, moving
 from vqspeech.conf.vision import load_config
 from vqspeech.errors import ConfigError, ImageError, UnitsError
-from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.metrics.measures.unigram import unigram_bits
 from vqspeech.vision.models.prior import ImagePrior
-from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
 from vqspeech.vision.training.prior import ImagePriorTask
-from vqspeech.vision.training.top import TopTask
+from vqspeech.vision.training.top import NONE, OTHERS, OWN, TopTask, measure_bits
 
 TINY = [
     "training.batch=4", "training.steps=8", "training.warmup=2", "training.evaluate_every=3", "prior.layers=2",
@@ -34,24 +32,7 @@ def trainer(conf, out, train, dev, *overrides):
 @pytest.mark.parametrize("conf", ["small_prior", "small_top_prior"])
 def test_resuming_after_a_kill_gives_the_same_losses(conf, tmp_path, monkeypatch):
     data = [image_codes(tmp_path / str(i), moving(12, seed=i)) for i in range(2)]
-    whole = trainer(conf, tmp_path / "whole", *data).train()
-    killed = trainer(conf, tmp_path / "killed", *data)
-    one_step = Trainer._one_step
-
-    def dying(self, counts):
-        if self.step == 5:
-            raise SystemExit("killed here")
-        return one_step(self, counts)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_one_step", dying)
-        with pytest.raises(SystemExit):
-            killed.train()
-    resumed = trainer(conf, tmp_path / "killed", *data)
-    assert resumed.step == 3
-    assert resumed.train().losses == whole.losses[3:]
-    a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
-    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    check_resuming(lambda out: trainer(conf, out, *data), tmp_path, monkeypatch)
 
 
 def test_it_learns_more_than_where_codes_are_and_what_classes_are(tmp_path):

@@ -5,10 +5,10 @@ import json
 import pytest
 import torch
 
+from tests.training.resuming import check_resuming
 from tests.vision.images import image_files
 from vqspeech.conf.vision import load_config
 from vqspeech.errors import ConfigError, ImageError
-from vqspeech.models import checkpoint
 from vqspeech.training.trainer import Trainer
 from vqspeech.vision.models import Autoencoder
 from vqspeech.vision.training.reconstruction import ImageTask, shuffle_codes
@@ -37,24 +37,7 @@ def trainer(name, sets, out, *overrides):
 
 @pytest.mark.parametrize("name", list(KINDS))
 def test_resuming_after_a_kill_gives_the_same_losses(name, sets, tmp_path, monkeypatch):
-    whole = trainer(name, sets, tmp_path / "whole").train()
-    killed = trainer(name, sets, tmp_path / "killed")
-    one_step = Trainer._one_step
-
-    def dying(self, counts):
-        if self.step == 5:
-            raise SystemExit("killed here")
-        return one_step(self, counts)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(Trainer, "_one_step", dying)
-        with pytest.raises(SystemExit):
-            killed.train()
-    resumed = trainer(name, sets, tmp_path / "killed")
-    assert resumed.step == 3
-    assert resumed.train().losses == whole.losses[3:]
-    a, b = (checkpoint.read(tmp_path / run / "last.safetensors")[0] for run in ("whole", "killed"))
-    assert a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+    check_resuming(lambda out: trainer(name, sets, out), tmp_path, monkeypatch)
     assert any((tmp_path / "whole" / "tensorboard").iterdir())
     assert Autoencoder.from_pretrained(tmp_path / "whole").shape == (3, 8, 8)
     assert Autoencoder.from_pretrained(tmp_path / "whole" / "last.safetensors").shape == (3, 8, 8)

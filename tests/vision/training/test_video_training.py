@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.resuming import check_resuming
 from tests.vision.episodes import codes_of
 from vqspeech.conf.vision import list_video_priors, load_config
 from vqspeech.errors import ConfigError, ImageError, UnitsError
@@ -53,15 +54,9 @@ def test_it_learns_what_is_done(tmp_path):
         assert (imagined[:, :, 0] == 0).float().mean() > 0.9
 
 
-def test_a_stopped_run_goes_on_as_if_it_had_not_been(tmp_path):
+def test_resuming_after_a_kill_gives_the_same_losses(tmp_path, monkeypatch):
     both = ["training.steps=4", "training.evaluate_every=2"]
-    whole = Trainer(task(both), tmp_path / "whole").train().losses
-    first = Trainer(task(both), tmp_path / "parts")
-    first.task.options = {**first.task.options}
-    first.options = {**first.options, "steps": 2}
-    parts = first.train().losses
-    parts += Trainer(task(both), tmp_path / "parts").train().losses
-    assert parts[:1] == whole[:1] and len(parts) == len(whole) == 4
+    check_resuming(lambda out: Trainer(task(both), out), tmp_path, monkeypatch, killed_at=3, saved_at=2)
 
 
 def shown(episodes, seed, model):

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from vqspeech.errors import ConfigError, DivergenceError
 from vqspeech.models.quantize import search
 from vqspeech.models.quantize.processes import sum_over_processes
-from vqspeech.models.quantize.replacement import Unit, Usage, draw_vectors, make_policy
+from vqspeech.models.quantize.replacement import Batches, Unit, Usage, draw_vectors, make_policy
+from vqspeech.schema import Codes, NonNegative, Options, Share, Width
 
 Initial = Literal["kmeans", "uniform"]
 """Where codes begin."""
@@ -47,20 +48,35 @@ class Codebook(nn.Module):
     """
 
     lloyd = 10
+    learned = False
+    """Whether gradients move the code vectors."""
     frozen = False
     """Whether the code vectors stay as they are in training too."""
     moved: Tensor | None = None
     """Codes that were put elsewhere and not learned, bool `(codes,)`; None: none was since the optimiser last asked."""
 
     def __init__(
-        self, codes: int, dimension: int, decay: float, revive_below: float, revive_by: Unit, revive_until: int,
-        initial: Initial,
-    ):  # fmt: skip
+        self,
+        codes: Codes,
+        dimension: Width,
+        decay: Share = 0.99,
+        revive_below: NonNegative = 0.02,
+        revive_by: Unit = "vectors",
+        revive_until: Batches = 0,
+        initial: Initial = "kmeans",
+    ):
         super().__init__()
         self.decay, self.initial = decay, initial
         self.replacement = make_policy(revive_by, codes, revive_below, revive_until)
         self.register_buffer("counts", torch.zeros(codes))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))
+        weight = torch.randn(codes, dimension) / codes
+        if self.learned:
+            self.weight = nn.Parameter(weight)
+        else:
+            self.register_buffer("weight", weight)
+        self.register_statistics()
+        self.begin()
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
@@ -139,6 +155,9 @@ class Codebook(nn.Module):
         return (self.fitted.is_cuda and torch.cuda.is_current_stream_capturing()) or bool(self.fitted)
 
     # What kinds of codebooks differ in
+
+    def register_statistics(self) -> None:
+        """Register the buffers of what is counted besides `counts`."""
 
     def assign(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """Return the codes of vectors `(vectors, dimension)` in training.
@@ -222,6 +241,10 @@ class Codebook(nn.Module):
         for column in choices.T:
             sums.index_add_(0, column, weighted)
         return sums
+
+
+CODEBOOK = Options(Codebook, given=("dimension",))
+"""The options of every codebook."""
 
 
 def _drawn_of(flat: Tensor, counting: Tensor, number: int) -> Tensor:

@@ -1,11 +1,12 @@
 """The codebook updated by exponential moving averages, as in the paper's appendix A.1: hard EM."""
 
+from typing import Annotated, Any
+
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook, Initial, commitment_loss
-from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NonNegative, Share, Width
+from vqspeech.models.quantize.codebook import CODEBOOK, Codebook, commitment_loss
+from vqspeech.schema import Codes, NonNegative, Width
 
 
 class EmaCodebook(Codebook):
@@ -17,22 +18,13 @@ class EmaCodebook(Codebook):
 
     sums: Tensor
 
-    def __init__(
-        self,
-        codes: Codes,
-        dimension: Width,
-        beta: NonNegative = 0.25,
-        decay: Share = 0.99,
-        revive_below: NonNegative = 0.02,
-        revive_by: Unit = "vectors",
-        revive_until: Batches = 0,
-        initial: Initial = "kmeans",
-    ):
-        super().__init__(codes, dimension, decay, revive_below, revive_by, revive_until, initial)
+    def __init__(self, codes: Codes, dimension: Width, beta: NonNegative = 0.25, **options: Annotated[Any, CODEBOOK]):
+        super().__init__(codes, dimension, **options)
         self.beta = beta
-        self.register_buffer("weight", torch.randn(codes, dimension) / codes)
-        self.register_buffer("sums", torch.zeros(codes, dimension))
-        self.begin()
+
+    def register_statistics(self) -> None:
+        """Register the running sums."""
+        self.register_buffer("sums", torch.zeros_like(self.weight))
 
     def losses(self, z: Tensor, chosen: Tensor, weights: Tensor) -> dict[str, Tensor]:
         """Return the commitment loss."""

@@ -3,9 +3,7 @@
 import torch
 from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook, Initial
-from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NonNegative, Share, Width
+from vqspeech.models.quantize.codebook import Codebook
 
 
 class KmeansCodebook(Codebook):
@@ -23,22 +21,11 @@ class KmeansCodebook(Codebook):
     seen: Tensor
     sums: Tensor
 
-    def __init__(
-        self,
-        codes: Codes,
-        dimension: Width,
-        decay: Share = 0.99,
-        revive_below: NonNegative = 0.02,
-        revive_by: Unit = "vectors",
-        revive_until: Batches = 0,
-        initial: Initial = "kmeans",
-    ):
-        super().__init__(codes, dimension, min(decay, 0.99), revive_below, revive_by, revive_until, initial)
-        self.memory = decay
-        self.register_buffer("weight", torch.randn(codes, dimension) / codes)
-        self.register_buffer("seen", torch.zeros(codes))
-        self.register_buffer("sums", torch.zeros(codes, dimension))
-        self.begin()
+    def register_statistics(self) -> None:
+        """Register the numbers and sums of vectors, which `decay` is the memory of."""
+        self.memory, self.decay = self.decay, min(self.decay, 0.99)
+        self.register_buffer("seen", torch.zeros_like(self.counts))
+        self.register_buffer("sums", torch.zeros_like(self.weight))
 
     def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
         """Return z unchanged."""

@@ -1,11 +1,9 @@
 """The codebook trained by noise substitution."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook, Initial
-from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NonNegative, Share, Width
+from vqspeech.models.quantize.codebook import Codebook
 
 
 class NsvqCodebook(Codebook):
@@ -20,21 +18,8 @@ class NsvqCodebook(Codebook):
     where a vector equals its code.
     """
 
+    learned = True
     EPSILON = 1e-12
-
-    def __init__(
-        self,
-        codes: Codes,
-        dimension: Width,
-        decay: Share = 0.99,
-        revive_below: NonNegative = 0.02,
-        revive_by: Unit = "vectors",
-        revive_until: Batches = 0,
-        initial: Initial = "kmeans",
-    ):
-        super().__init__(codes, dimension, decay, revive_below, revive_by, revive_until, initial)
-        self.weight = nn.Parameter(torch.randn(codes, dimension) / codes)
-        self.begin()
 
     def substitute(self, z: Tensor, chosen: Tensor) -> Tensor:
         """Return z with noise of the size of its quantisation error."""

@@ -1,15 +1,14 @@
 """The codebook learned by soft EM with Monte-Carlo samples."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from vqspeech.models.quantize import search
-from vqspeech.models.quantize.codebook import Initial
+from vqspeech.models.quantize.codebook import CODEBOOK
 from vqspeech.models.quantize.ema import EmaCodebook
-from vqspeech.models.quantize.replacement import Batches, Unit
-from vqspeech.schema import Codes, NonNegative, Positive, Range, Share, Width
+from vqspeech.schema import Codes, NonNegative, Positive, Range, Width
 
 
 class SoftEmCodebook(EmaCodebook):
@@ -31,15 +30,11 @@ class SoftEmCodebook(EmaCodebook):
         codes: Codes,
         dimension: Width,
         beta: NonNegative = 0.25,
-        decay: Share = 0.99,
         samples: Annotated[int, Range(1, 1000)] = 10,
         temperature: Positive = 1.0,
-        revive_below: NonNegative = 0.02,
-        revive_by: Unit = "vectors",
-        revive_until: Batches = 0,
-        initial: Initial = "kmeans",
+        **options: Annotated[Any, CODEBOOK],
     ):
-        super().__init__(codes, dimension, beta, decay, revive_below, revive_by, revive_until, initial)
+        super().__init__(codes, dimension, beta, **options)
         self.samples, self.temperature = samples, temperature
 
     def assign(self, flat: Tensor) -> tuple[Tensor, Tensor]:

@@ -24,7 +24,7 @@ from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import BATCH, require_same_codes
 from vqspeech.vision.models.top import TopVQVAE
-from vqspeech.vision.training.latents import NONE, OWN, measure_bits
+from vqspeech.vision.training.top import NONE, OWN, measure_bits
 
 SHOWN = 8
 

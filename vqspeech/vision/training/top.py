@@ -1,16 +1,24 @@
-"""Training of the second VQ-VAE, over codes of images."""
+"""Training of the second VQ-VAE, over codes of images, and what its latents are worth to its decoder."""
 
 import math
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.training.codes import CodesTask
+from vqspeech.vision.data.code_batches import CodeBatch
 from vqspeech.vision.data.codes import ImageCodes
 from vqspeech.vision.models.prior import describe_codes
 from vqspeech.vision.models.top import TopVQVAE
-from vqspeech.vision.training.latents import NONE, OTHERS, OWN, measure_bits
+
+OWN, OTHERS, NONE = "its own latents", "those of another image", "no latents"
+"""Latents that a map is decoded from."""
+_ORDINALS = ("first", "second", "third", *(f"{i}th" for i in range(4, 100)))
 
 
 class TopTask(CodesTask):
@@ -70,3 +78,38 @@ class TopTask(CodesTask):
     def describe_speed(self, rate: float) -> str:
         """Describe the speed, in maps per second."""
         return f"{rate:,.1f} images/s"
+
+
+@torch.no_grad()
+def measure_bits(
+    model: TopVQVAE, batch: CodeBatch, size: int, one_by_one: bool = False
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Measure the bits of each whole map given its own latents, those of another map, and none.
+
+    Args:
+        model: The model.
+        batch: The maps.
+        size: Maps at once.
+        one_by_one: Also replace each latent alone by that of another map.
+
+    Returns:
+        Bits float64 `(maps,)` by latents, and counts of the codes of each latent, int64 `(latents, codes)`.
+    """
+    training = model.training
+    model.eval()
+    parts = [
+        batch.each(itemgetter(slice(i, i + size))).codes.to(model.device) for i in range(0, len(batch.codes), size)
+    ]
+    own = torch.cat([model.summarise(part) for part in parts])  # (maps, latents)
+    others = own.roll(len(own) // 2, 0)
+    told: dict[str, Tensor | None] = {OWN: own, OTHERS: others, NONE: None}
+    for i in range(own.shape[1] if one_by_one else 0):
+        told[f"its own latents, but the {_ORDINALS[i]} of another image"] = own.index_copy(
+            1, torch.tensor([i], device=own.device), others[:, i : i + 1]
+        )
+    bits = {}
+    for name, latents in told.items():
+        split = [None] * len(parts) if latents is None else latents.split(size)
+        bits[name] = torch.cat([model.bits(part, some).cpu() for part, some in zip(parts, split, strict=True)])
+    model.train(training)
+    return bits, torch.stack([one.bincount(minlength=model.size) for one in own.T]).cpu()
