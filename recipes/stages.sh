@@ -9,6 +9,9 @@ repository=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
 stage=${stage:-}           # first stage to run: number or name; empty: the first
 stop_stage=${stop_stage:-} # last stage to run; empty: the last
 nj=${nj:-}                 # processes for work on single files; empty: one per core
+shards=${shards:-}         # shards that data stages divide their work into; empty: none
+cluster=${cluster:-local}  # engine that makes shards: local, slurm, ray
+cluster_options=${cluster_options:-} # its settings: "KEY=VALUE ..."
 ngpu=${ngpu:-}             # GPUs to train on; empty: all there are; 0: CPU
 conf=${conf:-}             # configuration to train; empty: those of the recipe
 tag=${tag:-}               # name of the experiment folder; empty: that of the configuration
@@ -35,6 +38,9 @@ Usage: bash $0 [OPTION VALUE]... [KEY=VALUE]...
   --conf NAME          configuration to train
   --tag NAME           experiment folder exp/NAME (default: as the configuration)
   --nj N               processes (default: one per core)
+  --shards N           divide the work of data stages into N shards; what is there is not made again
+  --cluster NAME       engine of the shards: local (default), slurm, ray
+  --cluster-options X  its settings, for example "partition=cpu minutes=60"
   --ngpu N             GPUs to train on (default: all; 0: CPU)
   --unseen N           speakers to hold out (default: $unseen)
   --limit N            source utterances to reconstruct and to convert (default: $limit)
@@ -83,14 +89,23 @@ parse_options() {
     name=${name#--}
     printf -v "${name//-/_}" '%s' "$value"
   done
-  for name in nj ngpu limit unseen; do
+  for name in nj ngpu limit unseen shards; do
     [[ ${!name} =~ ^[0-9]*$ ]] || die "--$name needs a number, not '${!name}'"
   done
   [ "$nj" != 0 ] || die "--nj needs at least 1"
+  [ "$shards" != 0 ] || die "--shards needs at least 1"
+  [[ $cluster =~ ^(local|slurm|ray)$ ]] || die "--cluster: no engine '$cluster'; choose local, slurm or ray"
+  [ -n "$shards" ] || [ "$cluster" = local ] || die "--cluster $cluster needs --shards N"
   [ "${limit:-0}" != 0 ] || die "--limit needs at least 1"
   [[ $tag != */* ]] || die "--tag names a folder below exp/; leave out the slash"
   nj=${nj:-$(getconf _NPROCESSORS_ONLN)}
   ngpu=${ngpu:-$({ nvidia-smi -L 2>/dev/null || true; } | wc -l | tr -d ' ')}
+  # shellcheck disable=SC2034 # pipelines add it to verbs whose work can be divided
+  work=(--nj "$nj")
+  if [ -n "$shards" ]; then
+    work+=(--shards "$shards" --cluster "$cluster")
+    for name in $cluster_options; do work+=(--cluster-option "$name"); done
+  fi
   first_stage=$(stage_position "${stage:-${stages[0]%% *}}")
   last_stage=$(stage_position "${stop_stage:-${stages[${#stages[@]} - 1]%% *}}")
   [ "$first_stage" -le "$last_stage" ] || die "--stage $stage comes after --stop-stage $stop_stage"
@@ -101,7 +116,7 @@ parse_options() {
 
 is_option() {
   case $1 in
-    --stage | --stop-stage | --corpus | --conf | --tag | --nj | --ngpu | --limit | --unseen) return 0 ;;
+    --stage | --stop-stage | --corpus | --conf | --tag | --nj | --shards | --cluster | --cluster-options | --ngpu | --limit | --unseen) return 0 ;;
     *) return 1 ;;
   esac
 }
@@ -171,7 +186,7 @@ once() {
   done
   shift
   stamp=$(stamp_of "$output")
-  command=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ --restart / /; s/ $//') # these change no result
+  command=$(printf '%s ' "$@" | sed 's/ --nj [0-9]*//; s/ --shards [0-9]*//; s/ --cluster[-a-z]* [^ ]*//g; s/ --restart / /; s/ $//') # these change no result
   if [ -e "${output%%#*}" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$command" ]; then
     for input in ${inputs[@]+"${inputs[@]}"}; do
       if [ "$input" -nt "$stamp" ]; then

@@ -49,7 +49,9 @@ stage_prepare() {
   if [ ! -d "$corpus" ] && [ "$corpus_name" != mini ]; then
     die "no corpus in $recipe/$corpus; pass its folder as --corpus DIR, or download it with --stage download"
   fi
-  once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all --nj "$nj" ${prepare_options[@]+"${prepare_options[@]}"}
+  local prepare_work=("${work[@]}")
+  [ "$corpus_name" != mini ] || prepare_work=(--nj "$nj")
+  once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all "${prepare_work[@]}" ${prepare_options[@]+"${prepare_options[@]}"}
   once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
 }
 
@@ -70,7 +72,7 @@ align() {
       continue
     fi
     once "data/${part}_aligned/utt2ali" "data/$part/wav.scp" -- \
-      vqspeech align "data/$part" --out "data/${part}_aligned" --nj "$nj"
+      vqspeech align "data/$part" --out "data/${part}_aligned" "${work[@]}"
     if [ -f "data/$part/utt2ali" ]; then
       once exp/alignment/scores.json "data/${part}_aligned/utt2ali" -- vqspeech score alignment \
         --data "data/${part}_aligned" --reference "data/$part" --out exp/alignment/scores.json --nj "$nj"
@@ -88,7 +90,7 @@ with_phones() {
 stage_dump() {
   local part
   for part in train dev; do
-    once "dump/$part/index.json" "data/$part/wav.scp" -- vqspeech dump "data/$part" --out "dump/$part" --world --nj "$nj"
+    once "dump/$part/index.json" "data/$part/wav.scp" -- vqspeech dump "data/$part" --out "dump/$part" --world "${work[@]}"
   done
 }
 
@@ -118,7 +120,7 @@ units() { # conf exp
   for part in train dev test unseen; do
     [ -d "data/$part" ] || continue
     once "$2/units/$part.txt" "$2/best.safetensors" "data/$part/wav.scp" -- \
-      vqspeech encode --model "$2/best.safetensors" --data "data/$part" --out "$2/units/$part.txt" --nj "$nj"
+      vqspeech encode --model "$2/best.safetensors" --data "data/$part" --out "$2/units/$part.txt" "${work[@]}"
   done
   part=$(with_phones test)
   if [ -f "$part/utt2ali" ]; then
@@ -155,7 +157,7 @@ train_judge() { # folder
   local part
   for part in train dev; do
     once "$1/units/$part.txt" "data/$part/wav.scp" -- \
-      vqspeech encode --model "$judge" --data "data/$part" --out "$1/units/$part.txt" --nj "$nj"
+      vqspeech encode --model "$judge" --data "data/$part" --out "$1/units/$part.txt" "${work[@]}"
   done
   once "$1/best.safetensors" "$1/units/train.txt" "$1/units/dev.txt" -- "${trainer[@]}" prior --conf judge_prior \
     --units "$1/units/train.txt" --dev "$1/units/dev.txt" --out "$1" ${restart[@]+"${restart[@]}"}

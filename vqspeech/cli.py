@@ -20,7 +20,7 @@ from vqspeech.subcommands import describe_command
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
     "models", "speakers", "voice", "voices", "study", "sweep",
-    "encode", "reconstruct", "convert", "live", "sample", "score", "draw", "results", "vision",
+    "encode", "reconstruct", "convert", "live", "sample", "gather", "score", "draw", "results", "vision",
 )  # fmt: skip
 VISION_VERBS = (
     "prepare", "record", "validate", "train", "encode", "prior", "prior-video", "sample", "sample-video", "reconstruct",

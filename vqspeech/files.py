@@ -106,6 +106,27 @@ def write_text(path: str | os.PathLike, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
+def link_file(path: Path, other: Path) -> None:
+    """Make `other` the same file as `path`, or a copy where the disk has no links; its folder is made."""
+    other.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):
+        if other.exists():
+            other.unlink()
+        os.link(path, other)
+        return
+    with replace_file(other) as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def hash_file(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def hash_file_sample(path: str | os.PathLike) -> str:
     """Return a SHA-256 of the size of a file and of `SAMPLES` blocks spread evenly over it.
 

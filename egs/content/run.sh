@@ -37,7 +37,7 @@ prepare_corpora() {
   for word in "$@"; do
     [[ $word == *:* ]] || die "'$word': name a corpus as KIND:DIR, such as folder:/data/voices"
     parts+=("data/corpora/$name-${#parts[@]}")
-    once "${parts[-1]}/wav.scp" -- vqspeech prepare "${word%%:*}" --corpus "${word#*:}" --out "${parts[-1]}" --nj "$nj"
+    once "${parts[-1]}/wav.scp" -- vqspeech prepare "${word%%:*}" --corpus "${word#*:}" --out "${parts[-1]}" "${work[@]}"
   done
   once "data/$name/wav.scp" "${parts[@]/%//wav.scp}" -- vqspeech combine "${parts[@]}" --out "data/$name"
 }
@@ -74,7 +74,7 @@ stage_align() {
   fi
   for part in dev test; do
     once "data/map_${part}_aligned/utt2ali" "data/map_$part/wav.scp" -- \
-      vqspeech align "data/map_$part" --out "data/map_${part}_aligned" --nj "$nj"
+      vqspeech align "data/map_$part" --out "data/map_${part}_aligned" "${work[@]}"
   done
 }
 
@@ -83,7 +83,7 @@ stage_dump() {
   [ -z "$vqvae" ] || world=(--world)
   for part in train dev; do
     once "dump/$part/index.json" "data/$part/wav.scp" -- \
-      vqspeech dump "data/$part" --out "dump/$part" --nj "$nj" ${world[@]+"${world[@]}"}
+      vqspeech dump "data/$part" --out "dump/$part" "${work[@]}" ${world[@]+"${world[@]}"}
   done
 }
 
@@ -132,7 +132,7 @@ stage_units() {
       features=()
       [ "$part" != map_test ] || [ "$one" = "${exp}_two" ] || features=(--features "$one/features/$part")
       once "$one/units/$part.txt" "data/$part/wav.scp" ${inputs[@]+"${inputs[@]}"} -- \
-        vqspeech encode --model "$model" --data "data/$part" --out "$one/units/$part.txt" --nj "$nj" \
+        vqspeech encode --model "$model" --data "data/$part" --out "$one/units/$part.txt" "${work[@]}" \
         ${features[@]+"${features[@]}"}
     done
   done < <(experiments)

@@ -23,7 +23,7 @@ stage_speech() {
     log "the study of speech is skipped; pass a folder of LibriSpeech: bash $0 --corpus DIR"
     return
   fi
-  once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all --nj "$nj"
+  once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all "${work[@]}"
   once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
   speech_dump train 250
   speech_dump unseen 32
@@ -37,7 +37,7 @@ speech_dump() {
   speakers=$(wc -l <"data/$1/spk2utt")
   once "data/$1_some/wav.scp" "data/$1/wav.scp" -- vqspeech subset "data/$1" --out "data/$1_some" \
     --per-speaker $((($2 + speakers - 1) / speakers))
-  once "dump/$1/index.json" "data/$1_some/wav.scp" -- vqspeech dump "data/$1_some" --out "dump/$1" --world --nj "$nj"
+  once "dump/$1/index.json" "data/$1_some/wav.scp" -- vqspeech dump "data/$1_some" --out "dump/$1" --world "${work[@]}"
 }
 
 # Use the images that egs/cifar10 makes of CIFAR-10.

@@ -190,6 +190,8 @@ def test_runs(codes):
 
 
 def test_runs_are_written_for_language_models(tmp_path):
-    write_runs(tmp_path / "runs", Units({"a-1": np.array([3, 3, 0, 3]), "b-1": np.array([7])}, 25.0, 8, "m", "0" * 64))
+    write_runs(
+        tmp_path / "runs", [Units({"a-1": np.array([3, 3, 0, 3]), "b-1": np.array([7])}, 25.0, 8, "m", "0" * 64)]
+    )
     assert (tmp_path / "runs").read_text() == "a-1 3 0 3\nb-1 7\n"
     assert not side_file(tmp_path / "runs").exists()

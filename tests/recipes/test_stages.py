@@ -58,6 +58,9 @@ def test_stages_by_number_and_name(recipe, options, ran):
         (["--nj"], "--nj needs a value"),
         (["--nj", "two"], "--nj needs a number"),
         (["--nj", "0"], "--nj needs at least 1"),
+        (["--shards", "0"], "--shards needs at least 1"),
+        (["--shards", "4", "--cluster", "pbs"], "no engine 'pbs'"),
+        (["--cluster", "slurm"], "needs --shards N"),
         (["--limit="], "--limit needs at least 1"),
         (["--stage", "5"], "no stage '5'; choose one of: -1 get, 0 pre-pare, 3 train, 9 score"),
         (["--stage", "score", "--stop-stage", "0"], "comes after"),
@@ -68,6 +71,20 @@ def test_stages_by_number_and_name(recipe, options, ran):
 def test_wrong_options_are_fatal_before_any_stage(recipe, options, words):
     status, out, log = recipe(*options)
     assert status == 1 and out == [] and words in log
+
+
+def test_options_of_engines(recipe):
+    options = ["--stage", "3", "--stop-stage", "3", "--nj", "2"]
+    show = "echo ${work[*]}"
+    assert recipe(*options, train=show)[1] == ["--nj 2"]
+    slurm = ["--shards", "8", "--cluster", "slurm", "--cluster-options", "partition=cpu minutes=5"]
+    found = "--nj 2 --shards 8 --cluster slurm --cluster-option partition=cpu --cluster-option minutes=5"
+    assert recipe(*options, *slurm, train=show)[1] == [found]
+    # Where the work is done changes no result: it is not done again.
+    once = 'once out -- bash -c "touch out; echo made" x "${work[@]}"'
+    assert recipe(*options, train=once)[1] == ["made"]
+    status, out, log = recipe(*options, *slurm, train=once)
+    assert (status, out) == (0, []) and "done before: bash -c" in log
 
 
 def test_help(recipe):

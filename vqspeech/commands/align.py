@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 from vqspeech.commands.arguments import add_jobs_argument, output_data_dir
+from vqspeech.commands.sharding import DOUBTFUL, add_shard_arguments, run_shards
 from vqspeech.data import corpus_alignment
 from vqspeech.data.datadir import DataDir
+from vqspeech.data.sharding import Share
 from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
 
@@ -32,25 +34,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "recordings in a folder per speaker, instead of aligning",
     )
     add_jobs_argument(parser)
+    add_shard_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the data directory and print a summary; the exit status is 3 where utterances have no alignment."""
-    data, started = DataDir.read(args.data), time.perf_counter()
-    folder = Path(f"{Path(args.out)}.align")
+    out = args.out
+    return run_shards(args, "align", lambda args, share: _align(args, share, Path(f"{Path(out)}.align")))
+
+
+def _align(args: argparse.Namespace, share: Share, folder: Path) -> int:
+    everything, started = DataDir.read(args.data), time.perf_counter()
+    data = DataDir(share.select(everything))
     if args.source:
-        aligned, coverage = corpus_alignment.import_alignments(data, args.source, args.nj)
+        aligned, coverage = corpus_alignment.import_alignments(data, args.source, args.nj, everything)
     else:
         aligned, coverage = corpus_alignment.align_utterances(data, folder, args.nj)
     if coverage.new_seconds:
         speed = coverage.new_seconds / (time.perf_counter() - started)
         print(f"{folder}: {speed:,.0f}x real time, {speed / args.nj:,.0f}x a process", file=sys.stderr)
     print(coverage.summary())
-    if not coverage.aligned:
+    share.done, share.skipped = list(coverage.aligned), coverage.skipped
+    if not coverage.aligned and share.shard is None:
         raise AlignmentError(
             f"{args.data}: no utterance could be aligned, so nothing is written; the reasons are above"
         )
     aligned.write(args.out)
     if not args.source:
-        write_text(folder / "doubtful", "".join(f"{name} {why}\n" for name, why in coverage.doubtful.items()))
+        place = folder if share.shard is None else Path(args.out).parent
+        write_text(place / DOUBTFUL, "".join(f"{name} {why}\n" for name, why in coverage.doubtful.items()))
     return coverage.skipped.status(len(coverage.aligned))

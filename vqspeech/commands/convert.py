@@ -17,6 +17,7 @@ import torch
 from vqspeech import audio, extras, loudness
 from vqspeech.commands.arguments import (
     STREAM,
+    add_jobs_argument,
     add_seed_argument,
     is_folder,
     is_sound,
@@ -26,6 +27,7 @@ from vqspeech.commands.arguments import (
 )
 from vqspeech.commands.loading import add_model_argument, is_live_model, load_model
 from vqspeech.commands.outputs import check_file_name, check_outputs, check_stdout, write_stdout
+from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.commands.sources import add_source_arguments, is_single_recording, open_sources
 from vqspeech.commands.targets import (
     add_melody_arguments,
@@ -36,6 +38,7 @@ from vqspeech.commands.targets import (
 )
 from vqspeech.console import print_path
 from vqspeech.data.datadir import Utterance
+from vqspeech.data.sharding import Share
 from vqspeech.errors import ConfigError, ends_batch
 from vqspeech.generate import ENGINES, choose_engine
 from vqspeech.jobs import Skipped, attempt
@@ -67,6 +70,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_melody_arguments(parser)
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
+    add_jobs_argument(parser)
+    add_shard_arguments(parser)
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +87,8 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--exact",
         action="store_true",
-        help="sample each utterance as one stream: slower, but independent of the batch and of the number of cores "
-        "(default: long utterances are cut into pieces that are sampled in parallel)",
+        help="decode each utterance by itself, as one stream: slower, but independent of the others, of shards and of "
+        "the number of cores (default: in batches; long ones are cut into pieces that are sampled in parallel)",
     )
     parser.add_argument(
         "--engine",
@@ -100,19 +105,31 @@ def _parse_engine(text: str) -> str:
 
 def run(args: argparse.Namespace) -> int:
     """Write the conversions; the exit status is 3 where recordings were skipped."""
-    voices, skipped = target_names(args), Skipped()
+    if (args.shard or args.shards) and (args.out in (None, STREAM) or STREAM in (args.src or [])):
+        raise ConfigError("conversions in shards need a folder as --out, and files or a data directory as sources")
+    if args.nj > 1 and not args.shards:
+        raise ConfigError("conversions use several processes in shards: add --shards N, with N of --nj or more")
+    return run_shards(args, "convert", _convert)
+
+
+def _convert(args: argparse.Namespace, share: Share) -> int:
+    voices, skipped = target_names(args), share.skipped
     if args.loudness is not None:
         extras.import_extra("pyloudnorm", "loudness")  # before anything is read
     if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and is_streaming(args):
         return convert_stdin(args)
     if args.raw:
         raise ConfigError("--raw converts a stream to one voice by a live model: --model live --src - --out -")
-    with open_sources(args, skipped) as found:
+    with open_sources(args, skipped) as everything:
+        found = share.select(everything)
         inputs = [*(utterance.path for utterance in found), *(args.like or [])]
         wanted = check_speech_outputs(_choose_paths(args, found, voices), inputs, skipped)
         model = load_model(args)
         targets = load_target_voices(args, model)
-        return write_speech(model, found, {u.id: voices for u in found}, wanted, args, skipped, targets)
+        status = write_speech(model, found, {u.id: voices for u in found}, wanted, args, skipped, targets)
+    written = {key for key, path in wanted.items() if path.is_file()} if share.shard else set()
+    share.done = [one.id for one in share.chosen if all((one.id, name) in written for name in voices)]
+    return status
 
 
 def is_streaming(args: argparse.Namespace) -> bool:
@@ -152,7 +169,7 @@ def _choose_paths(args: argparse.Namespace, found: list[Utterance], voices: list
         ConfigError: `--out` is missing, or standard output for several conversions.
         OutputError: `--out` or the name of a voice cannot be used.
     """
-    single, out = is_single_recording(args, found) and len(voices) == 1, args.out
+    single, out = args.shard is None and is_single_recording(args, found) and len(voices) == 1, args.out
     for name in voices:
         check_file_name(name, "the voice")
     if single and out is None:
@@ -263,7 +280,7 @@ class _Batch:
         """Add a conversion, and write the batch where it is full."""
         self.pending.append((utterance, voice, source))
         seconds = sum(len(source.normalised.samples) for *_, source in self.pending) / audio.RATE
-        if len(self.pending) == BATCH or seconds >= BATCH * CHUNK:
+        if self.options["exact"] or len(self.pending) == BATCH or seconds >= BATCH * CHUNK:
             self.write()
 
     def write(self) -> None:

@@ -6,8 +6,10 @@ import time
 from pathlib import Path
 
 from vqspeech.commands.arguments import add_jobs_argument, output_folder
+from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
+from vqspeech.data.sharding import Share
 from vqspeech.errors import OutputError
 from vqspeech.locks import lock_folder
 
@@ -20,15 +22,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
     parser.add_argument("--world", action="store_true", help="add WORLD frames, which the WORLD decoder is trained on")
     add_jobs_argument(parser)
+    add_shard_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the dump; the exit status is 3 where recordings were skipped."""
+    return run_shards(args, "dump", _dump)
+
+
+def _dump(args: argparse.Namespace, share: Share) -> int:
     started = time.perf_counter()
     if (Path(args.out) / "wav.scp").exists():
         raise OutputError(f"{args.out}: is a data directory, which a dump would damage; choose another --out")
     with lock_folder(args.out):
-        shards, skipped = write_shards(DataDir.read(args.data), args.out, args.world, args.nj)
+        data = DataDir(share.select(DataDir.read(args.data)))
+        shards, skipped = write_shards(data, args.out, args.world, args.nj, skipped=share.skipped)
+    share.done = list(shards.utterances)
     speed = shards.seconds / (time.perf_counter() - started)
     print(
         f"{args.out}: {len(shards)} utterances, {shards.seconds / 60:.1f} min, {speed:,.0f}x real time", file=sys.stderr

@@ -19,9 +19,11 @@ from vqspeech.commands.arguments import (
 )
 from vqspeech.commands.loading import add_model_argument, find_model
 from vqspeech.commands.outputs import check_file_name, check_outputs
+from vqspeech.commands.sharding import FEATURES, add_shard_arguments, run_shards
 from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, write_features
+from vqspeech.data.sharding import Share
 from vqspeech.data.units import read_units, side_file, write_runs, write_units
 from vqspeech.devices import supports_bfloat16
 from vqspeech.errors import ConfigError, UnitsError
@@ -62,12 +64,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "thousand differ (default: %(default)s)",
     )
     add_jobs_argument(parser)
+    add_shard_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the units; the exit status is 3 where recordings were skipped."""
-    path, skipped, units = find_model(args.model), Skipped(), {}
-    with open_sources(args, skipped) as found:
+    return run_shards(args, "encode", _encode)
+
+
+def _encode(args: argparse.Namespace, share: Share) -> int:
+    path, skipped, units = find_model(args.model), share.skipped, {}
+    with open_sources(args, skipped) as everything:
+        found = share.select(everything)
+        if share.shard is not None:  # whose runs are those of all shards, see `gather`
+            args.features, args.runs = args.features and str(Path(args.out).with_name(FEATURES)), None
         _check_outputs(args, found)
         _check_precision(args.precision)
         model = _load_coder(str(path), args.nj)
@@ -84,8 +94,9 @@ def run(args: argparse.Namespace) -> int:
     if units:
         stages = model.quantizer.sizes
         write_units(args.out, units, model.rate, model.quantizer.size, str(path), model.fingerprint(), stages)
+        share.done = list(units)
         if args.runs:
-            write_runs(args.runs, read_units(args.out))
+            write_runs(args.runs, [read_units(args.out)])
     if done:
         seconds = codes_total / model.rate
         speed = seconds / (time.perf_counter() - started)

@@ -7,8 +7,11 @@ utterances were found, kept and dropped, and why.
 import argparse
 import importlib
 from types import ModuleType
+from typing import Any
 
 from vqspeech.commands.arguments import add_jobs_argument, output_data_dir, output_folder
+from vqspeech.commands.sharding import add_shard_arguments, run_shards
+from vqspeech.data.sharding import Share
 
 EXAMPLE = "vqspeech prepare vctk --corpus VCTK-Corpus --out data/all"
 
@@ -33,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"
         )
         add_jobs_argument(corpus)
+        if name != "mini":
+            add_shard_arguments(corpus)
         if name == "vctk":
             corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default: mic1)")
         if name == "timit":
@@ -48,7 +53,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the data directory and print the summary; the exit status is 3 where recordings cannot be read."""
-    options = {}
+    if args.corpus_name == "mini":
+        return _prepare(args, Share())
+    return run_shards(args, "prepare", _prepare)
+
+
+def _prepare(args: argparse.Namespace, share: Share) -> int:
+    options: dict[str, Any] = {}
+    if args.corpus_name != "mini":
+        options["share"] = share
     if args.corpus_name == "vctk":
         options["mic"] = args.mic
     if args.corpus_name in ("librispeech", "timit"):
@@ -58,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     if args.corpus_name == "mini":
         output_folder(args.corpus)
     data, account = import_corpus(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
+    share.done, share.skipped = list(data.utterances), account.unreadable
     data.write(args.out)
     print(account.summary())
     return account.exit_status()

@@ -120,7 +120,9 @@ def align_utterances(data: DataDir, folder: str | os.PathLike[str], nj: int = 1)
     return _set_alignments(data, paths), coverage
 
 
-def import_alignments(data: DataDir, source: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Coverage]:
+def import_alignments(
+    data: DataDir, source: str | os.PathLike[str], nj: int = 1, among: DataDir | None = None
+) -> tuple[DataDir, Coverage]:
     """Take the alignment files below a folder.
 
     `alignment_finder` decides which file belongs to an utterance: never one of another speaker. Files that cannot be
@@ -131,6 +133,7 @@ def import_alignments(data: DataDir, source: str | os.PathLike[str], nj: int = 1
         data: The utterances.
         source: The folder, or one `.ctm` of many utterances.
         nj: Number of processes.
+        among: All utterances that a file may belong to, where `data` are some of them.
 
     Returns:
         The data directory with alignments, and the account of them.
@@ -138,7 +141,7 @@ def import_alignments(data: DataDir, source: str | os.PathLike[str], nj: int = 1
     Raises:
         AlignmentError: No utterance has an alignment there.
     """
-    finder = AlignmentFinder(Path(os.path.abspath(source)), data)
+    finder = AlignmentFinder(Path(os.path.abspath(source)), among or data)
     coverage, paths = Coverage(len(data)), {}
     there: list[Utterance] = []
     for utterance in data:
@@ -152,7 +155,7 @@ def import_alignments(data: DataDir, source: str | os.PathLike[str], nj: int = 1
             coverage.skipped.reasons[utterance.id] = missing
         else:
             there.append(replace(utterance, alignment=path))
-    if not there:
+    if not there and (among is None or len(among) == len(data)):
         example = next(iter(data)).id if len(data) else "ID"
         fix = f"alignments are named after utterances, such as {example}.TextGrid"
         raise AlignmentError(f"{source}: no alignment of any of {len(data)} utterances below it; {fix}")

@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ConfigError, ShardError
-from vqspeech.files import hash_file_sample, replace_file, write_text
+from vqspeech.files import hash_file_sample, link_file, replace_file, write_text
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.schema import Count, Length, Options
 
@@ -164,7 +164,12 @@ def _analyse(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.nda
 
 
 def write_shards(
-    data: DataDir, path: str | Path, with_world: bool = False, nj: int = 1, shard_samples: int = SHARD_SAMPLES
+    data: DataDir,
+    path: str | Path,
+    with_world: bool = False,
+    nj: int = 1,
+    shard_samples: int = SHARD_SAMPLES,
+    skipped: Skipped | None = None,
 ) -> tuple[Shards, Skipped]:
     """Write the dump of a data directory.
 
@@ -174,6 +179,7 @@ def write_shards(
         with_world: Analyse WORLD frames too.
         nj: Number of processes.
         shard_samples: Samples per shard.
+        skipped: Where recordings that are skipped are recorded.
 
     Returns:
         The dump, and the recordings that were skipped, each with the reason.
@@ -181,12 +187,8 @@ def write_shards(
     Raises:
         ShardError: No recording at all could be used.
     """
-    path, skipped = Path(path), Skipped()
-    path.mkdir(parents=True, exist_ok=True)
-    (path / "index.json").unlink(missing_ok=True)
-    for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*"):
-        for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:  # also what a killed dump left
-            old.unlink()
+    path, skipped = Path(path), Skipped() if skipped is None else skipped
+    _clear(path)
     rows: list[str] = []
     files: list[dict[str, str]] = []
     samples, digest = 0, hashlib.sha256()
@@ -224,12 +226,79 @@ def write_shards(
         samples += first
     if not rows:
         raise ShardError(f"{path}: none of {len(data)} recordings could be dumped; see the reasons above")
+    genders = {name: some[0].gender for name, some in data.by_speaker.items() if some[0].gender}
+    _write_index(path, files, rows, samples, digest.hexdigest(), genders)
+    return read_shards(path), skipped
+
+
+def join_dumps(paths: Sequence[Path], out: Path) -> Shards:
+    """Join dumps, one after the other; all samples are read once, and compared with the hash of their dump.
+
+    Args:
+        paths: The dumps.
+        out: Folder of the result, which shares its files with them where the disk can link.
+
+    Raises:
+        ShardError: A dump is damaged, or there is none.
+    """
+    if not paths:
+        raise ShardError(f"{out}: no dumps to join; see why everything was skipped")
+    _clear(out)
+    files: list[dict[str, str]] = []
+    rows: list[str] = []
+    genders: dict[str, str] = {}
+    samples, digest = 0, hashlib.sha256()
+    for path in paths:
+        dump, offset = read_shards(path), len(files)
+        _update_digests(dump, digest)
+        for i in range(len(dump.audio_maps)):
+            names = {"audio": f"audio.{len(files):03d}.s16"}
+            link_file(path / f"audio.{i:03d}.s16", out / names["audio"])
+            if dump.world_maps:
+                names["world"] = f"world.{len(files):03d}.f16"
+                link_file(path / f"world.{i:03d}.f16", out / names["world"])
+            files.append(names)
+        places = zip(dump.utterances, dump.speakers, dump.shard + offset, dump.first, dump.length, strict=True)
+        rows += ["\t".join(map(str, place)) + "\n" for place in places]
+        samples += int(dump.length.sum())
+        genders |= dump.genders
+    _write_index(out, files, rows, samples, digest.hexdigest(), genders)
+    return read_shards(out)
+
+
+def _update_digests(dump: Shards, digest: Any) -> None:
+    """Add samples and frames of a dump to a hash; raise `ShardError` where they are not those it was written with."""
+    own = hashlib.sha256()
+    for i in range(len(dump)):
+        for part in (dump.samples(i), *([dump.world(i)] if dump.world_maps else [])):
+            content = part.tobytes()
+            own.update(content)
+            digest.update(content)
+    if own.hexdigest() != dump.sha256:
+        raise ShardError(f"{dump.path}: its samples are not as they were written; make the shard again")
+
+
+def _clear(path: Path) -> None:
+    """Make the folder of a dump, and remove an older dump there and what a killed one left."""
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "index.json").unlink(missing_ok=True)
+    for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*"):
+        for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:
+            old.unlink()
+
+
+def _write_index(
+    path: Path,
+    files: Sequence[Mapping[str, str]],
+    rows: Sequence[str],
+    samples: int,
+    sha256: str,
+    genders: Mapping[str, str | None],
+) -> None:
     write_text(path / "utterances.tsv", "".join(rows))
     index = {"format": "vqspeech-shards", "version": VERSION, "rate": audio.RATE, "shards": files}
-    index |= {"utterances": len(rows), "samples": samples, "sha256": digest.hexdigest()}
-    index |= {"genders": {name: some[0].gender for name, some in data.by_speaker.items() if some[0].gender}}
+    index |= {"utterances": len(rows), "samples": samples, "sha256": sha256, "genders": genders}
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
-    return read_shards(path), skipped
 
 
 def list_speakers(dumps: Sequence[Shards]) -> list[str]:

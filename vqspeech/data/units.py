@@ -120,13 +120,52 @@ def write_units(
         if name.split() != [name]:
             raise UnitsError(f"{name!r} is not an utterance id; use names without blanks")
         checked[name] = _check_codes(f"{path}: {name}", codes[name], size)
-    text = "".join(_format_lines(checked))
-    described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256, **_summarise(checked)}
-    if len(stages) > 1:
-        described["stages"] = list(stages)
+    described = {"rate_hz": rate, "codes": size, "model": model, "sha256": sha256}
+    _write_parts(path, [checked], described, stages)
+
+
+def join_units(paths: Sequence[str | os.PathLike[str]], out: str | os.PathLike[str]) -> list[str]:
+    """Join units files, one after the other, so that the result need not fit into memory; return the ids.
+
+    Raises:
+        UnitsError: A file is damaged, they are of different models, or not one after the other in the order of ids.
+    """
+    if not paths:
+        raise UnitsError(f"{out}: no units to join; see why everything was skipped")
+    first, ids = read_units(paths[0]), list[str]()
+
+    def read_parts() -> Iterator[dict[str, np.ndarray]]:
+        for path in paths:
+            part = read_units(path)
+            require_same_codes(part.description, first.description, f"{path}:")
+            if ids and min(part.codes) <= ids[-1]:
+                raise UnitsError(f"{path}: has utterances that do not follow those before; join files of other shards")
+            ids.extend(part.codes)
+            yield part.codes
+
+    _write_parts(out, read_parts(), first.description, first.stages)
+    return ids
+
+
+def _write_parts(
+    path: str | os.PathLike[str],
+    parts: Iterable[Mapping[str, np.ndarray]],
+    described: Mapping[str, Any],
+    stages: Sequence[int],
+) -> None:
+    """Write the codes of utterances, which come sorted, and the side file."""
+    digest, utterances, frames = hashlib.sha256(), 0, 0
     with replace_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        write_text(side_file(path), json.dumps(described, indent=1) + "\n")
+        with open(temporary, "wb") as file:
+            for part in parts:
+                for line in _format_lines(part):
+                    digest.update(line.encode())
+                    file.write(line.encode())
+                utterances += len(part)
+                frames += sum(map(len, part.values()))
+        summary = {"utterances": utterances, "frames": frames, "units_sha256": digest.hexdigest()}
+        about = {**described, **summary, **({"stages": list(stages)} if len(stages) > 1 else {})}
+        write_text(side_file(path), json.dumps(about, indent=1) + "\n")
 
 
 def read_units(path: str | os.PathLike[str]) -> Units:
@@ -173,12 +212,15 @@ def find_runs(codes: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), bool), np.diff(codes) != 0]))
 
 
-def write_runs(path: str | os.PathLike[str], units: Units) -> None:
+def write_runs(path: str | os.PathLike[str], parts: Iterable[Units]) -> None:
     """Write the codes with every run of one code merged into one, as unit language models read them.
 
     See Lakhotia et al. 2021 (arXiv 2102.01192). The durations are lost, so the file has no side file.
     """
-    write_text(path, "".join(_format_lines({name: codes[find_runs(codes)] for name, codes in units.codes.items()})))
+    with replace_file(path) as temporary, open(temporary, "wb") as file:
+        for units in parts:
+            runs = {name: codes[find_runs(codes)] for name, codes in units.codes.items()}
+            file.writelines(line.encode() for line in _format_lines(runs))
 
 
 def _format_lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:

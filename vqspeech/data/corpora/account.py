@@ -9,6 +9,7 @@ from vqspeech import audio
 from vqspeech.data import alignment
 from vqspeech.data.corpora.layout import choose_copy, strip_endings
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.sharding import Share
 from vqspeech.data.tables import find_unsorted
 from vqspeech.errors import SOME_SKIPPED, AlignmentError, CorpusError
 from vqspeech.jobs import Skipped, run_jobs
@@ -76,7 +77,9 @@ def drop_copies(paths: Iterable[Path], account: Account, top: Path) -> list[Path
     return chosen
 
 
-def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 1) -> DataDir:
+def measure_utterances(
+    utterances: list[Utterance], account: Account, nj: int = 1, share: Share | None = None
+) -> DataDir:
     """Return the data directory of utterances, with their length from the header of each file.
 
     Unreadable recordings are counted in the account and left out; utterances without text and speakers without gender
@@ -86,10 +89,14 @@ def measure_utterances(utterances: list[Utterance], account: Account, nj: int = 
         utterances: As found in the corpus.
         account: Where all of this is written.
         nj: Number of processes.
+        share: Which of the utterances to read; by default, all.
 
     Raises:
         CorpusError: Nothing is left.
     """
+    if share is not None:
+        utterances = share.select(utterances)
+        account.unreadable = share.skipped
     kept: list[Utterance] = []
     for utterance, seconds, error in run_jobs(_read_length, utterances, nj, "headers"):
         if error is not None:

@@ -20,12 +20,13 @@ from vqspeech.data.corpora.layout import (
     strip_endings,
 )
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.sharding import Share
 from vqspeech.errors import CorpusError
 
 _MICROPHONE = re.compile(r"(.+)_mic[2-9]")
 
 
-def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(corpus: str | os.PathLike[str], nj: int = 1, share: Share | None = None) -> tuple[DataDir, Account]:
     """Return the utterances below a folder, and the account of it.
 
     The id of an utterance is `SPEAKER-` and its path below the speaker's folder without the ending, with `/` as `-` and
@@ -69,7 +70,7 @@ def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Accou
         if path.is_file() and is_recording(path) and not path.name.startswith("."):
             account.recordings += 1
             account.drop(path.name, "in no speaker's folder")
-    return measure_utterances(list(utterances.values()), account, nj), account
+    return measure_utterances(list(utterances.values()), account, nj, share), account
 
 
 def _list_once(folder: Path, root: Path, account: Account) -> list[Path]:

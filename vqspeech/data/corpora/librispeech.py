@@ -17,18 +17,22 @@ from vqspeech.data.corpora.layout import (
     strip_endings,
 )
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.sharding import Share
 from vqspeech.errors import CorpusError
 
 _SPEAKERS = "SPEAKERS.TXT"
 
 
-def prepare(corpus: str | os.PathLike[str], subsets: Sequence[str] = (), nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(
+    corpus: str | os.PathLike[str], subsets: Sequence[str] = (), nj: int = 1, share: Share | None = None
+) -> tuple[DataDir, Account]:
     """Return the utterances of LibriSpeech, and the account of them.
 
     Args:
         corpus: The folder of SPEAKERS.TXT and the subsets, or one subset.
         subsets: Which of them; by default, all.
         nj: Number of processes.
+        share: Which of the utterances to read; by default, all.
 
     Raises:
         CorpusError: The folder is neither, or nothing in it can be used.
@@ -60,7 +64,7 @@ def prepare(corpus: str | os.PathLike[str], subsets: Sequence[str] = (), nj: int
                     found[utterance.id] = utterance
     if not account.recordings:
         raise explain_missing_corpus(root, "librispeech", wanted)
-    return measure_utterances(list(found.values()), account, nj), account
+    return measure_utterances(list(found.values()), account, nj, share), account
 
 
 def _is_subset(path: Path) -> bool:

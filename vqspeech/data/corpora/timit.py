@@ -22,6 +22,7 @@ from vqspeech.data.corpora.layout import (
     strip_endings,
 )
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.sharding import Share
 from vqspeech.errors import CorpusError
 
 PARTS = ("train", "test")
@@ -30,7 +31,11 @@ _SENTENCE = re.compile(r"S[AIX]\d+")
 
 
 def prepare(
-    corpus: str | os.PathLike[str], subsets: Sequence[str] = (), sa: bool = True, nj: int = 1
+    corpus: str | os.PathLike[str],
+    subsets: Sequence[str] = (),
+    sa: bool = True,
+    nj: int = 1,
+    share: Share | None = None,
 ) -> tuple[DataDir, Account]:
     """Return the utterances of TIMIT, and the account of them.
 
@@ -41,6 +46,7 @@ def prepare(
         subsets: Of `PARTS`; by default, all that are there.
         sa: Include the sentences `SA1` and `SA2`, which every speaker reads and most experiments leave out.
         nj: Number of processes.
+        share: Which of the utterances to read; by default, all.
 
     Raises:
         CorpusError: The folder is not TIMIT, or nothing in it can be used.
@@ -68,7 +74,7 @@ def prepare(
                     account.drop(utterance.path, f"the utterance is in {owner} already")
                 elif part in wanted:
                     found[utterance.id] = utterance
-    data = measure_utterances(list(found.values()), account, nj)
+    data = measure_utterances(list(found.values()), account, nj, share)
     return drop_foreign_labels(data, account), account
 
 

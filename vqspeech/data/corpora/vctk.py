@@ -19,6 +19,7 @@ from vqspeech.data.corpora.layout import (
     strip_endings,
 )
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.sharding import Share
 from vqspeech.errors import CorpusError
 
 MICROPHONES = ("mic1", "mic2")
@@ -26,13 +27,16 @@ _TRIMMED, _PLAIN = "wav48_silence_trimmed", "wav48"
 _STEM = re.compile(r"(?P<id>.+?)(?:_(?P<mic>mic[12]))?")
 
 
-def prepare(corpus: str | os.PathLike[str], mic: str | None = None, nj: int = 1) -> tuple[DataDir, Account]:
+def prepare(
+    corpus: str | os.PathLike[str], mic: str | None = None, nj: int = 1, share: Share | None = None
+) -> tuple[DataDir, Account]:
     """Return the utterances of VCTK, and the account of them.
 
     Args:
         corpus: The folder.
         mic: The microphone, of 0.92 only: mic1 (the default) or mic2.
         nj: Number of processes.
+        share: Which of the utterances to read; by default, all.
 
     Raises:
         CorpusError: The folder is not VCTK, or nothing in it can be used.
@@ -69,7 +73,7 @@ def prepare(corpus: str | os.PathLike[str], mic: str | None = None, nj: int = 1)
         )
         for name, (speaker, path) in found.items()
     ]
-    data = measure_utterances(utterances, account, nj)
+    data = measure_utterances(utterances, account, nj, share)
     return drop_foreign_labels(data, account), account
 
 

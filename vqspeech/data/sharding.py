@@ -1,0 +1,283 @@
+"""Shards of a work: a share of its utterances each, made by a process of its own, and joined once all are there.
+
+    OUT.shards/3-of-8/manifest.json    what the shard holds: utterances, seconds, what was skipped and why, hashes
+    OUT.shards/3-of-8/OUT              the output of the verb for these utterances
+
+The utterances, in the order of their ids, are divided into runs of about as many seconds. A shard takes its name when
+it is whole. Two processes that make the same shard at once do the work twice, and one of the two shards stays.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vqspeech.data.datadir import Utterance
+from vqspeech.errors import ShardError
+from vqspeech.files import hash_file, write_text
+from vqspeech.jobs import Skipped
+
+MANIFEST = "manifest.json"
+"""Name of the file that states what a shard holds."""
+_FORMAT, _VERSION = "vqspeech-shard", 1
+_HASHED = 1 << 26
+"""Bytes up to which a file of a shard is hashed; of a larger one the size is noted."""
+_NAME = re.compile(r"(\d+)-of-(\d+)")
+
+
+@dataclass(frozen=True, order=True)
+class Shard:
+    """One of `count` shards; `number` is from 1."""
+
+    number: int
+    count: int
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a shard holds.
+
+    Attributes:
+        shard: Its number and the number of shards.
+        run: What all shards have in common: verb, options, hash of the model, hash of the ids of all utterances.
+        inputs: Hash of the utterances of this shard, and of size and age of their files.
+        ids: All its utterances, in order.
+        seconds: Their lengths, 0 where unknown.
+        done: Those of `ids` that are in the output.
+        skipped: Why others are not, by name.
+        files: Size and SHA-256 of the files of the output; the hash of a large one is empty.
+    """
+
+    shard: Shard
+    run: Mapping[str, Any]
+    inputs: str
+    ids: Sequence[str]
+    seconds: Sequence[float]
+    done: Sequence[str]
+    skipped: Mapping[str, str]
+    files: Mapping[str, Sequence[Any]]
+
+
+class AlreadyDone(Exception):
+    """A shard that is there and was made of the same utterances in the same way."""
+
+    def __init__(self, manifest: Manifest):
+        super().__init__(manifest)
+        self.manifest = manifest
+
+
+@dataclass
+class Share:
+    """The share of the utterances that a process works on: all of them, or those of a shard.
+
+    Attributes:
+        shard: The shard; None: all.
+        folder: Folder of the shard.
+        options: What its output depends on besides the utterances.
+        skipped: What was skipped and why.
+        chosen: The utterances that `select` chose.
+        done: Ids of those in the output.
+        run: See `Manifest`.
+    """
+
+    shard: Shard | None = None
+    folder: Path = field(default_factory=Path)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    skipped: Skipped = field(default_factory=Skipped)
+    chosen: list[Utterance] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    run: Mapping[str, Any] = field(default_factory=dict)
+
+    def select(self, utterances: Iterable[Utterance]) -> list[Utterance]:
+        """Return the utterances of this share.
+
+        Raises:
+            AlreadyDone: The shard is there, with the same utterances and options.
+        """
+        everything = list(utterances)
+        if self.shard is None:
+            return everything
+        ordered = sorted(everything, key=lambda one: one.id)
+        self.run = {**self.options, "utterances": len(ordered), "ids": hash_ids(one.id for one in ordered)}
+        ends = divide_evenly([one.seconds or 0.0 for one in ordered], self.shard.count)
+        self.chosen = ordered[ends[self.shard.number - 1] : ends[self.shard.number]]
+        if (self.folder / MANIFEST).is_file():
+            try:
+                before = read_manifest(self.folder)
+            except ShardError:
+                return self.chosen  # damaged: made again
+            if (before.shard, before.run, before.inputs) == (self.shard, self.run, _hash_inputs(self.chosen)):
+                raise AlreadyDone(before)
+        return self.chosen
+
+    def is_all_skipped(self) -> bool:
+        """Return whether nothing of a shard could be used, which is no failure of the work as a whole."""
+        return self.shard is not None and len(self.skipped.reasons) >= len(self.chosen)
+
+
+def divide_evenly(seconds: Sequence[float], count: int) -> list[int]:
+    """Divide items into consecutive runs of about as many seconds.
+
+    Args:
+        seconds: Length of each item; 0 is unknown and counts as the mean of the others, or as 1.
+        count: Number of runs.
+
+    Returns:
+        `count + 1` numbers: run `i` is from the item at `i` up to the one at `i + 1`.
+    """
+    weights = np.asarray(seconds, dtype=np.float64)
+    known = weights[weights > 0]
+    weights = np.where(weights > 0, weights, known.mean() if len(known) else 1.0)
+    middles = np.cumsum(weights) - weights / 2
+    edges = np.arange(1, count) * (weights.sum() / count)
+    return [0, *np.searchsorted(middles, edges).tolist(), len(weights)]
+
+
+def hash_ids(ids: Iterable[str]) -> str:
+    """Return the SHA-256 of ids, one after the other."""
+    digest = hashlib.sha256()
+    for name in ids:
+        digest.update(f"{name}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
+def locate_shards(out: str | os.PathLike[str]) -> Path:
+    """Return the folder of the shards of an output."""
+    out = Path(out)
+    return out.with_name(f"{out.name}.shards")
+
+
+def locate_shard(out: str | os.PathLike[str], shard: Shard) -> Path:
+    """Return the folder of one shard of an output."""
+    return locate_shards(out) / f"{shard.number}-of-{shard.count}"
+
+
+def write_manifest(folder: Path, share: Share) -> Manifest:
+    """Write what the shard in `folder` holds."""
+    assert share.shard is not None
+    files = {
+        path.relative_to(folder).as_posix(): _describe_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != MANIFEST
+    }
+    chosen = share.chosen
+    manifest = Manifest(
+        share.shard, share.run, _hash_inputs(chosen), [one.id for one in chosen],
+        [one.seconds or 0.0 for one in chosen], sorted(share.done), share.skipped.reasons, files,
+    )  # fmt: skip
+    content = {
+        "format": _FORMAT,
+        "version": _VERSION,
+        **asdict(manifest),
+        "shard": [share.shard.number, share.shard.count],
+    }
+    write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return what a shard holds.
+
+    Raises:
+        ShardError: Its manifest is missing, damaged, or of another version.
+    """
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if (content.pop("format"), content.pop("version")) != (_FORMAT, _VERSION):
+            raise ValueError("of another version")
+        found = Manifest(**content | {"shard": Shard(*map(int, content["shard"]))})
+        if not set(found.done) <= set(found.ids) or len(found.seconds) != len(found.ids):
+            raise ValueError("contradicts itself")
+    except FileNotFoundError:
+        raise ShardError(f"{path}: missing; make the shard again") from None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ShardError(f"{path}: damaged ({error}); make the shard again") from None
+    return found
+
+
+def list_shards(out: str | os.PathLike[str]) -> dict[Path, Manifest]:
+    """Return the shards of an output, in order, after a check that they are all there, whole, and of one kind.
+
+    Every utterance of the work must be in one shard and in no other, and the files must be those that were written.
+
+    Raises:
+        ShardError: One is missing, damaged, or was made in another way or of other utterances than the rest.
+    """
+    top = locate_shards(out)
+    named = {path: Shard(int(match[1]), int(match[2])) for path, match in _match_names(top)}
+    if not named:
+        raise ShardError(f"{top}: no shards; make them with the option --shard I/N of a verb")
+    counts = sorted({shard.count for shard in named.values()})
+    if len(counts) > 1:
+        raise ShardError(f"{top}: shards of {' and of '.join(map(str, counts))}; remove those of one")
+    missing = sorted(set(range(1, counts[0] + 1)) - {shard.number for shard in named.values()})
+    if missing:
+        some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise ShardError(
+            f"{top}: {len(missing)} of {counts[0]} shards are missing ({some}); run the same command with --shard "
+            f"{missing[0]}/{counts[0]}"
+        )
+    found = {path: read_manifest(path) for path in sorted(named, key=lambda path: named[path])}
+    first = next(iter(found.values()))
+    seen: list[str] = []
+    for path, manifest in found.items():
+        if manifest.shard != named[path]:
+            raise ShardError(f"{path}: is shard {manifest.shard} by its {MANIFEST}; make it again")
+        for key in {**first.run, **manifest.run}:
+            if first.run.get(key) != manifest.run.get(key):
+                raise ShardError(f"{path}: its {key} is not that of shard 1; make it again, or the others")
+        _check_files(path, manifest)
+        seen += manifest.ids
+    if len(seen) != first.run["utterances"] or hash_ids(sorted(seen)) != first.run["ids"]:
+        twice = len(seen) - len(set(seen))
+        raise ShardError(
+            f"{top}: {len(seen)} utterances, {twice} of them twice, where {first.run['utterances']} were divided; make "
+            "the shards again"
+        )
+    return found
+
+
+def _match_names(top: Path) -> Iterator[tuple[Path, re.Match[str]]]:
+    for path in top.iterdir() if top.is_dir() else ():
+        match = _NAME.fullmatch(path.name)
+        if match and path.is_dir():
+            yield path, match
+
+
+def _describe_file(path: Path) -> tuple[int, str]:
+    size = path.stat().st_size
+    return size, hash_file(path) if size <= _HASHED else ""
+
+
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    """Raise `ShardError` where a file of a shard is not what was written."""
+    for name, (size, sha256) in manifest.files.items():
+        path = folder / name
+        try:
+            same = path.stat().st_size == size and (not sha256 or hash_file(path) == sha256)
+        except OSError:
+            same = False
+        if not same:
+            raise ShardError(f"{path}: missing, or not as it was written; remove {folder} and make the shard again")
+
+
+def _hash_inputs(utterances: Iterable[Utterance]) -> str:
+    digest = hashlib.sha256()
+    for one in utterances:
+        try:
+            status = os.stat(one.path)
+            file = (status.st_size, status.st_mtime_ns)
+        except (OSError, ValueError):
+            file = None
+        digest.update(repr((one.id, one.path, one.start, one.end, one.text, one.alignment, file)).encode())
+    return digest.hexdigest()
