@@ -15,6 +15,7 @@ from vqspeech.cli import main
 from vqspeech.commands import score_samples
 from vqspeech.data.units import read_units, write_units
 from vqspeech.errors import FAILED
+from vqspeech.metrics.measures.kneser_ney import KneserNey
 from vqspeech.models.prior import LatentPrior
 from vqspeech.pitch import pitch_statistics
 
@@ -237,6 +238,14 @@ def test_score_samples(root, tmp_path, monkeypatch, capsys):
         root / "units",
     )
     out = ("--out", tmp_path / "scores.json")
+    everything = read_units(root / "units")
+    few = dict(list(everything.codes.items())[:1])
+    write_units(tmp_path / "dev", few, everything.rate, everything.size, everything.model, everything.sha256)
+    given = (*given[:-1], tmp_path / "dev")
+    measured, make_rows = [], score_samples.evaluation.make_rows
+    monkeypatch.setattr(
+        score_samples.evaluation, "make_rows", lambda table, speech: measured.append(speech) or make_rows(table, speech)
+    )
     run("score", "samples", *model, "--samples", f"prior={tmp_path / 'p'}", f"babble={tmp_path / 'b'}", *given, *out)
     section = json.loads((tmp_path / "scores.json").read_text())["sections"]["samples"]
     assert [row["row"] for row in section["rows"]] == [
@@ -244,6 +253,9 @@ def test_score_samples(root, tmp_path, monkeypatch, capsys):
     ]  # fmt: skip
     assert "no phones: no alignments were given (--phones)" in section["notes"]
     assert len(section["details"]) == 3 + 3 + 2 + 2
+    held_out, codes = KneserNey(list(few.values()), everything.size, 3), next(reversed(everything.codes.values()))
+    assert np.array_equal(measured[0].ngram.bits(codes), held_out.bits(codes)), "the n-gram is of --dev"
+    assert [one.tolist() for one in measured[0].codes] == [one.tolist() for one in everything.codes.values()]
     for words, message in [
         (["--samples", "p"], "--samples p: not NAME=DIR"),
         (["--samples", f"x={tmp_path}"], "no sounds"),

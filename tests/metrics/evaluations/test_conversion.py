@@ -11,7 +11,7 @@ from vqspeech.metrics.measures.verification import equal_error_rate
 from vqspeech.metrics.reports import scores
 
 TEXTS = {600: "one two three", 700: "four five six", 800: "seven eight nine"}
-VOICES = {0.1: [1.0, 0.0], 0.2: [0.0, 1.0], 0.3: [0.6, 0.8]}
+VOICES = {0.1: [1.0, 0.0], 0.2: [0.0, 1.0], 0.3: [0.6, 0.8], 0.4: [-1.0, 0.0]}
 
 
 class Hearing:
@@ -94,6 +94,53 @@ def test_rows(world):
     heard = {(d["row"], d["target"], d["utterance"]): d["heard"] for d in found.details}
     assert heard["conversion", "u", "s-600"] == "one" and heard["recordings", "s", "s-800"] == "seven eight nine"
     assert any("hearing" in note for note in found.notes) and not found.skipped.reasons
+
+
+def test_intervals_redraw_source_and_target_speakers_where_there_are_enough(tmp_path, monkeypatch):
+    """Of twelve readers, each heard or not heard as a whole, and four targets, rated by themselves."""
+    pytest.importorskip("jiwer")
+
+    def sound(name, length, peak):
+        path = tmp_path / name
+        audio.write(path, peak * np.sign(np.sin(np.arange(10 * length) / 9)))
+        return str(path)
+
+    trials, estimate_eer = [], conversion.estimate_eer
+    monkeypatch.setattr(conversion, "estimate_eer", lambda *args: trials.append(args[2]) or estimate_eer(*args))
+    readers, peaks = [f"r{i:02}" for i in range(12)], {"t": 0.1, "u": 0.2, "v": 0.3, "w": 0.4}
+    found = {}
+    for count in (4, 12):
+        folder = tmp_path / str(count)
+        sources, targets = (
+            [],
+            [
+                Utterance(f"{who}-{i}", who, sound(f"{who}-{i}.wav", 650, peak))
+                for who, peak in peaks.items()
+                for i in "ab"
+            ],
+        )
+        for i in range(24):
+            name, length = f"{readers[i % count]}-{i:02}", (600, 650)[i % count % 2]
+            sources.append(Utterance(name, name[:3], sound(f"{name}.wav", 600, 0.3), text=TEXTS[600]))
+            for who, peak in peaks.items():
+                sound(f"{count}/{who}/{name}.wav", length, peak)
+        made = conversion.score_conversions(DataDir(sources), folder, DataDir(targets), make_judges=judges)
+        found[count] = ({row["row"]: row for row in made.rows}["conversion"], made.notes[0])
+    few, many = found[4][0], found[12][0]
+    assert "4 speakers to 4 targets; intervals redraw source utterances" in found[4][1]
+    assert "12 speakers to 4 targets; intervals redraw source speakers and target speakers" in found[12][1]
+    pairs = {(reader, who) for reader in readers for who in peaks}
+    assert any(set(groups) == pairs and len(groups) == 96 for groups in trials), "equal error rates redraw both, too"
+    # Ratings are those of the targets alone: by source utterances they have no spread.
+    assert few["DNSMOS"].value == many["DNSMOS"].value and few["DNSMOS"].high - few["DNSMOS"].low < 1e-9
+    ratings, generator = list(peaks.values()), np.random.default_rng(0)
+    redrawn = [np.mean(generator.choice(ratings, 4)) for _ in range(4000)]
+    assert [many["DNSMOS"].low, many["DNSMOS"].high] == pytest.approx(np.percentile(redrawn, [2.5, 97.5]), abs=0.02)
+    # Words are those of the sources alone: by readers their spread is that of twelve, not of 24.
+    lost = [0.0, 2 / 3] * 6
+    redrawn = [np.mean(generator.choice(lost, 12)) for _ in range(4000)]
+    assert many["WER"].value == pytest.approx(1 / 3)
+    assert [many["WER"].low, many["WER"].high] == pytest.approx(np.percentile(redrawn, [2.5, 97.5]), abs=0.03)
 
 
 def test_bad_clips_are_skipped_and_named(world):

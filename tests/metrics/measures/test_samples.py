@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.metrics.measures.test_kneser_ney import chain
+from vqspeech import audio
+from vqspeech.data.datadir import Utterance
 from vqspeech.data.units import Units
+from vqspeech.jobs import Skipped
 from vqspeech.metrics.evaluations import prior as prior_measures
 from vqspeech.metrics.evaluations import samples as evaluation
 from vqspeech.metrics.evaluations.samples import BABBLE, JUDGED, NGRAM, RESYNTHESISED, SURE, Clips, Judge, Speech
@@ -164,12 +167,40 @@ def test_the_judge_is_given_units_of_another_encoder():
     judge = Judge(cast(Any, None), cast(Any, Reader()))
     speech = Speech(KneserNey(codes, 8, 3), codes, None, None, judge)
     units = {RESYNTHESISED: np.zeros(12, int), "prior": np.ones(15, int), BABBLE: np.full(13, 4)}
-    table = [replace(clips(name, codes, "ab"), units=[one, one]) for name, one in units.items()]
+    more = {"prior": [np.ones(9, int), np.full(6, 9)]}  # the last ones are behind the 24 that are judged of each row
+    table = [
+        replace(clips(name, codes, "ab"), units=[one, np.concatenate(more.get(name, [one]))])
+        for name, one in units.items()
+    ]
     rows, notes = evaluation.make_rows([*table, clips("prior: codes as drawn", codes)], speech)
     assert [row[JUDGED].value for row in rows[:3]] == [2, 4, 32] and JUDGED not in rows[3]
     assert [row["babble-free: units"] for row in rows[:3]] == pytest.approx([1, 0.75, 0])
     assert any("transformer of 3 parameters over 9 units at 25 Hz of another encoder" in note for note in notes)
     assert any("the first 24 units of each row" in note for note in notes)
+
+
+def test_sounds_are_encoded_by_the_model_for_codes_and_by_the_judges_encoder_for_the_judge(tmp_path):
+    class Encoder:
+        def __init__(self, hop):
+            self.hop = hop
+
+        def encode(self, wave):
+            return np.full(len(wave) // self.hop, self.hop)
+
+    class Deaf:
+        def transcribe(self, wave):
+            return "One"
+
+    audio.write(tmp_path / "a.wav", np.full(3200, 0.1, np.float32))
+    judge = Judge(cast(Any, Encoder(640)), cast(Any, Reader()))
+    spoken = [Utterance("a", "s", str(tmp_path / "a.wav")), Utterance("b", "s", str(tmp_path / "none.wav"))]
+    skipped = Skipped()
+    found = evaluation.transcribe_clips("x", spoken, cast(Any, Encoder(160)), cast(Any, Deaf()), skipped, judge)
+    assert found.units is not None and list(skipped.reasons) == ["x b"]
+    assert [one.tolist() for one in (*found.codes, *found.units)] == [[160] * 20, [640] * 5]
+    assert (found.seconds, found.words, found.speakers) == ([0.2], [["one"]], ["s"])
+    alone = evaluation.transcribe_clips("x", spoken[:1], cast(Any, Encoder(160)), cast(Any, Deaf()), skipped)
+    assert alone.units is None
 
 
 def test_intervals_of_recordings_redraw_their_speakers():

@@ -8,9 +8,12 @@ import pytest
 
 from tests.vision.code_maps import image_set
 from vqspeech.cli import main
+from vqspeech.vision.commands import score_prior
 from vqspeech.vision.commands.score_bits import BITS
 from vqspeech.vision.data.batches import ImageBatches
+from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.data.images import read_images as image_sets
+from vqspeech.vision.metrics.measures.unigram import unigram_bits
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior
 
@@ -68,6 +71,28 @@ def test_bits_of_a_prior_are_scored(root, tmp_path):
     assert "intervals redraw 3 episodes" in section["notes"][0] and {"prior", "unigram", "unigram of each place"} < set(
         rows
     )
+
+
+def test_the_strength_of_a_unigram_is_that_chosen_on_dev(root, tmp_path, monkeypatch):
+    chosen, out = [], tmp_path / "scores.json"
+    parts = {part: read_codes(root / "codes" / part) for part in ("train", "test")}
+
+    def choose(train, dev):
+        chosen.append([None if one is None else one.path for one in (train, dev)])
+        return 3.5
+
+    monkeypatch.setattr(score_prior.evaluation, "choose_strength", choose)
+    codes = ("--codes", root / "codes" / "test", "--train", root / "codes" / "train")
+    for dev in ((), ("--dev", root / "codes" / "test")):
+        assert vision("score", "prior", "--prior", root / "prior", *codes, *dev, "--out", out) == 0
+    assert chosen == [[parts["train"].path, None], [parts["train"].path, parts["test"].path]]
+    section = json.loads(out.read_text())["sections"]["prior"]
+    [row] = [row for row in section["rows"] if row["row"] == "unigram of each place"]
+    held, counted = (np.asarray(parts[part].codes) for part in ("test", "train"))
+    wanted = unigram_bits(held, counted, parts["train"].size, 3.5).mean()
+    assert row["bits/code, held out"]["value"] == pytest.approx(wanted)
+    [note] = [note for note in section["notes"] if "filled up with 3.5 codes" in note]
+    assert note.endswith(f"on {root / 'codes' / 'test'}")
 
 
 def test_bits_a_dimension_with_the_learned_prior(root, tmp_path):

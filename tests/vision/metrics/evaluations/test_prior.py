@@ -85,3 +85,18 @@ def test_the_strength_of_places_is_chosen_on_other_images(tmp_path):
     assert evaluation.choose_strength(train) >= 256, "a tenth of what is counted tells it, too"
     still = replace(train, codes=np.tile(random.integers(0, 64, (1, 6, 6)), (40, 1, 1)))
     assert evaluation.choose_strength(still) == evaluation.STRENGTHS[0]
+
+
+def test_the_strength_is_chosen_on_episodes_that_are_not_counted(tmp_path):
+    """Frames of an episode are alike: beside their own episode places say all, beside others nothing."""
+    random, count = np.random.default_rng(0), 20
+    table = image_codes(tmp_path, moving(8), frames=2)
+    frames = random.integers(0, 64, (count, 6, 6)).repeat(5, 0)
+    names, unknown = [str(i) for i in range(len(frames))], np.full(len(frames), -1)
+    single = replace(table, codes=frames, size=64, table=ImageTable(names, unknown))
+    episodes = replace(single, table=ImageTable(names, unknown, np.arange(count).repeat(5), unknown))
+    assert evaluation.choose_strength(single) == evaluation.STRENGTHS[0]
+    assert evaluation.choose_strength(episodes) >= 1024
+    assert evaluation.choose_strength(episodes, single) == evaluation.STRENGTHS[0], "by the images that are given"
+    other = replace(single, codes=random.integers(0, 64, frames.shape))
+    assert evaluation.choose_strength(single, other) >= 1024

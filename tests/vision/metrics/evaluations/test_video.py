@@ -72,6 +72,11 @@ def test_recovered_weighs_actions_the_same():
     drawn = np.random.default_rng(0).integers(0, 3, 3000)
     chance = rollouts.balanced_recall(np.random.default_rng(1).integers(0, 3, 3000), drawn, np.arange(3000) % 50, 3)
     assert chance.low < 1 / 3 < chance.high
+    # Of twelve episodes half are recognised as a whole: by episodes the interval is three times as wide.
+    episodes, actions = np.arange(240) // 20, np.arange(240) % 2
+    said = np.where(episodes % 2, actions, 2)
+    whole, alone = (rollouts.balanced_recall(said, actions, groups, 3) for groups in (episodes, np.arange(240)))
+    assert whole.value == alone.value == 0.5 and whole.high - whole.low > 3 * (alone.high - alone.low)
 
 
 def test_the_inverse_model_reads_actions(tmp_path):
