@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _draw(made: dict[str, Path], out: Path, utterance: Utterance) -> None:
-    """Draws a recording, and below it what was made of it."""
+    """Draw a recording, and its reconstruction and conversions below it."""
     name = utterance.id
     title = f"{name}: {utterance.text}" if utterance.text else name
     sounds = {title: audio.read_waveform(utterance.path, utterance.start, utterance.end)}

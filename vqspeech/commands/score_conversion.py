@@ -55,7 +55,7 @@ def _add_conversions(parser: argparse.ArgumentParser) -> None:
         "--converted", nargs="+", metavar="[ROW=]DIR", help="conversions, DIR/TARGET/UTTERANCE.wav; several by row"
     )
     given.add_argument(
-        "--like", nargs="+", type=positive_seconds, metavar="SECONDS", help="make conversions, to voices told by so "
+        "--like", nargs="+", type=positive_seconds, metavar="SECONDS", help="make conversions, to voices of so "
         "many seconds of recordings of each target; a row each, beside the source's own voice and WORLD copy synthesis"
     )  # fmt: skip
 
@@ -97,10 +97,10 @@ def _rows(given: Sequence[str] | None) -> dict[str, str]:
 
 
 def positive_seconds(text: str) -> float:
-    """Seconds from a command line, at least one."""
+    """Parse seconds, at least one."""
     value = float(text)
     if not 1 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} s tell no voice; give at least 1")
+        raise argparse.ArgumentTypeError(f"{text} s are too short for a voice; give at least 1")
     return value
 
 
@@ -114,8 +114,8 @@ SCORE = Score(
     "Judge voice conversion: intelligibility, voice, quality, pitch.",
     measure,
     about="Conversions that there are, of one system or of several (--converted NAME=DIR …), or those that --like "
-    "makes: of utterances of --data to speakers of --targets-data whom the model has never heard, told by so many "
-    "seconds of them.",
+    "makes: of utterances of --data to speakers of --targets-data that the model has never heard, given so many "
+    "seconds of each.",
     arguments=[
         argument(
             "--data", required=True, nargs="+", metavar="DATA", help="data directories of the source utterances, with "

@@ -97,7 +97,7 @@ def _abx_row(name: str, compared: abx.Compared, rate: float, data: DataDir, args
 
 
 def _learned(folder: Path) -> str:
-    """How the model of an experiment was trained."""
+    """Describe how the model of an experiment was trained."""
     path = folder / f"best{checkpoint.SUFFIX}"
     if not path.is_file():
         return f"no {path.name}, so nothing is said of its training"

@@ -212,7 +212,7 @@ def _read(folder: Path) -> list[_Item]:
 
 
 def _encode(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
-    """Opus bytes, number of samples, and F0 in cents above `world.LOWEST_F0` plus one, 0 where unvoiced."""
+    """Return Opus bytes, number of samples, and F0 in cents above `world.LOWEST_F0` plus one (0: unvoiced)."""
     utterance, _ = item
     wave = audio.read_waveform(utterance.path, utterance.start, utterance.end)
     header = audio.info(utterance.path)

@@ -21,7 +21,7 @@ OVERLAP = 0.5
 CROSSFADE_RANGE = 0.3
 """Part of the overlap in which chunks of a WaveNet are joined, after its receptive field has filled (s)."""
 _LOUDNESS = 0.1
-"""Weight of energy beside squared difference in the search for a join."""
+"""Weight of energy relative to squared difference in the search for a join."""
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ class ContentEncoder(nn.Module):
         return 5 + 2 * STRIDE
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """As `features`, standardised over the utterances, which are whole."""
+        """Return `features`, standardised over the utterances, which are whole."""
         return self.standardise(self.features(x, mask))
 
     def features(self, x: Tensor, mask: Tensor) -> Tensor:

@@ -76,7 +76,7 @@ class ConvNeXt(nn.Module):
 
 
 def state_size(blocks: Sequence[ConvNeXt]) -> int:
-    """Frames that the state of causal blocks holds."""
+    """Return the number of frames that the state of causal blocks holds."""
     return sum(block.past for block in blocks)
 
 

@@ -29,7 +29,7 @@ def decode_mulaw(codes: Tensor) -> Tensor:
 
 
 def dither_mulaw(codes: Tensor) -> Tensor:
-    """As `decode_mulaw`, with dither: each sample lies anywhere between its level and its neighbours.
+    """Decode as `decode_mulaw`, with dither: each sample lies anywhere between its level and its neighbours.
 
     What is quieter than a level then sounds as noise, not as the constant of its level. The noise is the same at every
     call.

@@ -19,7 +19,7 @@ Kind = TypeVar("Kind", bound="Pretrained")
 class Pretrained(nn.Module):
     """Base of the models that are saved to and loaded from checkpoints.
 
-    A model is made by `cls(config, *fields)`, where `fields` names the parameters beside the configuration; they are
+    A model is made by `cls(config, *fields)`, where `fields` names the parameters after the configuration; they are
     attributes of the same names. Configuration and fields are the metadata of its checkpoint.
     """
 
@@ -27,7 +27,7 @@ class Pretrained(nn.Module):
     groups: Mapping[str, Options | Kinds] = {}
     """The groups of its configuration."""
     fields: ClassVar[Sequence[str]] = ()
-    """Keys of the metadata beside `config`."""
+    """Keys of the metadata besides `config`."""
     loaded: ClassVar[tuple[str, ...]] = ("",)
     """Prefixes of the names of the tensors that are loaded from a checkpoint."""
     hashed: ClassVar[Sequence[str]] = ("",)
@@ -37,7 +37,7 @@ class Pretrained(nn.Module):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What it takes to build the model again, beside the weights; JSON holds all of it."""
+        """What is needed to build the model, besides the weights, as JSON values."""
         found = {name: getattr(self, name) for name in self.fields}
         return {"config": self.config} | {k: list(v) if isinstance(v, tuple) else v for k, v in found.items()}
 

@@ -93,7 +93,7 @@ def _frame(raw: bytes) -> _Frame | None:
 
 
 def _search(file: BinaryIO, position: int, end: int) -> int | None:
-    """Where the next frame begins that two more of its kind follow, or the end; None where nowhere near."""
+    """Return where the next frame begins that two more of its kind follow, or the end; None where nowhere near."""
     window = read_bytes(file, position, min(_SEARCH, end - position))
     at = window.find(0xFF)
     while at >= 0:
@@ -110,7 +110,7 @@ def _search(file: BinaryIO, position: int, end: int) -> int | None:
 
 
 def _skip_tag(file: BinaryIO, position: int, end: int) -> int | None:
-    """Where a tag that begins at `position` ends."""
+    """Return where a tag that begins at `position` ends."""
     head = read_bytes(file, position, 32)
     if head[:3] == b"TAG":
         return position + 128
@@ -143,7 +143,7 @@ def _stated_frames(raw: bytes, frame: _Frame) -> int | None:
 
 
 def _side_information(head: bytes | bytearray) -> int:
-    """Where the side information of a layer III frame ends."""
+    """Return where the side information of a layer III frame ends."""
     mono, first = head[3] >> 6 == 3, head[1] >> 3 & 3 == 3
     return 4 + ((17 if mono else 32) if first else (9 if mono else 17))
 

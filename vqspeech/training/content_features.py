@@ -78,7 +78,7 @@ class ContentFeatures:
         self.first_step = torch.from_numpy(speech.starts // STEP).to(self.device)
 
     def _group_utterances(self) -> list[np.ndarray]:
-        """Utterances of about one length, in one batch."""
+        """Return batches of utterances of similar length."""
         order = np.argsort(self.speech.lengths, kind="stable")
         groups, first = [], 0
         for i in range(1, len(order) + 1):

@@ -57,7 +57,7 @@ def compare_alignments(
 
 
 def match_phones(a: Sequence[int], b: Sequence[int], distances: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of places in `a` and `b` along the way of the least edits between them; a substitution is one edit.
+    """Return pairs of places in `a` and `b` along the alignment with the fewest edits; a substitution is one edit.
 
     Of ways with as many edits the one with the smallest sum of `distances`, `(len(a), len(b))`, at its pairs is taken;
     a pause is never paired with a phone.
@@ -148,7 +148,7 @@ def _of_files(item: tuple[str, str, str]) -> tuple[Comparison, tuple[list[Interv
 
 
 def _phones(intervals: Iterable[Interval], source: str | None) -> list[tuple[int, float, float]]:
-    """(phone, start, end), as in `alignment.merge_phones`."""
+    """Return (phone, start, end), as in `alignment.merge_phones`."""
     return [(INDEX[name], start, end) for name, start, end in alignment.merge_phones(intervals, source)]
 
 

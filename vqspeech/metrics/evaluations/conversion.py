@@ -163,7 +163,7 @@ class _Table:
         return verification.average_voices({name: rest})[name] if rest else None
 
     def _figures(self, one: Judgement) -> dict[str, Any]:
-        """All that is said of one clip, by column; `claim` and `impostors` are the scores of its trials."""
+        """Return the figures of one clip, by column; `claim` and `impostors` are the scores of its trials."""
         clip = one.clip
         found: dict[str, Any] = {"row": clip.row, "utterance": clip.source, "target": clip.speaker}
         found["group"] = clip.source
@@ -194,7 +194,7 @@ class _Table:
         return found | self._sung(one)
 
     def _sung(self, one: Judgement) -> dict[str, float | None]:
-        """Pitch and spectrum of one clip, by column."""
+        """Return pitch and spectrum of one clip, by column."""
         clip = one.clip
         voice = acoustics.compare_with_voice(
             one.pitch, np.concatenate([np.zeros(0), *(other.pitch for other in self.others(clip.speaker, clip.source))])
@@ -209,7 +209,7 @@ class _Table:
     def row(
         self, name: str, label: str | None = None, among: AbstractSet[str] | None = None
     ) -> tuple[dict[str, Any], ...]:
-        """One row of both tables, over source utterances `among`; empty ones where there are no clips of it."""
+        """Return one row of both tables, over source utterances `among`; empty ones where there are no clips of it."""
         some = [one for one in self.figures if one["row"] == name and (among is None or one["utterance"] in among)]
         if not some:
             return {}, {}
@@ -264,7 +264,7 @@ class _Table:
         ]
 
     def notes(self, by: Judges, enrol: int) -> list[str]:
-        """How the first table was measured."""
+        """Describe how the first table was measured."""
         converted = [one.clip for one in self.judged if one.clip.sort == CONVERSION]
         redrawn = "source speakers and target speakers" if self.crossed else "source utterances"
         speakers = {self.sources[clip.source].speaker for clip in converted}
@@ -295,7 +295,7 @@ class _Table:
         ]
 
     def pitch_notes(self) -> list[str]:
-        """How the second table was measured."""
+        """Describe how the second table was measured."""
         return [
             (
                 "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the "

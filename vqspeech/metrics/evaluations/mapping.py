@@ -138,7 +138,7 @@ def _above(parts: Parts, baseline: Parts) -> Estimate:
 
 
 def _hits(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
-    """Frames that are told, and frames of speech, of each speaker or utterance that is redrawn."""
+    """Return the frames that are recognised, and the frames of speech, of each speaker or utterance that is redrawn."""
     phones, guessed = guess_phones(parts, speech=True)
     hits = np.array([float(((p == g) & (p >= 0)).sum()) for p, g in zip(phones, guessed, strict=True)])
     frames = np.array([float((p >= 0).sum()) for p in phones])
@@ -149,7 +149,7 @@ def _hits(parts: Parts) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _speaker_told(parts: Parts, seed: int) -> Estimate | None:
-    """How often a classifier tells the speaker; None where no two speakers have two utterances."""
+    """Return how often a classifier recognises the speaker; None where no two speakers have two utterances."""
     keep = leak.has_speaker_pair([one.speaker for one in parts.scored])
     some = [one for one, chosen in zip(parts.scored, keep, strict=True) if chosen]
     if not some:

@@ -14,7 +14,7 @@ from vqspeech.models.prior import LatentPrior
 PRIOR, NGRAM, SPEAKER = "prior", "n-gram", "{}, conditioned on the speaker"
 """Rows of the table, and what either is called with the speaker."""
 HELD_OUT = 10
-"""Every so many utterances of what n-grams are fitted to, one tells their order, where no other ones are given."""
+"""One in this many utterances chooses the order of the n-grams, where no others are given."""
 
 Bits = Sequence[np.ndarray]
 """-log2 p of every code of every utterance."""
@@ -37,8 +37,8 @@ def fit_ngrams(
     Args:
         train: Units that the prior has learned from.
         voices: Speakers by utterance of those.
-        dev: Units that tell order and weights; without any, these are told by a part of `train` that is then not
-            fitted to.
+        dev: Units on which order and weights are chosen; without any, a part of `train` that is then left out of
+            the fit.
         dev_voices: Speakers by utterance of `dev`.
     """
     fit, held, where = (train, dev, "held-out ones") if dev else (*_split(train), "a tenth of them")
@@ -64,7 +64,7 @@ def _by_speaker(everyone: KneserNey, units: Units, voices: Mapping[str, str]) ->
 
 
 def _split(units: Units) -> tuple[Units, Units]:
-    """Units without every `HELD_OUT`th utterance, and these; both times all of them, where they are fewer."""
+    """Return units without every `HELD_OUT`th utterance, and these; all of them twice, where there are fewer."""
     names = list(units.codes)
     held = set(names[HELD_OUT - 1 :: HELD_OUT])
     if not held:
@@ -127,7 +127,7 @@ def make_rows(
 
 
 def spread_utterances(units: Units, utterances: int) -> Units:
-    """At most so many utterances of a units file, spread evenly over it."""
+    """Return at most so many utterances of a units file, evenly spaced."""
     names = list(units.codes)
     count = min(utterances, len(names))
     return replace(

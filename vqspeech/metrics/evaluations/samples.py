@@ -1,4 +1,4 @@
-"""The table that tells samples of a prior from babble, with real speech above them and simpler samples below."""
+"""The table that compares samples of a prior with real speech, with simpler samples and with babble."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Judge:
     prior: LatentPrior
 
     def bits(self, codes: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """-log2 p of each unit of clips `(codes,)`, no speaker told: float64 `(codes,)` each."""
+        """Return -log2 p of each unit of clips `(codes,)`, speaker unknown: float64 `(codes,)` each."""
         return self.prior.bits(codes, [None] * len(codes))
 
     @property
@@ -119,7 +119,7 @@ def transcribe_clips(
 
 
 def wrap_codes(name: str, units: Units) -> Clips:
-    """Codes as a prior has drawn them, before they are sounds."""
+    """Return the clips of codes as a prior has drawn them, before they are decoded."""
     return Clips(f"{name}: codes as drawn", list(units.codes.values()))
 
 

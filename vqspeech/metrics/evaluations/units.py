@@ -77,7 +77,7 @@ def make_code_rows(units: Units, groups: Sequence[Group] | None = None) -> list[
     from scipy.sparse import csr_array
 
     def table(codes: Sequence[np.ndarray]) -> csr_array:
-        """How often each utterance has each code, `(utterances, size)`."""
+        """Return how often each utterance has each code, `(utterances, size)`."""
         lengths = [len(one) for one in codes]
         places = (np.repeat(np.arange(len(codes)), lengths), np.concatenate(codes))
         return csr_array((np.ones(sum(lengths)), places), shape=(len(codes), units.size))

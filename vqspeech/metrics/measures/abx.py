@@ -243,7 +243,7 @@ def estimate_error(
     with tqdm(total=len(pairs), desc=what, unit="", disable=None, leave=False) as bar, ThreadPoolExecutor(nj) as pool:
 
         def of_sound(some: np.ndarray) -> None:
-            """Mean error of A and X of one sound against each other sound, with each part left out (and none)."""
+            """Compute the error of A and X of one sound against each other one, with each part left out (and none)."""
             sums, counts = np.zeros((2, groups + 1, len(PHONES), speakers))
             for start in range(0, len(some), _BATCH):
                 part = some[start : start + _BATCH]

@@ -65,7 +65,7 @@ def count_hits(true: np.ndarray, found: np.ndarray, tolerance: float = TOLERANCE
 
 
 def r_value(recall: float, over_segmentation: float) -> float:
-    """1 - (|r1| + |r2|) / 2 with r1 = √[(1 - recall)² + os²], r2 = (recall - 1 - os) / √2.
+    """Return 1 - (|r1| + |r2|) / 2 with r1 = √[(1 - recall)² + os²], r2 = (recall - 1 - os) / √2.
 
     Räsänen, Laine and Altosaar, "An improved speech segmentation quality measure: the R-value", Interspeech 2009. 1 is
     perfect; unlike F it does not reward boundaries everywhere; it has no lower end.

@@ -179,7 +179,7 @@ class SpeakerKneserNey:
         self.weight = weight
 
     def bits(self, codes: np.ndarray, voice: str | None) -> np.ndarray:
-        """-log2 p(code | those before it, speaker) of each code of an utterance: float64 `(codes,)`."""
+        """Return -log2 p(code | those before it, speaker) of each code of an utterance: float64 `(codes,)`."""
         everyone = self.everyone.bits(codes)
         if voice not in self._own or not self.weight:
             return everyone
@@ -192,6 +192,6 @@ class SpeakerKneserNey:
 
 
 def _found(table: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where `wanted` numbers are in a sorted table, and whether they are there."""
+    """Return where `wanted` numbers are in a sorted table, and whether they are there."""
     at = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
     return at, table[at] == wanted

@@ -44,7 +44,7 @@ class Directions(NamedTuple):
 
 
 Distances = np.ndarray | Directions
-"""What tells tokens apart: a table of the distances of codes, or the directions of frames."""
+"""What distances of tokens are computed from: a table of distances of codes, or the directions of frames."""
 
 
 class Cells(NamedTuple):
@@ -114,7 +114,7 @@ def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @numba.njit(nogil=True, cache=True)
     def compare(x, y, distances, directions, near):
-        """Distances of all codes of x and y, into near `(longest, longest)`."""
+        """Write the distances of all codes of x and y into near `(longest, longest)`."""
         if not len(directions):
             for i in range(len(x)):
                 for j in range(len(y)):

@@ -122,7 +122,7 @@ def write_textgrids(folder: str | os.PathLike, data: DataDir, aligned: Sequence[
 
 
 def _intervals(starts: np.ndarray, ends: np.ndarray, labels: Sequence[str], lasts: float) -> list[Interval]:
-    """Intervals up to the end of the utterance, to the microsecond, so that no slivers lie between neighbours."""
+    """Return intervals up to the end of the utterance, to the microsecond, without slivers between neighbours."""
     spans = zip(starts.round(6).tolist(), ends.round(6).tolist(), labels, strict=True)
     return [Interval(start, min(end, lasts), label) for start, end, label in spans if start < lasts]
 

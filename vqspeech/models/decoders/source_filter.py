@@ -144,7 +144,7 @@ class SourceFilter(nn.Module):
     def next_envelopes(
         self, latents: Tensor, pitch: Tensor, contour: Tensor, voices: Tensor, state: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """As `envelopes` of a causal decoder, of the next latents of a stream.
+        """Return `envelopes` of a causal decoder, of the next latents of a stream.
 
         Args:
             latents: `(batch, dimension, 1 + latents + 1)`, those before and behind among them.

@@ -1,4 +1,4 @@
-"""What a decoder is given of the utterances of a batch, beside latents and speakers."""
+"""Input of a decoder for the utterances of a batch, besides latents and speakers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -80,7 +80,7 @@ class Codebook(nn.Module):
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
-        """Raise `ConfigError` where an option has no effect beside the others."""
+        """Raise `ConfigError` where an option has no effect with the others."""
         if options["revive_until"] and options["revive_by"] != "nsvq":
             raise ConfigError(
                 f"{where}.revive_until={options['revive_until']}: only {where}.revive_by=nsvq ends before"

@@ -9,7 +9,7 @@ from vqspeech.schema import Codes, NonNegative, Width
 
 
 class GradientCodebook(Codebook):
-    """Codebook loss ‖sg(z) − e‖² beside the commitment loss (1711.00937, eq. 3), with β = 0.25.
+    """Codebook loss ‖sg(z) − e‖² and commitment loss (1711.00937, eq. 3), with β = 0.25.
 
     `quantizer=paper` has the paper's own settings: no code is revived, and none is initialised by k-means.
     """

@@ -1,4 +1,4 @@
-"""The codebook fitted beside an autoencoder that is trained without one."""
+"""The codebook fitted by k-means to the vectors of an autoencoder that is trained without one."""
 
 import torch
 from torch import Tensor

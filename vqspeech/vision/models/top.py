@@ -106,7 +106,7 @@ class TopVQVAE(Pretrained):
 
     `top.latents` vectors of `top.dimension` numbers have a codebook each (`top.codebooks: own`, as in the paper) or
     share one (`shared`, also for checkpoints that do not say). The conditioning dropout of the group `prior` is the
-    share of maps whose condition is 0 in training; it shows what the decoder can do without latents.
+    share of maps whose condition is 0 in training, so that its bits without latents can be measured.
 
     Args:
         config: Groups `top`, `quantizer`, `prior`.

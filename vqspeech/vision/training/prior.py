@@ -35,5 +35,5 @@ class ImagePriorTask(CodesTask):
         self.batches, self.dev_batches = self.model.batches(train), self.model.batches(dev)
 
     def describe_speed(self, rate: float) -> str:
-        """Images and codes a second."""
+        """Describe the speed, in images and codes per second."""
         return f"{rate / self.length:,.1f} images/s, {rate:,.0f} codes/s"

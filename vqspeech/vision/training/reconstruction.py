@@ -65,19 +65,19 @@ class ImageTask:
 
     @property
     def codes(self) -> int:
-        """How many codes there are."""
+        """Number of codes."""
         return self.model.codes
 
     @property
     def network(self) -> nn.Module:
-        """The part that takes the time."""
+        """The part that takes most of the time, for `torch.compile`."""
         return self.model.decoder
 
     def initialize(self) -> None:
-        """Nothing is known before the first step."""
+        """Do nothing: there is nothing to estimate before the first step."""
 
     def evaluate(self, size: int, batches: int) -> dict[str, float]:
-        """As `held_out`."""
+        """Return `measure_held_out` of the dev images."""
         return measure_held_out(self.model, self.dev_batches, size, batches)
 
     def describe_figures(self, figures: Mapping[str, float]) -> str:
@@ -91,11 +91,11 @@ class ImageTask:
         return text
 
     def describe_speed(self, rate: float) -> str:
-        """Images a second."""
+        """Describe the speed, in images per second."""
         return f"{rate:,.1f} images/s"
 
     def log_examples(self, log: Log, step: int) -> None:
-        """Lets the log have held-out images beside their reconstructions, every now and then."""
+        """Log held-out images and their reconstructions, every `show_every` steps."""
         if step % self.options["show_every"] == 0:
             self.model.eval()
             images = self.dev_batches.even(SHOWN).images

@@ -89,16 +89,16 @@ class VideoTask(CodesTask):
     def describe_figures(self, figures: Mapping[str, float]) -> str:
         """Describe the figures of an evaluation."""
         return (
-            f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} beside training data, "
+            f"held out {figures['bits']:.3f} bits a code, {figures['gap']:+.3f} above training data, "
             f"{figures['action_gap']:+.3f} with other actions"
         )
 
     def describe_speed(self, rate: float) -> str:
-        """Frames a second."""
+        """Describe the speed, in frames per second."""
         return f"{rate / math.prod(self.model.shape):,.1f} frames/s"
 
     def log_examples(self, log: Log, step: int) -> None:
-        """Lets the log have what is imagined beside what came, every now and then."""
+        """Log generated and reconstructed frames, every `show_every` steps."""
         if self.decoder is None or step % self.options["show_every"]:
             return
         self.model.eval()

@@ -26,8 +26,8 @@ def choose_strength(train: ImageCodes, dev: ImageCodes | None = None) -> float:
 
     Args:
         train: Codes that are counted.
-        dev: Codes that tell the strength; without any, a part of `train` tells it, of episodes of its own where there
-            are some, that is then not counted.
+        dev: Codes on which the strength is chosen; without any, a part of `train`, of other episodes where there are
+            some, which is then not counted.
     """
     codes = np.asarray(train.codes)
     if dev is None:
