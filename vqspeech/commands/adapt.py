@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_seed_argument, output_file, positive_int
+from vqspeech.commands.arguments import add_seed_argument, number, output_file
 from vqspeech.commands.loading import add_model_argument, find_model
 from vqspeech.commands.outputs import check_outputs
 from vqspeech.data.corpora.layout import list_recordings, list_unusable
@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=output_file, required=True, metavar="FILE", help="checkpoint to write, with the new voice"
     )
-    parser.add_argument(
-        "--steps", type=positive_int, default=400, metavar="N", help="training steps at most (default: %(default)s)"
-    )
+    parser.add_argument("--steps", **number(400, "training steps at most"))
     add_seed_argument(parser, "of the training windows")
 
 

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from vqspeech.errors import OutputError
 from vqspeech.files import check_file, check_folder
@@ -110,9 +111,23 @@ def is_folder(text: str) -> bool:
     return os.path.isdir(text) or text.endswith(("/", os.sep))
 
 
+def number(
+    default: float, text: str, kind: Callable[[str], float] = positive_int, metavar: str = "N"
+) -> dict[str, Any]:
+    """Return the keywords of `add_argument` for a number with a default, which the help text names.
+
+    Args:
+        default: The default.
+        text: What the number is.
+        kind: Parses the number.
+        metavar: Its name in the help.
+    """
+    return {"type": kind, "default": default, "metavar": metavar, "help": f"{text} (default: %(default)s)"}
+
+
 def add_jobs_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--nj`, the number of processes."""
-    parser.add_argument("--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument("--nj", **number(1, "processes"))
 
 
 def add_seed_argument(parser: argparse.ArgumentParser, of: str) -> None:
@@ -124,19 +139,9 @@ def add_seed_argument(parser: argparse.ArgumentParser, of: str) -> None:
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--temperature`, `--top-p` and `--seed` of codes that are sampled from a prior."""
+    parser.add_argument("--temperature", **number(1.0, "temperature of the codes", non_negative_float, "T"))
     parser.add_argument(
-        "--temperature",
-        type=non_negative_float,
-        default=1.0,
-        metavar="T",
-        help="temperature of the codes (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--top-p",
-        type=fraction,
-        default=1.0,
-        metavar="P",
-        help="sample from the most likely codes of total probability P (default: %(default)s)",
+        "--top-p", **number(1.0, "sample from the most likely codes of total probability P", fraction, "P")
     )
     add_seed_argument(parser, "of all samples")
 

@@ -22,6 +22,7 @@ from vqspeech.commands.arguments import (
     is_folder,
     is_sound,
     non_negative_float,
+    number,
     positive_int,
     sound_folder,
 )
@@ -76,13 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--temperature`, `--seed`, `--exact` and `--engine`, for decoders that sample."""
-    parser.add_argument(
-        "--temperature",
-        type=non_negative_float,
-        default=1.0,
-        metavar="T",
-        help="temperature of sampling (default: %(default)s)",
-    )
+    parser.add_argument("--temperature", **number(1.0, "temperature of sampling", non_negative_float, "T"))
     add_seed_argument(parser, "of sampling")
     parser.add_argument(
         "--exact",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vqspeech import audio
-from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.arguments import number
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.files import check_folder, replace_file
 from vqspeech.jobs import Skipped, attempt
@@ -23,13 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `vqspeech draw`."""
     parser.add_argument("experiment", metavar="EXP", help="experiment folder: curves.jsonl, reconstructed/, converted/")
     parser.add_argument("--data", required=True, nargs="+", metavar="DATA", help="data directories of the recordings")
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=1,
-        metavar="N",
-        help="utterances of each data directory (default: %(default)s)",
-    )
+    parser.add_argument("--limit", **number(1, "utterances of each data directory"))
 
 
 def run(args: argparse.Namespace) -> int:

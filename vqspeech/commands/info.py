@@ -5,7 +5,7 @@ import argparse
 from torch import nn
 
 from vqspeech import audio
-from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.arguments import number
 from vqspeech.commands.loading import add_model_argument, find_model, load_coder
 from vqspeech.conf import list_experiments, load_config
 from vqspeech.errors import ConfigError
@@ -23,13 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--conf", metavar="NAME", help=f"describe a configuration instead: {', '.join(list_experiments())}"
     )
-    parser.add_argument(
-        "--speakers",
-        type=positive_int,
-        default=109,
-        metavar="N",
-        help="number of voices with --conf (default: %(default)s)",
-    )
+    parser.add_argument("--speakers", **number(109, "number of voices with --conf"))
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="settings of the configuration, such as decoder.layers=20"
     )

@@ -16,6 +16,7 @@ import numpy as np
 from vqspeech import audio, world
 from vqspeech.commands.arguments import (
     add_sampling_arguments,
+    number,
     positive_float,
     positive_int,
     sound_folder,
@@ -43,12 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ngram", type=positive_int, metavar="N", help="sample from an N-gram of --units instead of a prior"
     )
     parser.add_argument("--units", metavar="UNITS", help="units file the n-gram is fitted to")
-    parser.add_argument(
-        "--n", type=positive_int, default=8, metavar="N", help="number of samples (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seconds", type=positive_float, default=5.0, metavar="S", help="seconds to sample (default: %(default)s)"
-    )
+    parser.add_argument("--n", **number(8, "number of samples"))
+    parser.add_argument("--seconds", **number(5.0, "seconds to sample", positive_float, "S"))
     parser.add_argument(
         "--speaker",
         default="random",

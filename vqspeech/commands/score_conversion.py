@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.arguments import number
 from vqspeech.commands.loading import add_model_argument, find_model, load_model
 from vqspeech.commands.scoring import Argument, Score, Table, argument
 from vqspeech.data.datadir import DataDir, combine
@@ -132,19 +132,10 @@ SCORE = Score(
             "--beside", nargs="+", default=[], metavar="MODEL", help="with --like: other models, to those of the "
             "targets that they know by name, a row each"
         ),
-        argument(
-            "--each", type=positive_int, default=2, metavar="N", help="with --like: targets of a source (default: "
-            "%(default)s)"
-        ),
-        argument(
-            "--per-speaker", type=positive_int, default=2, metavar="N", help="with --like: source utterances of each "
-            "speaker (default: %(default)s)"
-        ),
+        argument("--each", **number(2, "with --like: targets of a source")),
+        argument("--per-speaker", **number(2, "with --like: source utterances of each speaker")),
         argument("--audio", metavar="DIR", help="with --like: keep the conversions in this folder"),
-        argument(
-            "--enrol", type=positive_int, default=10, metavar="N", help="recordings that make a voice (default: "
-            "%(default)s)"
-        ),
+        argument("--enrol", **number(10, "recordings that make a voice")),
         _judge_argument("--asr", judges.ASR, "speech recogniser"),
         _judge_argument("--verifier", judges.VERIFIER, "speaker model"),
         _judge_argument("--rater", judges.RATER, "judge of quality"),

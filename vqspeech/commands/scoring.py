@@ -21,7 +21,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vqspeech.commands.arguments import non_negative_int, positive_int, scores_file
+from vqspeech.commands.arguments import non_negative_int, number, scores_file
 from vqspeech.metrics.reports import markdown, pictures, scores
 
 
@@ -115,17 +115,9 @@ class Score:
                 "--section", default=self.name, metavar="NAME", help="section in it (default: %(default)s)"
             )
         if self.seed:
-            parser.add_argument(
-                "--seed",
-                type=non_negative_int,
-                default=0,
-                metavar="N",
-                help="of all that is drawn (default: %(default)s)",
-            )
+            parser.add_argument("--seed", **number(0, "of all that is drawn", non_negative_int))
         if self.nj:
-            parser.add_argument(
-                "--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)"
-            )
+            parser.add_argument("--nj", **number(1, "processes"))
 
     def run(self, args: argparse.Namespace) -> int:
         """Measure, write each table to the scores file and print it; return the exit status."""

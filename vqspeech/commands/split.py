@@ -5,7 +5,7 @@ The sentences of dev and test do not occur in train; unseen holds all utterances
 
 import argparse
 
-from vqspeech.commands.arguments import add_seed_argument, non_negative_int, output_folder
+from vqspeech.commands.arguments import add_seed_argument, non_negative_int, number, output_folder
 
 EXAMPLE = "vqspeech split data/all --out data --unseen 10"
 
@@ -17,13 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=output_folder, required=True, metavar="DIR", help="folder for train, dev, test and unseen"
     )
     unseen = parser.add_mutually_exclusive_group()
-    unseen.add_argument(
-        "--unseen",
-        type=non_negative_int,
-        default=0,
-        metavar="N",
-        help="number of speakers to hold out, of both genders (default: %(default)s)",
-    )
+    unseen.add_argument("--unseen", **number(0, "number of speakers to hold out, of both genders", non_negative_int))
     unseen.add_argument("--unseen-speakers", nargs="+", metavar="NAME", help="names of the speakers to hold out")
     parser.add_argument(
         "--share", type=float, default=0.05, help="share of each speaker for dev, and for test (default: %(default)s)"

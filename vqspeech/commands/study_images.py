@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_device_argument, positive_int
+from vqspeech.commands.arguments import add_device_argument, number, positive_int
 from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ImageError
@@ -32,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     # Some hundred steps: by batches, dead codes are replaced after each hundred.
     add_study_arguments(parser, steps=450, batch=16, items="images")
-    parser.add_argument(
-        "--images", type=positive_int, default=500, metavar="N", help="test images at most (default: %(default)s)"
-    )
+    parser.add_argument("--images", **number(500, "test images at most"))
     add_device_argument(parser)
 
 

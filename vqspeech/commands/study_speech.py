@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_device_argument, positive_int
+from vqspeech.commands.arguments import add_device_argument, number
 from vqspeech.commands.study import StudyTables, add_study_arguments
 from vqspeech.data.dump import read_shards
 from vqspeech.devices import resolve_device
@@ -31,16 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"rates, in the order of work; 8+8: two stages of 8 bits (default: {' '.join(RATES)})",
     )
     add_study_arguments(parser, steps=500, batch=1024, items="vectors")
-    parser.add_argument(
-        "--vectors", type=positive_int, default=100_000, metavar="N", help="training vectors (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--recordings",
-        type=positive_int,
-        default=4,
-        metavar="N",
-        help="recordings judged by PESQ and STOI (default: %(default)s)",
-    )
+    parser.add_argument("--vectors", **number(100_000, "training vectors"))
+    parser.add_argument("--recordings", **number(4, "recordings judged by PESQ and STOI"))
     add_device_argument(parser)
 
 

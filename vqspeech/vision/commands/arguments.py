@@ -1,6 +1,6 @@
 """Arguments of the command line that the verbs of vision share (not a verb)."""
 
-from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.arguments import number
 from vqspeech.commands.scoring import Argument, argument
 
 EXPERIMENT = argument("experiment", metavar="EXP", help="experiment folder with best.safetensors")
@@ -11,10 +11,4 @@ HELD_OUT = argument("--data", required=True, metavar="SET", help="held-out image
 
 def limit_argument(default: int) -> Argument:
     """Return `--limit`, how many images are scored."""
-    return argument(
-        "--limit",
-        type=positive_int,
-        default=default,
-        metavar="N",
-        help="maximum number of images, evenly spaced over the set (default: %(default)s)",
-    )
+    return argument("--limit", **number(default, "maximum number of images, evenly spaced over the set"))

@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from vqspeech.commands.arguments import output_folder, positive_int
+from vqspeech.commands.arguments import number, output_folder
 from vqspeech.devices import resolve_device
 from vqspeech.locks import lock_folder
 from vqspeech.vision.data.codes import write_codes
@@ -21,9 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder, with codes")
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_folder, required=True, metavar="CODES", help="folder for the codes")
-    parser.add_argument(
-        "--batch", type=positive_int, default=64, metavar="N", help="images per batch (default: %(default)s)"
-    )
+    parser.add_argument("--batch", **number(64, "images per batch"))
 
 
 def run(args: argparse.Namespace) -> int:

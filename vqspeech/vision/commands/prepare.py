@@ -6,7 +6,7 @@ Detects the layout of the corpus, splits it, writes the sets, and prints what is
 import argparse
 from importlib import import_module
 
-from vqspeech.commands.arguments import output_folder, positive_int
+from vqspeech.commands.arguments import number, output_folder
 from vqspeech.locks import lock_folder
 
 EXAMPLE = "vqspeech vision prepare cifar10 --data cifar-10-batches-py --out data"
@@ -27,20 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus.add_argument("--data", required=True, metavar="PATH", help="folder (or .npz file) of the corpus")
         corpus.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
         if name == "cifar10":
-            corpus.add_argument(
-                "--shrink",
-                type=positive_int,
-                default=1,
-                metavar="N",
-                help="average N by N pixels (default: %(default)s)",
-            )
+            corpus.add_argument("--shrink", **number(1, "average N by N pixels"))
         if name == "folder":
-            corpus.add_argument(
-                "--size", type=positive_int, default=128, metavar="N", help="pixels of a side (default: %(default)s)"
-            )
-            corpus.add_argument(
-                "--nj", type=positive_int, default=1, metavar="N", help="processes (default: %(default)s)"
-            )
+            corpus.add_argument("--size", **number(128, "pixels of a side"))
+            corpus.add_argument("--nj", **number(1, "processes"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from vqspeech.commands.arguments import output_file, positive_int
+from vqspeech.commands.arguments import number, output_file
 from vqspeech.devices import resolve_device
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.data.images import read_images
@@ -20,23 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="FILE", help="checkpoint or experiment folder")
     parser.add_argument("--data", required=True, metavar="SET", help="set of images")
     parser.add_argument("--out", type=output_file, required=True, metavar="PNG", help="picture to write")
-    parser.add_argument(
-        "--limit",
-        type=positive_int,
-        default=24,
-        metavar="N",
-        help="number of images, evenly spaced over the set (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--columns", type=positive_int, default=8, metavar="N", help="images per row (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--scale",
-        type=positive_int,
-        default=2,
-        metavar="N",
-        help="size of an image's pixel in the sheet (default: %(default)s)",
-    )
+    parser.add_argument("--limit", **number(24, "number of images, evenly spaced over the set"))
+    parser.add_argument("--columns", **number(8, "images per row"))
+    parser.add_argument("--scale", **number(2, "size of an image's pixel in the sheet"))
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,7 +5,7 @@ A scripted explorer walks through the maps of ViZDoom (extra `vizdoom`), or of D
 
 import argparse
 
-from vqspeech.commands.arguments import non_negative_int, output_folder, positive_int
+from vqspeech.commands.arguments import non_negative_int, number, output_folder
 from vqspeech.locks import lock_folder
 from vqspeech.vision.data import recording
 from vqspeech.vision.data.worlds import WORLDS, list_maps, open_world
@@ -17,18 +17,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech vision record`."""
     parser.add_argument("--world", choices=WORLDS, default="vizdoom", help="(default: %(default)s)")
     parser.add_argument("--maps", nargs="+", metavar="MAP", help="maps of the world (default: five of various kinds)")
-    parser.add_argument(
-        "--episodes", type=positive_int, default=40, metavar="N", help="episodes of each map (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--frames", type=positive_int, default=400, metavar="N", help="frames per episode (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--skip", type=positive_int, default=4, metavar="N", help="game ticks per action (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--seed", type=non_negative_int, default=0, metavar="N", help="seed of all draws (default: %(default)s)"
-    )
+    parser.add_argument("--episodes", **number(40, "episodes of each map"))
+    parser.add_argument("--frames", **number(400, "frames per episode"))
+    parser.add_argument("--skip", **number(4, "game ticks per action"))
+    parser.add_argument("--seed", **number(0, "seed of all draws", non_negative_int))
     parser.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import add_sampling_arguments, output_folder, positive_int
+from vqspeech.commands.arguments import add_sampling_arguments, number, output_folder
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file
@@ -28,21 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prior", required=True, metavar="FILE", help="checkpoint or folder of `vqspeech vision prior`"
     )
-    parser.add_argument(
-        "--n", type=positive_int, default=8, metavar="N", help="samples of each class (default: %(default)s)"
-    )
+    parser.add_argument("--n", **number(8, "samples of each class"))
     parser.add_argument(
         "--class", dest="classes", nargs="+", metavar="NAME",
         help="classes to condition on, 'all' of them, or 'any' for samples without one (default: any)", default=["any"],
     )  # fmt: skip
     add_sampling_arguments(parser)
-    parser.add_argument(
-        "--scale",
-        type=positive_int,
-        default=2,
-        metavar="N",
-        help="size of an image's pixel in the sheet (default: %(default)s)",
-    )
+    parser.add_argument("--scale", **number(2, "size of an image's pixel in the sheet"))
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for the samples")
 
 

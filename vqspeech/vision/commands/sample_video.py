@@ -17,9 +17,9 @@ import torch
 from vqspeech.commands.arguments import (
     add_sampling_arguments,
     non_negative_int,
+    number,
     output_folder,
     positive_float,
-    positive_int,
 )
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError, MissingExtra
@@ -52,27 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"actions from the last context frame on, a row for each list; the last action of a list is repeated; "
         f"'{RECORDED}': those of the recording; '{UNKNOWN}': unconditioned (default: {RECORDED})",
     )  # fmt: skip
-    parser.add_argument(
-        "--n",
-        type=positive_int,
-        default=4,
-        metavar="N",
-        help="clips to continue, evenly spaced over the set (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--context", type=non_negative_int, default=6, metavar="N", help="context frames (default: %(default)s)"
-    )
-    parser.add_argument(
-        "--frames", type=positive_int, default=10, metavar="N", help="frames to generate (default: %(default)s)"
-    )
+    parser.add_argument("--n", **number(4, "clips to continue, evenly spaced over the set"))
+    parser.add_argument("--context", **number(6, "context frames", non_negative_int))
+    parser.add_argument("--frames", **number(10, "frames to generate"))
     add_sampling_arguments(parser)
-    parser.add_argument(
-        "--rate",
-        type=positive_float,
-        default=pictures.RATE,
-        metavar="HZ",
-        help="frames per second of GIF and MP4 (default: %(default)s)",
-    )
+    parser.add_argument("--rate", **number(pictures.RATE, "frames per second of GIF and MP4", positive_float, "HZ"))
     parser.add_argument("--out", type=output_folder, required=True, metavar="DIR", help="folder for the samples")
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from vqspeech.arrays import ArrayError, read_arrays
-from vqspeech.commands.arguments import output_file, positive_int
+from vqspeech.commands.arguments import number, output_file
 from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.errors import ImageError
 from vqspeech.metrics.measures.bootstrap import estimate_ratio
@@ -73,13 +73,7 @@ SCORE = Score(
         ),
         argument("--train", required=True, metavar="SET", help="training images"),
         argument("--data", required=True, metavar="SET", help="held-out images, for comparison"),
-        argument(
-            "--scale",
-            type=positive_int,
-            default=2,
-            metavar="N",
-            help="size of an image's pixel in the sheet (default: %(default)s)",
-        ),
+        argument("--scale", **number(2, "size of an image's pixel in the sheet")),
         argument(
             "--picture",
             type=output_file,

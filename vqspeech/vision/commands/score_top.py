@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import non_negative_float, output_file
+from vqspeech.commands.arguments import non_negative_float, number, output_file
 from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ImageError
@@ -100,13 +100,7 @@ SCORE = Score(
         argument("--codes", required=True, metavar="CODES", help="codes of held-out images"),
         argument("--data", required=True, metavar="SET", help="images of the codes"),
         limit_argument(512),
-        argument(
-            "--temperature",
-            type=non_negative_float,
-            default=1.0,
-            metavar="T",
-            help="temperature of the draws in the picture (default: %(default)s)",
-        ),
+        argument("--temperature", **number(1.0, "temperature of the draws in the picture", non_negative_float, "T")),
         argument(
             "--picture",
             type=output_file,

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterator
 import numpy as np
 import torch
 
-from vqspeech.commands.arguments import non_negative_int, positive_int
+from vqspeech.commands.arguments import non_negative_int, number
 from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.devices import resolve_device
 from vqspeech.vision.commands.sample import describe_model_codes
@@ -75,27 +75,11 @@ SCORE = Score(
             metavar="FILE",
             help="prior over single images of these codes, a baseline that sees no past",
         ),
-        argument(
-            "--clips", type=positive_int, default=64, metavar="N", help="clips, evenly spaced (default: %(default)s)"
-        ),
-        argument("--context", type=positive_int, default=6, metavar="N", help="context frames (default: %(default)s)"),
-        argument(
-            "--frames", type=positive_int, default=10, metavar="N", help="frames to predict (default: %(default)s)"
-        ),
-        argument(
-            "--rollout-frames",
-            type=non_negative_int,
-            default=100,
-            metavar="N",
-            help="frames of the long rollouts; 0: none (default: %(default)s)",
-        ),
-        argument(
-            "--rollout-clips",
-            type=positive_int,
-            default=16,
-            metavar="N",
-            help="clips of the long rollouts (default: %(default)s)",
-        ),
+        argument("--clips", **number(64, "clips, evenly spaced")),
+        argument("--context", **number(6, "context frames")),
+        argument("--frames", **number(10, "frames to predict")),
+        argument("--rollout-frames", **number(100, "frames of the long rollouts; 0: none", non_negative_int)),
+        argument("--rollout-clips", **number(16, "clips of the long rollouts")),
         argument(
             "--compare-actions",
             nargs=2,
@@ -103,13 +87,7 @@ SCORE = Score(
             metavar=("A", "B"),
             help="two actions whose rollouts from the same frames are compared (default: forward right)",
         ),
-        argument(
-            "--inverse-steps",
-            type=positive_int,
-            default=1000,
-            metavar="N",
-            help="training steps of the inverse model, which recognises actions (default: %(default)s)",
-        ),
+        argument("--inverse-steps", **number(1000, "training steps of the inverse model, which recognises actions")),
     ],
     example="vqspeech vision score video --prior exp/frames/video --model exp/frames --data data/test "
     "--codes exp/frames/codes/test --train data/train --train-codes exp/frames/codes/train "
