@@ -146,11 +146,11 @@ def test_recordings_that_hardly_agree_are_named(root, tmp_path, capsys, monkeypa
         "--out",
         tmp_path / "a.wav",
     )
-    monkeypatch.setattr("vqspeech.models.vqvae.measure_similarity", lambda vectors: 0.1)
+    monkeypatch.setattr("vqspeech.models.speakers.measure_similarity", lambda vectors: 0.1)
     run(*words, "--like", root / "anna" / "0.wav")
     assert "warning: parts of the recordings sound like different speakers (0.10" in capsys.readouterr().err
     run("voice", "make", "--model", root / "model.safetensors", "--src", root / "anna", "--name", "me")
     assert "warning: parts of the recordings" in capsys.readouterr().err
-    monkeypatch.setattr("vqspeech.models.vqvae.measure_similarity", lambda vectors: 0.9)
+    monkeypatch.setattr("vqspeech.models.speakers.measure_similarity", lambda vectors: 0.9)
     run(*words, "--like", root / "anna" / "0.wav")
     assert "warning" not in capsys.readouterr().err

@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -39,16 +41,17 @@ def judges(*_):
     return Judges(Hearing(), Loudness(), Loudness())
 
 
+def write_sound(folder, name, length, peak):
+    path = folder / name
+    audio.write(path, peak * np.sign(np.sin(np.arange(10 * length) / 9)))
+    return str(path)
+
+
 @pytest.fixture
 def world(tmp_path):
     """Two sources of speaker s (peak 0.3), voices t and u (0.1, 0.2), and conversions that fail in known ways."""
     pytest.importorskip("jiwer")
-
-    def sound(name, length, peak):
-        path = tmp_path / name
-        audio.write(path, peak * np.sign(np.sin(np.arange(10 * length) / 9)))
-        return str(path)
-
+    sound = partial(write_sound, tmp_path)
     sources = DataDir(
         Utterance(f"s-{n}", "s", sound(f"s-{n}.wav", n, 0.3), text=None if n == 800 else TEXTS[n]) for n in TEXTS
     )
@@ -99,12 +102,7 @@ def test_rows(world):
 def test_intervals_redraw_source_and_target_speakers_where_there_are_enough(tmp_path, monkeypatch):
     """Of twelve readers, each heard or not heard as a whole, and four targets, rated by themselves."""
     pytest.importorskip("jiwer")
-
-    def sound(name, length, peak):
-        path = tmp_path / name
-        audio.write(path, peak * np.sign(np.sin(np.arange(10 * length) / 9)))
-        return str(path)
-
+    sound = partial(write_sound, tmp_path)
     trials, estimate_eer = [], conversion.estimate_eer
     monkeypatch.setattr(conversion, "estimate_eer", lambda *args: trials.append(args[2]) or estimate_eer(*args))
     readers, peaks = [f"r{i:02}" for i in range(12)], {"t": 0.1, "u": 0.2, "v": 0.3, "w": 0.4}
