@@ -41,7 +41,7 @@ class CodeBatches:
             raise ImageError(
                 f"{codes.path}: its classes differ from those the prior was trained on; prepare the images together"
             )
-        self.codes, self.told = codes, bool(classes)
+        self.codes, self.has_classes = codes, bool(classes)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -56,7 +56,7 @@ class CodeBatches:
 
     def select(self, picks: np.ndarray) -> CodeBatch:
         """Return the maps of the images at `picks` `(n,)`."""
-        labels = self.codes.table.labels[picks] + 1 if self.told else np.zeros(len(picks), np.int64)
+        labels = self.codes.table.labels[picks] + 1 if self.has_classes else np.zeros(len(picks), np.int64)
         return CodeBatch(to_grids(self.codes.codes[picks], self.codes.latents), torch.from_numpy(labels))
 
 

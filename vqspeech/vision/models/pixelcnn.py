@@ -45,14 +45,14 @@ class Layer(nn.Module):
         self.residual = None if last else nn.Conv2d(width, width, 1)
         self.dropout = nn.Dropout(dropout)
 
-    def compute_conditions(self, told: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
+    def compute_conditions(self, label: Tensor, condition: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return what is added in each stack: two tensors `(batch, 2 * width, height or 1, width or 1)`.
 
         Args:
-            told: Embedding of the class `(batch, 4 * width)`.
+            label: Embedding of the class `(batch, 4 * width)`.
             condition: Condition of every place `(batch, channels, height, width)`.
         """
-        added = told[:, :, None, None]
+        added = label[:, :, None, None]
         if self.condition is not None:
             added = added + self.condition(condition)
         vertical, horizontal = added.chunk(2, 1)
@@ -161,8 +161,8 @@ class PixelCNN(nn.Module):
             vectors = vectors * shown
         v, h = vectors[:, :, :-1, 1:], vectors[:, :, 1:, :-1] + self.places
         activations = []
-        for layer, told in zip(self.layers, self.told(classes).chunk(len(self.layers), 1), strict=True):
-            v, h, found = layer(v, h, layer.compute_conditions(told, condition))
+        for layer, label in zip(self.layers, self.told(classes).chunk(len(self.layers), 1), strict=True):
+            v, h, found = layer(v, h, layer.compute_conditions(label, condition))
             activations.append(found)
         found = self.hidden(F.relu(self.skip(torch.cat(activations, 1))))
         return found if self.above is None else found + self.above(condition)
@@ -171,8 +171,8 @@ class PixelCNN(nn.Module):
         """Return what earlier channels of a place contribute `(batch, channels, hidden, height, width)`, first 0."""
         assert self.ahead is not None
         offsets = torch.arange(codes.shape[1] - 1, device=codes.device)[:, None, None] * self.size
-        told = self.ahead(codes[:, :-1].long() + offsets).cumsum(1).permute(0, 1, 4, 2, 3)
-        return F.pad(told, (0, 0, 0, 0, 0, 0, 1, 0))
+        above = self.ahead(codes[:, :-1].long() + offsets).cumsum(1).permute(0, 1, 4, 2, 3)
+        return F.pad(above, (0, 0, 0, 0, 0, 0, 1, 0))
 
     def loss(self, codes: Tensor, classes: Tensor, condition: Tensor | None = None) -> Tensor:
         """Return -ln p of every code `(batch, channels, height, width)` given those before it, in nats."""

@@ -22,8 +22,8 @@ class Cache:
         _, height, width = network.shape
         layers, reach, channels = network.layers, network.layers[0].reach, network.embedding.embedding_dim
         place = network.places
-        told = network.told(classes).chunk(len(layers), 1)
-        self.conditions = [layer.compute_conditions(one, condition) for layer, one in zip(layers, told, strict=True)]
+        labels = network.told(classes).chunk(len(layers), 1)
+        self.conditions = [layer.compute_conditions(one, condition) for layer, one in zip(layers, labels, strict=True)]
         above = torch.zeros(()) if network.above is None else network.above(condition)
         self.above = above.to(place).expand(batch, network.hidden.out_channels, height, width)
         # What comes into each layer, with the margins that the convolutions look into.
@@ -100,7 +100,7 @@ def sample_codes(
     batch, size = len(uniforms), network.size
     cache = Cache(network, classes, condition)
     padded = torch.full((batch, channels, 1 + height, 1 + width), size, dtype=torch.long, device=uniforms.device)
-    codes, told = padded[:, :, 1:, 1:], 0 if given is None else given.shape[2]
+    codes, rows = padded[:, :, 1:, 1:], 0 if given is None else given.shape[2]
     weights, biases = (
         network.logits.weight[:, :, 0, 0].chunk(channels),
         network.logits.get_parameter("bias").chunk(channels),
@@ -114,7 +114,7 @@ def sample_codes(
                 found = torch.addmm(biases[c], features.relu(), weights[c].T)
                 if logits is not None:
                     logits[:, :, c, i, j] = found
-                if given is not None and i < told:
+                if given is not None and i < rows:
                     codes[:, c, i, j] = given[:, c, i, j]
                 else:
                     codes[:, c, i, j] = draw_classes(found, uniforms[:, c, i, j], temperature, top_p)

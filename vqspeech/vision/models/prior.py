@@ -125,8 +125,8 @@ class ImagePrior(Pretrained):
         for start in tqdm(range(0, len(codes), BATCH), "scoring", disable=None, leave=False):
             part = slice(start, start + BATCH)
             grid = to_grids(codes[part], self.network.shape[0]).to(self.device)
-            told = torch.from_numpy(np.asarray(classes[part])).to(self.device)
-            found[part] = to_maps(self.network.loss(grid, told).double() / np.log(2))
+            labels = torch.from_numpy(np.asarray(classes[part])).to(self.device)
+            found[part] = to_maps(self.network.loss(grid, labels).double() / np.log(2))
         return found
 
     def sample(

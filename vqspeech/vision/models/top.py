@@ -170,8 +170,10 @@ class TopVQVAE(Pretrained):
         vectors = self.encoder(batch.codes)
         mask = torch.ones(len(vectors), vectors.shape[2], dtype=torch.bool, device=vectors.device)
         quantised = self.quantizer(vectors, mask)
-        told = torch.rand(len(vectors), 1, 1, 1, device=vectors.device) >= self.condition_dropout * self.training
-        nll = self.network.loss(batch.codes, torch.zeros_like(batch.classes), self.spread(quantised.vectors) * told)
+        conditioned = torch.rand(len(vectors), 1, 1, 1, device=vectors.device) >= self.condition_dropout * self.training
+        nll = self.network.loss(
+            batch.codes, torch.zeros_like(batch.classes), self.spread(quantised.vectors) * conditioned
+        )
         return {"nll": nll.mean()} | quantised.losses, quantised.codes, mask
 
     # Inference
@@ -202,9 +204,9 @@ class TopVQVAE(Pretrained):
         numbers, drawn = draw_uniforms(len(latents), self.network.shape, seed).to(self.device), []
         for start in range(0, len(latents), BATCH):
             part = slice(start, start + BATCH)
-            told = torch.from_numpy(np.asarray(latents[part])).to(self.device)
-            nobody = torch.zeros(len(told), dtype=torch.long, device=self.device)
-            condition = self._condition(told, len(told))
+            given = torch.from_numpy(np.asarray(latents[part])).to(self.device)
+            nobody = torch.zeros(len(given), dtype=torch.long, device=self.device)
+            condition = self._condition(given, len(given))
             drawn.append(
                 sample_codes(self.network, numbers[part], nobody, condition, temperature=temperature, progress=progress)
             )

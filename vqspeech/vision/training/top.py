@@ -102,13 +102,13 @@ def measure_bits(
     ]
     own = torch.cat([model.summarise(part) for part in parts])  # (maps, latents)
     others = own.roll(len(own) // 2, 0)
-    told: dict[str, Tensor | None] = {OWN: own, OTHERS: others, NONE: None}
+    conditions: dict[str, Tensor | None] = {OWN: own, OTHERS: others, NONE: None}
     for i in range(own.shape[1] if one_by_one else 0):
-        told[f"its own latents, but the {_ORDINALS[i]} of another image"] = own.index_copy(
+        conditions[f"its own latents, but the {_ORDINALS[i]} of another image"] = own.index_copy(
             1, torch.tensor([i], device=own.device), others[:, i : i + 1]
         )
     bits = {}
-    for name, latents in told.items():
+    for name, latents in conditions.items():
         split = [None] * len(parts) if latents is None else latents.split(size)
         bits[name] = torch.cat([model.bits(part, some).cpu() for part, some in zip(parts, split, strict=True)])
     model.train(training)

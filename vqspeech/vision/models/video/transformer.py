@@ -109,14 +109,14 @@ class TransformerVideo(VideoNetwork):
     @torch.inference_mode()
     def draw(self, uniforms: Tensor, condition: Tensor, temperature: float, top_p: float) -> Tensor:
         """Draw frames given their conditions."""
-        flat, told = uniforms.flatten(1), condition.flatten(2).permute(2, 0, 1)
+        flat, conditions = uniforms.flatten(1), condition.flatten(2).permute(2, 0, 1)
         batch, places = flat.shape
         heads = len(self.slopes)
-        kept = [told.new_empty(2, batch, heads, places, told.shape[2] // heads) for _ in self.frame]
+        kept = [conditions.new_empty(2, batch, heads, places, conditions.shape[2] // heads) for _ in self.frame]
         codes = torch.empty(batch, places, dtype=torch.long, device=flat.device)
-        found, open_ = codes.new_full((batch,), self.size), told.new_zeros(1, 1, 1)
+        found, open_ = codes.new_full((batch,), self.size), conditions.new_zeros(1, 1, 1)
         for i in range(places):
-            x = (self.before(found) + self.places[1, i] + told[i])[:, None]
+            x = (self.before(found) + self.places[1, i] + conditions[i])[:, None]
             for block, one in zip(self.frame, kept, strict=True):
                 query, one[0, :, :, i : i + 1], one[1, :, :, i : i + 1] = block.project(x)
                 x = block.attend(x, query, one[0, :, :, : i + 1], one[1, :, :, : i + 1], open_)
