@@ -1,7 +1,10 @@
 """What several tests share."""
 
+import io
+import logging
 import os
 import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +14,7 @@ import soundfile
 from vqspeech import audio
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.dump import Shards, write_shards
+from vqspeech.progress import LOGGER
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,6 +32,25 @@ def corpora() -> Path:
     if not path.is_dir():
         pytest.skip("no real corpora: set VQSPEECH_CORPORA to a folder that holds LibriSpeech/ and VCTK-Corpus/")
     return path
+
+
+@pytest.fixture
+def messages() -> Iterator[Callable[[], str]]:
+    """Return a function that returns the messages of the library since it was called last, a line each."""
+    stream = io.StringIO()
+    handler, level = logging.StreamHandler(stream), LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+
+    def take() -> str:
+        text = stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        return text
+
+    yield take
+    LOGGER.removeHandler(handler)
+    LOGGER.setLevel(level)
 
 
 def buzz(seconds: float, f0: float, seed: int = 0) -> np.ndarray:

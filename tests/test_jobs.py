@@ -151,17 +151,17 @@ def test_stopping_early_does_not_wait_for_all(tmp_path: Path):
     assert len(os.listdir(tmp_path)) < 200
 
 
-def test_exit_statuses(capsys: pytest.CaptureFixture):
+def test_exit_statuses(messages):
     skipped = Skipped()
     assert skipped.status(5) == 0 and skipped.status(0) == 0
     skipped.add("p225_001", AudioError("a.wav: silent"))
-    assert capsys.readouterr().err == "skipped p225_001: a.wav: silent\n"
+    assert messages() == "skipped p225_001: a.wav: silent\n"
     assert skipped.status(5) == SOME_SKIPPED and skipped.status(0) == FAILED
-    assert "5 done, 1 skipped: p225_001\n" in capsys.readouterr().err
+    assert "5 done, 1 skipped: p225_001\n" in messages()
     assert skipped.reasons == {"p225_001": "a.wav: silent"}
 
 
-def test_only_the_first_names_are_repeated(capsys: pytest.CaptureFixture):
+def test_only_the_first_names_are_repeated(messages):
     skipped = Skipped({f"u{i}": "" for i in range(1000)})
     skipped.status(1)
-    assert capsys.readouterr().err.count("u") < 12
+    assert messages().count("u") < 12

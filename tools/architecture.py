@@ -21,7 +21,7 @@ ROOMS = {
     "cli": "the command line: finds the verb and calls it",
     "vision.commands": "one module a verb of `vqspeech vision`",
     "commands": "one module a verb: options, calls, one line of result",
-    "stream": "live conversion, and the sound devices for it",
+    "stream": "live conversion, and the sound devices for it; recordings in one line",
     "studies": "the papers' comparisons of quantisers",
     "vision.training": "trainings of images, video and priors over them",
     "vision.metrics.evaluations": "models and sets of images in, rows of figures out",
@@ -44,12 +44,12 @@ ROOMS = {
 the ground."""
 
 MODULES = {
-    "cli": "cli", "stream": "stream", "microphone": "stream",
+    "cli": "cli", "stream": "stream", "microphone": "stream", "recordings": "stream",
     "voices": "models", "pretrained": "models", "__init__": "cli",
     "audio": "sound", "soundfiles": "sound", "loudness": "sound", "pitch": "sound", "world": "sound",
     "torchaudio_functional": "sound",
 }  # fmt: skip
-"""Rooms of modules directly below `vqspeech` (`__init__` hands on `VQVAE`, as the command line does)."""
+"""Rooms of modules directly below `vqspeech` (`__init__` hands on `VQVAE` and others, as the command line does)."""
 
 
 def name_module(path: Path, root: Path = ROOT) -> str:

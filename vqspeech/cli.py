@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from vqspeech import __version__
-from vqspeech.console import open_standard_streams
+from vqspeech.console import open_standard_streams, show_progress
 from vqspeech.deprecation import rename_arguments
 from vqspeech.devices import keep_freed_memory
 from vqspeech.errors import FAILED, VqspeechError, describe_error, is_out_of_memory
 from vqspeech.signals import Interrupted, exit_on_interrupt, raise_on_signals
-from vqspeech.subcommands import describe_command
+from vqspeech.subcommands import describe_command, list_leaves
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> int:
                 parser.print_help()
                 return FAILED
             keep_freed_memory()
-            return args.run(args)
+            with show_progress(args.quiet):
+                return args.run(args)
     except BrokenPipeError:
         return BROKEN_PIPE
     except KeyboardInterrupt as error:
@@ -93,6 +94,8 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
             module = import_module(f"vqspeech.{package}commands.{verb.replace('-', '_')}")
             command = verbs.add_parser(verb, **describe_command(module))
             module.add_arguments(command)
+            for leaf in list_leaves(command):
+                leaf.add_argument("--quiet", action="store_true", help="print results and warnings only, no progress")
             command.set_defaults(run=module.run)
     return parser
 

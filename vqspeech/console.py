@@ -1,10 +1,24 @@
-"""Standard output and standard error: names of any bytes can be printed, and a reader may leave (`| head`)."""
+"""Standard output and standard error: names of any bytes can be printed, and a reader may leave (`| head`).
+
+Progress and messages of the library are shown on standard error while a verb runs (`show_progress`).
+"""
 
 import codecs
 import io
+import logging
 import os
 import sys
-from typing import Any
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from vqspeech.progress import LOGGER, Work, report_to
+
+PATIENCE = 2.0
+"""Seconds that work takes before a terminal shows a bar of it."""
+LOG_EVERY = 30.0
+"""Seconds between two lines about the same work where standard error is no terminal."""
 
 
 def open_standard_streams() -> None:
@@ -34,10 +48,106 @@ def make_printable(text: str) -> str:
 
 def print_path(path: str | os.PathLike) -> None:
     """Print a path to standard output, whatever its bytes and whatever the stream."""
+    print_line(str(path))
+
+
+def print_line(text: str) -> None:
+    """Print a line to standard output, whatever its bytes, above the progress bars."""
     try:
-        print(path)
+        _write(text, sys.stdout)
     except UnicodeEncodeError:
-        print(make_printable(str(path)))
+        _write(make_printable(text), sys.stdout)
+
+
+@contextmanager
+def show_progress(quiet: bool = False) -> Iterator[None]:
+    """Show progress and messages of the library on standard error in the block.
+
+    A terminal gets a bar with the time left of all work that takes more than `PATIENCE` seconds; a file or pipe gets a
+    line about it every `LOG_EVERY` seconds.
+
+    Args:
+        quiet: Show warnings only.
+    """
+    handler = _Messages(logging.WARNING if quiet else logging.INFO)
+    level = LOGGER.level
+    LOGGER.addHandler(handler)
+    LOGGER.setLevel(logging.INFO)
+    bars = _Bars() if _is_terminal(sys.stderr) else _Lines()
+    try:
+        with report_to(None if quiet else bars):
+            yield
+    finally:
+        bars.close()
+        LOGGER.setLevel(level)
+        LOGGER.removeHandler(handler)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _write(text: str, stream: TextIO) -> None:
+    """Write a line, and the bars of a terminal below it."""
+    if not (_is_terminal(stream) and _is_terminal(sys.stderr)):
+        print(text, file=stream, flush=True)
+        return
+    from tqdm import tqdm
+
+    tqdm.write(text, stream)
+
+
+class _Messages(logging.Handler):
+    """Writes messages as they are to what standard error is now."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if sys.stderr is not None:
+            _write(make_printable(record.getMessage()), sys.stderr)
+
+
+class _Bars:
+    """Shows work on a terminal."""
+
+    def __init__(self) -> None:
+        self.bars: dict[Work, Any] = {}
+
+    def __call__(self, work: Work) -> None:
+        bar = self.bars.get(work)
+        if bar is None:
+            from tqdm import tqdm
+
+            options = {"initial": work.done, "desc": work.what, "unit": work.unit, "delay": PATIENCE}
+            bar = self.bars[work] = tqdm(total=work.total, leave=False, dynamic_ncols=True, **options)
+        bar.set_postfix_str(work.note, refresh=False)
+        bar.update(work.done - bar.n)
+        if work.finished:
+            self.bars.pop(work).close()
+
+    def close(self) -> None:
+        """Remove the bars of work that was never finished."""
+        for bar in self.bars.values():
+            bar.close()
+
+
+class _Lines:
+    """Shows work in a log."""
+
+    def __init__(self) -> None:
+        self.due: dict[Work, float] = {}
+
+    def __call__(self, work: Work) -> None:
+        now = time.monotonic()
+        if work.finished:
+            self.due.pop(work, None)
+        elif now >= self.due.setdefault(work, now + LOG_EVERY):
+            self.due[work] = now + LOG_EVERY
+            minutes, seconds = divmod(round(work.seconds_left), 60)
+            note = f", {work.note}" if work.note else ""
+            count = f"{work.done:,} of {work.total:,} {work.unit}".rstrip()
+            _write(make_printable(f"{work.what}: {count}, {minutes}:{seconds:02d} min left{note}"), sys.stderr)
+
+    def close(self) -> None:
+        """Do nothing: a line stays."""
 
 
 class _Heard(io.FileIO):

@@ -2,19 +2,15 @@
 
 import multiprocessing
 import pickle
-import sys
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from tqdm import tqdm
-
-from vqspeech.console import make_printable
 from vqspeech.errors import FAILED, SOME_SKIPPED, ItemError, VqspeechError, describe_error, ends_batch
+from vqspeech.progress import track, warn
 from vqspeech.signals import block_interrupts, exit_with_parent
 
 AHEAD = 8
@@ -30,15 +26,15 @@ class Skipped:
     reasons: dict[str, str] = field(default_factory=dict)
 
     def add(self, name: str, error: Exception | str) -> None:
-        """Record why an item is skipped, and print it to stderr."""
+        """Record why an item is skipped, and warn of it."""
         self.reasons[name] = describe_error(error) if isinstance(error, Exception) else error
-        tqdm.write(make_printable(f"skipped {name}: {self.reasons[name]}"), file=sys.stderr)
+        warn(f"skipped {name}: {self.reasons[name]}")
 
     def status(self, done: int) -> int:
         """Return the exit status: 0 where nothing was skipped, `SOME_SKIPPED`, or `FAILED` where nothing was `done`."""
         if self.reasons:
             names = " ".join(list(self.reasons)[:10])
-            print(make_printable(f"{done} done, {len(self.reasons)} skipped: {names}"), file=sys.stderr)
+            warn(f"{done} done, {len(self.reasons)} skipped: {names}")
         return (SOME_SKIPPED if done else FAILED) if self.reasons else 0
 
 
@@ -61,7 +57,7 @@ def attempt(function: Callable[[Any], Any], item: Any) -> tuple[Any, Exception |
 def run_jobs(
     function: Callable[[Any], Any], items: Sequence[Any], nj: int = 1, what: str = "items"
 ) -> Iterator[tuple[Any, Any, Exception | None]]:
-    """Yield (item, result, error) of `function(item)` for every item, in order, with a progress bar.
+    """Yield (item, result, error) of `function(item)` for every item, in order, and report progress.
 
     An item whose process is killed is tried once more, with no other item running. The processes end with this one,
     however it ends, and are stopped where the caller stops early.
@@ -70,7 +66,7 @@ def run_jobs(
         function: What to do with an item; where `nj` > 1, it and the items must pickle.
         items: The items.
         nj: Number of processes, spawned where it is above 1.
-        what: What the items are, for the progress bar.
+        what: What the items are, for reports of progress.
 
     Yields:
         `error` is a `VqspeechError` that states why there is no result: what `function` raised, or an `ItemError` for
@@ -80,14 +76,13 @@ def run_jobs(
         OSError: See `attempt`.
         VqspeechError: Item after item kills its process.
     """
-    progress = partial(tqdm, total=len(items), desc=what, unit="", disable=None, leave=False)
     if nj <= 1 or len(items) < 2:
-        for item in progress(items):
+        for item in track(items, what):
             yield item, *attempt(function, item)
         return
     results = _spread(function, items, min(nj, len(items)), what)
     try:
-        for item, (result, error) in progress(zip(items, results, strict=True)):
+        for item, (result, error) in track(zip(items, results, strict=True), what, total=len(items)):
             yield item, result, error
     finally:
         results.close()

@@ -10,6 +10,7 @@ import numpy as np
 from vqspeech import audio, extras
 from vqspeech.errors import DeviceError
 from vqspeech.models.live import BLOCK
+from vqspeech.progress import report
 from vqspeech.stream import Converter
 
 METER = 1.0
@@ -86,7 +87,7 @@ def run_live(
     input_device: Any = None,
     output_device: Any = None,
     seconds: float | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = report,
 ) -> None:
     """Convert the sound of a microphone and play it on headphones until the program is ended, or for some seconds.
 

@@ -32,6 +32,13 @@ def add_subcommands(parser: argparse.ArgumentParser, modules: str, kinds: Sequen
         module.add_arguments(subparsers.add_parser(kind, **describe_command(module)))
 
 
+def list_leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Return the parsers of the sub-verbs of a verb; where it has none, its own."""
+    found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001 -- argparse has no other way to them
+    below = [one for action in found for one in action.choices.values()]
+    return [leaf for one in below for leaf in list_leaves(one)] if below else [parser]
+
+
 def run_subcommand(args: argparse.Namespace, modules: str) -> int:
     """Run the sub-verb and return its exit status."""
     return import_module(modules + args.kind).run(args)

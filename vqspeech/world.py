@@ -11,6 +11,7 @@ import numpy as np
 
 from vqspeech import loudness
 from vqspeech.audio import RATE
+from vqspeech.progress import track
 
 FRAME = 160
 """Samples between frames (10 ms)."""
@@ -49,7 +50,7 @@ def extract_log_f0(wave: np.ndarray) -> np.ndarray:
     """
     step, margin = _MINUTE * FRAME, 100 * FRAME
     logs = []
-    for start in range(0, len(wave), step):
+    for start in track(range(0, len(wave), step), "pitch", "minute"):
         first = max(0, start - margin)
         piece = wave[first : start + step + margin]
         found = _log_f0(_padded(loudness.to_float(piece) if piece.dtype == np.int16 else piece))

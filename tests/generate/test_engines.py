@@ -306,11 +306,11 @@ def test_the_old_engine_graph_is_the_loop_with_a_warning(monkeypatch):
         assert choose_engine("graph", torch.device("cpu")) == "cached"
 
 
-def test_speed_is_said(capsys):
+def test_speed_is_said(messages):
     net = network()
     told, uniforms = inputs(net, 2, 3)
     generate(net.cell(), told, uniforms)
-    assert "kernel: 2 x 24 steps at" in (said := capsys.readouterr().err) and "x real time in all streams" in said
+    assert "kernel: 2 x 24 steps at" in (said := messages()) and "x real time in all streams" in said
 
 
 @given(
@@ -357,10 +357,12 @@ def test_long_streams_need_no_more_memory(monkeypatch):
 
 PROGRAM = """
 import torch
+from vqspeech.console import show_progress
 from vqspeech.generate import generate
 from vqspeech.models.wavenet import CausalStack
 cell = CausalStack(4, 4, 2, 1, 1, 1, 3, 3).cell()
-generate(cell, torch.zeros(1, cell.conditioning_channels, 1), torch.zeros(1, 1), progress=False)
+with show_progress():
+    generate(cell, torch.zeros(1, cell.conditioning_channels, 1), torch.zeros(1, 1), progress=False)
 """
 
 

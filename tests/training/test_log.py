@@ -27,9 +27,9 @@ def steps(path):
     return [line["step"] for line in read_curves(path)]
 
 
-def test_a_torn_last_line_is_left_out_with_a_word(path, capsys):
+def test_a_torn_last_line_is_left_out_with_a_word(path, messages):
     path.write_text(WHOLE[:-20])
-    assert steps(path) == [2, 4] and "its last line is cut short and left out" in capsys.readouterr().err
+    assert steps(path) == [2, 4] and "its last line is cut short and left out" in messages()
     log = Log(path.parent)
     log.add_scalars(8, {"bits": 1.0})
     assert path.read_text() == "".join(WHOLE.splitlines(True)[:2]) + '{"step": 8, "bits": 1.0}\n'
@@ -40,10 +40,10 @@ def test_a_torn_last_line_is_left_out_with_a_word(path, capsys):
 @pytest.mark.parametrize(
     "line", ["{", "[]", "3", '{"bits": 1}', '{"step": "4"}', '{"step": true}', '{"step": 4, "bits": null}', "[" * 9999]
 )
-def test_damaged_lines_are_left_out_and_counted(path, line, capsys):
+def test_damaged_lines_are_left_out_and_counted(path, line, messages):
     first, _, last = WHOLE.splitlines()
     path.write_bytes(f"{first}\n{line}\n\xff\n{last}\n".encode("latin-1"))
-    assert steps(path) == [2, 6] and "2 damaged line(s) left out" in capsys.readouterr().err
+    assert steps(path) == [2, 6] and "2 damaged line(s) left out" in messages()
     assert read_bits(path) == {2: 4.5, 6: 1.5}
     for draw in (draw_curves, image_pictures.plot_curves):
         draw(path)
@@ -53,7 +53,7 @@ def test_damaged_lines_are_left_out_and_counted(path, line, capsys):
 
 
 @pytest.mark.parametrize("content", [b"", b"\n\n", b"{", b"\x00" * 100, None])
-def test_where_nothing_is_whole(path, content, capsys):
+def test_where_nothing_is_whole(path, content, messages):
     if content is None:
         path.unlink()
     else:

@@ -134,7 +134,7 @@ def test_a_budget_of_minutes_ends_the_run_and_the_learning_rate_follows_it(clock
     assert [one["step"] for one in curves] == [4, 8, 10], "the last step is measured, too"
 
 
-def test_sittings_share_the_budget(clock, tmp_path, capsys):
+def test_sittings_share_the_budget(clock, tmp_path, messages):
     now, _ = clock
     first = trainer("wavenet_small", tmp_path, *BUDGET)
     first._stopped = lambda: first.step == 4  # a signal after four steps
@@ -143,9 +143,9 @@ def test_sittings_share_the_budget(clock, tmp_path, capsys):
     now[0] += 1e6  # days pass
     second = trainer("wavenet_small", tmp_path, *BUDGET)
     assert second.train().step == 10 and checkpoint.read(tmp_path / "last.safetensors")[1]["seconds"] == 30.0
-    assert "0.2 of 0.5 minutes are spent" in capsys.readouterr().err
+    assert "0.2 of 0.5 minutes are spent" in messages()
     assert trainer("wavenet_small", tmp_path, *BUDGET).train().losses == [], "nothing is left of it"
-    assert "step 10 was reached before" in capsys.readouterr().err
+    assert "step 10 was reached before" in messages()
     assert trainer("wavenet_small", tmp_path, *BUDGET, "training.minutes=1").train().step == 20
     fewer = trainer("wavenet_small", tmp_path / "steps", *BUDGET, "training.steps=6").train()
     assert fewer.step == 6, "whichever ends first"

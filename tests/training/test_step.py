@@ -232,7 +232,7 @@ def test_a_rate_set_by_number_and_by_tensor_takes_the_same_steps():
     assert isinstance(optimizers[1].param_groups[0]["lr"], torch.Tensor)
 
 
-def test_a_captured_step_is_taken_at_every_call_or_says_why_not(monkeypatch, capsys):
+def test_a_captured_step_is_taken_at_every_call_or_says_why_not(monkeypatch, messages):
     """With a stand-in for CUDA: every call is one step, before the capture, after it, and where it fails."""
     from vqspeech.training import capture
 
@@ -280,7 +280,7 @@ def test_a_captured_step_is_taken_at_every_call_or_says_why_not(monkeypatch, cap
     run = capture_step(step, torch.device("cuda"))
     for _ in range(capture.WARM_UP + 2):
         run()
-    assert taken == ["plain"] * capture.WARM_UP + ["graph"] * 2 and not capsys.readouterr().err
+    assert taken == ["plain"] * capture.WARM_UP + ["graph"] * 2 and not messages()
 
     def waiting():
         if capturing:
@@ -293,6 +293,6 @@ def test_a_captured_step_is_taken_at_every_call_or_says_why_not(monkeypatch, cap
         run()
     assert taken == ["plain"] * (capture.WARM_UP + 2)
     line = "the training step is not captured as a CUDA graph (operation not permitted when stream is capturing); "
-    assert capsys.readouterr().err.startswith(line)
+    assert messages().startswith(line)
     capture_step(step, torch.device("cuda"), "several processes")()
-    assert taken[-1] == "plain" and "(several processes)" in capsys.readouterr().err
+    assert taken[-1] == "plain" and "(several processes)" in messages()

@@ -4,7 +4,6 @@ Codes and the other voices do not change. Afterwards: vqspeech convert --model O
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from vqspeech.commands.arguments import add_seed_argument, number, output_file
@@ -17,6 +16,7 @@ from vqspeech.jobs import Skipped
 from vqspeech.locks import lock_file
 from vqspeech.models import checkpoint
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.progress import report
 from vqspeech.training.adapt import adapt_voice, check_voice_name, cut_recordings
 
 EXAMPLE = "vqspeech adapt --src recordings/ --name anna --out anna.safetensors"
@@ -62,11 +62,10 @@ def run(args: argparse.Namespace) -> int:
         kept["adapted"] = [*kept.get("adapted", []), adaptation | {"steps": found.steps, "seed": args.seed}]
         found.model.save_pretrained(args.out, **kept)
     first, vector, biases = found.losses
-    print(
+    report(
         f"{args.name}: learned from {found.train_seconds:.0f} s, {found.dev_seconds:.0f} s held out; {found.steps} "
         f"steps, {found.speed:.0f}x real time\nheld-out loss: {first:.3f} as {found.start_voice}, {vector:.3f} with a "
-        f"vector of its own, {biases:.3f} with biases of its own",
-        file=sys.stderr,
+        f"vector of its own, {biases:.3f} with biases of its own"
     )
     print(args.out)
     return skipped.status(len({utterance.path for utterance in data}))

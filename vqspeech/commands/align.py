@@ -5,7 +5,6 @@ valid ones are reused. Prints how much is aligned, and which alignments are doub
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.data.sharding import Share
 from vqspeech.errors import AlignmentError
 from vqspeech.files import write_text
+from vqspeech.progress import report
 
 EXAMPLE = "vqspeech align data/all --out data/aligned --nj 4"
 
@@ -52,7 +52,7 @@ def _align(args: argparse.Namespace, share: Share, folder: Path) -> int:
         aligned, coverage = corpus_alignment.align_utterances(data, folder, args.nj)
     if coverage.new_seconds:
         speed = coverage.new_seconds / (time.perf_counter() - started)
-        print(f"{folder}: {speed:,.0f}x real time, {speed / args.nj:,.0f}x a process", file=sys.stderr)
+        report(f"{folder}: {speed:,.0f}x real time, {speed / args.nj:,.0f}x a process")
     print(coverage.summary())
     share.done, share.skipped = list(coverage.aligned), coverage.skipped
     if not coverage.aligned and share.shard is None:

@@ -1,7 +1,6 @@
 """Convert recordings to another voice."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -46,6 +45,7 @@ from vqspeech.jobs import Skipped, attempt
 from vqspeech.models.chunks import BATCH, CHUNK
 from vqspeech.models.speakers import VoiceName
 from vqspeech.models.vqvae import VQVAE, Source
+from vqspeech.progress import report
 
 EXAMPLE = "vqspeech convert --src a.wav --speaker p225 --out b.wav"
 
@@ -152,7 +152,7 @@ def convert_stdin(args: argparse.Namespace) -> int:
     with open(1, "wb", closefd=False) as out:
         seconds = convert_stream(converter, source, form, out, args.raw is not None)
     took = (time.process_time() - started) / seconds
-    print(f"{seconds:.1f} s of sound, {took:.2f} of a core, {1000 * converter.latency:.0f} ms late", file=sys.stderr)
+    report(f"{seconds:.1f} s of sound, {took:.2f} of a core, {1000 * converter.latency:.0f} ms late")
     return 0
 
 
@@ -236,7 +236,7 @@ def write_speech(
     if batch.done:
         took = time.perf_counter() - started
         speed = f"{batch.seconds * audio.RATE / took:,.0f} samples/s, {batch.seconds / took:.2f}x real time"
-        print(f"{batch.done} written, {batch.seconds:.1f} s of speech in {took:.1f} s: {speed}", file=sys.stderr)
+        report(f"{batch.done} written, {batch.seconds:.1f} s of speech in {took:.1f} s: {speed}")
     return skipped.status(batch.done)
 
 

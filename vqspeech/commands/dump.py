@@ -1,7 +1,6 @@
 """Write the shards that training reads: µ-law audio at 16 kHz and, with --world, WORLD frames."""
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from vqspeech.data.dump import write_shards
 from vqspeech.data.sharding import Share
 from vqspeech.errors import OutputError
 from vqspeech.locks import lock_folder
+from vqspeech.progress import report
 
 EXAMPLE = "vqspeech dump data/train --out dump/train --world"
 
@@ -39,7 +39,5 @@ def _dump(args: argparse.Namespace, share: Share) -> int:
         shards, skipped = write_shards(data, args.out, args.world, args.nj, skipped=share.skipped)
     share.done = list(shards.utterances)
     speed = shards.seconds / (time.perf_counter() - started)
-    print(
-        f"{args.out}: {len(shards)} utterances, {shards.seconds / 60:.1f} min, {speed:,.0f}x real time", file=sys.stderr
-    )
+    report(f"{args.out}: {len(shards)} utterances, {shards.seconds / 60:.1f} min, {speed:,.0f}x real time")
     return skipped.status(len(shards))

@@ -1,7 +1,6 @@
 """Encode speech into a units file: a line per utterance, `id c1 c2 c3 …`."""
 
 import argparse
-import sys
 import time
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -29,6 +28,7 @@ from vqspeech.devices import supports_bfloat16
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
+from vqspeech.progress import report
 
 EXAMPLE = "vqspeech encode --src a.wav --out units.txt"
 
@@ -100,7 +100,7 @@ def _encode(args: argparse.Namespace, share: Share) -> int:
     if done:
         seconds = codes_total / model.rate
         speed = seconds / (time.perf_counter() - started)
-        print(f"{args.out}: {done} utterances, {seconds:.0f} s, {speed:,.0f}x real time", file=sys.stderr)
+        report(f"{args.out}: {done} utterances, {seconds:.0f} s, {speed:,.0f}x real time")
     return skipped.status(done)
 
 

@@ -4,13 +4,13 @@ Wear headphones, so that the microphone does not pick up the converted voice.
 """
 
 import argparse
-import sys
 
 from vqspeech import microphone
 from vqspeech.commands.arguments import positive_int
 from vqspeech.commands.loading import add_model_argument
 from vqspeech.commands.targets import add_melody_arguments
 from vqspeech.errors import SpeakerError
+from vqspeech.progress import report
 
 EXAMPLE = "vqspeech live --model live.safetensors --like b.wav"
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     voice = args.like or args.speaker
     converter = Converter(voice, args.model, rate, args.pitch, args.keep_pitch, args.formant)
     try:
-        microphone.run_live(converter, args.input, args.output, args.seconds, lambda line: print(line, file=sys.stderr))
+        microphone.run_live(converter, args.input, args.output, args.seconds, report)
     except KeyboardInterrupt:
         return 0
     return 0

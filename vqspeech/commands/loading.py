@@ -2,13 +2,13 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
 
 from vqspeech import pretrained
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.progress import report
 
 VARIABLE = "VQSPEECH_MODEL"
 """Environment variable that names the model where `--model` is not given."""
@@ -35,7 +35,7 @@ def find_model(given: str | None) -> Path:
     """
     named = given or os.environ.get(VARIABLE)
     if not given:
-        print(f"model: {named or pretrained.DEFAULT} (`vqspeech models` lists all)", file=sys.stderr)
+        report(f"model: {named or pretrained.DEFAULT} (`vqspeech models` lists all)")
     return pretrained.find_checkpoint(named)
 
 

@@ -3,7 +3,6 @@
 import argparse
 import math
 import os
-import sys
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -17,6 +16,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.frontend import FRONTENDS
 from vqspeech.models.live import BLOCK
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.progress import warn
 
 EXAMPLE = "vqspeech models"
 _HEAD = ("name", "decoder", "codes/s", "bit/s", "voices", "size")
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             lines.append((name + " (default)" * (name == default), *describe_checkpoint(path)))
         except CheckpointError as error:
-            print(error, file=sys.stderr)
+            warn(str(error))
     width = max(len(line[0]) for line in lines)
     for name, kind, *numbers in lines:
         print(f"{name:<{width}}  {kind:<8}", *(f"{number:>8}" for number in numbers))

@@ -2,13 +2,13 @@
 
 import argparse
 import shutil
-import sys
 from pathlib import Path
 
 from vqspeech.commands.arguments import output_file
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file, write_text
 from vqspeech.metrics.reports import claims, results, scores
+from vqspeech.progress import warn
 
 EXAMPLE = "vqspeech results exp/mini exp/mini_wavenet --out RESULTS.md"
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     scored = [folder for folder in args.experiments if (Path(folder) / "scores.json").is_file()]
     for folder in args.experiments:
         if folder not in scored:
-            print(f"{folder}: has no scores.json, left out; make it with: vqspeech score", file=sys.stderr)
+            warn(f"{folder}: has no scores.json, left out; make it with: vqspeech score")
     if not scored:
         raise scores.ScoresError(
             "no experiment has scores; make them with: vqspeech score units, vqspeech score conversion"

@@ -5,7 +5,6 @@ conditioned on pitch gets a falling one, because the codes contain none.
 """
 
 import argparse
-import sys
 import time
 from itertools import groupby
 from operator import itemgetter
@@ -28,6 +27,7 @@ from vqspeech.metrics.measures.kneser_ney import KneserNey
 from vqspeech.metrics.reports import pictures
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.progress import report
 
 EXAMPLE = "vqspeech sample --prior exp/prior/best.safetensors --n 4 --out samples/"
 
@@ -86,10 +86,7 @@ def run(args: argparse.Namespace) -> int:
     )
     pictures.save_figure(pictures.draw_spectrograms(sounds), out / "spectrograms.png")
     took = time.perf_counter() - started
-    print(
-        f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time",
-        file=sys.stderr,
-    )
+    report(f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time")
     return 0
 
 

@@ -1,7 +1,6 @@
 """Target voices of commands: of the model, of the user, or of a recording; and options of the output (not a verb)."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from vqspeech import audio
@@ -9,6 +8,7 @@ from vqspeech.commands.arguments import float_between
 from vqspeech.models.speakers import VoiceName
 from vqspeech.models.voice import find_voice
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.progress import warn
 from vqspeech.voices import Voice
 
 RATES = (16_000, 24_000, 48_000)
@@ -95,4 +95,4 @@ def load_target_voices(args: argparse.Namespace, model: VQVAE) -> dict[str, Voic
 def warn_of_doubt(voice: Voice) -> None:
     """Warn on stderr where recordings of a voice are doubtful, such as those of several speakers."""
     if voice.doubt:
-        print(f"warning: {voice.doubt}", file=sys.stderr)
+        warn(f"warning: {voice.doubt}")

@@ -5,12 +5,12 @@ With several processes: `accelerate launch --num_processes 2 -m vqspeech.cli tra
 """
 
 import argparse
-import sys
 
 from vqspeech.commands.arguments import add_training_arguments
 from vqspeech.conf import list_experiments, load_config
 from vqspeech.data.dump import read_shards
 from vqspeech.locks import lock_folder
+from vqspeech.progress import report
 from vqspeech.training.clustering import cluster
 from vqspeech.training.masked import train_content
 from vqspeech.training.speech import SpeechTask
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
                 figures = train_content(options, *data, args.out, _print_line, args.restart)
             else:
                 figures = cluster(options, *data, args.out)
-        print(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()), file=sys.stderr)
+        report(f"{args.out}: " + ", ".join(f"{name} {value:.3g}" for name, value in figures.items()))
         return 0
     return train(
         lambda: SpeechTask(options, read_shards(args.train), read_shards(args.dev)), args.out, args.restart
@@ -46,4 +46,4 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_line(line: str) -> None:
-    print(line, file=sys.stderr)
+    report(line)

@@ -5,8 +5,8 @@ The last column is the start of the hash of the model that the voice was made fo
 
 import argparse
 import math
-import sys
 
+from vqspeech.progress import report, warn
 from vqspeech.voices import Voice, read_voices, voice_folder
 
 EXAMPLE = "vqspeech voices"
@@ -25,7 +25,7 @@ def run(args: argparse.Namespace) -> int:
             pitch = "-" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
             print(voice.name, pitch, f"{voice.seconds:.1f} s", voice.model[:8], sep="\t")
         else:
-            print(voice, file=sys.stderr)
+            warn(str(voice))
     if not count:
-        print(f"no voices in {voice_folder()}; make one: vqspeech voice make --src FOLDER --name NAME", file=sys.stderr)
+        report(f"no voices in {voice_folder()}; make one: vqspeech voice make --src FOLDER --name NAME")
     return 0

@@ -2,10 +2,10 @@
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import BLOCK, ProjectedConditioning
+from vqspeech.progress import track
 
 
 def sample_classes(
@@ -29,7 +29,7 @@ def sample_classes(
     past_and_present = torch.empty(batch, 2 * width, device=device)
     drawn = torch.full((batch,), cell.start, dtype=torch.long, device=device)
     classes = torch.empty(batch, steps, dtype=torch.long, device=device)
-    for step in tqdm(range(steps), "sampling", unit="step", disable=None if progress else True, leave=False):
+    for step in track(range(steps), "sampling", "step", shown=progress):
         if step % (BLOCK * hold) == 0:
             part = conditioning[:, :, step // hold : step // hold + BLOCK].reshape(batch, layers, 2 * width, -1)
             held = part.permute(3, 1, 0, 2) + cell.gated_bias[:, None]  # (latents, layers, batch, 2 * residual)

@@ -1,7 +1,6 @@
 """The sampling engines by name, and the one interface to them."""
 
 import math
-import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -14,6 +13,7 @@ from vqspeech.deprecation import warn_renamed
 from vqspeech.errors import ConfigError
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import ProjectedConditioning
+from vqspeech.progress import report
 
 Engine = Callable[..., Tensor]
 """`(cell, conditioning, uniforms, *, temperature, top_p, given, logits, progress)` → classes int64 `(batch, time)`.
@@ -99,7 +99,7 @@ def generate(
         top_p: Probability of the nucleus, in (0, 1].
         given: The first classes, int64 `(batch, n)`, which are not sampled.
         engine: One of `ENGINES`, or "auto".
-        progress: Show a progress bar and the speed on stderr.
+        progress: Whether progress and the speed are reported.
 
     Raises:
         ValueError: Time is not a multiple of latents, or a setting or a shape is invalid.
@@ -159,5 +159,5 @@ def _run(
     if progress:
         rate = batch * steps / (time.perf_counter() - started)
         factor = f", {rate / cell.rate:.2f}x real time in all streams" if cell.rate else ""
-        sys.stderr.write(f"{name}: {batch} x {steps:,} steps at {rate:,.0f} samples/s{factor}\n")
+        report(f"{name}: {batch} x {steps:,} steps at {rate:,.0f} samples/s{factor}")
     return classes

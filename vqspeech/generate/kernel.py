@@ -1,7 +1,6 @@
 """Sampling by a kernel that is compiled for the processor: packed weights, ring buffers, one core per group."""
 
 import atexit
-import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,16 +12,16 @@ from types import ModuleType
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech.errors import ConfigError
 from vqspeech.extras import recompile_damaged
 from vqspeech.files import temporary_folder
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import ProjectedConditioning
+from vqspeech.progress import Work, report
 
 CHUNK = 0.2
-"""Seconds between updates of the progress bar, about, after which Ctrl-C takes effect; conditioning is laid out for as
+"""Seconds between reports of progress, about, after which Ctrl-C takes effect; conditioning is laid out for as
 long."""
 
 
@@ -120,14 +119,13 @@ def sample_classes(
         )
 
     now, size = 0, 16
-    bar = tqdm(total=steps, desc="sampling", unit="step", disable=None if progress else True, leave=False)
-    with ThreadPoolExecutor(len(groups)) as pool, bar:
+    with ThreadPoolExecutor(len(groups)) as pool, Work("sampling", steps, "step", shown=progress) as work:
         while now < steps:
             until, started = min(now + size, steps), time.perf_counter()
             part = conditioning[:, :, now // hold : -(-until // hold)]
             part = part.reshape(batch, packed.layers, 2, cell.width, -1).contiguous().numpy()
             list(pool.map(run_group, groups, states, repeat(part), repeat(now), repeat(until)))
-            bar.update(until - now)
+            work.update(until - now)
             now = until
             size = max(16, min(4 * size, int(size * CHUNK / (time.perf_counter() - started))))
     return classes
@@ -168,6 +166,5 @@ def _import_compiled() -> ModuleType:
     source = Path(compiled.__file__)
     kept = list(Path(str(compiled.run_steps.stats.cache_path)).glob(f"{source.stem}.run_steps-*.nbi"))
     if not compiled.run_steps.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
-        sys.stderr.write("compiling the sampling kernel, once: about 6 s\n")
-        sys.stderr.flush()
+        report("compiling the sampling kernel, once: about 6 s")
     return compiled

@@ -17,14 +17,14 @@ from types import ModuleType
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from vqspeech.errors import ConfigError
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import ProjectedConditioning
+from vqspeech.progress import Work
 
 CHUNK = 1024
-"""Steps per launch at most; between launches the progress bar is updated and Ctrl-C takes effect."""
+"""Steps per launch at most; between launches progress is reported and Ctrl-C takes effect."""
 HELD = 2**28
 """Bytes of conditioning that are laid out for a launch at most; a launch covers fewer steps where it would be more."""
 
@@ -93,7 +93,7 @@ def sample_classes(
     latent_bytes = streams * sizes["LAYERS"] * 2 * sizes["RESIDUAL"] * precision.itemsize
     chunk = min(CHUNK, max(1, HELD // latent_bytes) * hold)
     stages = tiling.stages
-    with tqdm(total=steps, desc="sampling", unit="step", disable=None if progress else True, leave=False) as bar:
+    with Work("sampling", steps, "step", shown=progress) as work:
         for first in range(0, steps, chunk):
             stop = min(steps, first + chunk)
             held = _lay_out_conditioning(
@@ -114,7 +114,7 @@ def sample_classes(
                 logits[:, first:stop] = _join_tiles(rows, batch)[:, :, : cell.classes]
             if device.type == "cuda":
                 torch.cuda.synchronize(device)
-            bar.update(stop - first)
+            work.update(stop - first)
     return classes
 
 

@@ -17,6 +17,7 @@ from vqspeech.models.encoder import ENCODER, Encoder, Projection
 from vqspeech.models.frontend import FRONTEND, FRONTENDS, LogMel, Waveform, moments
 from vqspeech.models.pretrained import Pretrained
 from vqspeech.models.quantize import QUANTIZER, Codebook, ResidualKmeans
+from vqspeech.progress import track
 from vqspeech.schema import check_groups
 
 PIECE = 20.0
@@ -170,7 +171,7 @@ class Coder(Pretrained):
         step = max(1, int(PIECE * audio.RATE) // self.hop) * self.hop
         statistics = self._statistics(samples, step, margin)
         parts = []
-        for start in range(0, len(samples), step):
+        for start in track(range(0, len(samples), step), "encoding", "piece"):
             first = max(0, start - margin)
             piece = torch.from_numpy(samples[None, first : start + step + margin].copy()).to(self.device)
             batch = SpeechBatch(

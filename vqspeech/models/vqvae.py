@@ -28,6 +28,7 @@ from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import DECODER, Sampling, SourceFilter, Streams, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.speakers import SpeakerModel, VoiceName
+from vqspeech.progress import track
 
 Kind = TypeVar("Kind", bound="VQVAE")
 
@@ -204,7 +205,7 @@ class VQVAE(SpeakerModel):
         frames_per_code = self.hop / world.FRAME
         longest = max(stop - start for _, start, stop in cuts)
         voices = self.voice_rows([speakers[i] for i, _, _ in cuts])
-        for rows in np.array_split(range(len(cuts)), -(-len(cuts) // chunking.batch)):
+        for rows in track(np.array_split(range(len(cuts)), -(-len(cuts) // chunking.batch)), "decoding", "batch"):
             part = slice(rows[0], rows[-1] + 1)
             padded = np.zeros((len(rows), longest, *codes[0].shape[1:]), dtype=codes[0].dtype)
             contours = np.zeros((len(rows), world.count_frames(longest * self.hop)), dtype=np.float32)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from vqspeech.data.toys import load_digits
 from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.metrics.measures.codebook import perplexity
 from vqspeech.models.autoencoder import Autoencoder
+from vqspeech.progress import track
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, mean_over_seeds
 from vqspeech.training.fitting import fit_autoencoder
@@ -53,11 +53,11 @@ class BetaStudy:
         self.results: dict[tuple[str, float], list[dict[str, float]]] = {}
 
     def run(self) -> None:
-        """Make all missing runs, with a progress bar."""
+        """Make all missing runs, and report progress."""
         cells = [(method, beta, seed) for seed in self.seeds for method in METHODS for beta in BETAS]
         self.results = {(method, beta): [] for method in METHODS for beta in BETAS}
         train, held_out = map(torch.from_numpy, load_digits())
-        for method, beta, seed in tqdm(cells, desc="beta", unit="model", disable=None):
+        for method, beta, seed in track(cells, "beta", "model"):
             options = METHODS[method] | {"codes": CODES, "beta": beta}
             settings = options | SIZES | {"seed": seed, "lr": LR, "steps": self.steps, "batch": self.batch}
             figures = self.runs.load_or_run(settings, partial(self._run_one, options, train, held_out, seed))

@@ -5,9 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
-from tqdm import tqdm
-
 from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.progress import track
 from vqspeech.studies import toy
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, mean_over_seeds
@@ -108,10 +107,10 @@ class RateStudy(ABC):
         } | own
 
     def run(self) -> None:
-        """Make all missing runs, rate by rate, with a progress bar."""
+        """Make all missing runs, rate by rate, and report progress."""
         cells = [(bits, row, seed) for bits in self.rates for seed in self.seeds for row in self.rows]
         self.results = {name_rate(bits): {row: [] for row in self.rows} for bits in self.rates}
-        for bits, row, seed in tqdm(cells, desc=self.name, unit="fit", disable=None):
+        for bits, row, seed in track(cells, self.name, "fit"):
             self.results[name_rate(bits)][row].append(self.load_or_run(bits, row, seed))
 
     @property

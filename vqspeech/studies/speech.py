@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech.data.envelopes import DIMENSION
 from vqspeech.models.quantize import Codebook, make_quantizer
 from vqspeech.models.quantize.residual import ResidualCodebook
+from vqspeech.progress import track
 from vqspeech.studies.quantised_speech import Speech, measure_distortion, measure_quality, quantise_frames
 from vqspeech.studies.rates import RateStudy, name_rate
 from vqspeech.studies.runs import load_arrays, save_arrays
@@ -115,5 +115,5 @@ class SpeechStudy(RateStudy):
             {"row": row}
             | {f"{name} (dB)": self.load_or_run(bits, row, 0, steps)["sd"] for name, steps in shares.items()}
             | {f"{self.steps} steps (dB)": self.load_or_run(bits, row, 0)["sd"]}
-            for row in tqdm(self.rows, desc="convergence", unit="row", disable=None)
+            for row in track(self.rows, "convergence", "row")
         ]

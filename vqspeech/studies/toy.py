@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from vqspeech.data.toys import TOYS
 from vqspeech.metrics.measures.codebook import measure_distortion
 from vqspeech.models.quantize import make_quantizer
 from vqspeech.models.quantize.replacement import AsPublished
+from vqspeech.progress import track
 from vqspeech.studies.findings import Finding
 from vqspeech.studies.runs import RunStore, load_arrays, mean_over_seeds, save_arrays
 from vqspeech.training.fitting import fit_quantizer
@@ -82,10 +82,10 @@ class ToyStudy:
         self.results: dict[str, dict[str, list[dict[str, float]]]] = {}
 
     def run(self) -> None:
-        """Make all missing runs, with a progress bar."""
+        """Make all missing runs, and report progress."""
         cells = [(toy, row, seed) for seed in self.seeds for toy in TOYS for row in self.rows]
         self.results = {toy: {row: [] for row in self.rows} for toy in TOYS}
-        for toy, row, seed in tqdm(cells, desc="toy", unit="fit", disable=None):
+        for toy, row, seed in track(cells, "toy", "fit"):
             settings = self._settings(toy, row, seed)
             self.results[toy][row].append(self.runs.load_or_run(settings, partial(self._run_one, toy, row, seed)))
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech import audio, loudness
 from vqspeech.data.datadir import DataDir, Utterance
@@ -31,6 +30,7 @@ from vqspeech.models.decoders import SourceFilter, WorldDecoder
 from vqspeech.models.voice import add_voice
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.pitch import pitch_statistics
+from vqspeech.progress import Work
 
 LONGEST_NAME = 100
 """Bytes of the name of a voice, at most."""
@@ -168,14 +168,14 @@ class _Adaptation:
         torch.manual_seed(self.seed)  # of the warping
         vectors, weights = self.model.decoder.speaker.weight, self.model.decoder.voice_weights
         losses, done, started = [self.held_out_loss()], 0, time.perf_counter()
-        with tqdm(total=steps, desc="adapt", unit="step", disable=None, leave=False) as bar:
+        with Work("adapt", steps, "step") as work:
             for learned in ([vectors], [vectors, *weights]):
-                done += self._stage(learned, steps // 2, done, bar)
+                done += self._stage(learned, steps // 2, done, work)
                 losses.append(self.held_out_loss())
         speed = done * self.size * self.seconds / (time.perf_counter() - started)
         return AdaptedVoice(self.model, self.start_voice, losses, self.train.seconds, self.test.seconds, done, speed)
 
-    def _stage(self, learned: Sequence[Tensor], steps: int, first: int, bar: tqdm) -> int:
+    def _stage(self, learned: Sequence[Tensor], steps: int, first: int, work: Work) -> int:
         """Train the part of some weights that belongs to the new voice; return the number of steps."""
         masks = [torch.zeros_like(tensor) for tensor in learned]
         masks[0][-1, :-1] = 1  # the new vector, except the 1 that marks it
@@ -191,10 +191,10 @@ class _Adaptation:
                 tensor.grad = gradient * mask
             optimizer.step()
             step += 1
-            bar.update()
+            work.update()
             if step % EVERY == 0 or step == steps:
                 found = self.held_out_loss()
-                bar.set_postfix_str(f"loss {float(loss.detach()):.3f}, held out {found:.3f}", False)
+                work.note = f"loss {float(loss.detach()):.3f}, held out {found:.3f}"
                 if found < best:
                     best, kept, worse = found, [tensor.detach().clone() for tensor in learned], 0
                 else:

@@ -3,12 +3,13 @@
 What a step reads and writes stays in the same tensors from step to step; on a CPU the step is the plain function.
 """
 
-import sys
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from vqspeech.progress import report
 
 WARM_UP = 4
 """Steps that run before the capture."""
@@ -18,7 +19,7 @@ def capture_step(step: Callable[[], None], device: torch.device, obstacle: str =
     """Return `step` as a function that becomes a CUDA graph after `WARM_UP` calls.
 
     Every call takes one step, those before the capture as well. On other devices it is `step` itself. Where the step
-    cannot be captured it runs as it is, with one line on stderr that says why.
+    cannot be captured it runs as it is, with a message that says why.
 
     Args:
         step: One step, on tensors that stay in place. It must read nothing back from the device.
@@ -34,7 +35,7 @@ def capture_step(step: Callable[[], None], device: torch.device, obstacle: str =
 
 
 def _report_plain(reason: str) -> None:
-    print(f"the training step is not captured as a CUDA graph ({reason}); it runs as it is", file=sys.stderr)
+    report(f"the training step is not captured as a CUDA graph ({reason}); it runs as it is")
 
 
 class _CapturedStep:

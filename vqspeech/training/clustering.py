@@ -13,7 +13,6 @@ from typing import Annotated, Any, cast
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech import audio
 from vqspeech.data.dump import Shards
@@ -27,6 +26,7 @@ from vqspeech.models.encoder import Projection
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize import Codebook, make_quantizer
 from vqspeech.models.quantize.residual import ResidualKmeans
+from vqspeech.progress import track
 from vqspeech.schema import Codes, Count, Options, Range, check_groups
 from vqspeech.training.fitting import fit_quantizer
 from vqspeech.training.task import Seed
@@ -117,7 +117,7 @@ def stack_windows(model: Coder, shards: Shards, most: int, floor: float) -> Tens
     kept = []
     frontend, encoder = cast(LogMel, model.frontend), cast(Projection, model.encoder)
     every = max(1.0, shards.seconds * model.rate / most)
-    for i in tqdm(range(len(shards)), desc="frames", unit="", disable=None, leave=False):
+    for i in track(range(len(shards)), "frames"):
         padded, inside = model.pad_silence(shards.samples(i))
         samples = torch.from_numpy(padded)
         statistics = frontend.statistics(samples)[None]

@@ -8,12 +8,12 @@ from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.models.autoencoder import Autoencoder
 from vqspeech.models.quantize import Codebook
 from vqspeech.models.quantize.residual import ResidualCodebook
+from vqspeech.progress import track
 from vqspeech.training.optimizer import reset_moved_codes
 
 Book = TypeVar("Book", bound=Codebook | ResidualCodebook)
@@ -38,7 +38,7 @@ def fit_quantizer(
         batch: Vectors of a step.
         lr: The highest learning rate.
         seed: Of the draws.
-        progress: Show a progress bar.
+        progress: Whether progress is reported.
 
     Raises:
         VqspeechError: A vector is not finite.
@@ -129,7 +129,7 @@ def minimise(
         batch: Rows of a step.
         lr: The highest learning rate.
         seed: Of the draws.
-        progress: Show a progress bar.
+        progress: Whether progress is reported.
         watch: Called after each step with the number of steps taken.
     """
     draws = torch.Generator().manual_seed(seed)
@@ -137,7 +137,7 @@ def minimise(
     learned = [parameter for parameter in module.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr, fused=True) if learned else None
     module.train()
-    for step in tqdm(range(steps), desc="fit", unit="step", disable=None if progress else True, leave=False):
+    for step in track(range(steps), "fit", "step", shown=progress):
         rows = torch.randint(len(items), (batch,), generator=draws).to(items.device)
         value = loss(items[rows])
         if optimizer:

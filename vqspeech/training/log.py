@@ -1,7 +1,6 @@
 """Logs of a training: TensorBoard, and `curves.jsonl` with one evaluation per line."""
 
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from vqspeech.errors import ConfigError
 from vqspeech.files import write_text
 from vqspeech.metrics.reports.curves import CURVES, read_curves
+from vqspeech.progress import warn
 
 
 class Log:
@@ -66,5 +66,5 @@ class Log:
         try:
             return read_curves(self.curves) if self.curves.is_file() else []
         except ConfigError as error:
-            print(error, file=sys.stderr)
+            warn(str(error))
             return []

@@ -26,6 +26,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.content import ContentEncoder
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.quantize.search import nearest
+from vqspeech.progress import report
 from vqspeech.schema import Codes, Count, NonNegative, Options, Positive, Range, check_groups
 from vqspeech.training.capture import ClippedAdam, capture_step, schedule_rate
 from vqspeech.training.clustering import fit_discriminant, measure_codebook
@@ -90,7 +91,7 @@ class MaskedTraining(ContentFeatures):
         config: Mapping[str, Any],
         speech: Speech,
         device: str | torch.device = "cpu",
-        log: Callable[[str], None] = print,
+        log: Callable[[str], None] = report,
     ):
         self.config = check_config(config)
         self.options = MaskedOptions(**self.config["training"])

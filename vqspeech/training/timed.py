@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vqspeech.errors import CheckpointError
 from vqspeech.models import checkpoint
+from vqspeech.progress import report
 
 STEPS_AHEAD = 25
 """Steps that are given to a GPU before the clock is read."""
@@ -75,7 +76,7 @@ class TimedTraining(ABC, Generic[Options]):
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Load what `save` wrote."""
 
-    def run(self, minutes: float, out: str | Path, log: Callable[[str], None] = print) -> None:
+    def run(self, minutes: float, out: str | Path, log: Callable[[str], None] = report) -> None:
         """Train for `minutes`, and write the network to `out` at intervals and at the end.
 
         Where `out` exists, training resumes from its weights, step and share of the time.

@@ -11,7 +11,6 @@ import math
 import os
 import shutil
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -25,7 +24,6 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.state import AcceleratorState
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech.errors import ConfigError, DivergenceError, is_out_of_memory
 from vqspeech.locks import lock_folder
@@ -34,6 +32,7 @@ from vqspeech.metrics.reports.curves import CURVES
 from vqspeech.metrics.reports.scores import this_command
 from vqspeech.models import checkpoint
 from vqspeech.models.quantize.processes import broadcast_first, sum_over_processes
+from vqspeech.progress import Work, report, warn
 from vqspeech.training.batches import BatchQueue, choose_batches
 from vqspeech.training.capture import AdamW
 from vqspeech.training.log import Log
@@ -71,7 +70,7 @@ class TrainingResult:
     def exit_status(self) -> int:
         """Return the exit status: 0, or 130 after a signal, with a message."""
         if self.interrupted:
-            print(f"stopped at step {self.step}, saved; the same command resumes from there", file=sys.stderr)
+            report(f"stopped at step {self.step}, saved; the same command resumes from there")
         return INTERRUPTED if self.interrupted else 0
 
 
@@ -169,37 +168,28 @@ class Trainer:
         finished = self._finished()
         if self.main:
             learned = sum(parameter.numel() for parameter in self.model.parameters() if parameter.requires_grad)
-            print(
+            report(
                 f"{self.out}: {learned:,} trainable parameters, from step {self.step} of {options['steps']}"
                 f"{self._budget} on {self.accelerator.device} in {self.precision}, "
-                f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}",
-                *(f"{self.out}: {change}: losses may differ in their last digits" for change in self.changes),
-                *([f"{self.out}: step {self.step} was reached before; nothing to do"] if finished else []),
-                sep="\n",
-                file=sys.stderr,
+                f"{self.accelerator.num_processes} process(es); tensorboard --logdir {self.out}"
             )
+            for change in self.changes:
+                warn(f"{self.out}: {change}: losses may differ in their last digits")
+            if finished:
+                report(f"{self.out}: step {self.step} was reached before; nothing to do")
         try:
-            with tqdm(
-                total=options["steps"],
-                initial=self.step,
-                desc="train",
-                unit="step",
-                disable=not self.main,
-                mininterval=0.1 if sys.stderr.isatty() else 30,  # a log gets a line now and then
-            ) as bar:
+            with Work("train", options["steps"], "step", self.step, shown=self.main) as work:
                 while not finished and not self._stopped():
                     try:
                         self._one_step(counts)
-                        bar.update()
+                        work.update()
                         finished = self._finished()
                         evaluates = self.step % options["evaluate_every"] == 0 or finished
                         keeps = self._is_kept(finished)
                         if evaluates or keeps or self._unread == self._check_every:
                             self._check()
                             rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
-                            bar.set_postfix_str(
-                                f"loss {self._losses[-1]:.3f}, {self.task.describe_speed(rate)}", refresh=False
-                            )
+                            work.note = f"loss {self._losses[-1]:.3f}, {self.task.describe_speed(rate)}"
                             if evaluates:
                                 self._evaluate(log, self._losses[-1], sum_over_processes(counts), rate)
                                 counts.zero_()
@@ -291,7 +281,7 @@ class Trainer:
             f"{self.task.items}_seen": self.seen,
         }
         log.add_scalars(self.step, figures)
-        tqdm.write(f"step {self.step}: {self.task.describe_figures(figures)}, {rate:,.0f} {self.task.items}/s")
+        report(f"step {self.step}: {self.task.describe_figures(figures)}, {rate:,.0f} {self.task.items}/s")
         if figures[self.task.criterion] < self.best:
             self.best = figures[self.task.criterion]
             self.model.save_pretrained(
@@ -384,7 +374,7 @@ class Trainer:
         if self._stop:
             raise KeyboardInterrupt
         self._stop = True
-        tqdm.write("stopping after this step; interrupt again to stop without saving")
+        report("stopping after this step; interrupt again to stop without saving")
 
     def _stopped(self) -> bool:
         """Return whether any process was interrupted: all must leave the loop at the same step."""

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from vqspeech import audio
 from vqspeech.data.datadir import Utterance
@@ -20,6 +19,7 @@ from vqspeech.metrics.measures.kneser_ney import KneserNey
 from vqspeech.models.coder import Coder
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
+from vqspeech.progress import track
 
 RECORDINGS, RESYNTHESISED, BABBLE = "recordings", "recordings, resynthesised", "babble"
 """Names of rows: speech, the best that a decoder can do, and the worst."""
@@ -100,7 +100,7 @@ def transcribe_clips(
     Those that cannot be read go to `skipped`.
     """
     codes, seconds, words, sure, units, speakers = [], [], [], [], [], []
-    for clip in tqdm(list(clips), name, disable=None, leave=False):
+    for clip in track(list(clips), name):
         try:
             wave = audio.read_waveform(clip.path, clip.start, clip.end)
         except VqspeechError as error:

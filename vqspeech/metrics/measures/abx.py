@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from tqdm import tqdm
 
 from vqspeech import audio, loudness
 from vqspeech.data.alignment import MAX_GAP
@@ -27,6 +26,7 @@ from vqspeech.errors import UnitsError
 from vqspeech.metrics.aligned import Aligned
 from vqspeech.metrics.measures.bootstrap import Estimate, jackknife
 from vqspeech.metrics.measures.warping import Cells, Directions, Distances, Tokens, add_cell_errors
+from vqspeech.progress import Work
 
 GROUPS = 20
 """Parts of the utterances that are left out in turn, for the interval."""
@@ -219,7 +219,7 @@ def estimate_error(
         across: Whether X is of another speaker than A and B.
         seed: Of the draws of tokens, speakers and parts.
         nj: Threads.
-        what: Name of the progress bar.
+        what: What it is called in reports of progress.
         most: As in `group_tokens`.
         others: As in `list_comparisons`.
         by_speaker: Whether the jackknife leaves out speakers, and not `GROUPS` parts of the utterances.
@@ -240,7 +240,7 @@ def estimate_error(
     speakers = int(tokens.speakers.max()) + 1 if len(present) else 0
     cuts = np.flatnonzero(np.diff(found.sounds[pairs[:, 0]])) + 1
     totals = np.full((groups + 1, len(PHONES), len(PHONES)), np.nan)
-    with tqdm(total=len(pairs), desc=what, unit="", disable=None, leave=False) as bar, ThreadPoolExecutor(nj) as pool:
+    with Work(what, len(pairs)) as work, ThreadPoolExecutor(nj) as pool:
 
         def of_sound(some: np.ndarray) -> None:
             """Compute the error of A and X of one sound against each other one, with each part left out (and none)."""
@@ -248,7 +248,7 @@ def estimate_error(
             for start in range(0, len(some), _BATCH):
                 part = some[start : start + _BATCH]
                 add_cell_errors(tokens, found, part, distances, group, groups, sums, counts)
-                bar.update(len(part))
+                work.update(len(part))
             by_speaker = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
             totals[:, found.sounds[some[0, 0]]] = _mean(by_speaker)
 

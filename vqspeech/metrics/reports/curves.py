@@ -1,10 +1,10 @@
 """The learning curves of a training, `curves.jsonl`: one evaluation per line."""
 
 import json
-import sys
 from pathlib import Path
 
 from vqspeech.errors import ConfigError
+from vqspeech.progress import warn
 
 CURVES = "curves.jsonl"
 
@@ -12,7 +12,7 @@ CURVES = "curves.jsonl"
 def read_curves(path: str | Path) -> list[dict[str, float]]:
     """Read the evaluations of a training, each {"step", figures by name}.
 
-    Damaged lines, as a kill or a full disk leaves them, are skipped with a message on stderr.
+    Damaged lines, as a kill or a full disk leaves them, are skipped with a warning.
 
     Raises:
         ConfigError: The file is missing, or no line is complete.
@@ -26,10 +26,10 @@ def read_curves(path: str | Path) -> list[dict[str, float]]:
     if not kept:
         raise ConfigError(f"{path}: holds no evaluation of a training; train on, or from the start")
     if lines[-1] and found[-1] is None:
-        print(f"{path}: its last line is cut short and left out", file=sys.stderr)
+        warn(f"{path}: its last line is cut short and left out")
     damaged = sum(one is None and bool(line) for one, line in zip(found[:-1], lines[:-1], strict=True))
     if damaged:
-        print(f"{path}: {damaged} damaged line(s) left out", file=sys.stderr)
+        warn(f"{path}: {damaged} damaged line(s) left out")
     return kept
 
 

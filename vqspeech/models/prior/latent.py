@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from vqspeech.data.code_windows import CodeBatch, CodeWindows
 from vqspeech.data.units import Units, require_same_codes
@@ -15,6 +14,7 @@ from vqspeech.errors import SpeakerError
 from vqspeech.models.pretrained import Pretrained
 from vqspeech.models.prior.transformer import TransformerPrior
 from vqspeech.models.prior.wavenet import WaveNetPrior
+from vqspeech.progress import track
 from vqspeech.schema import Kinds, Share, check_groups
 
 NETWORKS = {"wavenet": WaveNetPrior, "transformer": TransformerPrior}
@@ -116,7 +116,7 @@ class LatentPrior(Pretrained):
         cuts.sort(key=lambda cut: cut[2] - cut[1])  # rows of about one length waste the least
         found = [np.zeros(len(one)) for one in codes]
         speakers = torch.tensor([self.speaker(name) for name in voices], device=self.device)
-        for first in tqdm(range(0, len(cuts), BATCH), "scoring", disable=None, leave=False):
+        for first in track(range(0, len(cuts), BATCH), "scoring"):
             rows = [(i, max(0, a - self.network.receptive_field), a, b) for i, a, b in cuts[first : first + BATCH]]
             longest = max(b - begin for _, begin, _, b in rows)
             before = np.full((len(rows), longest), self.size, dtype=np.int64)
@@ -151,7 +151,7 @@ class LatentPrior(Pretrained):
             top_p: Share of the probability that is drawn from (nucleus sampling).
             seed: A voice's draws depend on it and on its row alone.
             prompt: Codes that come first, `(codes,)`.
-            progress: Whether progress is shown.
+            progress: Whether progress is reported.
         """
         prompt = np.zeros(0, dtype=np.int64) if prompt is None else prompt
         numbers = [np.random.default_rng((seed, i)).random(steps, dtype=np.float32) for i in range(len(voices))]

@@ -1,6 +1,5 @@
 """A Transformer prior (Vaswani et al., 1706.03762) with cached keys and values in sampling."""
 
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
@@ -8,9 +7,9 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from vqspeech.generate.cached import draw_classes
+from vqspeech.progress import report, track
 from vqspeech.schema import Depth, Dropout, Width, require_multiple
 
 
@@ -114,15 +113,13 @@ class TransformerPrior(nn.Module):
         codes = torch.empty(batch, steps, dtype=torch.long, device=uniforms.device)
         drawn = torch.full((batch,), self.start, dtype=torch.long, device=uniforms.device)
         started = time.perf_counter()
-        for i in tqdm(range(steps), "sampling", unit="code", disable=None if progress else True, leave=False):
+        for i in track(range(steps), "sampling", "code", shown=progress):
             found = step(drawn)
             drawn = given[:, i] if i < given.shape[1] else draw_classes(found, uniforms[:, i], temperature, top_p)
             codes[:, i] = drawn
         if progress:
             rate = batch * steps / (time.perf_counter() - started)
-            print(
-                f"{batch} x {steps:,} codes at {rate:,.0f} codes/s, {rate / self.rate:.2f}x real time", file=sys.stderr
-            )
+            report(f"{batch} x {steps:,} codes at {rate:,.0f} codes/s, {rate / self.rate:.2f}x real time")
         return codes
 
 

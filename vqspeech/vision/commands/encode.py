@@ -1,7 +1,6 @@
 """Encode a set of images into codes, the training data of priors."""
 
 import argparse
-import sys
 import time
 
 import torch
@@ -9,6 +8,7 @@ import torch
 from vqspeech.commands.arguments import number, output_folder
 from vqspeech.devices import resolve_device
 from vqspeech.locks import lock_folder
+from vqspeech.progress import report
 from vqspeech.vision.data.codes import write_codes
 from vqspeech.vision.data.images import read_images
 from vqspeech.vision.models import CodeModel
@@ -39,5 +39,5 @@ def run(args: argparse.Namespace) -> int:
         )
     rate = len(found) / (time.perf_counter() - started)
     shape = "x".join(map(str, found.codes.shape))
-    print(f"{args.out}: {shape} codes of {found.size}, {rate:,.0f} images/s", file=sys.stderr)
+    report(f"{args.out}: {shape} codes of {found.size}, {rate:,.0f} images/s")
     return 0

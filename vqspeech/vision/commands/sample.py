@@ -4,7 +4,6 @@ Writes OUT/samples.npz (images, codes, labels) and OUT/samples.png, a sheet with
 """
 
 import argparse
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from vqspeech.commands.arguments import add_sampling_arguments, number, output_f
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError
 from vqspeech.files import replace_file
+from vqspeech.progress import report
 from vqspeech.vision.metrics.reports import pictures
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior, require_same_codes
@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     rows = pictures.place_labels(["any class" if name is None else name for name in names], len(sheet))
     pictures.write_png(pictures.label_sheet(sheet, "samples, a row for each class", rows), out / "samples.png")
     print(out / "samples.png")
-    print(f"{out}: {len(images)} samples, {rate:,.2f} images/s of codes", file=sys.stderr)
+    report(f"{out}: {len(images)} samples, {rate:,.2f} images/s of codes")
     return 0
 
 

@@ -6,7 +6,6 @@ codes.
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from vqspeech.commands.arguments import (
 from vqspeech.devices import resolve_device
 from vqspeech.errors import ConfigError, MissingExtra
 from vqspeech.files import replace_file
+from vqspeech.progress import report
 from vqspeech.vision.commands.sample import describe_model_codes
 from vqspeech.vision.data.clips import encode_actions, find_episodes
 from vqspeech.vision.data.images import ImageSet, read_images
@@ -90,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
     _write(out, videos, codes.numpy(), np.stack(done, 1), args)
     count = len(rows) * len(starts) * args.frames
     print(out / "sheet.png")
-    print(f"{out}: {count} frames generated, {count / took:,.2f} frames/s of codes", file=sys.stderr)
+    report(f"{out}: {count} frames generated, {count / took:,.2f} frames/s of codes")
     return 0
 
 
@@ -130,7 +130,7 @@ def _write(out: Path, videos: np.ndarray, codes: np.ndarray, done: np.ndarray, a
         except MissingExtra as error:
             missing = error
     if missing is not None:
-        print(f"GIF only, no MP4: {missing}", file=sys.stderr)
+        report(f"GIF only, no MP4: {missing}")
     pictures.write_png(label_frames(videos[:SHOWN], args.context, args.actions), out / "sheet.png")
     episode = np.repeat(np.arange(starts * rows), time_)
     actions = np.concatenate([done, np.zeros_like(done, shape=(starts, rows, 1))], 2)

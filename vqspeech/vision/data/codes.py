@@ -21,6 +21,7 @@ import numpy as np
 from vqspeech.arrays import ArrayError, map_array
 from vqspeech.errors import ConfigError, ImageError
 from vqspeech.files import replace_file, write_text
+from vqspeech.progress import track
 from vqspeech.schema import Count, Options, Range
 from vqspeech.vision.data.images import ImageSet
 from vqspeech.vision.data.table import ImageTable, read_table
@@ -138,14 +139,12 @@ def write_codes(
         description: {"codes", "latents", "model", "sha256"} of the codes.
         batch: Images at once.
     """
-    from tqdm import tqdm
-
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
     with replace_file(path / "codes.npy") as temporary:
         written = None
-        for start in tqdm(range(0, len(images), batch), desc="encode", unit="batch", disable=None, leave=False):
+        for start in track(range(0, len(images), batch), "encode", "batch"):
             found = encode(images.pixels(slice(start, start + batch)))
             if written is None:
                 shape = (len(images), *found.shape[1:])

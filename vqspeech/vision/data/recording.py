@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from vqspeech.errors import CorpusError
+from vqspeech.progress import Work
 from vqspeech.vision.data.corpora import Corpus
 from vqspeech.vision.data.images import Image
 from vqspeech.vision.data.worlds import ACTIONS, World
@@ -101,22 +102,19 @@ def _images(
     world: World, maps: Sequence[str], which: range, frames: int, seed: int, part: str, seen: dict[bytes, str]
 ) -> Iterator[Image]:
     """Yield the frames of a part; `seen` maps the hash of every frame so far to its part."""
-    from tqdm import tqdm
-
-    bar = tqdm(total=len(maps) * len(which), desc="record", unit="episode", disable=None, leave=False)
-    for label, name in enumerate(maps):
-        for number in which:
-            walked: list[tuple[np.ndarray, int]] = []
-            for turn in range(MAX_ATTEMPTS):
-                walked = list(record_episode(world, name, (seed, label, number, turn), frames))
-                # Who walks into the end of a map while wandering has no frames.
-                if walked and all(seen.get(_hash(pixels), part) == part for pixels, _ in walked):
-                    break
-            for i, (pixels, action) in enumerate(walked):
-                seen[_hash(pixels)] = part
-                yield Image(f"{name}/{number:04d}/{i:05d}", pixels, label, 10_000 * label + number, action)
-            bar.update()
-    bar.close()
+    with Work("record", len(maps) * len(which), "episode") as work:
+        for label, name in enumerate(maps):
+            for number in which:
+                walked: list[tuple[np.ndarray, int]] = []
+                for turn in range(MAX_ATTEMPTS):
+                    walked = list(record_episode(world, name, (seed, label, number, turn), frames))
+                    # Who walks into the end of a map while wandering has no frames.
+                    if walked and all(seen.get(_hash(pixels), part) == part for pixels, _ in walked):
+                        break
+                for i, (pixels, action) in enumerate(walked):
+                    seen[_hash(pixels)] = part
+                    yield Image(f"{name}/{number:04d}/{i:05d}", pixels, label, 10_000 * label + number, action)
+                work.update()
 
 
 def _hash(pixels: np.ndarray) -> bytes:

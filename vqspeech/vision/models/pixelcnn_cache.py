@@ -5,9 +5,9 @@ The vertical stack keeps rows, the horizontal one columns.
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from vqspeech.generate.cached import draw_classes
+from vqspeech.progress import track
 from vqspeech.vision.models.pixelcnn import PixelCNN, apply_gate
 
 
@@ -91,7 +91,7 @@ def sample_codes(
         top_p: Probability mass of the most probable codes that are drawn from.
         given: The first rows, int `(batch, channels, rows, width)`.
         logits: Filled with all logits, `(batch, size, channels, height, width)`.
-        progress: Show a progress bar.
+        progress: Whether progress is reported.
 
     Returns:
         int64 `(batch, channels, height, width)`.
@@ -105,7 +105,7 @@ def sample_codes(
         network.logits.weight[:, :, 0, 0].chunk(channels),
         network.logits.get_parameter("bias").chunk(channels),
     )
-    for i in tqdm(range(height), "sampling", unit="row", disable=None if progress else True, leave=False):
+    for i in track(range(height), "sampling", "row", shown=progress):
         cache.start_row(i, network.embed(padded[:, :, i : i + 1, 1:])[:, :, 0])
         for j in range(width):
             before = network.embed(padded[:, :, i + 1 : i + 2, j : j + 1])[:, :, 0, 0]

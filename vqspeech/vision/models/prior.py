@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.models.pretrained import Pretrained
+from vqspeech.progress import track
 from vqspeech.schema import check_groups
 from vqspeech.vision.data.code_batches import CodeBatch, CodeBatches, to_grids, to_maps
 from vqspeech.vision.data.codes import ImageCodes
@@ -122,7 +122,7 @@ class ImagePrior(Pretrained):
             classes: int `(n,)`, 0 if unknown.
         """
         found = np.empty(codes.shape)
-        for start in tqdm(range(0, len(codes), BATCH), "scoring", disable=None, leave=False):
+        for start in track(range(0, len(codes), BATCH), "scoring"):
             part = slice(start, start + BATCH)
             grid = to_grids(codes[part], self.network.shape[0]).to(self.device)
             labels = torch.from_numpy(np.asarray(classes[part])).to(self.device)
@@ -147,7 +147,7 @@ class ImagePrior(Pretrained):
             top_p: Probability mass of the most probable codes that are drawn from.
             seed: Seed of the draws.
             given: The first rows of each map, `(n, rows, width * latents)`.
-            progress: Show a progress bar.
+            progress: Whether progress is reported.
 
         Returns:
             int64 `(n, height, width * latents)`.

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from vqspeech.errors import ConfigError
+from vqspeech.progress import track
 from vqspeech.vision.data.batches import ImageBatches
 from vqspeech.vision.models import VIMCO, VQVAE, Autoencoder, CodeModel
 from vqspeech.vision.models.prior import ImagePrior
@@ -31,7 +31,7 @@ def bits_per_dimension(nats: Tensor, model: Autoencoder) -> np.ndarray:
 def map_batches(images: ImageBatches, count: int, size: int, function: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply `function` to at most `count` evenly spaced images, `size` at once, and concatenate the results."""
     batch = images.even(count).images
-    parts = tqdm(range(0, len(batch), size), desc="score", unit="batch", disable=None, leave=False)
+    parts = track(range(0, len(batch), size), "score", "batch")
     return torch.cat([function(batch[start : start + size]).cpu() for start in parts])
 
 

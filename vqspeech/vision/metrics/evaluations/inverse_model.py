@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from vqspeech.errors import ImageError
+from vqspeech.progress import track
 from vqspeech.vision.data.images import ImageSet
 
 MAX_PAIRS, BATCH = 20_000, 32
@@ -106,7 +106,7 @@ def fit_inverse_model(images: ImageSet, steps: int = 1000, seed: int = 0) -> Inv
     optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, steps)
     draw = np.random.default_rng(seed)
-    for _ in tqdm(range(steps), "inverse model", disable=None, leave=False):
+    for _ in track(range(steps), "inverse model"):
         picks = draw.integers(len(learned.frames), size=BATCH)
         frames = learned.frames[picks]
         before, after = (torch.from_numpy(images.pixels(one)) for one in (frames, frames + 1))

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from vqspeech.metrics.measures.bootstrap import Estimate
+from vqspeech.progress import track
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.metrics.evaluations.held_out_clips import HeldOutClips, Section, tabulate_horizons
 from vqspeech.vision.metrics.evaluations.prior import choose_strength
@@ -60,7 +60,7 @@ def predict_clips(
     count, frames = len(clips.codes), clips.codes.shape[1] - given
     numbers = draw_uniforms(count, (frames, *prior.shape), seed)
     codes, bits = torch.empty(numbers.shape, dtype=torch.long), np.empty(numbers.shape)
-    for start in tqdm(range(0, count, BATCH), "imagining", disable=None, leave=False):
+    for start in track(range(0, count, BATCH), "imagining"):
         part = slice(start, start + BATCH)
         one = clips.each(lambda tensor, part=part: tensor[part]).to(prior.device)
         past, condition = prior.network.prime(one.codes[:, :given], one.actions[:, :given])

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from vqspeech.errors import ImageError
 from vqspeech.models.pretrained import Pretrained
+from vqspeech.progress import track
 from vqspeech.schema import Kinds, Share, check_groups
 from vqspeech.vision.data.clips import ClipBatch, Clips
 from vqspeech.vision.data.codes import ImageCodes
@@ -111,7 +111,7 @@ class VideoPrior(Pretrained):
             actions: `(clips, time)`.
         """
         found = np.empty(codes.shape)
-        for start in tqdm(range(0, len(codes), BATCH), "scoring", disable=None, leave=False):
+        for start in track(range(0, len(codes), BATCH), "scoring"):
             some = slice(start, start + BATCH)
             clips = codes[some].to(self.device)
             found[some] = _bits(self.network(clips, actions[some].to(self.device)), clips)
@@ -142,7 +142,7 @@ class VideoPrior(Pretrained):
             temperature: Divides the logits; 0 takes the most probable code.
             top_p: Probability mass of the most probable codes that are drawn from.
             seed: Seed of the draws.
-            progress: Show a progress bar.
+            progress: Whether progress is reported.
 
         Returns:
             int64 `(batch, frames, height, width)`.
@@ -152,7 +152,7 @@ class VideoPrior(Pretrained):
         actions = actions.to(self.device)
         remembered, condition = self.network.prime(given.to(self.device), actions[:, :past])
         codes = torch.empty(lanes, frames, *self.shape, dtype=torch.long, device=self.device)
-        for i in tqdm(range(frames), "imagining", unit="frame", disable=None if progress else True, leave=False):
+        for i in track(range(frames), "imagining", "frame", shown=progress):
             codes[:, i] = self.network.draw(numbers[:, i], condition, temperature, top_p)
             if i + 1 < frames:
                 condition = remembered(codes[:, i], actions[:, past + i])
