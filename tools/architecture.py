@@ -131,20 +131,29 @@ def find_circle(imports: dict[str, set[str]]) -> list[str]:
     return next(filter(None, (follow(module, []) for module in sorted(imports))), [])
 
 
-def draw(imports: dict[str, set[str]]) -> str:
-    """Return the drawing in Mermaid, with an arrow from each room to those it builds on.
+def find_arrows(imports: dict[str, set[str]]) -> dict[str, list[str]]:
+    """Return the rooms from top to bottom, each with those it builds on.
 
     An arrow that follows from others (commands → training → models) is left out.
     """
     arrows = {(find_room(module), find_room(other)) for module, others in imports.items() for other in others}
     below = {room: {end for start, end in arrows if start == room and end != room} for room in ROOMS}
+    drawn = [room for room in ROOMS if below[room] or any(room in ends for ends in below.values())]
+    direct: dict[str, list[str]] = {}
+    for room in drawn:
+        indirect = {deep for one in below[room] for deep in _reach(one, below)}
+        direct[room] = [end for end in ROOMS if end in below[room] - indirect]
+    return direct
+
+
+def draw(imports: dict[str, set[str]]) -> str:
+    """Return the drawing in Mermaid."""
+    rooms = find_arrows(imports)
     lines = ["```mermaid", "flowchart TD"]
-    for room, what in ROOMS.items():
-        if below[room] or any(room in ends for ends in below.values()):
-            lines.append(f'    {_identify(room)}["<b>{room.replace(".", "/")}</b><br/>{what.replace("`", "")}"]')
-    for room in ROOMS:
-        indirect = {deep for direct in below[room] for deep in _reach(direct, below)}
-        lines += [f"    {_identify(room)} --> {_identify(end)}" for end in ROOMS if end in below[room] - indirect]
+    lines += [
+        f'    {_identify(room)}["<b>{room.replace(".", "/")}</b><br/>{ROOMS[room].replace("`", "")}"]' for room in rooms
+    ]
+    lines += [f"    {_identify(room)} --> {_identify(end)}" for room, ends in rooms.items() for end in ends]
     return "\n".join([*lines, "```"])
 
 

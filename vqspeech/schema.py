@@ -138,7 +138,7 @@ class Options:
         empty = inspect.Parameter.empty
         missing = [name for name, one in fields.items() if one.default is empty and name not in values]
         if missing:
-            raise ConfigError(f"{where}.{missing[0]} is missing; give {_allowed(fields[missing[0]].kind)}")
+            raise ConfigError(f"{where}.{missing[0]} is missing; give {describe_kind(fields[missing[0]].kind)}")
         found = {
             name: _checked(f"{where}.{name}", value, fields[name].kind) if name in fields else value
             for name, value in values.items()
@@ -247,7 +247,7 @@ def _checked(path: str, value: Any, kind: Any, allowed: str | None = None) -> An
     origin, inner = get_origin(base) or base, get_args(base)
     if origin in (Union, UnionType):
         none = value is None and NoneType in inner
-        return None if none else _checked(path, value, _without_none(kind), _allowed(kind))
+        return None if none else _checked(path, value, _without_none(kind), describe_kind(kind))
     if origin is Literal:
         found, right = value, isinstance(value, str) and value in inner
     elif origin is bool or origin is str:
@@ -268,7 +268,7 @@ def _checked(path: str, value: Any, kind: Any, allowed: str | None = None) -> An
     else:  # an annotation that says nothing here
         return value
     if not right:
-        raise ConfigError(f"{path}={_shown(value)}: give {allowed or _allowed(kind)}")
+        raise ConfigError(f"{path}={_shown(value)}: give {allowed or describe_kind(kind)}")
     return found
 
 
@@ -292,12 +292,12 @@ def _without_none(kind: Any) -> Any:
     return Union[tuple(one for one in get_args(base) if one is not NoneType)]  # noqa: UP007
 
 
-def _allowed(kind: Any) -> str:
-    """Describe the values that an annotation allows."""
+def describe_kind(kind: Any) -> str:
+    """Return the values that an annotation allows, in words."""
     base = get_args(kind)[0] if get_origin(kind) is Annotated else kind
     origin, inner = get_origin(base) or base, get_args(base)
     if origin in (Union, UnionType):
-        return f"{_allowed(_without_none(kind))}, or null"
+        return f"{describe_kind(_without_none(kind))}, or null"
     if origin is Literal:
         return f"one of {', '.join(map(str, inner))}"
     if origin is int or origin is float:
@@ -307,9 +307,9 @@ def _allowed(kind: Any) -> str:
         return " ".join(word for word in words if word)
     if inspect.isclass(origin) and issubclass(origin, Sequence) and origin is not str:
         if origin is tuple:
-            return f"[{', '.join(map(_allowed, inner))}]"
+            return f"[{', '.join(map(describe_kind, inner))}]"
         lengths = "".join(f" of {limit}" for limit in _limits(kind, Length))
-        return f"a list{lengths}" + (f", each {_allowed(inner[0])}" if inner else "")
+        return f"a list{lengths}" + (f", each {describe_kind(inner[0])}" if inner else "")
     texts: dict[Any, str] = {bool: "true or false", str: "a text", Mapping: "values by name"}
     return texts.get(origin, "a value")
 

@@ -8,7 +8,8 @@ import torch
 
 from vqspeech import audio
 from vqspeech.generate import choose_piece_length
-from vqspeech.models.decoders import Decoder, Sampling, SourceFilter, WorldDecoder
+from vqspeech.models.decoders import Decoder, Sampling
+from vqspeech.models.decoders.samples import SampleDecoder
 
 CHUNK = 20.0
 """Longest chunk (s): memory does not grow beyond it."""
@@ -48,7 +49,7 @@ class Chunking:
         a chunk the context of its conditioning is missing.
         """
         longest, overlap = (int(seconds * audio.RATE) // decoder.hop for seconds in (CHUNK, OVERLAP))
-        if isinstance(decoder, WorldDecoder | SourceFilter):
+        if not isinstance(decoder, SampleDecoder):
             seconds = min(max(codes), longest + overlap) * decoder.hop / audio.RATE
             return cls(longest, overlap, batch=max(1, min(BATCH, int(BATCH_SECONDS / seconds))))
         if sampling.exact:

@@ -160,7 +160,7 @@ def explain_missing_corpus(corpus: Path, name: str, wanted: str) -> CorpusError:
     entries = sorted(entry.name + "/" * entry.is_dir() for entry in corpus.iterdir() if not entry.name.startswith("."))
     there = ", ".join(entries[:8]) + (f", ... ({len(entries)} in all)" if len(entries) > 8 else "") or "nothing"
     return CorpusError(
-        f"{corpus}: no {_TITLES[name]} here: looked for {wanted}; there is {there}; {_advise(corpus, name)}"
+        f"{corpus}: no {_TITLES.get(name, name)} here: looked for {wanted}; there is {there}; {_advise(corpus, name)}"
     )
 
 

@@ -136,8 +136,7 @@ class PitchCarrier(nn.Module):
         Args:
             logs: Log F0 `(batch, frames)` of the source, 0 where unvoiced.
             target: `(batch, 4)`: median and deviation of the voice's log F0, 0 where it is never voiced; what is added;
-            1
-                where the melody stays in its range, else 0.
+                1 where the melody stays in its range, else 0.
             state: `(batch, 2)`, voiced frames so far and the sum of their log F0.
         """
         median, deviation, shift, keep = target.chunk(4, 1)
