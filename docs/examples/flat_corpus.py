@@ -5,10 +5,11 @@ import os
 from vqspeech.data.corpora.account import Account, measure_utterances
 from vqspeech.data.corpora.layout import explain_missing_corpus, make_id, require_folder
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.sharding import Share
 
 
-def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Account]:
-    """Return the utterances of the corpus, and the account of it.
+def prepare(corpus: str | os.PathLike[str], nj: int = 1, share: Share | None = None) -> tuple[DataDir, Account]:
+    """Return the utterances of the corpus, or a share of them, and the account of it.
 
     Raises:
         CorpusError: The folder has no such recordings, or none can be read.
@@ -30,4 +31,4 @@ def prepare(corpus: str | os.PathLike[str], nj: int = 1) -> tuple[DataDir, Accou
         utterances.append(Utterance(name, make_id(speaker), str(path), text=texts.get(sentence)))
     if not account.recordings:
         raise explain_missing_corpus(root, "flat", "SPEAKER_SENTENCE.wav and sentences.tsv")
-    return measure_utterances(utterances, account, nj), account
+    return measure_utterances(utterances, account, nj, share), account
