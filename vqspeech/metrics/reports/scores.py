@@ -24,7 +24,7 @@ from vqspeech.files import write_text
 from vqspeech.metrics.measures.bootstrap import Estimate
 from vqspeech.schema import Options
 
-_PACKAGES = ("vqspeech", "torch", "numpy", "librosa", "scikit-learn")
+_PACKAGES = ("vqspeech", "torch", "numpy", "scikit-learn")
 
 
 class ScoresError(VqspeechError):
