@@ -25,6 +25,17 @@ class Batch:
         return replace(self, **{name: function(value) for name, value in vars(self).items() if value is not None})
 
 
+def draw_integers(
+    limit: int, count: int, seed: int, step: int, process: int = 0
+) -> tuple[np.ndarray, np.random.Generator]:
+    """Draw `count` integers below `limit`: int64 `(count,)`, and the generator for further draws.
+
+    The draws of all processes of a step, one after the other, are those of one process that draws as many.
+    """
+    generator = np.random.default_rng([seed, step, 0])
+    return generator.integers(limit, size=(process + 1) * count)[process * count :], generator
+
+
 class WindowPositions:
     """Where windows lie in utterances.
 
@@ -42,8 +53,7 @@ class WindowPositions:
 
     def random(self, count: int, seed: int, step: int, process: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Return utterances and starts of `count` random windows: int64 `(count,)` each."""
-        generator = np.random.default_rng([seed, step, process])
-        return self._at(generator.integers(self._ends[-1], size=count))
+        return self._at(draw_integers(self._ends[-1], count, seed, step, process)[0])
 
     def even(self, count: int) -> tuple[np.ndarray, np.ndarray]:
         """Return `count` positions spread evenly over all utterances: the same at every call, for evaluation."""

@@ -1,13 +1,13 @@
 """The state that a training resumes from, `last.safetensors`: only with the same model, data and settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from vqspeech.errors import ConfigError
+from vqspeech.errors import ConfigError, VqspeechError
 from vqspeech.models import checkpoint
 from vqspeech.training.task import CHANGEABLE, Task
 
@@ -67,6 +67,30 @@ def read_state(path: Path, run: Mapping[str, Any], task: Task) -> State:
             f"than {step} steps to go on; {_FIX}"
         )
     return State(tensors, about)
+
+
+def share_state(read: Callable[[], State | None]) -> State | None:
+    """Return the state that the first process reads, in all processes, which may be on other machines.
+
+    Args:
+        read: Reads the state; called by the first process alone.
+
+    Raises:
+        VqspeechError: What `read` raised, in all processes.
+    """
+    if not torch.distributed.is_initialized() or torch.distributed.get_world_size() == 1:
+        return read()
+    found: list[State | VqspeechError | None] = [None]
+    if torch.distributed.get_rank() == 0:
+        try:
+            found = [read()]
+        except VqspeechError as error:
+            found = [error]
+    torch.distributed.broadcast_object_list(found)
+    [state] = found
+    if isinstance(state, VqspeechError):
+        raise state
+    return state
 
 
 def list_changes(old: Mapping[str, Any], run: Mapping[str, Any]) -> list[str]:

@@ -43,7 +43,7 @@ from vqspeech.training.optimizer import (
     load_optimizer_state,
     resolve_precision,
 )
-from vqspeech.training.state import describe_run, list_changes, read_state
+from vqspeech.training.state import describe_run, list_changes, read_state, share_state
 from vqspeech.training.step import TrainingStep
 from vqspeech.training.task import Batch, Batches, Task
 
@@ -117,7 +117,7 @@ class Trainer:
             self._remove_earlier()
         self.step, self.seen, self.best = 0, 0.0, math.inf
         self.seconds, self._sat_down = 0.0, time.perf_counter()
-        saved = read_state(self.last, self.run, task) if self.last.is_file() else None
+        saved = share_state(lambda: read_state(self.last, self.run, task) if self.last.is_file() else None)
         if saved:
             weights = {name: one for name, one in saved.tensors.items() if name.startswith("model.")}
             model.load_state_dict({name.removeprefix("model."): one for name, one in weights.items()})
@@ -191,7 +191,7 @@ class Trainer:
                             rate = self._items_a_step * (self.step - begun_at) / (time.perf_counter() - begun)
                             work.note = f"loss {self._losses[-1]:.3f}, {self.task.describe_speed(rate)}"
                             if evaluates:
-                                self._evaluate(log, self._losses[-1], sum_over_processes(counts), rate)
+                                self._evaluate(log, self._mean_loss(), sum_over_processes(counts), rate)
                                 counts.zero_()
                             if keeps and self.main:
                                 self._keep()
@@ -289,6 +289,11 @@ class Trainer:
             )
         self._save(tensors)
         self.accelerator.wait_for_everyone()
+
+    def _mean_loss(self) -> float:
+        """Return the loss of the last step, over the batches of all processes."""
+        loss = torch.tensor(self._losses[-1], dtype=torch.float64, device=self.accelerator.device)
+        return float(sum_over_processes(loss)) / self.accelerator.num_processes
 
     def _finished(self) -> bool:
         """Return whether the run is over, by steps or by the clock of the first process."""

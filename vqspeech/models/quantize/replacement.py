@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vqspeech.errors import VqspeechError
-from vqspeech.models.quantize.processes import broadcast_first
+from vqspeech.models.quantize.processes import broadcast_first, gather_rows
 from vqspeech.schema import Range
 
 
@@ -154,13 +154,14 @@ POLICIES: dict[Unit, type[Policy]] = {"vectors": ByVectors, "batches": ByBatches
 
 
 def draw_vectors(vectors: Tensor, number: int) -> Tensor:
-    """Return `number` of the vectors `(vectors, dimension)` at random, the same in every process.
+    """Return `number` of the vectors `(vectors, dimension)` of all processes at random, the same in every process.
 
     They are drawn without replacement where there are enough.
 
     Raises:
         VqspeechError: There are none.
     """
+    vectors = gather_rows(vectors)
     if not len(vectors):
         raise VqspeechError("no vector of the batch counts; is everything in it padding?")
     order = torch.randperm(len(vectors), device=vectors.device)

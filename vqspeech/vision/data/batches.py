@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech.data.batches import Batch
+from vqspeech.data.batches import Batch, draw_integers
 from vqspeech.vision.data.images import ImageSet
 
 
@@ -36,8 +36,8 @@ class ImageBatches:
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> ImageBatch:
         """Draw `size` images at random."""
-        generator = np.random.default_rng([seed, step, process])
-        batch = self._batch(generator.integers(len(self.images), size=size))
+        picks, generator = draw_integers(len(self.images), size, seed, step, process)
+        batch = self._batch(picks)
         if self.flip:
             mirrored = torch.from_numpy(generator.random(size) < 0.5)
             batch.images[mirrored] = batch.images[mirrored].flip(3)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vqspeech.data.batches import Batch
+from vqspeech.data.batches import Batch, draw_integers
 from vqspeech.errors import ImageError
 from vqspeech.vision.data.codes import ImageCodes
 
@@ -48,7 +48,7 @@ class CodeBatches:
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> CodeBatch:
         """Draw `size` maps at random."""
-        return self.select(np.random.default_rng([seed, step, process]).integers(len(self), size=size))
+        return self.select(draw_integers(len(self), size, seed, step, process)[0])
 
     def even(self, size: int) -> CodeBatch:
         """Return at most `size` maps, evenly spaced over the images: the same ones at every call, for evaluation."""
