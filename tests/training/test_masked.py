@@ -19,7 +19,7 @@ from vqspeech.data.dump import write_shards
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
-from vqspeech.training import masked
+from vqspeech.training import content_features, masked
 from vqspeech.training.content_features import Speech, mutual_information
 from vqspeech.training.masked import MaskedTraining, check_config, train_content
 
@@ -108,6 +108,13 @@ def test_the_layer_is_chosen_the_same_again_and_by_what_survives_warping(monkeyp
 
     monkeypatch.setattr(made, "compute_features", compute_features)
     assert made.choose_layer() == 2
+
+
+@pytest.mark.parametrize(("lower", "chosen"), [(0.99, 1), (0.97, 2)])
+def test_a_lower_layer_that_is_nearly_as_consistent_is_taken(monkeypatch, lower, chosen):
+    made, found = training(), iter([lower, 1.0])
+    monkeypatch.setattr(content_features, "mutual_information", lambda *_: next(found))
+    assert made.choose_layer() == chosen
 
 
 def test_perturbed_frames_leave_silence_alone():

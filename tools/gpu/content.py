@@ -23,7 +23,7 @@ from vqspeech.data.pack import Pack, read_pack
 from vqspeech.training.content_features import Speech
 from vqspeech.training.masked import MaskedTraining
 
-SAVING = 90.0
+SAVING = 45.0
 """Seconds that are kept for codebooks and files."""
 REHEARSED = 40
 """Utterances of a rehearsal."""

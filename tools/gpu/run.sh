@@ -13,7 +13,7 @@ case "${1:-}" in
   *) echo "tools/gpu/run.sh: no run '${1:-}'; give content, voice or live" >&2; exit 2 ;;
 esac
 shift
-export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-4}"
+export PYTHONPATH="$root${PYTHONPATH:+:$PYTHONPATH}" PYTHONUNBUFFERED=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
 python=${PYTHON:-python3}
 if [ -n "${WHEELS:-}" ]; then
   site=$(mktemp -d)

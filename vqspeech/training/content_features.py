@@ -30,6 +30,8 @@ _VECTORS = 300_000
 """Vectors that clusters and codebooks are fitted to at most."""
 _JUDGES, _CLUSTERS = 100, 128
 """Utterances, and clusters, by which the layer is chosen."""
+_TOLERANCE = 0.015
+"""Share of the greatest consistency that a lower layer, which makes a smaller and faster encoder, may lack."""
 
 
 @dataclass(frozen=True)
@@ -187,11 +189,11 @@ class ContentFeatures:
         return vectors[rows.to(vectors.device)].float()
 
     def choose_layer(self) -> int:
-        """Return the layer, of the upper two thirds, whose clusters are the most consistent across vocal tracts.
+        """Return the lowest layer of the upper two thirds whose clusters are nearly the most consistent when warped.
 
         The criterion is the mutual information (nats) between the clusters of utterances and of the same utterances
-        with the frequency axis stretched: it is large where clusters are fine and independent of the speaker. No label
-        is used.
+        with the frequency axis stretched: it is large where clusters are fine and independent of the speaker. A layer
+        may have `_TOLERANCE` less of it than the best. No label is used.
         """
         layers = list(range(-(-len(self.encoder.blocks) // 3), len(self.encoder.blocks) + 1))
         groups = self._select_groups(_JUDGES / len(self.speech))
@@ -200,7 +202,7 @@ class ContentFeatures:
         for layer, one, other in zip(layers, plain, warped, strict=True):
             centres = self.fit_clusters(one, _CLUSTERS)
             found[layer] = mutual_information(nearest(one, centres), nearest(other, centres), _CLUSTERS)
-        best = max(found, key=lambda layer: found[layer])
+        best = min(layer for layer in layers if found[layer] >= (1 - _TOLERANCE) * max(found.values()))
         self.log("nats across vocal tracts: " + ", ".join(f"layer {k} {v:.3f}" for k, v in found.items()) + f": {best}")
         return best
 
