@@ -19,6 +19,7 @@ BEGIN, END = "<!-- drawn by tools/architecture.py -->", "<!-- end of the drawing
 
 ROOMS = {
     "cli": "the command line: finds the verb and calls it",
+    "text.commands": "one module a verb of `vqspeech text`",
     "vision.commands": "one module a verb of `vqspeech vision`",
     "commands": "one module a verb: options, calls, one line of result",
     "stream": "live conversion, and the sound devices for it; recordings in one line",
@@ -29,6 +30,10 @@ ROOMS = {
     "vision.metrics.measures": "measures of images, codes and video: pure functions of arrays",
     "vision.models": "VAE, VQ-VAE, VIMCO, PixelCNN, priors over video",
     "vision.data": "sets of images, episodes, codes of images",
+    "text.training": "trainings of models that translate",
+    "text.metrics": "translations scored and timed, use of latents",
+    "text.models": "Transformers: autoregressive, parallel, with latents",
+    "text.data": "sentence pairs, vocabularies, batches",
     "training": "the trainer, and a task for each kind of model",
     "metrics.evaluations": "models and folders of speech in, rows of figures out",
     "metrics.reports": "scores files, tables, pictures, pages, model cards",

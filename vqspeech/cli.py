@@ -1,7 +1,8 @@
 """The command line: `vqspeech VERB …`.
 
-Every verb is a module of `vqspeech.commands`, and of `vqspeech.vision.commands` for `vqspeech vision VERB …`, with
-`add_arguments(parser)`, `run(args)` and an `EXAMPLE`. A verb of several kinds has a module per kind (`subcommands`).
+Every verb is a module of `vqspeech.commands`, and of `vqspeech.vision.commands` for `vqspeech vision VERB …` (likewise
+`text`), with `add_arguments(parser)`, `run(args)` and an `EXAMPLE`. A verb of several kinds has a module per kind
+(`subcommands`).
 """
 
 import argparse
@@ -20,13 +21,18 @@ from vqspeech.subcommands import describe_command, list_leaves
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
     "models", "speakers", "voice", "voices", "study", "sweep",
-    "encode", "reconstruct", "convert", "live", "sample", "gather", "score", "draw", "results", "vision",
+    "encode", "reconstruct", "convert", "live", "sample", "gather", "score", "draw", "results", "vision", "text",
 )  # fmt: skip
 VISION_VERBS = (
     "prepare", "record", "validate", "train", "encode", "prior", "prior-video", "sample", "sample-video", "reconstruct",
     "score", "draw",
 )  # fmt: skip
 """Verbs of `vqspeech vision`."""
+PARTS = {
+    "vision": ("The same for images and video.", "Images and video", VISION_VERBS),
+    "text": ("Translation with discrete latents.", "Translation", ("train", "translate", "score")),
+}
+"""Words before verbs of their own: what the help of the part says, what that of the whole calls it, its verbs."""
 BROKEN_PIPE = 141
 """Exit status where standard output is closed by its reader, as of other tools, which SIGPIPE ends."""
 
@@ -43,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         open_standard_streams()
     argv = rename_arguments(argv)
     parser = make_parser(argv)
-    name, argv = ("vqspeech vision", argv[1:]) if argv[:1] == ["vision"] else ("vqspeech", argv)
+    name, argv = (f"vqspeech {argv[0]}", argv[1:]) if argv and argv[0] in PARTS else ("vqspeech", argv)
     name = " ".join([name, *argv[:1]])
     try:
         with raise_on_signals():
@@ -72,24 +78,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser of the verbs, or of those of `vqspeech vision`, whose arguments come after that word.
+    """Return the parser of the verbs, or of those of a part such as `vision`, whose arguments come after that word.
 
     Args:
         argv: The arguments. Only the verb that they name is imported, so that `vqspeech validate` starts without torch.
     """
     name, about, names, package = "vqspeech", "Discrete speech units and voice conversion from raw audio.", VERBS, ""
     first = argv[:1]
-    if first == ["vision"]:
-        name, about, names, package = "vqspeech vision", "The same for images and video.", VISION_VERBS, "vision."
-        first = argv[1:2]
+    if first and first[0] in PARTS:
+        part = first[0]
+        (about, _, names), name, package, first = PARTS[part], f"vqspeech {part}", f"{part}.", argv[1:2]
     parser = argparse.ArgumentParser(name, description=about)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for verb in names:
         if first and first[0] in names and verb != first[0]:
             verbs.add_parser(verb)
-        elif verb == "vision":  # its verbs are loaded only where they are asked for
-            verbs.add_parser(verb, help="Images and video: `vqspeech vision --help`.")
+        elif verb in PARTS and not package:  # its verbs are loaded only where they are asked for
+            verbs.add_parser(verb, help=f"{PARTS[verb][1]}: `vqspeech {verb} --help`.")
         else:
             module = import_module(f"vqspeech.{package}commands.{verb.replace('-', '_')}")
             command = verbs.add_parser(verb, **describe_command(module))

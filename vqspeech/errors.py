@@ -84,6 +84,10 @@ class ImageError(VqspeechError):
     """An image, a set of images, or the codes of one, that cannot be read, is damaged, or does not fit the model."""
 
 
+class TextError(VqspeechError):
+    """A line of text that cannot be translated: empty, too long, not UTF-8."""
+
+
 class MissingExtra(VqspeechError):
     """A package of an optional extra that is not installed."""
 

@@ -15,7 +15,7 @@ WARM_UP = 4
 """Steps that run before the capture."""
 
 
-def capture_step(step: Callable[[], None], device: torch.device, obstacle: str = "") -> Callable[[], None]:
+def capture_step(step: Callable[[], None], device: torch.device) -> Callable[[], None]:
     """Return `step` as a function that becomes a CUDA graph after `WARM_UP` calls.
 
     Every call takes one step, those before the capture as well. On other devices it is `step` itself. Where the step
@@ -24,17 +24,12 @@ def capture_step(step: Callable[[], None], device: torch.device, obstacle: str =
     Args:
         step: One step, on tensors that stay in place. It must read nothing back from the device.
         device: The device of the tensors.
-        obstacle: Why the step cannot be captured, if that is known before.
     """
-    if device.type != "cuda":
-        return step
-    if obstacle:
-        _report_plain(obstacle)
-        return step
-    return _CapturedStep(step)
+    return _CapturedStep(step) if device.type == "cuda" else step
 
 
-def _report_plain(reason: str) -> None:
+def report_plain(reason: str) -> None:
+    """Say why steps are not captured."""
     report(f"the training step is not captured as a CUDA graph ({reason}); it runs as it is")
 
 
@@ -65,7 +60,7 @@ class _CapturedStep:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
                 self._step()
         except RuntimeError as error:
-            _report_plain(" ".join(str(error).split("\n")[0].split()))
+            report_plain(" ".join(str(error).split("\n")[0].split()))
             torch.cuda.synchronize()
             return self._step
         return graph.replay

@@ -1,20 +1,23 @@
 """One update of a model, as a function of tensors that stay in place; nothing in it waits for the device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from vqspeech.training.capture import capture_step
+from vqspeech.training.capture import capture_step, report_plain
 from vqspeech.training.optimizer import reset_moved_codes
 from vqspeech.training.task import Batch
 
 
 class TrainingStep:
     """Forward, backward, clipping and optimiser of one update; on a GPU one CUDA graph, where it can be captured.
+
+    Batches of several shapes have a graph each.
 
     Args:
         accelerator: What wraps model and optimiser.
@@ -39,10 +42,13 @@ class TrainingStep:
     ):
         self._accelerator, self._model, self._wrapped, self._optimizer = accelerator, model, wrapped, optimizer
         self._accumulate, self._clip, self._counts = options["accumulate"], options["clip"], counts
-        self._batches: list[Any] = []
         self._seeds: Sequence[int] = ()
         self.figures = torch.zeros(self._accumulate + 1, device=accelerator.device)
-        self._run = capture_step(self._update, accelerator.device, self._obstacle(options))
+        obstacle = self._obstacle(options)
+        self._plain = accelerator.device.type != "cuda" or bool(obstacle)
+        if self._plain and accelerator.device.type == "cuda":
+            report_plain(obstacle)
+        self._steps: dict[Any, tuple[list[Any], Callable[[], None]]] = {}
 
     def __call__(self, batches: Sequence[Batch], seeds: Sequence[int]) -> None:
         """Take one step.
@@ -51,10 +57,10 @@ class TrainingStep:
             batches: One batch for each part of the update.
             seeds: The seed of each part, for dropout and other draws.
         """
-        self._load(batches)
         self._seeds = seeds
+        take = self._choose(batches)
         torch.manual_seed(seeds[0])
-        self._run()
+        take()
 
     def _obstacle(self, options: Mapping[str, Any]) -> str:
         if not options.get("capture", True):
@@ -63,20 +69,24 @@ class TrainingStep:
             return "several processes exchange gradients"
         return "each part of an accumulated update has a seed of its own" if self._accumulate > 1 else ""
 
-    def _load(self, batches: Sequence[Batch]) -> None:
-        """Copy batches to where a captured step reads them."""
-        if not self._batches or self._accelerator.device.type != "cuda":
-            self._batches = [*batches]
-            return
-        for ours, batch in zip(self._batches, batches, strict=True):
-            for place, tensor in zip(_tensors(ours), _tensors(batch), strict=True):
-                if place.shape != tensor.shape:
-                    raise RuntimeError(f"a batch has a tensor of {tuple(tensor.shape)}, {tuple(place.shape)} before")
+    def _choose(self, batches: Sequence[Batch]) -> Callable[[], None]:
+        """Return the step for batches of these shapes, on tensors that these were copied to."""
+        if self._plain:
+            return partial(self._update, batches)
+        shapes = tuple(tensor.shape for batch in batches for tensor in _tensors(batch))
+        if shapes not in self._steps:
+            ours = [*batches]
+            self._steps[shapes] = ours, capture_step(partial(self._update, ours), self._accelerator.device)
+            return self._steps[shapes][1]
+        ours, take = self._steps[shapes]
+        for one, batch in zip(ours, batches, strict=True):
+            for place, tensor in zip(_tensors(one), _tensors(batch), strict=True):
                 place.copy_(tensor, non_blocking=True)
+        return take
 
-    def _update(self) -> None:
+    def _update(self, batches: Sequence[Any]) -> None:
         accelerator, count = self._accelerator, self._accumulate
-        for part, batch in enumerate(self._batches):
+        for part, batch in enumerate(batches):
             if part:
                 torch.manual_seed(self._seeds[part])
             whole = part == count - 1

@@ -1,0 +1,1 @@
+"""Verbs of `vqspeech text`, a module each."""

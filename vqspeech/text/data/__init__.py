@@ -1,0 +1,1 @@
+"""Sentence pairs, pieces of words, batches of them."""
