@@ -43,7 +43,7 @@ class TextBatches:
         self.too_long = int((lengths > longest).sum())
         widths = -(-lengths // STEP) * STEP
         self._groups = [
-            TextBatch(*(fill([side[i] for i in chosen], int(width)) for side in (sources, targets)))
+            TextBatch(*(fill([side[i] for i in chosen.tolist()], int(width)) for side in (sources, targets)))
             for width in np.unique(widths[lengths <= longest])
             if len(chosen := np.flatnonzero((widths == width) & (lengths <= longest)))
         ]

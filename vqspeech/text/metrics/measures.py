@@ -54,7 +54,7 @@ def compare_systems(
     for i, name in enumerate(systems):
         results = {metric: scores[metric][i] for metric in measures}
         figures = {
-            metric: Estimate(*map(float, (one.score, one.mean - one.ci, one.mean + one.ci)), n)
+            metric: Estimate(float(one.score), float(one.mean - one.ci), float(one.mean + one.ci), n)
             for metric, one in results.items()
         }
         found[name] = Comparison(figures, {m: one.p_value for m, one in results.items() if one.p_value is not None})
