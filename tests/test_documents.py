@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vqspeech.cli import VERBS, VISION_VERBS
+from vqspeech.cli import PARTS, VERBS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -44,7 +44,7 @@ def list_commands(text: str) -> list[list[str]]:
     """Return the words of each `vqspeech VERB …` in a text, with the lines that a backslash joins."""
     text = text.replace("\\\n", " ")
     found = []
-    for match in re.finditer(r"\bvqspeech ((?:vision )?[a-z][a-z-]*\b[^`|>\n]*)", text):
+    for match in re.finditer(r"\bvqspeech ((?:vision |text )?[a-z][a-z-]*\b[^`|>\n]*)", text):
         line = re.split(r"\s#|[;&)]|: |, | or ", match[1])[0]
         line = re.sub(r'[*$"\'\\{}\[\]()…<>]', " ", line)
         found.append(shlex.split(line))
@@ -54,8 +54,8 @@ def list_commands(text: str) -> list[list[str]]:
 def check(words: list[str]) -> str:
     """Return what is wrong with the words of a command, or nothing."""
     package, verbs = "", VERBS
-    if words[:1] == ["vision"]:
-        package, verbs, words = "vision.", VISION_VERBS, words[1:]
+    if words and words[0] in PARTS:
+        package, verbs, words = f"{words[0]}.", PARTS[words[0]][2], words[1:]
     if not words or words[0] not in verbs:
         return ""  # prose: "vqspeech learns units"
     parser = parser_of(words[0], package)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from vqspeech.cli import VERBS, VISION_VERBS, make_parser
+from vqspeech.cli import PARTS, VERBS, make_parser
 from vqspeech.deprecation import rename_arguments
 
 README = """
@@ -47,7 +47,7 @@ def parse(line: str) -> argparse.Namespace:
     program, *argv = shlex.split(line)
     assert program == "vqspeech"
     argv = rename_arguments(argv)
-    return make_parser(argv).parse_args(argv[1:] if argv[0] == "vision" else argv)
+    return make_parser(argv).parse_args(argv[1:] if argv[0] in PARTS else argv)
 
 
 def subparsers(parser: argparse.ArgumentParser) -> argparse._SubParsersAction | None:
@@ -68,7 +68,8 @@ def commands(argv: list[str]) -> Iterator[tuple[str, argparse.ArgumentParser]]:
 
 
 @pytest.mark.parametrize(
-    "verb", [*(verb for verb in VERBS if verb != "vision"), *(f"vision {one}" for one in VISION_VERBS)]
+    "verb",
+    [*(verb for verb in VERBS if verb not in PARTS), *(f"{part} {one}" for part in PARTS for one in PARTS[part][2])],
 )
 def test_every_verb_has_an_example_whose_options_it_takes(verb, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

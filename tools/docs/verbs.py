@@ -5,14 +5,18 @@ import os
 import re
 from collections.abc import Iterator
 
-from vqspeech.cli import VERBS, VISION_VERBS, make_parser
+from vqspeech.cli import PARTS, VERBS, make_parser
 
 
 def make_pages() -> dict[str, str]:
     """Return the pages by their path in the site."""
     os.environ["COLUMNS"] = "84"  # width of the usage
-    pages = {f"reference/verbs/{verb}.md": _make_page([verb]) for verb in VERBS if verb != "vision"}
-    return pages | {f"reference/verbs/vision/{verb}.md": _make_page(["vision", verb]) for verb in VISION_VERBS}
+    pages = {f"reference/verbs/{verb}.md": _make_page([verb]) for verb in VERBS if verb not in PARTS}
+    return pages | {
+        f"reference/verbs/{part}/{verb}.md": _make_page([part, verb])
+        for part, (_, _, verbs) in PARTS.items()
+        for verb in verbs
+    }
 
 
 def find_kinds(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
