@@ -19,7 +19,7 @@ from vqspeech.text.commands.arguments import add_decoding_arguments
 from vqspeech.text.data.pairs import decode_line
 from vqspeech.text.models import Decoding, LatentTranslator, Translator
 
-EXAMPLE = "vqspeech text translate --model exp/latent < test.en > test.de"
+EXAMPLE = "vqspeech text translate --model exp/latent --input test.en --out test.de"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
