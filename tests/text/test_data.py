@@ -13,8 +13,7 @@ from vqspeech.text.data.vocabulary import END, Vocabulary
 
 def test_pairs_of_any_files_are_read(tmp_path):
     (tmp_path / "a.en").write_bytes(b"\xef\xbb\xbfa dog\r\n\r\nlatin \xff one\na line\xe2\x80\xa8separator\nlast")
-    with gzip.open(tmp_path / "a.de.gz", "wb") as file:
-        file.write(b"ein Hund\nleer\nzwei\n drei \nvier\n")
+    (tmp_path / "a.de.gz").write_bytes(gzip.compress(b"ein Hund\nleer\nzwei\n drei \nvier\n"))
     found = read_pairs([(tmp_path / "a.en", tmp_path / "a.de.gz")])
     assert list(found.source) == ["a dog", "a line\u2028separator", "last"]
     assert list(found.target) == ["ein Hund", "drei", "vier"]
