@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tools.soak.kills import LIGHT, run_kills
+from tools.soak.kills import run_kills
+
+LIGHT = ("prepare", "prepare --shards", "subset", "split", "combine", "align", "dump", "dump --shards", "gather")
+"""Those that load no model."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked for in /proc")

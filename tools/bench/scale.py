@@ -18,8 +18,8 @@ from vqspeech.cli import main
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.sharding import list_shards
 
-SHARDS, UTTERANCES = 8, 800
-"""Shards of `encode`, and utterances in them, spread evenly over the corpora."""
+SHARDS = 8
+"""Shards of `encode`."""
 
 
 def count_bytes(path: Path) -> int:

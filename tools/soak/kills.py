@@ -49,8 +49,6 @@ VERBS: Mapping[str, Sequence[str]] = {
     "prior": ["prior", "--conf", "mini_prior", "--units", "units", "--dev", "units", "--out", "OUT/exp", *PRIOR],
 }  # fmt: skip
 """Command lines, in a folder with `corpus`, `labels`, `data`, `dump` and `units`; OUT is the folder of the outputs."""
-LIGHT = ("prepare", "prepare --shards", "subset", "split", "combine", "align", "dump", "dump --shards", "gather")
-"""Those that load no model."""
 
 
 @dataclass(frozen=True)
