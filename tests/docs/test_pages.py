@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -34,7 +35,7 @@ def include(text: str) -> str:
 
 @pytest.fixture(autouse=True)
 def registries_stay_as_they_are():
-    kept = [(registry.kinds, dict(registry.kinds)) for registry in (QUANTIZER, DECODER)]
+    kept = [(cast("dict[str, Any]", registry.kinds), dict(registry.kinds)) for registry in (QUANTIZER, DECODER)]
     yield
     for kinds, before in kept:
         kinds.clear()

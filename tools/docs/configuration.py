@@ -68,9 +68,12 @@ class Section(NamedTuple):
 def list_sections(vision: bool) -> list[Section]:
     """Return the sections of the groups of speech, or of images and video."""
     if vision:
-        groups = {name: group for model in MODELS.values() for name, group in model.groups.items()}
-        kinds = {kind: made for model in MODELS.values() for kind, made in model.groups["model"].kinds.items()}
-        groups |= {"model": Kinds("model", kinds)} | TopVQVAE.groups | VideoPrior.groups
+        groups: dict[str, Options | Kinds] = {
+            name: group for model in MODELS.values() for name, group in model.groups.items()
+        }
+        models = [model.groups["model"] for model in MODELS.values()]
+        kinds = {kind: made for one in models if isinstance(one, Kinds) for kind, made in one.kinds.items()}
+        groups |= {"model": Kinds("model", kinds), **TopVQVAE.groups, **VideoPrior.groups}
         del groups["quantizer"]
         trainings = {
             "models of images": (ImageTask.training, "images"),
@@ -78,7 +81,7 @@ def list_sections(vision: bool) -> list[Section]:
             "priors over video": (VideoTask.training, "video"),
         }
     else:
-        groups = VQVAE.groups | LatentPrior.groups
+        groups = {**VQVAE.groups, **LatentPrior.groups}
         trainings = {
             "VQ-VAE": (SpeechTask.training, "default"),
             "content encoders, by masked prediction": (Options(MaskedOptions), "masked"),
