@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from vqspeech.cli import PARTS, VERBS
+from vqspeech.subcommands import list_leaves
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +38,8 @@ SCRIPTS = list_files("*.sh")
 def parser_of(verb: str, package: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(verb)
     import_module(f"vqspeech.{package}commands.{verb.replace('-', '_')}").add_arguments(parser)
+    for leaf in list_leaves(parser):
+        leaf.add_argument("--quiet", action="store_true")
     return parser
 
 

@@ -15,12 +15,13 @@ from vqspeech.console import open_standard_streams, show_progress
 from vqspeech.deprecation import rename_arguments
 from vqspeech.devices import keep_freed_memory
 from vqspeech.errors import FAILED, VqspeechError, describe_error, is_out_of_memory
+from vqspeech.extras import import_extra
 from vqspeech.signals import Interrupted, exit_on_interrupt, raise_on_signals
-from vqspeech.subcommands import describe_command, list_leaves
+from vqspeech.subcommands import describe_command, find_subparsers, list_leaves
 
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
-    "models", "speakers", "voice", "voices", "study", "sweep",
+    "doctor", "models", "speakers", "voice", "voices", "study", "sweep",
     "encode", "reconstruct", "convert", "live", "sample", "gather", "score", "draw", "results", "vision", "text",
 )  # fmt: skip
 VISION_VERBS = (
@@ -33,6 +34,8 @@ PARTS = {
     "text": ("Translation with discrete latents.", "Translation", ("train", "translate", "score")),
 }
 """Words before verbs of their own: what the help of the part says, what that of the whole calls it, its verbs."""
+SHELLS = ("bash", "zsh", "tcsh")
+"""Shells whose command lines can be completed."""
 BROKEN_PIPE = 141
 """Exit status where standard output is closed by its reader, as of other tools, which SIGPIPE ends."""
 
@@ -54,8 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with raise_on_signals():
             args = parser.parse_args(argv)
-            if args.version:
-                print(__version__)
+            if args.version or args.completion:
+                print(make_completion(args.completion) if args.completion else __version__)
                 return 0
             if args.verb is None:
                 parser.print_help()
@@ -90,6 +93,11 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
         (about, _, names), name, package, first = PARTS[part], f"vqspeech {part}", f"{part}.", argv[1:2]
     parser = argparse.ArgumentParser(name, description=about)
     parser.add_argument("--version", action="store_true", help="print the version and exit")
+    parser.add_argument(
+        "--completion",
+        choices=SHELLS,
+        help="print a script that completes command lines, for your shell to source, and exit",
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     for verb in names:
         if first and first[0] in names and verb != first[0]:
@@ -104,6 +112,26 @@ def make_parser(argv: Sequence[str]) -> argparse.ArgumentParser:
                 leaf.add_argument("--quiet", action="store_true", help="print results and warnings only, no progress")
             command.set_defaults(run=module.run)
     return parser
+
+
+def make_completion(shell: str) -> str:
+    """Return a script by which a shell completes verbs, options and files: `source <(vqspeech --completion bash)`.
+
+    Raises:
+        MissingExtra: shtab is not installed.
+    """
+    shtab = import_extra("shtab", "completion")
+    parser = make_parser([])
+    verbs = find_subparsers(parser)
+    for part in PARTS:
+        verbs[part] = make_parser([part])
+    for leaf in list_leaves(parser):
+        for action in leaf._actions:  # noqa: SLF001 -- argparse has no other way to them
+            if action.metavar in ("DIR", "DATA", "EXP", "SHARDS"):
+                action.complete = shtab.DIRECTORY  # pyright: ignore[reportAttributeAccessIssue]
+            elif action.metavar in ("FILE", "PATH", "JSON", "UNITS", "NAME|FILE"):
+                action.complete = shtab.FILE  # pyright: ignore[reportAttributeAccessIssue]
+    return shtab.complete(parser, shell)
 
 
 if __name__ == "__main__":

@@ -32,10 +32,15 @@ def add_subcommands(parser: argparse.ArgumentParser, modules: str, kinds: Sequen
         module.add_arguments(subparsers.add_parser(kind, **describe_command(module)))
 
 
-def list_leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
-    """Return the parsers of the sub-verbs of a verb; where it has none, its own."""
+def find_subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """Return the parsers of the sub-verbs of a parser by name, as the dictionary that it looks them up in."""
     found = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]  # noqa: SLF001 -- argparse has no other way to them
-    below = [one for action in found for one in action.choices.values()]
+    return found[0].choices if found else {}
+
+
+def list_leaves(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    """Return the parsers of all sub-verbs of a parser; where it has none, itself."""
+    below = find_subparsers(parser).values()
     return [leaf for one in below for leaf in list_leaves(one)] if below else [parser]
 
 

@@ -207,13 +207,13 @@ def test_no_file_is_taken_for_that_of_another(tmp_path, recordings, files, whose
             corpus_alignment.import_alignments(data, tmp_path / "ali")
 
 
-def test_the_folder_that_is_looked_through_may_be_that_of_a_speaker(tmp_path, capsys):
+def test_the_folder_that_is_looked_through_may_be_that_of_a_speaker(tmp_path, messages):
     data = spoken_by(tmp_path, "anna/1", "bruno/1")
     path = phn(tmp_path / "bruno" / "1.phn")
     aligned, coverage = corpus_alignment.import_alignments(data, tmp_path / "bruno")
     assert {one.id: one.alignment for one in aligned} == {"anna-1": None, "bruno-1": str(path)}
     assert "1.phn is in the folder of speaker bruno; name its own" in coverage.skipped.reasons["anna-1"]
-    assert "skipped anna-1: no alignment of this utterance" in capsys.readouterr().err
+    assert "skipped anna-1: no alignment of this utterance" in messages()
 
 
 def test_a_recording_outside_of_its_speakers_folder(tmp_path):

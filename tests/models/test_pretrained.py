@@ -44,3 +44,10 @@ def test_shipped_models_load_and_are_written_as_before(name, tmp_path):
 
 def test_every_shipped_model_is_pinned():
     assert FINGERPRINTS.keys() == pretrained.list_models().keys()
+
+
+@pytest.mark.parametrize("name", FINGERPRINTS)
+def test_every_card_states_the_licences_of_weights_and_data(name):
+    card = " ".join((pretrained.FOLDER / f"{name}.md").read_text(encoding="utf-8").split())
+    assert "The weights are under CC BY 4.0, with attribution to" in card
+    assert "LibriSpeech" in card and card.count("CC BY 4.0") >= 2, "of the data, and of the weights"

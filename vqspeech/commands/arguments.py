@@ -130,6 +130,11 @@ def add_jobs_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nj", **number(1, "processes"))
 
 
+def add_json_argument(parser: argparse.ArgumentParser) -> None:
+    """Add `--json`; `vqspeech.commands.outputs.print_json` prints what a verb then prints."""
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON, an object a line")
+
+
 def add_seed_argument(parser: argparse.ArgumentParser, of: str) -> None:
     """Add `--seed`, which is the seed `of` something."""
     parser.add_argument(

@@ -5,13 +5,15 @@ An utterance id that stands for different utterances in two of them is an error.
 
 import argparse
 
-from vqspeech.commands.arguments import output_data_dir
+from vqspeech.commands.arguments import add_json_argument, output_data_dir
+from vqspeech.commands.outputs import print_counts
 
 EXAMPLE = "vqspeech combine data/train data/dev --out data/both"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech combine`."""
+    add_json_argument(parser)
     parser.add_argument("data", nargs="+", metavar="DATA", help="data directories")
     parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
 
@@ -22,5 +24,5 @@ def run(args: argparse.Namespace) -> int:
 
     data = combine([DataDir.read(path) for path in args.data])
     data.write(args.out)
-    print(f"{args.out}: {data.summary()}")
+    print_counts(args, args.out, data)
     return 0

@@ -5,8 +5,9 @@ import argparse
 from torch import nn
 
 from vqspeech import audio
-from vqspeech.commands.arguments import number
+from vqspeech.commands.arguments import add_json_argument, number
 from vqspeech.commands.loading import add_model_argument, find_model, load_coder
+from vqspeech.commands.outputs import print_json
 from vqspeech.conf import list_experiments, load_config
 from vqspeech.errors import ConfigError
 from vqspeech.metrics.measures.codebook import bit_rate
@@ -19,6 +20,7 @@ EXAMPLE = "vqspeech info --conf vctk quantizer=ema decoder.layers=20"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech info`."""
+    add_json_argument(parser)
     add_model_argument(parser)
     parser.add_argument(
         "--conf", metavar="NAME", help=f"describe a configuration instead: {', '.join(list_experiments())}"
@@ -38,7 +40,11 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"{args.overrides[0]}: only a configuration has settings to change; name one with --conf")
     else:
         model = load_coder(find_model(args.model))
-    for name, value in describe_model(model).items():
+    figures = describe_model(model)
+    if args.json:
+        print_json({name.strip(): value for name, value in figures.items()})
+        return 0
+    for name, value in figures.items():
         print(f"{name:<26}{value}")
     return 0
 

@@ -8,7 +8,9 @@ from itertools import chain
 from pathlib import Path
 
 from vqspeech import audio, pretrained
+from vqspeech.commands.arguments import add_json_argument
 from vqspeech.commands.loading import VARIABLE
+from vqspeech.commands.outputs import print_json
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.metrics.measures.codebook import bit_rate
 from vqspeech.models import checkpoint
@@ -23,7 +25,8 @@ _HEAD = ("name", "decoder", "codes/s", "bit/s", "voices", "size")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add no options: `vqspeech models` has none."""
+    """Add the options of `vqspeech models`."""
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,6 +40,10 @@ def run(args: argparse.Namespace) -> int:
             lines.append((name + " (default)" * (name == default), *describe_checkpoint(path)))
         except CheckpointError as error:
             warn(str(error))
+    if args.json:
+        for line in lines[1:]:
+            print_json(dict(zip(_HEAD, line, strict=True)))
+        return 0
     width = max(len(line[0]) for line in lines)
     for name, kind, *numbers in lines:
         print(f"{name:<{width}}  {kind:<8}", *(f"{number:>8}" for number in numbers))

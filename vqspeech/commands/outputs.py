@@ -1,15 +1,19 @@
 """Outputs of commands: checks before any work, and sound on standard output (not a verb)."""
 
+import argparse
+import json
+import math
 import os
 import struct
 import unicodedata
 from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from vqspeech import audio
+from vqspeech.data.datadir import DataDir
 from vqspeech.errors import OutputError, VqspeechError
 from vqspeech.files import check_file, ignores_case
 from vqspeech.jobs import Skipped
@@ -57,6 +61,19 @@ def check_stdout() -> None:
         raise OutputError("standard output (-) is a terminal; send the sound to a file: ... > FILE.wav")
 
 
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON; numbers that are not finite are null, as JSON has none."""
+    print(json.dumps(_replace_nan(value), ensure_ascii=False), flush=True)
+
+
+def print_counts(args: argparse.Namespace, path: str | os.PathLike, data: DataDir) -> None:
+    """Print the size of a data directory that was written to `path`, as JSON with `args.json`."""
+    if args.json:
+        print_json({"data": os.fspath(path), **data.counts})
+    else:
+        print(f"{path}: {data.summary()}")
+
+
 def write_stdout(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RATE) -> None:
     """Write a waveform to standard output as a 16-bit WAV.
 
@@ -75,6 +92,14 @@ def write_stdout(parts: Iterable[np.ndarray], samples: int, rate: int = audio.RA
             levels = np.floor(np.clip(part, -1.0, 1.0).astype(np.float64) * 32768)  # as libsndfile rounds
             output.write(np.minimum(levels, 32767).astype("<i2").tobytes())
             output.flush()
+
+
+def _replace_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _replace_nan(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_replace_nan(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _identity(path: str | os.PathLike) -> tuple[int, int] | None:

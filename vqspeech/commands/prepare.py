@@ -29,7 +29,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add a sub-verb per corpus."""
     corpora = parser.add_subparsers(dest="corpus_name", metavar="|".join(CORPORA), required=True)
     for name, help_text in CORPORA.items():
-        corpus = corpora.add_parser(name, help=help_text, description=help_text)
+        corpus = corpora.add_parser(
+            name,
+            help=help_text,
+            description=help_text,
+            epilog=f"Example: vqspeech prepare {name} --corpus DIR --out data/{name}",
+        )
         where = "folder to generate the corpus in" if name == "mini" else "folder of the unpacked corpus"
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
         corpus.add_argument(

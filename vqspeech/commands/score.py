@@ -4,6 +4,7 @@ import argparse
 
 from vqspeech.commands.scoring import add_scores, find_score
 
+EXAMPLE = "vqspeech score units --units exp/units/test.txt --data data/test --out exp/scores.json"
 SCORES = ("alignment", "training", "units", "mapping", "conversion", "prior", "samples", "trade", "curve")
 """The registry: each is the `SCORE` of the module `vqspeech.commands.score_NAME`."""
 MODULES = "vqspeech.commands.score_"

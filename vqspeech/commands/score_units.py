@@ -11,6 +11,7 @@ from vqspeech.data.units import Units, read_units
 from vqspeech.metrics.evaluations.units import ABX, PHONES, UnitScores, score_units
 from vqspeech.metrics.measures import abx
 from vqspeech.metrics.reports import scores, unit_report
+from vqspeech.progress import report
 
 
 def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
@@ -23,7 +24,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
         packages = ["numba"] if name == ABX else []
         yield Table(table.rows, [model, *table.notes], name, seed=args.seed, packages=packages)
     if PHONES not in found.tables:
-        print("no utterance has an alignment that can be read, so nothing is said of phones; list them in utt2ali")
+        report("no utterance has an alignment that can be read, so nothing is said of phones; list them in utt2ali")
     if args.report:
         _write_report(args, units, data, found)
     return found.skipped.status(len(units.codes))
@@ -36,7 +37,8 @@ def _write_report(args: argparse.Namespace, units: Units, data: DataDir, found: 
     unit_report.write_textgrids(folder / "textgrids", data, found.aligned)
     sections = {name: written[name] for name in names}
     unit_report.write_page(folder / "report.html", f"Units of {units.model}", sections, drawn)
-    print(folder / "report.html")
+    if not args.json:
+        print(folder / "report.html")
 
 
 SCORE = Score(

@@ -21,7 +21,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from vqspeech.commands.arguments import non_negative_int, number, scores_file
+from vqspeech.commands.arguments import add_json_argument, non_negative_int, number, scores_file
+from vqspeech.commands.outputs import print_json
 from vqspeech.metrics.reports import markdown, pictures, scores
 
 
@@ -110,6 +111,7 @@ class Score:
         parser.add_argument(
             "--out", type=scores_file, required=True, metavar="JSON", help="scores file; its other sections are kept"
         )
+        add_json_argument(parser)
         if self.section:
             parser.add_argument(
                 "--section", default=self.name, metavar="NAME", help="section in it (default: %(default)s)"
@@ -128,7 +130,7 @@ class Score:
                 table = next(tables)
             except StopIteration as end:
                 return end.value or 0
-            if count and not self.headings:
+            if count and not self.headings and not args.json:
                 print()
             self._write(table, args)
             count += 1
@@ -142,7 +144,11 @@ class Score:
             args.out, section, table.rows, notes=table.notes, details=table.details, seed=table.seed,
             packages=table.packages,
         )  # fmt: skip
-        text = markdown.format_table(scores.read(args.out)["sections"][section]["rows"])
+        rows = scores.read(args.out)["sections"][section]["rows"]
+        if args.json:
+            print_json({"section": section, "rows": rows, "notes": table.notes, "files": table.files})
+            return
+        text = markdown.format_table(rows)
         lines = [*(table.notes if self.print_notes else ()), *table.files]
         if self.headings:
             print(section, text, *(["\n".join(lines)] if lines else []), sep="\n\n", end="\n\n", flush=True)

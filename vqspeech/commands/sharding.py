@@ -24,6 +24,7 @@ from vqspeech.data.sharding import (
 )
 from vqspeech.errors import SOME_SKIPPED, ConfigError, ShardError, VqspeechError
 from vqspeech.files import hash_file, replace_folder
+from vqspeech.progress import report
 
 Verb = Callable[[argparse.Namespace, Share], int]
 """Does the work of a verb for a share of the utterances, which `Share.select` chooses; returns the exit status."""
@@ -84,12 +85,12 @@ def _run_shard(args: argparse.Namespace, verb: str, work: Verb) -> int:
         manifest = _write_shard(args, share, work)
     except AlreadyDone as found:
         manifest = found.manifest
-        print(f"{folder}: was made before", file=sys.stderr)
+        report(f"{folder}: was made before")
     except OSError:
         manifest = _find_twin(share)  # another process was faster with the same shard
         if manifest is None:
             raise
-    print(f"{folder}: {len(manifest.done)} of {len(manifest.ids)} utterances", file=sys.stderr)
+    report(f"{folder}: {len(manifest.done)} of {len(manifest.ids)} utterances")
     return SOME_SKIPPED if manifest.skipped else 0
 
 

@@ -5,13 +5,15 @@ The sentences of dev and test do not occur in train; unseen holds all utterances
 
 import argparse
 
-from vqspeech.commands.arguments import add_seed_argument, non_negative_int, number, output_folder
+from vqspeech.commands.arguments import add_json_argument, add_seed_argument, non_negative_int, number, output_folder
+from vqspeech.commands.outputs import print_counts
 
 EXAMPLE = "vqspeech split data/all --out data --unseen 10"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech split`."""
+    add_json_argument(parser)
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument(
         "--out", type=output_folder, required=True, metavar="DIR", help="folder for train, dev, test and unseen"
@@ -38,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         path = Path(args.out) / name
         if part:
             part.write(path)
-            print(f"{path}: {part.summary()}")
+            print_counts(args, path, part)
         elif (path / "wav.scp").is_file():
             shutil.rmtree(path)  # left by an earlier split; its speakers are in train now
     return 0

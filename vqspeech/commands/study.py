@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vqspeech.commands.arguments import output_folder, positive_int
+from vqspeech.commands.arguments import add_json_argument, output_folder, positive_int
+from vqspeech.commands.outputs import print_json
 from vqspeech.locks import lock_folder
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.subcommands import add_subcommands, run_subcommand
@@ -31,6 +32,7 @@ def add_study_arguments(parser: argparse.ArgumentParser, steps: int, batch: int,
     parser.add_argument(
         "--out", type=output_folder, required=True, metavar="DIR", help="folder for runs, scores.json and pictures/"
     )
+    add_json_argument(parser)
     for option, default, text in (
         ("--seeds", 5, "seeds of each setting"),
         ("--steps", steps, "training steps of a run"),
@@ -51,7 +53,10 @@ class StudyTables:
         """Write a section, with notes below its table."""
         scores.add_rows(self.path, section, rows, notes=notes, seed=0, packages=self.packages)
 
-    def print(self) -> None:
+    def print(self, as_json: bool) -> None:
         """Print all tables."""
-        for section in scores.read(self.path)["sections"].values():
-            print(markdown.format_table(section["rows"]))
+        for name, section in scores.read(self.path)["sections"].items():
+            if as_json:
+                print_json({"section": name, "rows": section["rows"], "notes": section["notes"]})
+            else:
+                print(markdown.format_table(section["rows"]))

@@ -37,5 +37,5 @@ def run(args: argparse.Namespace) -> int:
     title = "held-out error by weight of the commitment loss"
     figure = pictures.draw_curves(title, "β", study.estimate_curves(), "error (% of variance)")
     save_figure(figure, out / "pictures" / "beta.png")
-    tables.print()
+    tables.print(args.json)
     return 0

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         )
     save_figure(pictures.draw_image_rates(study), out / "pictures" / "images.png")
     save_figure(pictures.draw_convergence(study, study.middle_rate), out / "pictures" / "images-convergence.png")
-    tables.print()
+    tables.print(args.json)
     return 0
 
 

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     )
     save_figure(pictures.draw_rates(study, pictures.SPEECH_FIGURES), out / "pictures" / "speech.png")
     save_figure(pictures.draw_resyntheses(study), out / "pictures" / "speech-spectrograms.png")
-    tables.print()
+    tables.print(args.json)
     return 0
 
 

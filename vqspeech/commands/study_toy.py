@@ -46,5 +46,5 @@ def run(args: argparse.Namespace) -> int:
     }  # fmt: skip
     points = {toy: draw(POINTS, 0) for toy, draw in TOYS.items()}
     save_figure(pictures.draw_codebooks(points, shown), out / "pictures" / "toy.png")
-    tables.print()
+    tables.print(args.json)
     return 0

@@ -5,13 +5,15 @@ Without a selection it is copied, and its spk2utt is written anew.
 
 import argparse
 
-from vqspeech.commands.arguments import output_data_dir, positive_int
+from vqspeech.commands.arguments import add_json_argument, output_data_dir, positive_int
+from vqspeech.commands.outputs import print_counts
 
 EXAMPLE = "vqspeech subset data/all --out data/small --per-speaker 20"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech subset`."""
+    add_json_argument(parser)
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these speakers")
@@ -48,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
             f"{args.out}: is the data directory itself, and the other utterances would be lost; choose another --out"
         )
     data.write(args.out)
-    print(f"{args.out}: {data.summary()}")
+    print_counts(args, args.out, data)
     return 0

@@ -8,7 +8,8 @@ import argparse
 import os
 from pathlib import Path
 
-from vqspeech.commands.arguments import output_folder
+from vqspeech.commands.arguments import add_json_argument, output_folder
+from vqspeech.commands.outputs import print_json
 from vqspeech.conf import list_experiments
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.models import checkpoint
@@ -19,6 +20,7 @@ EXAMPLE = "vqspeech sweep --conf vctk_world --train dump/train --dev dump/dev --
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech sweep`."""
+    add_json_argument(parser)
     parser.add_argument("--conf", required=True, metavar="NAME", help=f"configuration: {', '.join(list_experiments())}")
     parser.add_argument("--train", required=True, metavar="SHARDS", help="dump to train on")
     parser.add_argument(
@@ -56,5 +58,9 @@ def run(args: argparse.Namespace) -> int:
     path = os.path.join(args.out, "scores.json")
     notes = [f"{args.conf}; the best checkpoint of each, on the windows of {Path(args.dev)} that training watched"]
     scores.add_rows(path, "sweep", rows, notes=notes)
-    print(markdown.format_table(scores.read(path)["sections"]["sweep"]["rows"]))
+    found = scores.read(path)["sections"]["sweep"]["rows"]
+    if args.json:
+        print_json({"section": "sweep", "rows": found, "notes": notes})
+    else:
+        print(markdown.format_table(found))
     return 0

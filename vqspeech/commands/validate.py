@@ -5,13 +5,15 @@ Prints a line per fault, `file:line: fault; fix`, and exits with 1 if there are 
 
 import argparse
 
-from vqspeech.commands.arguments import add_jobs_argument
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument
+from vqspeech.commands.outputs import print_json
 
 EXAMPLE = "vqspeech validate data/all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech validate`."""
+    add_json_argument(parser)
     parser.add_argument("data", metavar="DATA", help="data directory")
     parser.add_argument(
         "--no-audio", action="store_true", help="do not open the recordings, only check that they exist"
@@ -26,6 +28,9 @@ def run(args: argparse.Namespace) -> int:
     from vqspeech.errors import FAILED
 
     found = find_faults(args.data, audio=not args.no_audio, nj=args.nj)
+    if args.json:
+        print_json({"data": args.data, "faults": [str(fault) for fault in found]})
+        return FAILED if found else 0
     for fault in found:
         print(fault)
     if found:

@@ -9,10 +9,11 @@ import math
 from pathlib import Path
 
 from vqspeech import audio
-from vqspeech.commands.arguments import output_file
+from vqspeech.commands.arguments import add_json_argument, output_file
 from vqspeech.commands.loading import add_model_argument, load_model
-from vqspeech.commands.outputs import check_outputs
+from vqspeech.commands.outputs import check_outputs, print_json
 from vqspeech.commands.targets import warn_of_doubt
+from vqspeech.commands.voices import describe_voice
 from vqspeech.data.corpora.layout import list_recordings
 from vqspeech.errors import AudioError, SpeakerError
 from vqspeech.jobs import Skipped, attempt
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=output_file, metavar="FILE", help="file to write (default: a file in the folder of your voices)"
     )
+    add_json_argument(parser)
     parser.add_argument("--force", action="store_true", help="replace an existing voice of that name")
 
 
@@ -60,6 +62,9 @@ def run(args: argparse.Namespace) -> int:
     voice = model.make_voice(waves, args.name)
     warn_of_doubt(voice)
     voice.save(path)
+    if args.json:
+        print_json({"file": str(path), "recordings": len(waves), **describe_voice(voice)})
+        return skipped.status(len(waves))
     pitch = "no pitch" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
     print(f"{path}: {voice.seconds:.1f} s of speech in {len(waves)} recordings, {pitch}")
     return skipped.status(len(waves))

@@ -5,7 +5,10 @@ The last column is the start of the hash of the model that the voice was made fo
 
 import argparse
 import math
+from typing import Any
 
+from vqspeech.commands.arguments import add_json_argument
+from vqspeech.commands.outputs import print_json
 from vqspeech.progress import report, warn
 from vqspeech.voices import Voice, read_voices, voice_folder
 
@@ -13,7 +16,8 @@ EXAMPLE = "vqspeech voices"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add no options: `vqspeech voices` has none."""
+    """Add the options of `vqspeech voices`."""
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -22,6 +26,9 @@ def run(args: argparse.Namespace) -> int:
     for voice in read_voices():
         if isinstance(voice, Voice):
             count += 1
+            if args.json:
+                print_json(describe_voice(voice))
+                continue
             pitch = "-" if math.isnan(voice.pitch[0]) else f"{math.exp(voice.pitch[0]):.0f} Hz"
             print(voice.name, pitch, f"{voice.seconds:.1f} s", voice.model[:8], sep="\t")
         else:
@@ -29,3 +36,9 @@ def run(args: argparse.Namespace) -> int:
     if not count:
         report(f"no voices in {voice_folder()}; make one: vqspeech voice make --src FOLDER --name NAME")
     return 0
+
+
+def describe_voice(voice: Voice) -> dict[str, Any]:
+    """Return name, median F0 (Hz), seconds of speech, and hash of the model of a voice."""
+    pitch = None if math.isnan(voice.pitch[0]) else math.exp(voice.pitch[0])
+    return {"name": voice.name, "median_hz": pitch, "seconds": voice.seconds, "model": voice.model}

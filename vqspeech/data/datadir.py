@@ -111,6 +111,11 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         """Total length of the utterances whose length is known."""
         return sum(utterance.seconds or 0.0 for utterance in self)
 
+    @property
+    def counts(self) -> dict[str, float]:
+        """Its size: utterances, speakers, and seconds, 0 where unknown."""
+        return {"utterances": len(self), "speakers": len(self.speakers), "seconds": self.seconds}
+
     def summary(self) -> str:
         """Return its size in words: '49 utterances of 4 speakers, 2.3 min' (or hours)."""
         speakers, known = len(self.speakers), self.seconds

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vqspeech.errors import CheckpointError
 from vqspeech.models import checkpoint
+from vqspeech.pretrained import find_checkpoint
 from vqspeech.schema import Kinds, Options
 
 Kind = TypeVar("Kind", bound="Pretrained")
@@ -77,7 +78,7 @@ class Pretrained(nn.Module):
             CheckpointError: The file cannot be read, is damaged or of another kind of model.
             ConfigError: There is no such device.
         """
-        file = checkpoint.find_best(path)
+        file = checkpoint.find_best(find_checkpoint(path))
         tensors, metadata = checkpoint.read(file, "model.", device)
         if not cls.recognises(metadata):
             raise CheckpointError(f"{file}: is {cls.expected}")
@@ -113,6 +114,27 @@ class Pretrained(nn.Module):
         if dtype != torch.float32 and checkpoint.find_not_finite(rounded) and not checkpoint.find_not_finite(tensors):
             raise CheckpointError(f"{path}: a weight is too large for {dtype}; keep the checkpoint as it is")
         checkpoint.write(path, tensors | rounded, self.saved_metadata | metadata, share)
+
+    def push_to_hub(
+        self, repository: str, *, licence: str, data: str, revision: str | None = None, **metadata: Any
+    ) -> str:
+        """Write the model, with a card, to a repository of the Hugging Face Hub, and return the commit.
+
+        Args:
+            repository: `org/name`; it is made where there is none.
+            licence: Of the weights, by the Hub's name of it, such as "cc-by-4.0".
+            data: What the model learned from, and the licence of that, in a sentence.
+            revision: Branch to write to; None: the main one.
+            **metadata: What else the checkpoint says of the model.
+
+        Raises:
+            ConfigError: A licence is missing, or the repository is not `org/name`.
+            CheckpointError: The repository cannot be written to.
+            MissingExtra: huggingface_hub is not installed.
+        """
+        from vqspeech.models.hub import push
+
+        return push(self, repository, licence, data, metadata, revision)
 
 
 def hash_weights(states: Iterable[Mapping[str, Tensor]], start: bytes = b"") -> str:

@@ -20,8 +20,8 @@ def find_checkpoint(model: str | os.PathLike | None = None) -> Path:
     """Return the checkpoint of a model.
 
     Args:
-        model: The name of a shipped model, a file, or an experiment folder with best.safetensors; None is the default
-            model.
+        model: The name of a shipped model, a file, an experiment folder with best.safetensors, or `org/name` on the
+            Hugging Face Hub, with `@revision` where one is wanted; None is the default model.
 
     Raises:
         CheckpointError: No model came with this installation.
@@ -34,4 +34,8 @@ def find_checkpoint(model: str | os.PathLike | None = None) -> Path:
     if os.fspath(model) in found:
         return found[os.fspath(model)]
     path = Path(model)
+    if not path.exists():
+        from vqspeech.models.hub import find_on_hub
+
+        path = find_on_hub(os.fspath(model)) or path
     return path / "best.safetensors" if path.is_dir() else path

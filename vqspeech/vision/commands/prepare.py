@@ -23,7 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the corpora and their options."""
     corpora = parser.add_subparsers(dest="corpus_name", metavar="|".join(CORPORA), required=True)
     for name, help_text in CORPORA.items():
-        corpus = corpora.add_parser(name, help=help_text, description=help_text)
+        corpus = corpora.add_parser(
+            name,
+            help=help_text,
+            description=help_text,
+            epilog=f"Example: vqspeech vision prepare {name} --corpus DIR --out data/{name}",
+        )
         corpus.add_argument("--data", required=True, metavar="PATH", help="folder (or .npz file) of the corpus")
         corpus.add_argument("--out", type=output_folder, required=True, metavar="DATA", help="folder for the sets")
         if name == "cifar10":

@@ -4,6 +4,7 @@ import argparse
 
 from vqspeech.commands.scoring import add_scores, find_score
 
+EXAMPLE = "vqspeech vision score bits exp/cifar10_vqvae --data data/test --out exp/cifar10_vqvae/scores.json"
 SCORES = ("bits", "steps", "reconstructions", "approximation", "prior", "top", "samples", "video")
 """The registry: each is the `SCORE` of the module `vqspeech.vision.commands.score_NAME`."""
 MODULES = "vqspeech.vision.commands.score_"
