@@ -4,6 +4,7 @@ import argparse
 
 from vqspeech.commands.scoring import add_scores, find_score
 
+EXAMPLE = "vqspeech text score translations exp/latent --data test.en test.de --out exp/scores.json"
 SCORES = ("translations", "latents", "study")
 """The registry: each is the `SCORE` of the module `vqspeech.text.commands.score_NAME`."""
 MODULES = "vqspeech.text.commands.score_"

@@ -4,10 +4,10 @@ Several processes: `torchrun --nproc_per_node 2 -m vqspeech.cli text train …`.
 """
 
 import argparse
-import sys
 
 from vqspeech.commands.arguments import add_training_arguments
 from vqspeech.conf.text import list_experiments, load_config
+from vqspeech.progress import report
 from vqspeech.text.data.pairs import SentencePairs, read_pairs
 from vqspeech.text.training.translation import TranslationTask
 from vqspeech.training.trainer import train
@@ -39,8 +39,9 @@ def run(args: argparse.Namespace) -> int:
         task = TranslationTask(config, train_pairs, dev_pairs, args.start)
         for name, batches in (("train", task.batches), ("dev", task.dev_batches)):
             if batches.too_long:
-                print(f"--{name}: {batches.too_long} pairs of more than {task.model.sizes.longest} pieces are left out",
-                      file=sys.stderr)  # fmt: skip
+                report(
+                    f"--{name}: {batches.too_long} pairs of more than {task.model.sizes.longest} pieces are left out"
+                )
         return task
 
     return train(make, args.out, args.restart).exit_status()
@@ -49,5 +50,5 @@ def run(args: argparse.Namespace) -> int:
 def _read(name: str, files: list[tuple[str, str]]) -> SentencePairs:
     pairs = read_pairs(files)
     left_out = ", ".join(f"{count} {reason}" for reason, count in pairs.dropped.items() if count)
-    print(f"--{name}: {len(pairs)} pairs" + (f"; left out: {left_out}" if left_out else ""), file=sys.stderr)
+    report(f"--{name}: {len(pairs)} pairs" + (f"; left out: {left_out}" if left_out else ""))
     return pairs

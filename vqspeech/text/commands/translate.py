@@ -15,6 +15,7 @@ from vqspeech.commands.arguments import STREAM, add_device_argument, output_stre
 from vqspeech.devices import resolve_device
 from vqspeech.errors import SOME_SKIPPED, ConfigError, TextError
 from vqspeech.files import replace_file
+from vqspeech.progress import warn
 from vqspeech.text.commands.arguments import add_decoding_arguments
 from vqspeech.text.data.pairs import decode_line
 from vqspeech.text.models import Decoding, LatentTranslator, Translator
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         for lines in _read_blocks(file, args.batch):
             found, faults = translate_lines(model, lines, decoding, args.batch)
             for place, fault in faults.items():
-                print(f"line {number + place + 1}: {fault}; left empty", file=sys.stderr)
+                warn(f"line {number + place + 1}: {fault}; left empty")
             skipped += len(faults)
             number += len(lines)
             print(*found, sep="\n", file=out, flush=True)
