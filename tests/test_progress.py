@@ -84,6 +84,13 @@ def test_the_library_prints_nothing(capsys, caplog):
     ]
 
 
+def test_messages_are_shown_once_beside_a_handler_of_the_root_logger(capsys, monkeypatch):
+    monkeypatch.setattr(logging.root, "handlers", [logging.StreamHandler()])
+    with console.show_progress():
+        report("about 100 % done")
+    assert capsys.readouterr().err == "about 100 % done\n"
+
+
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True

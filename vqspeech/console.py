@@ -70,8 +70,9 @@ def show_progress(quiet: bool = False) -> Iterator[None]:
         quiet: Show warnings only.
     """
     handler = _Messages(logging.WARNING if quiet else logging.INFO)
-    level = LOGGER.level
+    level, propagate = LOGGER.level, LOGGER.propagate
     LOGGER.addHandler(handler)
+    LOGGER.propagate = False  # a library that gives the root logger a handler would show every message twice
     LOGGER.setLevel(logging.INFO)
     bars = _Bars() if _is_terminal(sys.stderr) else _Lines()
     try:
@@ -80,6 +81,7 @@ def show_progress(quiet: bool = False) -> Iterator[None]:
     finally:
         bars.close()
         LOGGER.setLevel(level)
+        LOGGER.propagate = propagate
         LOGGER.removeHandler(handler)
 
 
