@@ -14,10 +14,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, get_args, get_origin
 
 from vqspeech import deprecation
 from vqspeech.errors import ConfigError
+
+Kind = TypeVar("Kind")
 
 
 @dataclass(frozen=True)
@@ -227,6 +229,24 @@ def check_groups(
             value = config[name]
             found[name] = group.check(value) if isinstance(group, Kinds) else group.check(name, value)
     return found
+
+
+def find_class(config: Any, classes: Mapping[str, type[Kind]], what: str) -> type[Kind]:
+    """Return the class that the group `model` of a configuration names.
+
+    Args:
+        config: The configuration, checked or not.
+        classes: Classes by name.
+        what: What they are, for the message: "that translates".
+
+    Raises:
+        ConfigError: The configuration names none of them.
+    """
+    model = config.get("model") if isinstance(config, Mapping) else None
+    name = model.get("name") if isinstance(model, Mapping) else None
+    if not isinstance(name, str) or name not in classes:
+        raise ConfigError(f"the configuration is of no model {what} ({name}); there are {', '.join(classes)}")
+    return classes[name]
 
 
 def require_multiple(where: str, options: Mapping[str, Any], name: str, divisor: str) -> None:

@@ -195,8 +195,7 @@ class MaskedTraining(ContentFeatures):
 
         draw()
         step = capture_step(one_step, self.device)
-        begin = logged = time.perf_counter()
-        taken = 0
+        begin, logged, taken = time.perf_counter(), time.perf_counter(), 0
         while (now := time.perf_counter()) - begin < seconds:
             done = (now - begin) / seconds
             adam.set_rate(schedule_rate(done, taken, options.lr, 300, 0.5, least=done / _WARM_UP))

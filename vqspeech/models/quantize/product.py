@@ -1,25 +1,14 @@
 """Product quantisation: a codebook for each part of a vector (Jégou, Douze and Schmid 2011)."""
 
-from collections.abc import Sequence
-from typing import cast
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from vqspeech.models.quantize.codebook import Codebook, Quantised
+from vqspeech.models.quantize.codebook import Quantised
+from vqspeech.models.quantize.separate import Codebooks
 
 
-class ProductCodebook(nn.Module):
+class ProductCodebook(Codebooks):
     """Codebooks for the parts of a vector, of equal dimension. Codes are of one more axis, the part."""
-
-    def __init__(self, books: Sequence[Codebook]):
-        super().__init__()
-        self.books = cast(Sequence[Codebook], nn.ModuleList(books))
-
-    @property
-    def size(self) -> int:
-        """Number of codes of each codebook, K."""
-        return self.books[0].size
 
     def nearest(self, flat: Tensor) -> Tensor:
         """Return the nearest codes of vectors: `(vectors, dimension)` → int64 `(vectors, parts)`."""

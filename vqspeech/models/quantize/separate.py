@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from vqspeech.models.quantize.codebook import Codebook, Quantised
 
 
-class SeparateCodebooks(nn.Module):
-    """A codebook for each latent, with the interface of one codebook; latents take the place of time."""
+class Codebooks(nn.Module):
+    """Several codebooks of one size."""
 
     def __init__(self, books: Sequence[Codebook]):
         super().__init__()
@@ -22,8 +22,12 @@ class SeparateCodebooks(nn.Module):
 
     @property
     def size(self) -> int:
-        """Number of codes of each latent, K."""
+        """Number of codes of each codebook, K."""
         return self.books[0].size
+
+
+class SeparateCodebooks(Codebooks):
+    """A codebook for each latent, with the interface of one codebook; latents take the place of time."""
 
     def nearest_codes(self, z: Tensor) -> Tensor:
         """Return the nearest code of each latent: `(batch, dimension, latents)` → int64 `(batch, latents)`."""

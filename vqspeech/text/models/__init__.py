@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from vqspeech.errors import ConfigError
+from vqspeech.schema import find_class
 from vqspeech.text.models.autoregressive import AutoregressiveTranslator
 from vqspeech.text.models.latent import LatentTranslator
 from vqspeech.text.models.parallel import ParallelTranslator
@@ -41,8 +41,4 @@ def find_translator_class(config: Any) -> type[Translator]:
     Raises:
         ConfigError: The configuration describes something else.
     """
-    model = config.get("model") if isinstance(config, Mapping) else None
-    name = model.get("name") if isinstance(model, Mapping) else None
-    if not isinstance(name, str) or name not in MODELS:
-        raise ConfigError(f"the configuration is of no model that translates ({name}); there are {', '.join(MODELS)}")
-    return MODELS[name]
+    return find_class(config, MODELS, "that translates")

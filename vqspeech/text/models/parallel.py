@@ -22,7 +22,7 @@ class ParallelSizes(Sizes):
 
 
 class Summary(NamedTuple):
-    """What the decoder is told of the target beside its length.
+    """What the decoder is conditioned on of the target, in addition to its length.
 
     Attributes:
         condition: `(batch, time, width)`; None: nothing.

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vqspeech.errors import ConfigError
+from vqspeech.schema import find_class
 from vqspeech.vision.models.autoencoder import Autoencoder, CodeModel
 from vqspeech.vision.models.vae import VAE
 from vqspeech.vision.models.vimco import VIMCO
@@ -39,8 +39,4 @@ def find_model_class(config: Any) -> type[Autoencoder]:
     Raises:
         ConfigError: The configuration describes something else.
     """
-    model = config.get("model") if isinstance(config, Mapping) else None
-    name = model.get("name") if isinstance(model, Mapping) else None
-    if not isinstance(name, str) or name not in MODELS:
-        raise ConfigError(f"the configuration is of no model of images ({name}); there are {', '.join(MODELS)}")
-    return MODELS[name]
+    return find_class(config, MODELS, "of images")
