@@ -71,6 +71,18 @@ def raise_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def keep_handlers() -> Iterator[None]:
+    """Restore the handlers of Ctrl-C, SIGTERM and SIGHUP after the block, for libraries that install their own."""
+    before = {number: signal.getsignal(number) for number in _ENDING}
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def _interrupt(number: int, _: Any) -> None:
     for other in _ENDING:
         if signal.getsignal(other) is _interrupt:

@@ -13,6 +13,7 @@ from vqspeech import audio
 from vqspeech.cli import main
 from vqspeech.clusters import CLUSTERS, load_cluster
 from vqspeech.errors import FAILED, SOME_SKIPPED, AudioError, ConfigError, MissingExtra
+from vqspeech.signals import keep_handlers
 
 SETTINGS = {"local": {}, "slurm": {"executor": "local"}, "ray": {}}
 
@@ -34,23 +35,15 @@ def make_slowly(folder: Path, nj: int, number: int) -> None:
 
 
 @pytest.fixture
-def ray_here():
-    """A Ray on this machine."""
-    ray = pytest.importorskip("ray")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
-@pytest.fixture
 def two_nodes():
     """A cluster of two nodes that Ray starts on this machine; the second can be lost."""
     ray = pytest.importorskip("ray")
-    cluster = pytest.importorskip("ray.cluster_utils").Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
-    second = cluster.add_node(num_cpus=1)
-    ray.init(address=cluster.address, log_to_driver=False)
+    with keep_handlers():
+        cluster = pytest.importorskip("ray.cluster_utils").Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
+        )
+        second = cluster.add_node(num_cpus=1)
+        ray.init(address=cluster.address, log_to_driver=False)
     cluster.wait_for_nodes()
     yield partial(cluster.remove_node, second, allow_graceful=False)
     ray.shutdown()
@@ -58,15 +51,17 @@ def two_nodes():
 
 
 @pytest.mark.parametrize("name", CLUSTERS)
-def test_all_shards_are_made_and_failures_named(name: str, tmp_path: Path, request: pytest.FixtureRequest):
+def test_all_shards_are_made_and_failures_named(name: str, tmp_path: Path):
     if name == "slurm":
         pytest.importorskip("submitit")
     if name == "ray":
-        request.getfixturevalue("ray_here")
+        pytest.importorskip("ray")
     folder = tmp_path / "done"
     folder.mkdir()
     cluster = load_cluster(name, SETTINGS[name])
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     failed = dict(cluster.run(partial(make, folder, 3), [1, 2, 3, 9], 2, tmp_path / "logs"))
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert list(failed) == [9] and "nine is broken" in failed[9]
     assert sorted(os.listdir(folder)) == ["1", "2", "3", "9"]
     assert (folder / "3").stat().st_size == 2, "begun once more after its process was killed"

@@ -1,4 +1,5 @@
 import json
+import logging
 
 import pytest
 
@@ -53,3 +54,13 @@ def test_a_training_that_fails_is_told_of(tmp_path, capfd):
                str(tmp_path / "out"), "quantizer.codes=8,16", "hydra.launcher.n_jobs=1"]  # fmt: skip
     assert main(command) == 1
     assert "a training of the sweep failed" in capfd.readouterr().err
+
+
+def test_the_root_logger_stays_as_it_is(small_shards, tmp_path):
+    root = logging.getLogger()
+    before = [*root.handlers], root.level
+    run_sweep(
+        "librispeech_world", ["quantizer.codes=8,16", "hydra.launcher.n_jobs=1", *TINY], small_shards.path,
+        small_shards.path, tmp_path,
+    )  # fmt: skip
+    assert ([*root.handlers], root.level) == before

@@ -10,6 +10,7 @@ from vqspeech.clusters import TRIES, Call
 from vqspeech.errors import VqspeechError
 from vqspeech.extras import import_extra
 from vqspeech.jobs import attempt
+from vqspeech.signals import keep_handlers
 
 
 class _Worker:
@@ -49,7 +50,8 @@ class Cluster:
         begun = not ray.is_initialized()
         try:
             if begun:
-                ray.init(address=self.address or None, log_to_driver=True)
+                with keep_handlers():
+                    ray.init(address=self.address or None, log_to_driver=True)
         except ConnectionError as error:
             raise VqspeechError(f"--cluster ray: no cluster at {self.address or 'this machine'} ({error})") from None
         try:

@@ -1,7 +1,9 @@
 """Trainings of every combination of settings, by Hydra's multirun and its launchers."""
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -80,12 +82,27 @@ def run_sweep(
         f"hydra.job.config.override_dirname.exclude_keys=[{','.join(fixed)}]",
     ]  # fmt: skip
     try:
-        hydra.main("pkg://vqspeech.conf", name, version_base="1.3")(job)()
+        with _keep_root_logger():
+            hydra.main("pkg://vqspeech.conf", name, version_base="1.3")(job)()
     except SystemExit as ended:
         raise VqspeechError(f"a training of the sweep failed, see above; the others are in {out}") from ended
     finally:
         sys.argv = given
     return sorted(path.parent for path in out.glob("*/best.safetensors"))
+
+
+@contextmanager
+def _keep_root_logger() -> Iterator[None]:
+    """Restore handlers and level of the root logger after the block: Hydra replaces them with those of each job."""
+    root = logging.getLogger()
+    level, handlers = root.level, [*root.handlers]
+    try:
+        yield
+    finally:
+        for handler in [one for one in root.handlers if one not in handlers]:
+            handler.close()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def _combinations(overrides: Sequence[str]) -> tuple[list[list[str]], list[str]]:
