@@ -32,7 +32,7 @@ def test_the_page_states_what_was_measured_and_computed():
     stage = {"core_seconds": 86.4, "bytes": 1e6, "hours": 2.5}
     costs = {
         "stages": {"corpus": stage | {"core_seconds": 0.0}, "encode": stage},
-        "memory_mb": [800.0, 810.0], "peak_mb": 900.0, "cpu": "a processor", "versions": {"torch": "2.13"},
+        "memory_mb": [800.0, 810.0], "peak_mb": 900.0, "load": 1.0, "cpu": "a processor", "versions": {"torch": "2.13"},
     }  # fmt: skip
     page = write_page(costs)
     assert "| `encode` | 2.50 | 86.4 | 1,000 | 1 MB |" in page and "shards of 1.25 h: 800, 810 MB" in page

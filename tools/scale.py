@@ -74,9 +74,10 @@ def format_bytes(size: float) -> str:
 HEAD = """# Scale
 
 Made by `python tools/scale.py` from [scale.json](scale.json), which `tools/bench/scale.py` measured on one core of
-{cpu} (torch {torch}). The other figures are computed, not measured: a cost for an
-hour of speech, times the hours. Assumed are nodes of {cores} cores, {price:g} USD for an hour of a core, shared storage
-of {shared}/s, and {hashed}/s for the one process that joins a dump.
+{cpu} (torch {torch}), in seconds of its time;
+{load:.1f} processes wanted the machine's cores when it began. The other figures are computed, not measured: a cost for
+an hour of speech, times the hours. Assumed are nodes of {cores} cores, {price:g} USD for an hour of a core, shared
+storage of {shared}/s, and {hashed}/s for the one process that joins a dump.
 
 ## Measured
 
@@ -106,6 +107,8 @@ are rounded otherwise.
 - Every shard reads the whole data directory, as Python objects: with some ten million utterances this takes minutes
   and gigabytes each time. Divide such a corpus into several data directories.
 - `vqspeech gather` reads all samples of a dump once, in one process; the tables say where that is the limit.
+- `score units` reads alignments and recordings in shards, but its tables need the codes of all utterances, in one
+  process: score a sample.
 - With a file a recording, the metadata server of the storage limits `prepare` above some millions of recordings.
 - Processes that train on several machines exchange the gradients of all parameters once an update. FSDP is not
   needed: weights and optimiser of the largest configuration fit into the memory of one device.
@@ -119,6 +122,7 @@ def write_page(costs: dict) -> str:
     head = HEAD.format(
         cpu=costs["cpu"],
         torch=costs["versions"]["torch"],
+        load=costs["load"],
         cores=CORES,
         price=PRICE,
         shared=format_bytes(SHARED),

@@ -1,8 +1,10 @@
 """Verbs in shards: the same output as in one piece, and proof that nothing is missing, twice or changed."""
 
+import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,8 +21,9 @@ from vqspeech.commands import dump as dump_verb
 from vqspeech.commands import encode
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import read_shards
-from vqspeech.data.sharding import Shard, divide_evenly, locate_shard
-from vqspeech.errors import FAILED, SOME_SKIPPED
+from vqspeech.data.sharding import Shard, _hash_content, divide_evenly, list_shards, locate_shard
+from vqspeech.errors import FAILED, SOME_SKIPPED, ShardError
+from vqspeech.metrics.reports.scores import this_command
 
 BROKEN = ("low-3.wav", "mid-1.wav")
 
@@ -108,18 +111,25 @@ def damage_file(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-2])
 
 
+def write_manifest(folder: Path, manifest: dict) -> None:
+    """Write a manifest that is wrong, but whole."""
+    del manifest["manifest_sha256"]
+    manifest["manifest_sha256"] = _hash_content(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 def drop_id(path: Path) -> None:
     manifest = json.loads((path.parent / "manifest.json").read_text())
     for key in ("ids", "seconds", "done"):
         manifest[key] = manifest[key][1:]
-    (path.parent / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(path.parent, manifest)
 
 
 def repeat_id(path: Path) -> None:
     manifest = json.loads((path.parent / "manifest.json").read_text())
     manifest["ids"][0] = manifest["ids"][1]
     manifest["done"] = sorted(set(manifest["done"]) & set(manifest["ids"]))
-    (path.parent / "manifest.json").write_text(json.dumps(manifest))
+    write_manifest(path.parent, manifest)
 
 
 @pytest.mark.parametrize(
@@ -172,6 +182,38 @@ def test_a_damaged_dump_is_not_joined(capsys: pytest.CaptureFixture, monkeypatch
     assert main(["gather", "out"]) == FAILED
     assert "its samples are not as they were written" in capsys.readouterr().err
     assert not Path("out/index.json").exists()
+
+
+@pytest.mark.parametrize("name", ["dump", "encode"])
+def test_a_flipped_byte_is_found_wherever_it_is(name: str):
+    """Or it changes nothing: a blank of JSON that became another one."""
+    for i in (1, 2):
+        main([*VERBS[name], "--out", "out", "--shard", f"{i}/2"])
+    right, generator = list_shards("out"), np.random.default_rng(0)
+    for path in [one for one in locate_shard("out", Shard(2, 2)).rglob("*") if one.is_file()]:
+        whole = path.read_bytes()
+        for at in generator.integers(0, len(whole), 30).tolist():
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(generator.integers(8))]) + whole[at + 1 :])
+            try:
+                assert list_shards("out") == right and path.name == "manifest.json", (path, at)
+            except ShardError as error:
+                assert "2-of-2" in str(error) or "is not that of shard 1" in str(error)
+        path.write_bytes(whole)
+    assert list_shards("out") == right
+
+
+@pytest.mark.parametrize("name", ["prepare", "dump", "encode", "convert"])
+def test_a_full_disk_leaves_no_shard(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    words = [*VERBS[name], "--out", "out", "--shard", "1/2"]
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", fail)
+        assert main(words) == FAILED
+    assert "No space left" in capsys.readouterr().err and not list(Path().rglob("*-of-*"))
+    assert main(words) in (0, SOME_SKIPPED)
+    assert os.listdir("out.shards") == ["1-of-2"]
 
 
 def test_features_and_runs_of_shards():
@@ -243,3 +285,64 @@ def test_division(seconds: list[float], count: int):
     weights = np.array([one or (sum(known) / len(known) if known else 1.0) for one in seconds])
     for first, last in pairwise(ends):
         assert abs(weights[first:last].sum() - weights.sum() / count) <= weights.max(initial=0) * (1 + 1e-6) + 1e-9
+
+
+def score(out: str, *more: str) -> int:
+    return main(["score", "units", "--units", "units", "--data", "labelled", "--out", out, *more])
+
+
+def figures(out: str) -> dict:
+    """Return rows and notes of a scores file."""
+    sections = json.loads(Path(out).read_text())["sections"]
+    return {name: (one["rows"], one["notes"], one["seed"], one["details"]) for name, one in sections.items()}
+
+
+@pytest.fixture
+def labelled() -> None:
+    """Units, and a data directory with alignments: one is missing, one is damaged, one has strange labels."""
+    assert main([*VERBS["encode"], "--out", "units"]) == SOME_SKIPPED
+    random, found = np.random.default_rng(0), []
+    for i, one in enumerate(DataDir.read("data")):
+        path = Path("labels", f"{one.id}.lab")
+        path.parent.mkdir(exist_ok=True)
+        ends = np.linspace(0, 1e7 * (one.seconds or 0), 5).astype(int)
+        names = random.choice(["AA", "S", "K", "IY", "sil"], 4) if i != 4 else ["##"] * 4
+        lines = [f"{a} {b} {name}" for a, b, name in zip(ends, ends[1:], names, strict=False)]
+        path.write_text("\n".join(lines) + "\n" if i != 6 else "no alignment\n")
+        found.append(replace(one, alignment=None if i == 2 else str(path.resolve())))
+    DataDir(found).write("labelled")
+
+
+@pytest.mark.usefixtures("labelled")
+@pytest.mark.parametrize("count", [1, 3, 20])
+def test_scores_of_units_in_shards_are_those_of_all(count: int, capsys: pytest.CaptureFixture):
+    assert score("whole.json", "--abx") == SOME_SKIPPED
+    whole = capsys.readouterr()
+    statuses = {score("part.json", "--abx", "--shard", f"{i}/{count}") for i in range(1, count + 1)}
+    assert statuses <= {0, SOME_SKIPPED} and not Path("part.json").exists()
+    read = capsys.readouterr()
+    assert main(["gather", "part.json"]) == SOME_SKIPPED
+    tables = ("units", "units: phones", "units: boundaries", "units: speakers", "units: ABX")
+    assert tuple(figures("whole.json")) == tables
+    assert figures("part.json") == figures("whole.json")
+    joined = capsys.readouterr()
+    tables, last = joined.out.rstrip().rsplit("\n", 1)
+    assert tables.rstrip() == whole.out.rstrip() and last.startswith("part.json: 13 of 13 utterances")
+    warned = [[line for line in text.splitlines() if "skipped high-4" in line] for text in (whole.err, read.err)]
+    assert warned[0] == warned[1] and len(warned[0]) == 1
+    section = json.loads(Path("part.json").read_text())["sections"]["units"]
+    assert section["command"] == f"{this_command()}; {this_command()}", "those of a shard and of gather"
+
+
+@pytest.mark.usefixtures("labelled")
+def test_scores_of_units_that_changed_after_their_shards_are_refused(capsys: pytest.CaptureFixture):
+    assert score("whole.json", "--shards", "2") == SOME_SKIPPED and figures("whole.json")
+    DataDir(list(DataDir.read("labelled"))[1:]).write("labelled")
+    capsys.readouterr()
+    assert main(["gather", "whole.json"]) == FAILED
+    assert "are not those that were read in shards" in capsys.readouterr().err
+    assert score("whole.json", "--shards", "2") == SOME_SKIPPED  # are made again
+    path = next(Path("whole.json.shards").rglob("observed.jsonl"))
+    path.write_bytes(path.read_bytes().replace(b"1", b"2", 1))
+    assert main(["gather", "whole.json"]) == FAILED
+    assert "not as it was written" in capsys.readouterr().err

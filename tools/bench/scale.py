@@ -1,6 +1,8 @@
 """Measure what an hour of speech costs at each stage, and memory: python tools/bench/scale.py OUT.json CORPUS...
 
-Each CORPUS is a folder of LibriSpeech, with two hours or more in all. One process, one core.
+Each CORPUS is a folder of LibriSpeech, with two hours or more in all, of which `PER_SPEAKER` utterances of each speaker
+are encoded and two go through the slower stages. One process, one core: what is measured is the time of the processor,
+so that other processes count only as far as they share its caches; how many there were is noted.
 """
 
 import json
@@ -20,6 +22,8 @@ from vqspeech.data.sharding import list_shards
 
 SHARDS = 8
 """Shards of `encode`."""
+PER_SPEAKER = 17
+"""Utterances of a speaker that are encoded, at most."""
 
 
 def count_bytes(path: Path) -> int:
@@ -45,19 +49,22 @@ def run(words: list[str]) -> float:
 def measure(corpora: list[str], folder: Path) -> dict:
     """Return seconds of a core and bytes for an hour of speech, by stage, and memory after each shard of `encode`."""
     stages: dict[str, dict[str, float]] = {}
+    load = os.getloadavg()[0]
 
     def add(name: str, seconds: float, hours: float, path: Path) -> None:
         stages[name] = {"core_seconds": seconds / hours, "bytes": count_bytes(path) / hours, "hours": hours}
+        print(name, stages[name], f"{read_memory():.0f} MB", flush=True)
 
-    data = folder / "data"
+    everything, data = folder / "everything", folder / "data"
     parts = [str(folder / f"data{i}") for i in range(len(corpora))]
     took = sum(
         run(["prepare", "librispeech", "--corpus", corpus, "--out", part])
         for corpus, part in zip(corpora, parts, strict=True)
     )
-    main(["combine", *parts, "--out", str(data)])
-    hours = DataDir.read(data).seconds / 3600
-    add("prepare", took, hours, data)
+    main(["combine", *parts, "--out", str(everything)])
+    main(["subset", str(everything), "--out", str(data), "--per-speaker", str(PER_SPEAKER)])
+    hours = DataDir.read(everything).seconds / 3600
+    add("prepare", took, hours, everything)
     stages["corpus"] = {
         "core_seconds": 0.0,
         "bytes": sum(count_bytes(Path(corpus)) for corpus in corpora) / hours,
@@ -67,25 +74,16 @@ def measure(corpora: list[str], folder: Path) -> dict:
     run(["encode", "--model", "units", "--data", str(data), "--out", str(folder / "warm"), "--limit", "2"])
     took = 0.0
     for number in range(1, SHARDS + 1):
-        words = [
-            "encode",
-            "--model",
-            "units",
-            "--data",
-            str(data),
-            "--out",
-            str(units),
-            "--shard",
-            f"{number}/{SHARDS}",
-        ]
-        took += run(words)
+        words = ["encode", "--model", "units", "--data", str(data), "--out", str(units)]
+        took += run([*words, "--shard", f"{number}/{SHARDS}"])
         memory.append(read_memory())
     took += run(["gather", str(units)])
     encoded = sum(sum(manifest.seconds) for manifest in list_shards(units).values()) / 3600
     add("encode", took, encoded, units)
     some = folder / "some"
-    main(["subset", str(data), "--out", str(some), "--per-speaker", "1"])
+    main(["subset", str(data), "--out", str(some), "--per-speaker", "2"])
     part = DataDir.read(some).seconds / 3600
+    add("align", run(["align", str(some), "--out", str(folder / "aligned")]), part, folder / "aligned.align")
     for name, words in (
         ("dump", ["dump", str(some)]),
         ("dump --world", ["dump", str(some), "--world"]),
@@ -98,6 +96,7 @@ def measure(corpora: list[str], folder: Path) -> dict:
         "memory_mb": memory,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
         "cpu": describe_cpu(),
+        "load": load,
         "versions": {"python": platform.python_version(), "torch": torch.__version__},
     }
 

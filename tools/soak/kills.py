@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
 from vqspeech.data.dump import read_shards
+from vqspeech.data.sharding import OBSERVED
 from vqspeech.errors import VqspeechError
 
 TINY = ["training.batch=2", "training.steps=6", "training.evaluate_every=2", "training.evaluate_batches=1"]
@@ -40,9 +41,12 @@ VERBS: Mapping[str, Sequence[str]] = {
     "encode": ["encode", "--model", "units-small", "--data", "data", "--out", "OUT/units", "--nj", "2"],
     "encode --shard": ["encode", "--model", "units-small", "--data", "data", "--out", "OUT/units", "--shard", "1/2"],
     "gather": ["gather", "OUT/units"],
+    "score --shard": ["score", "units", "--units", "units", "--data", "data", "--out", "OUT/scores.json",
+                      "--shard", "1/2"],
     "convert": ["convert", "--model", "world", "--src", "corpus/a/0.wav", "corpus/b/1.wav", "--speaker", "SPEAKER",
                 "--out", "OUT/wav/"],
-    "reconstruct": ["reconstruct", "--model", "voice", "--src", "corpus/a/0.wav", "--out", "OUT/wav/"],
+    "reconstruct": ["reconstruct", "--model", "world", "--src", "corpus/a/0.wav", "--speaker", "SPEAKER", "--out",
+                    "OUT/wav/"],
     "export": ["export", "--model", "world", "--out", "OUT/model.safetensors"],
     "voice make": ["voice", "make", "--model", "voice", "--src", "corpus/a", "--name", "x", "--out", "OUT/x.npz"],
     "train": ["train", "--conf", "mini_world", "--train", "dump", "--dev", "dump", "--out", "OUT/exp", *TRAIN],
@@ -53,10 +57,11 @@ VERBS: Mapping[str, Sequence[str]] = {
 
 @dataclass(frozen=True)
 class Quiet:
-    """What a verb does when nothing disturbs it: its outputs, and the seconds it takes."""
+    """What a verb does when nothing disturbs it: its outputs, the seconds it takes, and the bytes of the outputs."""
 
     outputs: Mapping[str, object]
     seconds: float
+    size: int
 
 
 def start(folder: Path, words: Sequence[str]) -> subprocess.Popen:
@@ -90,6 +95,8 @@ def read_output(path: Path) -> object:
             return {name: one.tobytes() for name, one in load_file(path).items()}
         if path.name == "index.json":
             return read_shards(path.parent).fingerprint
+        if path.name == OBSERVED:
+            return path.read_bytes().splitlines()[1:]  # below the command line
     except (SafetensorError, VqspeechError):
         return None
     return path.read_bytes()
@@ -159,13 +166,15 @@ def run_quietly(folder: Path, name: str, words: Sequence[str]) -> Quiet:
     status = start(folder, [word.replace("OUT", "quiet") for word in words]).wait()
     if status not in (0, 3):
         raise SystemExit(f"{name} failed with {status}, see {folder}/log")
-    return Quiet(collect(folder / "quiet"), time.monotonic() - started)
+    seconds = time.monotonic() - started
+    size = sum(path.stat().st_size for path in (folder / "quiet").rglob("*") if path.is_file())
+    return Quiet(collect(folder / "quiet"), seconds, size)
 
 
 def kill_once(folder: Path, name: str, words: Sequence[str], quiet: Quiet, after: float) -> list[str]:
     """Kill a verb after some seconds, check what it left, run it again; return what is wrong."""
     begin(folder, name, "out")
-    out, wrong = folder / "out", []
+    wrong = list[str]()
     given = [word.replace("OUT", "out") for word in words]
     process = start(folder, given)
     time.sleep(after)
@@ -175,6 +184,12 @@ def kill_once(folder: Path, name: str, words: Sequence[str], quiet: Quiet, after
     while list_session(process.pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     wrong += [f"process {one} is left" for one in list_session(process.pid)]
+    return wrong + check_rest(folder, name, quiet) + run_again(folder, given, quiet)
+
+
+def check_rest(folder: Path, name: str, quiet: Quiet) -> list[str]:
+    """Return what is wrong with what a verb left that was stopped: half files that pass as whole."""
+    out, wrong = folder / "out", []
     # Of a training that was stopped, checkpoints are earlier ones; of a dump, files count once its index is there.
     partly = name in ("train", "prior") or (name.startswith("dump") and not list(out.rglob("index.json")))
     for file, content in collect(out).items():
@@ -183,13 +198,21 @@ def kill_once(folder: Path, name: str, words: Sequence[str], quiet: Quiet, after
             wrong.append(f"{file} is not that of a quiet run")
     if name in ("train", "prior"):
         wrong += [f"{path} is damaged" for path in out.rglob("[!.]*.safetensors") if read_output(path) is None]
+    return wrong
+
+
+def run_again(folder: Path, given: Sequence[str], quiet: Quiet) -> list[str]:
+    """Run a verb that was stopped once more, undisturbed; return what is wrong then."""
+    out, wrong = folder / "out", []
     status = start(folder, given).wait()
     if status not in (0, 3):
         wrong.append(f"the next run ended with {status}")
     found = collect(out)
-    for file in sorted(found.keys() | quiet.outputs.keys()):
-        if found.get(file, "missing") != quiet.outputs.get(file, "missing"):
-            wrong.append(f"after the next run, {file} is not that of a quiet run")
+    wrong += [
+        f"after the next run, {file} is not that of a quiet run"
+        for file in sorted(found.keys() | quiet.outputs.keys())
+        if found.get(file, "missing") != quiet.outputs.get(file, "missing")
+    ]
     wrong += [f"{path} is left" for path in list_leftovers(out)]
     return wrong
 
@@ -214,11 +237,15 @@ def run_kills(
     return faults
 
 
-if __name__ == "__main__":
+def find_voice() -> str:
+    """Return a voice of the model `world`."""
     from vqspeech import VQVAE, pretrained
 
-    voice = VQVAE.from_pretrained(pretrained.find_checkpoint("world")).speakers[0]
+    return VQVAE.from_pretrained(pretrained.find_checkpoint("world")).speakers[0]
+
+
+if __name__ == "__main__":
     count = int(sys.argv[2]) if len(sys.argv) > 2 else 100
-    found = run_kills(Path(sys.argv[1]), count, int(sys.argv[3]) if len(sys.argv) > 3 else 0, speaker=voice)
+    found = run_kills(Path(sys.argv[1]), count, int(sys.argv[3]) if len(sys.argv) > 3 else 0, speaker=find_voice())
     print(f"{count} kills, {len(found)} faults", *found, sep="\n")
     sys.exit(bool(found))

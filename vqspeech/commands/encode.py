@@ -24,7 +24,7 @@ from vqspeech.data.datadir import Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, write_features
 from vqspeech.data.sharding import Share
 from vqspeech.data.units import read_units, side_file, write_runs, write_units
-from vqspeech.devices import supports_bfloat16
+from vqspeech.devices import limit_kernel_cache, supports_bfloat16
 from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
@@ -143,6 +143,7 @@ def _write_line(name: str, codes: np.ndarray) -> None:
 def _load_coder(path: str, nj: int) -> Coder:
     import torch
 
+    limit_kernel_cache()
     if nj > 1:
         torch.set_num_threads(1)
     return Coder.from_pretrained(path)

@@ -7,6 +7,8 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from vqspeech.commands.score import MODULES
+from vqspeech.commands.scoring import find_score
 from vqspeech.commands.sharding import DOUBTFUL, FEATURES
 from vqspeech.data.datadir import DataDir, check_replaceable, combine
 from vqspeech.data.dump import join_dumps
@@ -115,11 +117,17 @@ def _join_folders(out: Path, shards: Shards) -> None:
             link_file(path, folder / name)
 
 
+def _join_scores(out: Path, shards: Shards) -> None:
+    name = next(iter(shards.values())).run["verb"].removeprefix("score ")
+    find_score(MODULES, name).join(str(out), shards)
+
+
 JOINERS: Mapping[str, Callable[[Path, Shards], None]] = {
     "prepare": _join_data,
     "align": _join_data,
     "dump": _join_dumps,
     "encode": _join_units,
     "convert": _join_folders,
+    "score units": _join_scores,
 }
 """What joins the outputs of a verb."""

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from vqspeech import pretrained
+from vqspeech.devices import limit_kernel_cache
 from vqspeech.models import checkpoint
 from vqspeech.models.coder import Coder
 from vqspeech.models.vqvae import VQVAE
@@ -40,7 +41,8 @@ def find_model(given: str | None) -> Path:
 
 
 def load_model(args: argparse.Namespace) -> VQVAE:
-    """Load the model that `args.model` names."""
+    """Load the model that `args.model` names, to process recordings of any length."""
+    limit_kernel_cache()
     return VQVAE.from_pretrained(find_model(args.model))
 
 

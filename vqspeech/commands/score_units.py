@@ -1,24 +1,39 @@
 """The score of a units file."""
 
 import argparse
-from collections.abc import Generator
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from vqspeech.commands.arguments import output_folder
 from vqspeech.commands.scoring import Score, Table, argument
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import Units, read_units
-from vqspeech.metrics.evaluations.units import ABX, PHONES, UnitScores, score_units
+from vqspeech.data.sharding import Share
+from vqspeech.data.units import Units, read_units, require_common_utterances
+from vqspeech.metrics.evaluations.units import ABX, PHONES, Observed, UnitScores, observe_utterances, score_units
 from vqspeech.metrics.measures import abx
 from vqspeech.metrics.reports import scores, unit_report
 from vqspeech.progress import report
 
 
-def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
-    """Measure units; the exit status is 3 where utterances were skipped."""
+def observe(args: argparse.Namespace, share: Share) -> Iterator[dict[str, Any]]:
+    """Yield what is read of each utterance of a share, as JSON has it."""
+    units, data = read_units(args.units), DataDir.read(args.data)
+    require_common_utterances(units, data)
+    chosen = share.select([data[name] for name in units.codes if name in data])
+    names = {one.id for one in chosen}
+    for one in observe_utterances(units, data, share.skipped, args.nj, names):
+        yield one.as_json()
+
+
+def measure(
+    args: argparse.Namespace, observed: Sequence[Mapping[str, Any]] | None = None
+) -> Generator[Table, None, int]:
+    """Measure units; the exit status is 3 where utterances were skipped. `observed` is what `observe` yielded."""
     units, data = read_units(args.units), DataDir.read(args.data)
     compared = abx.compare_vectors(units, args.model) if args.model else None
-    found = score_units(units, data, args.seed, args.nj, compared, args.abx)
+    read = None if observed is None else [Observed.from_json(one) for one in observed]
+    found = score_units(units, data, args.seed, args.nj, compared, args.abx, read)
     model = f"model {units.model}, {units.sha256[:12]}"
     for name, table in found.tables.items():
         packages = ["numba"] if name == ABX else []
@@ -67,4 +82,5 @@ SCORE = Score(
     seed=True,
     nj=True,
     headings=True,
+    observe=observe,
 )

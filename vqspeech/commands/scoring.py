@@ -14,8 +14,9 @@ Reading `--out`, writing scores.json, tables, pictures and the exit status are t
 """
 
 import argparse
+import json
 import textwrap
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,10 @@ from typing import Any
 
 from vqspeech.commands.arguments import add_json_argument, non_negative_int, number, scores_file
 from vqspeech.commands.outputs import print_json
+from vqspeech.commands.sharding import add_shard_arguments, run_shards
+from vqspeech.data.sharding import OBSERVED, Share
+from vqspeech.errors import ShardError
+from vqspeech.files import write_text
 from vqspeech.metrics.reports import markdown, pictures, scores
 
 
@@ -64,8 +69,11 @@ class Table:
     files: Sequence[str] = ()
 
 
-Measure = Callable[[argparse.Namespace], Generator[Table, None, int | None]]
-"""Takes the parsed arguments, yields each `Table` as soon as it is measured, returns the exit status, None for 0."""
+Measure = Callable[..., Generator[Table, None, int | None]]
+"""Takes the parsed arguments, and what `Observe` yielded, if that was done in shards; yields each `Table` as soon as it
+is measured, returns the exit status, None for 0."""
+Observe = Callable[[argparse.Namespace, Share], Iterator[Mapping[str, Any]]]
+"""Takes the parsed arguments and a share of the utterances; yields what is read of each, as JSON has it, and `name`."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,7 @@ class Score:
         seed: Whether it takes `--seed`.
         headings: Whether the names of the sections are printed above their tables.
         print_notes: Whether the notes are printed below their table; they are written to the file in any case.
+        observe: The part of the work that needs no other utterance, for a score in shards: it takes `--shard`.
     """
 
     name: str
@@ -100,6 +109,7 @@ class Score:
     seed: bool = False
     headings: bool = False
     print_notes: bool = True
+    observe: Observe | None = None
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """Add the arguments of this score."""
@@ -120,10 +130,52 @@ class Score:
             parser.add_argument("--seed", **number(0, "of all that is drawn", non_negative_int))
         if self.nj:
             parser.add_argument("--nj", **number(1, "processes"))
+        if self.observe:
+            add_shard_arguments(parser)
 
     def run(self, args: argparse.Namespace) -> int:
-        """Measure, write each table to the scores file and print it; return the exit status."""
-        tables = self.measure(args)
+        """Measure, write each table to the scores file and print it, or make shards; return the exit status."""
+        if self.observe and (args.shard or args.shards):
+            return run_shards(args, f"score {self.name}", self._observe)
+        return self._write_all(args, self.measure(args))
+
+    def join(self, out: str, parts: Iterable[Path]) -> int:
+        """Measure from what was read in shards, as `run`.
+
+        Args:
+            out: The scores file.
+            parts: Folders of the shards.
+
+        Raises:
+            ShardError: What a shard has read is nothing that this score can use.
+        """
+        rows, given = [], {}
+        for part in parts:
+            try:
+                given, *some = map(json.loads, (part / OBSERVED).read_text(encoding="utf-8").splitlines())
+            except ValueError as error:
+                raise ShardError(f"{part / OBSERVED}: damaged ({error}); make the shard again") from None
+            rows += some
+        command = f"{given['command']}; {scores.this_command()}"
+        args = argparse.Namespace(**given | {"out": out, "json": False, "command": command})
+        return self._write_all(args, self.measure(args, rows))
+
+    def _observe(self, args: argparse.Namespace, share: Share) -> int:
+        """Write what is read of each utterance of a shard, below the arguments, a line each."""
+        assert self.observe is not None
+        rows = list(self.observe(args, share))
+        command = {"command": scores.this_command()}
+        given = {
+            key: value
+            for key, value in vars(args).items()
+            if key != "out" and isinstance(value, str | int | float | None)
+        }
+        lines = [json.dumps(row) + "\n" for row in [given | command, *rows]]
+        write_text(Path(args.out).with_name(OBSERVED), "".join(lines))
+        share.done = [row["name"] for row in rows]
+        return share.skipped.status(len(rows))
+
+    def _write_all(self, args: argparse.Namespace, tables: Generator[Table, None, int | None]) -> int:
         count = 0
         while True:
             try:
@@ -141,8 +193,8 @@ class Score:
         for name, figure in table.figures.items():
             pictures.save_figure(figure, Path(args.out).parent / "pictures" / f"{name}.png")
         scores.add_rows(
-            args.out, section, table.rows, notes=table.notes, details=table.details, seed=table.seed,
-            packages=table.packages,
+            args.out, section, table.rows, getattr(args, "command", None), notes=table.notes, details=table.details,
+            seed=table.seed, packages=table.packages,
         )  # fmt: skip
         rows = scores.read(args.out)["sections"][section]["rows"]
         if args.json:

@@ -33,7 +33,7 @@ FEATURES, DOUBTFUL = "features", "doubtful"
 """Names within a shard of what a verb writes besides its output."""
 _NO_OPTIONS = {
     "verb", "version", "run", "out", "shard", "shards", "cluster", "cluster_option", "nj", "device", "data", "src",
-    "corpus", "limit", "quiet",
+    "corpus", "limit", "quiet", "json",
 }  # fmt: skip
 """Arguments on which the output of a shard does not depend, or only by its utterances."""
 _FILES = ("model", "like", "units")

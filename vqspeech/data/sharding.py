@@ -25,9 +25,12 @@ from vqspeech.jobs import Skipped
 
 MANIFEST = "manifest.json"
 """Name of the file that states what a shard holds."""
+OBSERVED = "observed.jsonl"
+"""Name of the file of a shard of a score: what was read of each utterance."""
 _FORMAT, _VERSION = "vqspeech-shard", 1
 _HASHED = 1 << 26
-"""Bytes up to which a file of a shard is hashed; of a larger one the size is noted."""
+"""Bytes up to which a file of a shard is hashed; of a larger one, a dump with a hash of its own, the size is noted."""
+_OWN_HASH = "manifest_sha256"
 _NAME = re.compile(r"(\d+)-of-(\d+)")
 
 
@@ -180,7 +183,8 @@ def write_manifest(folder: Path, share: Share) -> Manifest:
         **asdict(manifest),
         "shard": [share.shard.number, share.shard.count],
     }
-    write_text(folder / MANIFEST, json.dumps(content, indent=1) + "\n")
+    text = json.dumps({**content, _OWN_HASH: _hash_content(content)}, indent=1)
+    write_text(folder / MANIFEST, text + "\n")
     return manifest
 
 
@@ -193,6 +197,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+        sha256 = content.pop(_OWN_HASH)
+        if sha256 != _hash_content(content):
+            raise ValueError("not as it was written")
         if (content.pop("format"), content.pop("version")) != (_FORMAT, _VERSION):
             raise ValueError("of another version")
         found = Manifest(**content | {"shard": Shard(*map(int, content["shard"]))})
@@ -247,6 +254,10 @@ def list_shards(out: str | os.PathLike[str]) -> dict[Path, Manifest]:
     return found
 
 
+def _hash_content(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
 def _match_names(top: Path) -> Iterator[tuple[Path, re.Match[str]]]:
     for path in top.iterdir() if top.is_dir() else ():
         match = _NAME.fullmatch(path.name)
@@ -256,7 +267,7 @@ def _match_names(top: Path) -> Iterator[tuple[Path, re.Match[str]]]:
 
 def _describe_file(path: Path) -> tuple[int, str]:
     size = path.stat().st_size
-    return size, hash_file(path) if size <= _HASHED else ""
+    return size, hash_file(path) if size <= _HASHED or path.name == OBSERVED else ""
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:

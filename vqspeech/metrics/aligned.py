@@ -1,19 +1,19 @@
 """Utterances with their codes and the phones spoken in them: what the measures of units compare."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vqspeech.data import alignment
 from vqspeech.data.alignment import Interval
-from vqspeech.data.datadir import DataDir
+from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.phones import INDEX
 from vqspeech.data.units import Units, require_common_utterances
-from vqspeech.errors import AlignmentError, UnitsError
+from vqspeech.errors import AlignmentError, UnitsError, describe_error
 from vqspeech.jobs import Skipped, run_jobs
 
 _SLACK = 0.1
@@ -48,6 +48,43 @@ class Aligned:
     segments: Segments
 
 
+@dataclass(frozen=True)
+class Labels:
+    """What the alignment of one utterance says; no other utterance matters.
+
+    Attributes:
+        name: The id of the utterance.
+        phones: As in `Aligned`.
+        segments: As in `Aligned`.
+        unknown: How often each label has no phone.
+        speech: See `alignment.measure_speech`.
+        reason: Why the utterance is skipped, empty where it is not.
+        fits: Whether it has as many codes as its recording should have.
+    """
+
+    name: str
+    phones: np.ndarray
+    segments: Segments
+    unknown: Counter[str] = field(default_factory=Counter)
+    speech: tuple[float, float] = (0.0, 0.0)
+    reason: str = ""
+    fits: bool = True
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON can hold, and of what `from_json` makes exactly the same."""
+        arrays = {"phones": self.phones.tolist(), "segments": [one.tolist() for one in self.segments]}
+        return {**vars(self), **arrays}
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Labels":
+        """Return what `as_json` was called of."""
+        starts, ends, phones = found["segments"]
+        segments = Segments(np.array(starts, float), np.array(ends, float), np.array(phones, np.int64))
+        known, strange = found["speech"]
+        arrays = {"phones": np.array(found["phones"], np.int64), "segments": segments}
+        return cls(**{**found, **arrays, "unknown": Counter(found["unknown"]), "speech": (known, strange)})
+
+
 @dataclass
 class Collection:
     """The utterances that have alignments; what was skipped and why; how often each label has no phone."""
@@ -69,23 +106,46 @@ def collect_utterances(units: Units, data: DataDir, nj: int = 1) -> Collection:
         AlignmentError: Most of what the alignments call speech has no known phone.
     """
     require_common_utterances(units, data)
+    return collect_labels(units, data, read_labels(units, data, Skipped(), nj))
+
+
+def read_labels(
+    units: Units, data: DataDir, skipped: Skipped, nj: int = 1, names: Container[str] | None = None
+) -> list[Labels]:
+    """Read the alignments of the utterances of `units` that have one in `data`, as `collect_utterances`.
+
+    Args:
+        units: The codes.
+        data: The utterances with their alignments.
+        skipped: Gets those that cannot be used.
+        nj: Processes.
+        names: Only the utterances of these names.
+    """
     named = [data[name] for name in units.codes if name in data and data[name].alignment]
-    items = [(u.id, u.speaker, u.alignment, u.seconds, units.codes[u.id]) for u in named]
-    found, misfits, known, strange = Collection(), [], 0.0, 0.0
-    for (name, _, path, *_), result, error in run_jobs(partial(_aligned, units.rate), items, nj, "alignments"):
-        if error is not None:
-            found.skipped.add(name, error)
-            misfits += [error] if isinstance(error, UnitsError) else []
-            continue
-        one, unknown, speech = result
-        found.unknown += unknown
-        known, strange = known + speech[0], strange + speech[1]
-        if len(one.segments.phones):
-            found.utterances.append(one)
+    items = [(u, units.codes[u.id]) for u in named if names is None or u.id in names]
+    found = []
+    for (one, _), result, error in run_jobs(partial(_read_labels, units.rate), items, nj, "alignments"):
+        labels = result if error is None else _without_phones(one.id, error)
+        if labels.reason:
+            skipped.add(one.id, labels.reason)
+        found.append(labels)
+    return found
+
+
+def collect_labels(units: Units, data: DataDir, labels: Iterable[Labels]) -> Collection:
+    """Return the utterances of `units` with their `labels`, from `read_labels`; errors as of `collect_utterances`."""
+    found, misfits, known, strange, count = Collection(), list[str](), 0.0, 0.0, 0
+    for one in labels:
+        count += 1
+        found.unknown += one.unknown
+        known, strange = known + one.speech[0], strange + one.speech[1]
+        if one.reason:
+            found.skipped.reasons[one.name] = one.reason
+            misfits += [one.reason] if not one.fits else []
         else:
-            fix = "fold them to ARPAbet, TIMIT's or IPA"
-            found.skipped.add(name, f"{path}: none of its labels is a known phone; {fix}")
-    if misfits and len(misfits) == len(items):
+            speaker, codes = data[one.name].speaker, units.codes[one.name]
+            found.utterances.append(Aligned(one.name, speaker, units.rate, codes, one.phones, one.segments))
+    if misfits and len(misfits) == count:
         raise UnitsError(f"no utterance has as many codes as it should, for example: {misfits[0]}")
     alignment.require_phones(known, strange, found.unknown)
     return found
@@ -102,22 +162,34 @@ def find_segments(intervals: Iterable[Interval]) -> Segments:
     )
 
 
-def _aligned(
-    rate: float, item: tuple[str, str, str, float | None, np.ndarray]
-) -> tuple[Aligned, Counter[str], tuple[float, float]]:
-    """Return the utterance, how often each label has no phone, and `alignment.measure_speech`."""
-    name, speaker, path, seconds, codes = item
+def _without_phones(name: str, error: Exception) -> Labels:
+    nothing = find_segments([])
+    fits = not isinstance(error, UnitsError)
+    return Labels(name, nothing.phones, nothing, reason=describe_error(error), fits=fits)
+
+
+def _read_labels(rate: float, item: tuple[Utterance, np.ndarray]) -> Labels:
+    one, codes = item
     lasts = len(codes) / rate
-    if seconds is not None and abs(seconds - lasts) > _SLACK * max(seconds, lasts) + 2 / rate:
+    if one.seconds is not None and abs(one.seconds - lasts) > _SLACK * max(one.seconds, lasts) + 2 / rate:
         raise UnitsError(
-            f"{name}: its codes last {lasts:.2f} s at {rate:g} Hz, its recording {seconds:.2f} s; encode this data "
-            "directory again, or correct rate_hz in the side file of the units"
+            f"{one.id}: its codes last {lasts:.2f} s at {rate:g} Hz, its recording {one.seconds:.2f} s; encode this "
+            "data directory again, or correct rate_hz in the side file of the units"
         )
-    intervals = alignment.read_alignment(path, name)
+    assert one.alignment is not None
+    intervals = alignment.read_alignment(one.alignment, one.id)
     try:
         inside = alignment.clip_intervals(intervals, lasts)
     except AlignmentError as error:
-        raise AlignmentError(f"{path}: {error}") from None
-    phones = alignment.label_frames(inside, len(codes), rate)
-    one = Aligned(name, speaker, rate, codes, phones, find_segments(inside))
-    return one, alignment.count_unknown_labels(intervals), alignment.measure_speech(inside)
+        raise AlignmentError(f"{one.alignment}: {error}") from None
+    segments, reason = find_segments(inside), ""
+    if not len(segments.phones):
+        reason = f"{one.alignment}: none of its labels is a known phone; fold them to ARPAbet, TIMIT's or IPA"
+    return Labels(
+        one.id,
+        alignment.label_frames(inside, len(codes), rate),
+        segments,
+        alignment.count_unknown_labels(intervals),
+        alignment.measure_speech(inside),
+        reason,
+    )

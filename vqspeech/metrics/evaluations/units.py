@@ -1,14 +1,16 @@
 """The tables on a units file: what its codes tell of the phones and of the speakers, and how they are used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from vqspeech.data.datadir import DataDir
-from vqspeech.data.units import Units, find_runs
+from vqspeech.data.units import Units, find_runs, require_common_utterances
+from vqspeech.errors import UnitsError
 from vqspeech.jobs import Skipped, run_jobs
-from vqspeech.metrics.aligned import Aligned, Collection, collect_utterances
+from vqspeech.metrics.aligned import Aligned, Collection, Labels, collect_labels, read_labels
 from vqspeech.metrics.measures import abx, boundary, codebook, leak, phone, phone_ngrams
 from vqspeech.metrics.measures.abx import Compared
 from vqspeech.metrics.measures.bootstrap import (
@@ -36,6 +38,37 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Observed:
+    """What is read of one utterance; no other utterance matters, so it can be read in shards.
+
+    Attributes:
+        name: The id of the utterance.
+        labels: What its alignment says; None where it has none.
+        cepstra: MFCC of its recording, see `leak.compute_cepstra`; None where they are not needed or cannot be read.
+    """
+
+    name: str
+    labels: Labels | None
+    cepstra: np.ndarray | None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what JSON can hold, and of what `from_json` makes exactly the same."""
+        return {
+            "name": self.name,
+            "labels": self.labels and self.labels.as_json(),
+            "cepstra": None if self.cepstra is None else self.cepstra.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> "Observed":
+        """Return what `as_json` was called of."""
+        labels, cepstra = found["labels"], found["cepstra"]
+        return cls(
+            found["name"], labels and Labels.from_json(labels), None if cepstra is None else np.array(cepstra, float)
+        )
+
+
 @dataclass
 class UnitScores:
     """The tables by name, without those that nothing can be said in; the utterances with phones; what was skipped."""
@@ -46,15 +79,39 @@ class UnitScores:
 
 
 def score_units(
-    units: Units, data: DataDir, seed: int = 0, nj: int = 1, compared: Compared | None = None, with_abx: bool = False
+    units: Units,
+    data: DataDir,
+    seed: int = 0,
+    nj: int = 1,
+    compared: Compared | None = None,
+    with_abx: bool = False,
+    observed: Sequence[Observed] | None = None,
 ) -> UnitScores:
-    """Everything that is measured of units whose utterances are in `data`.
+    """Measure everything that is measured of units whose utterances are in `data`.
 
     Utterances without alignment count for the codes and the speakers only, those not in `data` for the codes only; both
-    are noted. What ABX compares is `compared`; without, codes are equal or not. `nj` processes. Raises `UnitsError`
-    where the codes of all utterances fit another frame rate.
+    are noted.
+
+    Args:
+        units: The codes.
+        data: The utterances.
+        seed: Of all that is drawn.
+        nj: Processes.
+        compared: What ABX compares; None: codes are equal or not.
+        with_abx: Whether ABX is measured.
+        observed: What `observe_utterances` returned for the utterances, in any order; None: it is called.
+
+    Raises:
+        UnitsError: The codes of all utterances fit another frame rate, or those that were `observed` are others.
     """
-    found = collect_utterances(units, data, nj)
+    require_common_utterances(units, data)
+    if observed is None:
+        observed = observe_utterances(units, data, Skipped(), nj)
+    by_name = {one.name: one for one in observed}
+    names = [name for name in units.codes if name in data]
+    if by_name.keys() != set(names):
+        raise UnitsError("the utterances of units or data are not those that were read in shards; make these again")
+    found = collect_labels(units, data, [labels for name in names if (labels := by_name[name].labels)])
     speakers = redraw_speakers([data[name].speaker if name in data else None for name in units.codes])
     notes = [speakers.words, *_left_out(units, data, found)]
     tables = {CODES: Table(make_code_rows(units, speakers.groups), notes)}
@@ -62,7 +119,8 @@ def score_units(
         redrawn = redraw_speakers([one.speaker for one in found.utterances])
         tables[PHONES] = _phone_table(found.utterances, units, seed, redrawn)
         tables[BOUNDARIES] = _boundary_table(found.utterances, redrawn)
-    by_voice = _speaker_table(units, data, seed, nj, tables.get(PHONES))
+    cepstra = {name: one.cepstra for name, one in by_name.items() if one.cepstra is not None}
+    by_voice = _speaker_table(units, data, seed, cepstra, tables.get(PHONES))
     if by_voice.rows:
         tables[SPEAKERS] = by_voice
     else:
@@ -70,6 +128,25 @@ def score_units(
     if with_abx and PHONES in tables:
         tables[ABX] = _abx_table(found.utterances, units, compared, seed, nj)
     return UnitScores(tables, found.utterances, found.skipped)
+
+
+def observe_utterances(
+    units: Units, data: DataDir, skipped: Skipped, nj: int = 1, names: Container[str] | None = None
+) -> list[Observed]:
+    """Return what is read of each utterance of `units` that is in `data`; arguments are those of `read_labels`."""
+    there = [name for name in units.codes if name in data and (names is None or name in names)]
+    labels = {one.name: one for one in read_labels(units, data, skipped, nj, set(there))}
+    wanted = set(_list_comparable(units, data))
+    found = run_jobs(leak.compute_cepstra, [data[name] for name in there if name in wanted], nj, "MFCC")
+    cepstra = {one.id: features for one, features, error in found if error is None}
+    return [Observed(name, labels.get(name), cepstra.get(name)) for name in there]
+
+
+def _list_comparable(units: Units, data: DataDir) -> list[str]:
+    """Return the utterances whose speaker has another one, see `leak.has_speaker_pair`."""
+    names = [name for name in units.codes if name in data]
+    enough = leak.has_speaker_pair([data[name].speaker for name in names])
+    return [name for name, keep in zip(names, enough, strict=True) if keep]
 
 
 def make_code_rows(units: Units, groups: Sequence[Group] | None = None) -> list[dict]:
@@ -182,20 +259,18 @@ def _boundary_table(utterances: list[Aligned], redrawn: Redraw) -> Table:
     return Table(rows, [note, redrawn.words])
 
 
-def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Table | None) -> Table:
-    names = [name for name in units.codes if name in data]
-    who = [data[name].speaker for name in names]
-    enough = leak.has_speaker_pair(who)
-    if not enough.any():
+def _speaker_table(
+    units: Units, data: DataDir, seed: int, cepstra: Mapping[str, np.ndarray], phones: Table | None
+) -> Table:
+    chosen = _list_comparable(units, data)
+    if not chosen:
         return Table([], ["speakers: none of two or more has two or more utterances, so nothing is said of them"])
-    chosen = [name for name, keep in zip(names, enough, strict=True) if keep]
     who = [data[name].speaker for name in chosen]
     enough_speakers = has_enough_speakers(who)
     shares = [leak.code_shares(units.codes[name], units.rate, units.size, units.stages) for name in chosen]
     told = {row["row"]: row[WITHOUT] for row in phones.rows} if phones else {}
     rows = [{"row": "codes", "speaker": leak.accuracy(shares, who, seed, enough_speakers), "phone": told.get(HELD_OUT)}]
-    found = run_jobs(leak.compute_cepstra, [data[name] for name in chosen], nj, "MFCC")
-    heard = [(features, one.speaker) for one, features, error in found if error is None]
+    heard = [(cepstra[name], data[name].speaker) for name in chosen if name in cepstra]
     again = leak.has_speaker_pair([speaker for _, speaker in heard])
     if again.any():
         features, of = zip(*(one for one, keep in zip(heard, again, strict=True) if keep), strict=True)
@@ -211,8 +286,9 @@ def _speaker_table(units: Units, data: DataDir, seed: int, nj: int, phones: Tabl
         ),
         f"phone: accuracy on speech, map held out; high is good; {redraw_speakers(who).words}",
     ]
-    if len(chosen) < len(names):
-        notes.append(f"{len(names) - len(chosen)} utterances are the only one of their speaker")
+    alone = sum(name in data for name in units.codes) - len(chosen)
+    if alone:
+        notes.append(f"{alone} utterances are the only one of their speaker")
     if len(heard) < len(chosen):
         notes.append(f"MFCC: without {len(chosen) - len(heard)} utterances, whose recordings cannot be read")
     return Table(rows, notes)
