@@ -337,6 +337,10 @@ def test_scores_of_units_in_shards_are_those_of_all(count: int, capsys: pytest.C
 @pytest.mark.usefixtures("labelled")
 def test_scores_of_units_that_changed_after_their_shards_are_refused(capsys: pytest.CaptureFixture):
     assert score("whole.json", "--shards", "2") == SOME_SKIPPED and figures("whole.json")
+    Path("labels/high-1.lab").write_text("0 9000000 AA\n")
+    capsys.readouterr()
+    assert score("whole.json", "--shards", "2") == SOME_SKIPPED
+    assert capsys.readouterr().err.count("was made before") == 1, "of the other shard the alignments are as they were"
     DataDir(list(DataDir.read("labelled"))[1:]).write("labelled")
     capsys.readouterr()
     assert main(["gather", "whole.json"]) == FAILED

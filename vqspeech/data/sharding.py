@@ -285,10 +285,14 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
 def _hash_inputs(utterances: Iterable[Utterance]) -> str:
     digest = hashlib.sha256()
     for one in utterances:
-        try:
-            status = os.stat(one.path)
-            file = (status.st_size, status.st_mtime_ns)
-        except (OSError, ValueError):
-            file = None
-        digest.update(repr((one.id, one.path, one.start, one.end, one.text, one.alignment, file)).encode())
+        files = [_describe_age(path) for path in (one.path, one.alignment) if path]
+        digest.update(repr((one.id, one.path, one.start, one.end, one.text, one.alignment, files)).encode())
     return digest.hexdigest()
+
+
+def _describe_age(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_size, status.st_mtime_ns
