@@ -43,7 +43,7 @@ ROOMS = {
     "generate": "autoregressive sampling: one interface, several engines",
     "data": "data directories, `corpora/`, alignments, phones, dumps, units",
     "sound": "sound files, normalisation, pitch, WORLD frames",
-    "ground": "errors, files, locks, processes, configurations, devices",
+    "ground": "errors, files, tars and URLs, locks, processes, configurations, devices",
 }
 """From top to bottom. A package is in the room of its longest prefix, another module in its room of `MODULES`, or on
 the ground."""

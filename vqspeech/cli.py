@@ -20,8 +20,8 @@ from vqspeech.signals import Interrupted, exit_on_interrupt, raise_on_signals
 from vqspeech.subcommands import describe_command, find_subparsers, list_leaves
 
 VERBS = (
-    "prepare", "validate", "align", "split", "subset", "combine", "dump", "train", "prior", "adapt", "export", "info",
-    "doctor", "models", "speakers", "voice", "voices", "study", "sweep",
+    "prepare", "validate", "align", "split", "subset", "combine", "copy", "dump", "train", "prior", "adapt", "export",
+    "info", "doctor", "models", "speakers", "voice", "voices", "study", "sweep",
     "encode", "reconstruct", "convert", "live", "sample", "gather", "score", "draw", "results", "vision", "text",
 )  # fmt: skip
 VISION_VERBS = (

@@ -40,6 +40,10 @@ class WaveformError(AudioError, ValueError):
     """Samples that are not a waveform: several channels, none, not finite, on the scale of integers."""
 
 
+class StorageError(VqspeechError):
+    """A file on other storage, or a member of a tar, that is missing or cannot be read."""
+
+
 class DataDirError(VqspeechError):
     """A data directory with a fault."""
 

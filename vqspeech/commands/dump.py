@@ -1,4 +1,4 @@
-"""Write the shards that training reads: µ-law audio at 16 kHz and, with --world, WORLD frames."""
+"""Write the shards that training reads: normalised 16-bit samples at 16 kHz and, with --world, WORLD frames."""
 
 import argparse
 import time
@@ -9,6 +9,7 @@ from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
 from vqspeech.data.sharding import Share
+from vqspeech.data.sources import KINDS, read_data
 from vqspeech.errors import OutputError
 from vqspeech.locks import lock_folder
 from vqspeech.progress import report
@@ -18,7 +19,7 @@ EXAMPLE = "vqspeech dump data/train --out dump/train --world"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech dump`."""
-    parser.add_argument("data", metavar="DATA", help="data directory")
+    parser.add_argument("data", metavar="DATA", help=KINDS)
     parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
     parser.add_argument("--world", action="store_true", help="add WORLD frames, which the WORLD decoder is trained on")
     add_jobs_argument(parser)
@@ -35,7 +36,7 @@ def _dump(args: argparse.Namespace, share: Share) -> int:
     if (Path(args.out) / "wav.scp").exists():
         raise OutputError(f"{args.out}: is a data directory, which a dump would damage; choose another --out")
     with lock_folder(args.out):
-        data = DataDir(share.select(DataDir.read(args.data)))
+        data = DataDir(share.select(read_data(args.data, share.skipped)))
         shards, skipped = write_shards(data, args.out, args.world, args.nj, skipped=share.skipped)
     share.done = list(shards.utterances)
     speed = shards.seconds / (time.perf_counter() - started)

@@ -17,6 +17,7 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.errors import OutputError, VqspeechError
 from vqspeech.files import check_file, ignores_case
 from vqspeech.jobs import Skipped
+from vqspeech.storage import find_file
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -35,7 +36,7 @@ def check_outputs(
     Raises:
         OutputError: An output is one of the `inputs`, two are the same file, or the only one cannot be written.
     """
-    known = {identity: path for path in inputs if (identity := _identity(path))}
+    known = {identity: path for path in inputs if (identity := _identity(find_file(path)))}
     places: dict[str, Path] = {}
     kept: dict[Key, Path] = {}
     for key, path in outputs.items():

@@ -20,9 +20,18 @@ CORPORA = {
     "librispeech": "LibriSpeech: all of it, some subsets, or the folder of one",
     "timit": "TIMIT: all of it, its training part or its test part",
     "folder": "your own recordings: DIR/SPEAKER/**/*.wav, with the transcript of a.wav, if any, in a.txt",
+    "webdataset": "tars in webdataset's layout, a folder of them or one; the recordings stay in them",
+    "lhotse": "manifests of lhotse, recordings with supervisions or cuts, or Shar; a folder, or a file of cuts",
     "mini": "a small corpus of synthetic voices, generated in --corpus",
 }
 """The corpora with their help; each is the module of its name in `vqspeech.data.corpora`."""
+
+WHERE = {
+    "mini": "folder to generate the corpus in",
+    "webdataset": "folder of tars, or a tar",
+    "lhotse": "folder of manifests or of Shar, or a manifest of cuts",
+}
+"""What `--corpus` is, where it is no folder of an unpacked corpus."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             description=help_text,
             epilog=f"Example: vqspeech prepare {name} --corpus DIR --out data/{name}",
         )
-        where = "folder to generate the corpus in" if name == "mini" else "folder of the unpacked corpus"
+        where = WHERE.get(name, "folder of the unpacked corpus")
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
         corpus.add_argument(
             "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from vqspeech.commands.arguments import STREAM, positive_int
 from vqspeech.data.corpora.layout import list_recordings, list_unusable
-from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.datadir import Utterance
+from vqspeech.data.sources import KINDS, read_data
 from vqspeech.errors import AudioError
 from vqspeech.files import temporary_folder
 from vqspeech.jobs import Skipped
+from vqspeech.storage import sort_by_place
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +29,7 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="sound files; folders, with all files below; - for standard input; or @LIST, a file with a path per line",
     )
-    given.add_argument("--data", metavar="DATA", help="data directory")
+    given.add_argument("--data", metavar="DATA", help=KINDS)
     parser.add_argument("--limit", type=positive_int, metavar="N", help="only N utterances, spread evenly")
 
 
@@ -44,7 +46,7 @@ def open_sources(args: argparse.Namespace, skipped: Skipped) -> Iterator[list[Ut
     """
     with ExitStack() as stack:
         if args.data:
-            found = list(DataDir.read(args.data))
+            found = sort_by_place(read_data(args.data, skipped), lambda one: one.path)
         else:
             paths = [path for given in args.src for path in _expand_list(given)]
             if paths.count(STREAM) > 1:

@@ -16,6 +16,7 @@ import numpy as np
 from vqspeech.data.tables import FILES, GENDERS, SLACK, Tables, is_id, is_pipe
 from vqspeech.errors import DataDirError
 from vqspeech.files import replace_folder
+from vqspeech.storage import fetch_folder
 
 
 @dataclass(frozen=True)
@@ -158,14 +159,15 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> "DataDir":
-        """Return the data directory `path`. Recordings and alignments are neither opened nor looked for.
+        """Return the data directory `path`, which may be a URL. Recordings and alignments are not looked for.
 
         `spk2utt` may be missing, as it follows from `utt2spk`.
 
         Raises:
             DataDirError: A table is malformed; the message names file, line and fix.
+            StorageError: The URL cannot be read.
         """
-        tables = Tables.load(path)
+        tables = Tables.load(fetch_folder(path, FILES.__contains__))
         if tables.faults:
             more = len(tables.faults) - 1
             rest = f" (and {more} more; list all with: vqspeech validate {os.fspath(path)})" if more else ""

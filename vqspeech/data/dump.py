@@ -26,6 +26,7 @@ from vqspeech.errors import ConfigError, ShardError
 from vqspeech.files import hash_file_sample, link_file, replace_file, write_text
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.schema import Count, Length, Options
+from vqspeech.storage import fetch_folder, sort_by_place
 
 VERSION = 2
 _SAMPLE = np.dtype("<i2")
@@ -112,12 +113,13 @@ _INDEX = Options(_Index, allow_unknown=True)
 
 
 def read_shards(path: str | Path) -> Shards:
-    """Return the dump in a folder.
+    """Return the dump in a folder; of a URL, that of its copy in the cache.
 
     Raises:
         ShardError: It is missing, incomplete, damaged, or of another version.
+        StorageError: The URL cannot be read.
     """
-    path = Path(path)
+    path = fetch_folder(path)
     try:
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
         if index["format"] != "vqspeech-shards" or index["version"] != VERSION:
@@ -194,7 +196,8 @@ def write_shards(
     samples, digest = 0, hashlib.sha256()
 
     def dumped() -> Iterator[tuple[Utterance, np.ndarray, np.ndarray | None]]:
-        for utterance, result, error in run_jobs(partial(_analyse, with_world), list(data), nj, "dump"):
+        ordered = sort_by_place(data, lambda one: one.path)
+        for utterance, result, error in run_jobs(partial(_analyse, with_world), ordered, nj, "dump"):
             if error is None:
                 yield utterance, *result
             else:

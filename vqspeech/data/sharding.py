@@ -22,6 +22,7 @@ from vqspeech.data.datadir import Utterance
 from vqspeech.errors import ShardError
 from vqspeech.files import hash_file, write_text
 from vqspeech.jobs import Skipped
+from vqspeech.storage import find_file
 
 MANIFEST = "manifest.json"
 """Name of the file that states what a shard holds."""
@@ -285,7 +286,7 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
 def _hash_inputs(utterances: Iterable[Utterance]) -> str:
     digest = hashlib.sha256()
     for one in utterances:
-        files = [_describe_age(path) for path in (one.path, one.alignment) if path]
+        files = [_describe_age(path) for path in (find_file(one.path), one.alignment) if path]
         digest.update(repr((one.id, one.path, one.start, one.end, one.text, one.alignment, files)).encode())
     return digest.hexdigest()
 

@@ -11,6 +11,7 @@ from vqspeech.data import alignment
 from vqspeech.data.tables import SLACK, Fault, Segment, Tables, find_unsorted, is_pipe
 from vqspeech.errors import AlignmentError, AudioError
 from vqspeech.jobs import run_jobs
+from vqspeech.storage import find_size
 
 __all__ = ["Fault", "find_faults"]
 
@@ -62,11 +63,12 @@ def _find_missing(tables: Tables) -> list[Fault]:
         for line, value in rows.values():
             if not value or value != value.strip() or (name == "wav.scp" and is_pipe(value)):
                 continue  # the tables' fault already
-            if not os.path.isfile(value):
-                here = "" if os.path.isabs(value) else f", seen from {os.getcwd()}"
+            size = find_size(value)
+            if size is None:
+                here = "" if os.path.isabs(value) or "://" in value else f", seen from {os.getcwd()}"
                 fix = "correct the path" if not here else "write absolute paths, or run from where these paths begin"
                 fault = (f"no {what} {value}{here}", f"{fix}, or leave the utterance out")
-            elif os.path.getsize(value) == 0:
+            elif size == 0:
                 fault = (f"{what} {value} is empty (0 bytes)", "copy it again, or leave the utterance out")
             else:
                 continue

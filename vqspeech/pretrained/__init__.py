@@ -4,10 +4,13 @@ import os
 from pathlib import Path
 
 from vqspeech.errors import CheckpointError
+from vqspeech.storage import fetch_file, is_remote
 
 FOLDER = Path(__file__).parent
 DEFAULT = "voice"
 """The one that is used where none is named."""
+BEST = "best.safetensors"
+"""The checkpoint in the folder of an experiment."""
 
 
 def list_models() -> dict[str, Path]:
@@ -21,10 +24,12 @@ def find_checkpoint(model: str | os.PathLike | None = None) -> Path:
 
     Args:
         model: The name of a shipped model, a file, an experiment folder with best.safetensors, or `org/name` on the
-            Hugging Face Hub, with `@revision` where one is wanted; None is the default model.
+            Hugging Face Hub, with `@revision` where one is wanted, or the URL of a file or folder; None is the default
+            model.
 
     Raises:
         CheckpointError: No model came with this installation.
+        StorageError: The URL cannot be read.
     """
     found = list_models()
     if model is None:
@@ -33,9 +38,12 @@ def find_checkpoint(model: str | os.PathLike | None = None) -> Path:
         return found[DEFAULT]
     if os.fspath(model) in found:
         return found[os.fspath(model)]
+    if is_remote(model):
+        url = os.fspath(model)
+        return fetch_file(url if url.endswith(".safetensors") else f"{url.rstrip('/')}/{BEST}")
     path = Path(model)
     if not path.exists():
         from vqspeech.models.hub import find_on_hub
 
         path = find_on_hub(os.fspath(model)) or path
-    return path / "best.safetensors" if path.is_dir() else path
+    return path / BEST if path.is_dir() else path

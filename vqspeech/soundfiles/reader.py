@@ -15,6 +15,7 @@ from vqspeech.errors import AudioError
 from vqspeech.soundfiles import ffmpeg
 from vqspeech.soundfiles.containers import read_layout
 from vqspeech.soundfiles.layout import Layout, Part, Splice
+from vqspeech.storage import open_local
 
 ENDINGS = (
     ".aif", ".aifc", ".aiff", ".au", ".bwf", ".caf", ".flac", ".mp1", ".mp2", ".mp3", ".mpga", ".nist", ".oga", ".ogg",
@@ -73,12 +74,23 @@ class _Stream(soundfile.SoundFile):
 
 @contextmanager
 def open_sound(path: str | os.PathLike) -> Iterator[Sound]:
-    """Open a sound file of any format.
+    """Open a sound file of any format: a file, a member of a tar, or a URL (`vqspeech.storage`).
 
     Raises:
         AudioError: It is missing, empty, or not a readable sound file.
+        StorageError: It is elsewhere and cannot be read.
     """
     path = os.fspath(path)
+    with open_local(path) as local:
+        try:
+            with _open_file(local) as sound:
+                yield sound
+        except AudioError as error:
+            raise type(error)(str(error).replace(local, path)) from None
+
+
+@contextmanager
+def _open_file(path: str) -> Iterator[Sound]:
     if os.path.isdir(path):
         raise AudioError(f"{path}: is a folder; name the sound files in it")
     if not os.path.isfile(path):

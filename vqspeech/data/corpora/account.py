@@ -80,7 +80,7 @@ def drop_copies(paths: Iterable[Path], account: Account, top: Path) -> list[Path
 def measure_utterances(
     utterances: list[Utterance], account: Account, nj: int = 1, share: Share | None = None
 ) -> DataDir:
-    """Return the data directory of utterances, with their length from the header of each file.
+    """Return the data directory of utterances, with their length, where it is unknown, from the header of each file.
 
     Unreadable recordings are counted in the account and left out; utterances without text and speakers without gender
     are noted.
@@ -177,6 +177,8 @@ def _find_label_fault(utterance: Utterance) -> str | None:
 
 
 def _read_length(utterance: Utterance) -> Utterance:
+    if utterance.seconds is not None:
+        return utterance
     return replace(utterance, seconds=round(audio.info(utterance.path).seconds, 6))
 
 

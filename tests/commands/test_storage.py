@@ -1,0 +1,162 @@
+"""Data from elsewhere: tars, manifests and URLs as sources of verbs, and `copy`, which writes them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.conftest import buzz
+from vqspeech import audio
+from vqspeech.cli import main
+from vqspeech.data.datadir import DataDir
+from vqspeech.data.dump import read_shards
+from vqspeech.data.units import read_units
+from vqspeech.errors import FAILED, SOME_SKIPPED
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path) -> Path:
+    """A working directory with a corpus of two speakers, and its data directory."""
+    monkeypatch.setenv("VQSPEECH_MODEL", str(checkpoint))
+    monkeypatch.setenv("VQSPEECH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    for speaker, f0 in (("low", 105.0), ("high", 210.0)):
+        for i in range(3):
+            audio.write(Path("corpus", speaker, f"{i}.wav"), buzz(0.2 + 0.1 * i, f0, i))
+            Path("corpus", speaker, f"{i}.txt").write_text(f"sentence {i}")
+    assert main(["prepare", "folder", "--corpus", "corpus", "--out", "data"]) == 0
+    return tmp_path
+
+
+def dumped(data: str) -> dict[str, tuple[str, bytes]]:
+    """Return speaker and samples of each utterance in the dump of `data`."""
+    out = f"dump-{len(list(Path().glob('dump-*')))}"
+    assert main(["dump", data, "--out", out]) == 0
+    dump = read_shards(out)
+    return {name: (dump.speakers[i], dump.samples(i).tobytes()) for i, name in enumerate(dump.utterances)}
+
+
+def encoded(*source: str) -> dict[str, list[int]]:
+    assert main(["encode", *source, "--out", "units.txt"]) == 0
+    return {name: codes.tolist() for name, codes in read_units("units.txt").codes.items()}
+
+
+def test_tars_are_a_source_without_being_unpacked(capsys: pytest.CaptureFixture):
+    assert main(["copy", "data", "--to", "webdataset", "--out", "tars"]) == 0
+    assert capsys.readouterr().out.endswith("tars: 6 utterances of 2 speakers, 0.0 min\n")
+    expected = dumped("data")
+    assert dumped("tars") == expected and dumped("tars/000000.tar") == expected
+    assert encoded("--data", "tars") == encoded("--data", "data")
+    assert main(["prepare", "webdataset", "--corpus", "tars", "--out", "again", "--nj", "2"]) == 0
+    assert dumped("again") == expected
+    assert [(one.text, one.seconds) for one in DataDir.read("again")] == [
+        (one.text, one.seconds) for one in DataDir.read("data")
+    ]
+
+
+def test_shards_of_tars_are_those_of_the_whole():
+    assert main(["copy", "data", "--to", "webdataset", "--out", "tars"]) == 0
+    whole = encoded("--data", "tars")
+    for i in (1, 2, 3):
+        assert main(["encode", "--data", "tars", "--out", "parts.txt", "--shard", f"{i}/3"]) == 0
+    assert main(["gather", "parts.txt"]) == 0
+    assert {name: codes.tolist() for name, codes in read_units("parts.txt").codes.items()} == whole
+
+
+def test_a_broken_tar_costs_its_own_utterances(capsys: pytest.CaptureFixture):
+    assert main(["copy", "data", "--to", "webdataset", "--out", "tars"]) == 0
+    Path("tars/000001.tar").write_bytes(b"broken" * 500)
+    assert main(["encode", "--data", "tars", "--out", "units.txt"]) == SOME_SKIPPED
+    assert "skipped tars/000001.tar" in capsys.readouterr().err.replace(f"{Path.cwd()}/", "")
+    assert len(read_units("units.txt").codes) == 6
+
+
+@pytest.mark.parametrize("target", ["lhotse", "shar"])
+def test_manifests_of_lhotse_are_a_source(target: str):
+    pytest.importorskip("lhotse")
+    assert main(["copy", "data", "--to", target, "--out", "manifests", "--nj", "2"]) == 0
+    expected = dumped("data")
+    assert dumped("manifests") == expected
+    assert main(["prepare", "lhotse", "--corpus", "manifests", "--out", "again"]) == 0
+    assert dumped("again") == expected
+
+
+def test_copy_keeps_what_is_there(capsys: pytest.CaptureFixture):
+    Path("full").mkdir()
+    Path("full/mine.txt").write_text("mine")
+    assert main(["copy", "data", "--to", "webdataset", "--out", "full"]) == FAILED
+    assert "full: is not empty" in capsys.readouterr().err and Path("full/mine.txt").read_text() == "mine"
+    Path("corpus/low/1.wav").write_text("no sound")
+    assert main(["copy", "data", "--to", "webdataset", "--out", "tars"]) == SOME_SKIPPED
+    assert "skipped low-1: " in capsys.readouterr().err
+    assert sorted(dumped("tars")) == ["high-0", "high-1", "high-2", "low-0", "low-2"]
+
+
+def test_urls(here: Path):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    expected, units = dumped("data"), encoded("--data", "data")
+    assert main(["copy", "data", "--to", "webdataset", "--out", "tars"]) == 0
+    memory.put("tars", "/bucket/tars", recursive=True)
+    assert dumped("memory://bucket/tars") == expected
+    assert encoded("--data", "memory://bucket/tars") == units
+    memory.put("corpus", "/bucket/corpus", recursive=True)
+    remote = DataDir.read("data")
+    for file in Path("data").iterdir():
+        content = file.read_text().replace(str(here), "memory://bucket")
+        memory.pipe(f"/bucket/data/{file.name}", content.encode())
+    memory.pipe("/bucket/data/large.bin", b"not copied")
+    read = DataDir.read("memory://bucket/data")
+    assert list(read.utterances) == list(remote.utterances)
+    assert next(iter(read)).path == "memory://bucket/corpus/high/0.wav"
+    assert dumped("memory://bucket/data") == expected
+    assert not list(Path("cache").rglob("large.bin"))
+    memory.store.clear()
+
+
+def test_dumps_and_models_of_urls(checkpoint: Path):
+    fsspec = pytest.importorskip("fsspec")
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    expected = dumped("data")
+    memory.put("dump-0", "/bucket/dump", recursive=True)
+    dump = read_shards("memory://bucket/dump")
+    assert {name: (dump.speakers[i], dump.samples(i).tobytes()) for i, name in enumerate(dump.utterances)} == expected
+    memory.put(str(checkpoint), "/bucket/exp/best.safetensors")
+    units = encoded("--data", "data")
+    assert encoded("--data", "data", "--model", "memory://bucket/exp/best.safetensors") == units
+    assert encoded("--data", "data", "--model", "memory://bucket/exp") == units
+    assert main(["encode", "--data", "data", "--model", "memory://bucket/none", "--out", "x"]) == FAILED
+    memory.store.clear()
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return age and size of all that is below a folder: whatever is made or removed there changes a folder's age."""
+    paths = [folder, *folder.rglob("*")]
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+
+
+def test_nothing_is_written_beside_sources(checkpoint: Path):
+    """Data directory, recordings, tars, dump and model may be on file systems that cannot be written."""
+    assert main(["copy", "data", "--to", "webdataset", "--out", "tars"]) == 0
+    places = [Path("data"), Path("corpus"), Path("tars"), checkpoint.parent]
+    before = [snapshot(place) for place in places]
+    modes = [(place, place.stat().st_mode) for place in places]
+    for place, _ in modes:
+        place.chmod(0o555)
+    try:
+        for data in ("data", "tars"):
+            dumped(data)
+            encoded("--data", data)
+            out = f"out-{data}"
+            assert main(["convert", "--data", data, "--speaker", "low", "--out", out]) == 0
+            assert main(["dump", data, "--out", f"sharded-{data}", "--shards", "2"]) == 0
+        assert main(["validate", "data"]) == 0
+        assert main(["encode", "--src", "corpus", "--out", "folder.txt"]) == 0
+        assert [snapshot(place) for place in places] == before
+    finally:
+        for place, mode in modes:
+            place.chmod(mode)
+    one = audio.read_waveform("out-data/low/low-1.wav")
+    assert np.array_equal(one, audio.read_waveform("out-tars/low/low-1.wav"))

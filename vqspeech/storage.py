@@ -1,0 +1,272 @@
+"""Where recordings, data directories, dumps and models may lie: a file, a member of a tar, or a URL that fsspec opens.
+
+    /data/a.flac                      a file of this machine
+    s3://bucket/a.flac                a URL: s3, gs, hf, http, memory, whatever fsspec has (https://filesystem-spec.org)
+    tar://p225/a.flac::/data/0.tar    a member of a tar, which is a file or a URL, as fsspec writes it
+
+Tars, data directories, dumps and models are copied to a cache, $VQSPEECH_CACHE (else ~/.cache/vqspeech), once for each
+version of them; single recordings are copied for as long as they are open.
+"""
+
+import hashlib
+import os
+import re
+import tarfile
+import tempfile
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, TypeVar
+
+from vqspeech.errors import StorageError, VqspeechError, describe_error, ends_batch
+from vqspeech.extras import import_extra
+from vqspeech.files import replace_file, temporary_folder
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_MEMBER = re.compile(r"tar://(?P<name>.+)::(?P<tar>.+)", re.DOTALL)
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class Member(NamedTuple):
+    """Where the bytes of a member of a tar are: the first, and their number."""
+
+    offset: int
+    size: int
+
+
+def is_remote(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a URL, and not that of a member of a tar."""
+    text = os.fspath(path)
+    return bool(_URL.match(text)) and not text.startswith("tar://")
+
+
+def join_member(name: str, tar: str | os.PathLike[str]) -> str:
+    """Return the path of a member of a tar."""
+    return f"tar://{name}::{os.fspath(tar)}"
+
+
+def split_member(path: str | os.PathLike[str]) -> tuple[str, str] | None:
+    """Return name and tar of the path of a member; None where it is another path."""
+    match = _MEMBER.fullmatch(os.fspath(path))
+    return (match["name"], match["tar"]) if match else None
+
+
+def find_file(path: str | os.PathLike[str]) -> str:
+    """Return the file that holds what a path names: the tar of a member, else the path itself."""
+    parts = split_member(path)
+    return parts[1] if parts else os.fspath(path)
+
+
+def find_size(path: str | os.PathLike[str]) -> int | None:
+    """Return the size of what a path names (bytes); None where it is missing or cannot be reached."""
+    text = os.fspath(path)
+    parts = split_member(text)
+    try:
+        if parts:
+            member = list_members(parts[1]).get(parts[0])
+            return member and member.size
+        if is_remote(text):
+            return _call(text, lambda system, name: system.info(name)["size"])
+    except StorageError:
+        return None
+    return os.path.getsize(text) if os.path.isfile(text) else None
+
+
+def sort_by_place(items: Iterable[_Item], name_path: Callable[[_Item], str]) -> list[_Item]:
+    """Return items in an order in which tars are read without going back: members as they lie in their tar.
+
+    Items that are in no tar come first, in their own order.
+
+    Args:
+        items: What is to be read.
+        name_path: Gives the path of an item.
+    """
+    groups: dict[str, list[tuple[str, _Item]]] = {}
+    for item in items:
+        name, tar = split_member(name_path(item)) or ("", "")
+        groups.setdefault(tar, []).append((name, item))
+    found = [item for _, item in groups.pop("", [])]
+    for tar in sorted(groups):
+        try:
+            members = list_members(tar)
+        except VqspeechError:  # reported where it is opened
+            members = {}
+        nowhere = Member(0, 0)
+        ordered = sorted(groups[tar], key=lambda pair: members.get(pair[0], nowhere).offset)
+        found += [item for _, item in ordered]
+    return found
+
+
+@contextmanager
+def open_local(path: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield a file of this machine with the contents of a recording, wherever it lies.
+
+    Raises:
+        StorageError: There is no such member, or a URL cannot be read.
+    """
+    text = os.fspath(path)
+    parts = split_member(text)
+    if parts is None and not is_remote(text):
+        yield text
+        return
+    folder = Path(tempfile.gettempdir()) / f"vqspeech-{uuid.uuid4().hex}"
+    with temporary_folder(folder) as inside:
+        copy = inside / f"sound{PurePosixPath(parts[0] if parts else text).suffix}"
+        if parts is None:
+            _call(text, lambda system, name: system.get_file(name, str(copy)))
+        else:
+            copy.write_bytes(read_member(*parts))
+        yield str(copy)
+
+
+def read_member(name: str, tar: str) -> bytes:
+    """Return the bytes of a member of a tar.
+
+    Raises:
+        StorageError: There is none, or the tar is truncated.
+    """
+    member = list_members(tar).get(name)
+    if member is None:
+        raise StorageError(f"{tar}: has no member {name}; make the data directory again from the tars that are there")
+    with open(fetch_file(tar), "rb") as file:
+        file.seek(member.offset)
+        content = file.read(member.size)
+    if len(content) < member.size:
+        raise StorageError(f"{tar}: truncated within {name}; copy it again")
+    return content
+
+
+@lru_cache(8)
+def list_members(tar: str) -> Mapping[str, Member]:
+    """Return the files in a tar by name, in the order of the tar. Only headers are read, and nothing is unpacked.
+
+    Raises:
+        StorageError: It is missing, no tar, compressed, or truncated.
+    """
+    path = fetch_file(tar)
+    try:
+        with tarfile.open(path, "r:") as file:
+            return {
+                one.name.removeprefix("./"): Member(one.offset_data, one.size)
+                for one in file
+                if one.isreg() and not one.issparse()
+            }
+    except FileNotFoundError:
+        raise StorageError(f"{tar}: no such file; check the path") from None
+    except tarfile.ReadError as error:
+        fix = f"unpack its compression: gunzip {tar}" if _is_gzip(path) else "copy it again"
+        raise StorageError(f"{tar}: cannot be read as a tar ({error}); {fix}") from None
+    except OSError as error:
+        raise StorageError(f"{tar}: cannot be read ({error.strerror or error}); check the disk") from None
+
+
+def fetch_file(path: str | os.PathLike[str]) -> Path:
+    """Return a file of this machine: the path itself, or of a URL its copy in the cache, made where it is not there.
+
+    Raises:
+        StorageError: The URL cannot be read.
+    """
+    if not is_remote(path):
+        return Path(path)
+    url = os.fspath(path)
+
+    def fetch(system: Any, inside: str) -> Path:
+        if system.isdir(inside):
+            raise StorageError(f"{url}: is a folder; name a file in it")
+        copy = _cache(url, [(inside, system.ukey(inside))]) / PurePosixPath(inside).name
+        _copy(system, inside, copy)
+        return copy
+
+    return _call(url, fetch)
+
+
+def fetch_folder(path: str | os.PathLike[str], wanted: Callable[[str], bool] = lambda _: True) -> Path:
+    """Return a folder of this machine: the path itself, or of a URL a copy of its files in the cache.
+
+    Args:
+        path: The folder.
+        wanted: Which files of a URL are copied, by their names. Folders in it are not.
+
+    Raises:
+        StorageError: The URL cannot be read.
+    """
+    if not is_remote(path):
+        return Path(path)
+    url = os.fspath(path).rstrip("/")
+
+    def fetch(system: Any, inside: str) -> Path:
+        if not system.isdir(inside):
+            raise StorageError(f"{url}: no such folder; check the address")
+        files = sorted(one["name"] for one in _list_details(system, inside) if wanted(PurePosixPath(one["name"]).name))
+        folder = _cache(url, [(name, system.ukey(name)) for name in files]) / PurePosixPath(inside).name
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in files:
+            _copy(system, name, folder / PurePosixPath(name).name)
+        return folder
+
+    return _call(url, fetch)
+
+
+def list_files(path: str | os.PathLike[str]) -> list[str]:
+    """Return the paths of the files in a folder or in that of a URL, sorted; of a file, its own.
+
+    Raises:
+        StorageError: There is no such folder or file, or the URL cannot be read.
+    """
+    text = os.fspath(path)
+    if is_remote(text):
+        return _call(text, _list_remote)
+    if os.path.isdir(text):
+        return sorted(entry.path for entry in os.scandir(text) if entry.is_file() and not entry.name.startswith("."))
+    if not os.path.isfile(text):
+        raise StorageError(f"{text}: no such file or folder; check the path")
+    return [text]
+
+
+def _list_remote(system: Any, inside: str) -> list[str]:
+    found = [inside] if system.isfile(inside) else [one["name"] for one in _list_details(system, inside)]
+    return sorted(system.unstrip_protocol(name) for name in found)
+
+
+def _list_details(system: Any, inside: str) -> list[dict[str, Any]]:
+    return [one for one in system.ls(inside, detail=True) if one["type"] == "file"]
+
+
+def _call(url: str, function: Callable[[Any, str], _Result]) -> _Result:
+    """Return what a function of the file system and of the path in it returns for a URL."""
+    core = import_extra("fsspec.core", "remote")
+    try:
+        return function(*core.url_to_fs(url))
+    except VqspeechError:
+        raise
+    except FileNotFoundError:
+        raise StorageError(f"{url}: no such file; check the address") from None
+    except ImportError as error:
+        raise StorageError(f"{url}: {error}; install the package that it names") from None
+    except Exception as error:  # every file system has errors of its own
+        if ends_batch(error):
+            raise
+        reason = describe_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+        raise StorageError(f"{url}: cannot be read ({' '.join(reason.split())}); check address and rights") from None
+
+
+def _copy(system: Any, inside: str, copy: Path) -> None:
+    if not copy.is_file():
+        with replace_file(copy) as temporary:
+            system.get_file(inside, str(temporary))
+
+
+def _cache(url: str, versions: list[tuple[str, str]]) -> Path:
+    """Return the folder of the cache for these versions of the files of a URL."""
+    top = os.environ.get("VQSPEECH_CACHE") or Path(
+        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vqspeech"
+    )
+    return Path(top) / hashlib.sha256(repr((url, versions)).encode()).hexdigest()[:32]
+
+
+def _is_gzip(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(2) == b"\x1f\x8b"
