@@ -3,14 +3,16 @@
 import hashlib
 import json
 import os
+import re
+import sys
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vqspeech.data.units import Units, find_runs, read_units, side_file, write_runs, write_units
-from vqspeech.errors import UnitsError
+from vqspeech.data.units import Units, find_runs, join_units, read_units, side_file, write_runs, write_units
+from vqspeech.errors import MissingExtra, UnitsError
 
 CODES = {"b-1": np.array([3, 3, 0]), "a-1": np.array([7])}
 
@@ -18,9 +20,13 @@ CODES = {"b-1": np.array([3, 3, 0]), "a-1": np.array([7])}
 ID = st.from_regex(r"[a-zé]-[0-9]{1,3}", fullmatch=True)
 
 
-@given(st.dictionaries(ID, st.lists(st.integers(0, 99), min_size=1), min_size=1))
-def test_round_trip(tmp_path_factory, codes):
-    path = tmp_path_factory.mktemp("units") / "units"
+@pytest.mark.parametrize("ending", ["txt", "jsonl", "parquet"])
+@settings(deadline=None)
+@given(codes=st.dictionaries(ID, st.lists(st.integers(0, 99), min_size=1), min_size=1))
+def test_round_trip(tmp_path_factory, ending, codes):
+    if ending == "parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path_factory.mktemp("units") / f"units.{ending}"
     write_units(path, codes, 25.0, 100, "exp/a/best.safetensors", "0" * 64)
     units = read_units(path)
     assert {name: some.tolist() for name, some in units.codes.items()} == codes
@@ -195,3 +201,72 @@ def test_runs_are_written_for_language_models(tmp_path):
     )
     assert (tmp_path / "runs").read_text() == "a-1 3 0 3\nb-1 7\n"
     assert not side_file(tmp_path / "runs").exists()
+
+
+def test_formats_differ_in_nothing_but_the_file(tmp_path):
+    """Side files are the same; other tools read ids and codes; parts are joined, and runs written, in every format."""
+    parquet = pytest.importorskip("pyarrow.parquet")
+    for ending in ("txt", "jsonl", "parquet"):
+        write_units(tmp_path / f"u.{ending}", CODES, 50, 8, "m", "ab")
+        write_units(tmp_path / f"v.{ending}", {"c-1": [1, 1, 1]}, 50, 8, "m", "ab")
+        assert join_units([tmp_path / f"u.{ending}", tmp_path / f"v.{ending}"], tmp_path / f"w.{ending}")
+        write_runs(tmp_path / f"runs.{ending}", [read_units(tmp_path / f"w.{ending}")])
+        assert side_file(tmp_path / f"w.{ending}").read_bytes() == side_file(tmp_path / "w.txt").read_bytes()
+    assert (tmp_path / "u.jsonl").read_text() == '{"id": "a-1", "codes": [7]}\n{"id": "b-1", "codes": [3, 3, 0]}\n'
+    assert (
+        (tmp_path / "runs.jsonl").read_text().endswith('{"id": "b-1", "codes": [3, 0]}\n{"id": "c-1", "codes": [1]}\n')
+    )
+    assert parquet.read_table(tmp_path / "w.parquet").to_pylist() == [
+        {"id": "a-1", "codes": [7]}, {"id": "b-1", "codes": [3, 3, 0]}, {"id": "c-1", "codes": [1, 1, 1]},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"id": "a-1", "codes": [7]}\n{"id": "a-1", "codes": [7]}\n', "u.jsonl:2: 'a-1' occurs twice"),
+        (b'{"id": "a-1", "codes": [7.0]}\n', "u.jsonl:1: 'a-1' has codes that are not integers"),
+        (b'{"id": "a-1", "codes": [true]}\n', "u.jsonl:1: 'a-1' has codes that are not integers"),
+        (b'{"id": "a-1", "codes": [8]}\n', "u.jsonl:1: a-1: code 8 is not in 0 ... 7"),
+        (b'{"id": "a-1", "codes": []}\n', "u.jsonl:1: a-1: no codes"),
+        (b'{"id": "a-1"}\n', "u.jsonl:1: not"),
+        (b"[" * 100_000, "u.jsonl:1: not"),
+        (b"\xff\n", "u.jsonl:1: not"),
+        (b'{"id": "a-1", "codes": [7]}\n', "1 utterances, 2 by u.jsonl.json"),
+    ],
+)
+def test_faults_in_json_lines(tmp_path, content, message):
+    write_units(tmp_path / "u.jsonl", CODES, 50, 8, "m", "ab")
+    (tmp_path / "u.jsonl").write_bytes(content)
+    with pytest.raises(UnitsError, match=re.escape(message)):
+        read_units(tmp_path / "u.jsonl")
+
+
+def test_faults_in_parquet(tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "u.parquet"
+    write_units(path, CODES, 50, 8, "m", "ab")
+    whole = path.read_bytes()
+    tables = {
+        "row 2: b-1: code 8 is not in": {"id": ["a-1", "b-1"], "codes": [[7], [3, 8]]},
+        "row 1: a-1: code -1 is not in": {"id": ["a-1"], "codes": [[-1]]},
+        "row 1: a-1: no codes": {"id": ["a-1"], "codes": arrow.array([None], arrow.list_(arrow.int32()))},
+        "the column codes is string": {"id": ["a-1"], "codes": ["7"]},
+        "with columns id and codes": {"name": ["a-1"], "codes": [[7]]},
+        "not the codes that u.parquet.json describes": {"id": ["a-1", "b-1"], "codes": [[7], [3, 3, 1]]},
+    }
+    for message, columns in tables.items():
+        parquet.write_table(arrow.table(columns), path)
+        with pytest.raises(UnitsError, match=message):
+            read_units(path)
+    for content in (whole[:-9], b"no parquet"):
+        path.write_bytes(content)
+        with pytest.raises(UnitsError, match="cannot be read as Parquet"):
+            read_units(path)
+
+
+def test_parquet_needs_its_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"vqspeech\[parquet\]"):
+        write_units(tmp_path / "u.parquet", CODES, 50, 8, "m", "ab")
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.features import FeaturesAbout, describe_features, write_features
 from vqspeech.data.sharding import Share
+from vqspeech.data.unit_formats import find_format, format_line
 from vqspeech.data.units import read_units, side_file, write_runs, write_units
 from vqspeech.devices import limit_kernel_cache, supports_bfloat16
 from vqspeech.errors import ConfigError, UnitsError
@@ -42,7 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=output_stream,
         required=True,
         metavar="UNITS",
-        help="units file, described by UNITS.json; - writes each line to standard output as it is ready",
+        help="units file, described by UNITS.json; JSON lines or Parquet where it ends in .jsonl or .parquet; - "
+        "writes each line to standard output as it is ready",
     )
     parser.add_argument(
         "--runs",
@@ -112,6 +114,7 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
     paths = [Path(args.out), side_file(args.out), *([Path(args.runs)] if args.runs else [])]
     for path in paths:
         output_file(str(path))
+        find_format(path)
     check_outputs(dict(enumerate(paths)), [utterance.path for utterance in found], Skipped())
 
 
@@ -136,7 +139,7 @@ def _encode_all(
 def _write_line(name: str, codes: np.ndarray) -> None:
     """Write a line of units to standard output, not through `sys.stdout`, so that a closed pipe ends the work."""
     with open(1, "wb", closefd=False) as output:
-        output.write(f"{name} {' '.join(map(str, codes.tolist()))}\n".encode())
+        output.write(format_line(name, codes).encode())
 
 
 @lru_cache(1)

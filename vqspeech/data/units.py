@@ -1,8 +1,9 @@
-"""Units files: the codes of utterances as text, which unit language models read.
+"""Units files: the codes of utterances, which unit language models read.
 
-One line per utterance, `utt-id c1 c2 c3 ...`, in C-locale order. A side file, with `.json` added to the name, has
-{"rate_hz", "codes", "model", "sha256", "utterances", "frames", "units_sha256"}: codes per second, size of the codebook,
-the model and the hash of its encoder and codebook; numbers of utterances and codes in the file and their hash, which
+One line per utterance, `utt-id c1 c2 c3 ...`, in C-locale order; or JSON lines or Parquet, by the ending of the name
+(`vqspeech.data.unit_formats`). A side file, with `.json` added to the name, has {"rate_hz", "codes", "model", "sha256",
+"utterances", "frames", "units_sha256"}: codes per second, size of the codebook, the model and the hash of its encoder
+and codebook; numbers of utterances and codes in the file and the hash of its lines, the same in every format, which
 detects a truncated file or a foreign one. Side files without the last two are read as well. Codes of several stages
 have "stages", the sizes of each: c is the number of the codes of all stages, that of the first one slowest
 (`numpy.unravel_index(c, stages)`).
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from vqspeech.data.datadir import DataDir
+from vqspeech.data.unit_formats import find_format, format_line
 from vqspeech.errors import UnitsError
 from vqspeech.files import replace_file, write_text
 
@@ -155,12 +157,13 @@ def _write_parts(
 ) -> None:
     """Write the codes of utterances, which come sorted, and the side file."""
     digest, utterances, frames = hashlib.sha256(), 0, 0
+    written = find_format(path)
     with replace_file(path) as temporary:
-        with open(temporary, "wb") as file:
+        with written.write(temporary) as write:
             for part in parts:
-                for line in _format_lines(part):
-                    digest.update(line.encode())
-                    file.write(line.encode())
+                write(part)
+                for name, codes in part.items():
+                    digest.update(format_line(name, codes).encode())
                 utterances += len(part)
                 frames += sum(map(len, part.values()))
         summary = {"utterances": utterances, "frames": frames, "units_sha256": digest.hexdigest()}
@@ -182,27 +185,13 @@ def read_units(path: str | os.PathLike[str]) -> Units:
         raise UnitsError(f"{path}: no such file; make it with: vqspeech encode")
     described = _read_description(path)
     codes: dict[str, np.ndarray] = {}
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise UnitsError(f"{path}: not text; give the file that vqspeech encode wrote") from None
-    lines = text.split("\n")
-    for number, line in enumerate(lines, 1):
-        name, *fields = line.split() or [""]
-        if not name and number == len(lines):
-            break
-        if not name:
-            raise UnitsError(f"{path}:{number}: empty line; delete it")
-        if name in codes:
-            raise UnitsError(f"{path}:{number}: '{name}' occurs twice; delete one of them")
-        try:
-            numbers = [int(field) for field in fields]
-        except ValueError:
-            raise UnitsError(f"{path}:{number}: '{name}' has codes that are not integers; encode it again") from None
-        codes[name] = _check_codes(f"{path}:{number}: {name}", numbers, described["codes"])
+    for row in find_format(path).read(Path(path)):
+        if row.id in codes:
+            raise UnitsError(f"{row.where}: '{row.id}' occurs twice; delete one of them")
+        codes[row.id] = _check_codes(f"{row.where}: {row.id}", row.codes, described["codes"])
     if not codes:
         raise UnitsError(f"{path}: no utterances; encode again")
-    _check_contents(path, codes, described, whole=text.endswith("\n"))
+    _check_contents(path, codes, described)
     size, model, sha256 = (described[key] for key in ("codes", "model", "sha256"))
     return Units(codes, float(described["rate_hz"]), size, model, sha256, tuple(described.get("stages", ())))
 
@@ -217,36 +206,30 @@ def write_runs(path: str | os.PathLike[str], parts: Iterable[Units]) -> None:
 
     See Lakhotia et al. 2021 (arXiv 2102.01192). The durations are lost, so the file has no side file.
     """
-    with replace_file(path) as temporary, open(temporary, "wb") as file:
+    with replace_file(path) as temporary, find_format(path).write(temporary) as write:
         for units in parts:
-            runs = {name: codes[find_runs(codes)] for name, codes in units.codes.items()}
-            file.writelines(line.encode() for line in _format_lines(runs))
-
-
-def _format_lines(codes: Mapping[str, np.ndarray]) -> Iterator[str]:
-    """Yield the lines of a units file."""
-    return (f"{name} {' '.join(map(str, some.tolist()))}\n" for name, some in codes.items())
+            write({name: codes[find_runs(codes)] for name, codes in units.codes.items()})
 
 
 def _summarise(codes: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Return what the side file says of the codes in the units file, regardless of order and white space."""
     digest = hashlib.sha256()
-    for line in _format_lines(dict(sorted(codes.items()))):
-        digest.update(line.encode())
+    for name, some in sorted(codes.items()):
+        digest.update(format_line(name, some).encode())
     return {"utterances": len(codes), "frames": sum(map(len, codes.values())), "units_sha256": digest.hexdigest()}
 
 
 def _check_contents(
-    path: str | os.PathLike[str], codes: Mapping[str, np.ndarray], described: Mapping[str, Any], whole: bool
+    path: str | os.PathLike[str], codes: Mapping[str, np.ndarray], described: Mapping[str, Any]
 ) -> None:
-    """Raise `UnitsError` where the codes are not those of the side file; `whole`: the last line has an end."""
+    """Raise `UnitsError` where the codes are not those of the side file."""
     side, contents = side_file(path).name, _summarise(codes)
     for key, what in (("utterances", "utterances"), ("frames", "codes")):
         if described.get(key, contents[key]) != contents[key]:
             raise UnitsError(f"{path}: {contents[key]} {what}, {described[key]} by {side}; encode again")
     if described.get("units_sha256", contents["units_sha256"]) != contents["units_sha256"]:
         raise UnitsError(f"{path}: not the codes that {side} describes, which may be another model's; encode again")
-    if "units_sha256" not in described and not whole:
+    if "units_sha256" not in described and not Path(path).read_bytes().endswith(b"\n"):  # of version 0.1.0
         raise UnitsError(f"{path}: ends within its last line; encode again")
 
 

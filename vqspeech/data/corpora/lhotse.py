@@ -11,6 +11,7 @@ to be augmented while it is read. The lengths in the manifests are believed.
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -169,11 +170,11 @@ def _make(
         account.note(own, "alignments in the manifest, left out; export them as TextGrid or CTM")
     end = min(start + duration, recording.duration)
     seconds = round(end - start, 6)
+    utterance = Utterance(own, speaker, path, text=" ".join(text.split()) or None, gender=gender)
     if start < _ROUNDING and recording.duration - end < _ROUNDING:
-        part = {"seconds": round(recording.duration, 6)}
+        yield replace(utterance, seconds=round(recording.duration, 6))
     else:
-        part = {"start": round(start, 6), "end": round(end, 6), "seconds": seconds}
-    yield Utterance(own, speaker, path, text=" ".join(text.split()) or None, gender=gender, **part)
+        yield replace(utterance, start=round(start, 6), end=round(end, 6), seconds=seconds)
 
 
 def _object(recording: Any, channel: int | Iterable[int], path: str | None) -> str:
