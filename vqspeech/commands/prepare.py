@@ -22,13 +22,19 @@ CORPORA = {
     "folder": "your own recordings: DIR/SPEAKER/**/*.wav, with the transcript of a.wav, if any, in a.txt",
     "webdataset": "tars in webdataset's layout, a folder of them or one; the recordings stay in them",
     "lhotse": "manifests of lhotse, recordings with supervisions or cuts, or Shar; a folder, or a file of cuts",
+    "dataset": "a dataset of Hugging Face with a column of sound, by its name or from its Parquet files",
     "mini": "a small corpus of synthetic voices, generated in --corpus",
 }
 """The corpora with their help; each is the module of its name in `vqspeech.data.corpora`."""
 
+EXAMPLES = {"dataset": "openslr/librispeech_asr --split validation.clean --store store"}
+"""What follows `--corpus` in an example, where it is not just a folder."""
+WHOLE = ("dataset", "mini")
+"""Corpora that are written anew, and not in shards."""
 WHERE = {
     "mini": "folder to generate the corpus in",
     "webdataset": "folder of tars, or a tar",
+    "dataset": "org/name on the Hub, Parquet files, or a folder of them",
     "lhotse": "folder of manifests or of Shar, or a manifest of cuts",
 }
 """What `--corpus` is, where it is no folder of an unpacked corpus."""
@@ -42,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             name,
             help=help_text,
             description=help_text,
-            epilog=f"Example: vqspeech prepare {name} --corpus DIR --out data/{name}",
+            epilog=f"Example: vqspeech prepare {name} --corpus {EXAMPLES.get(name, 'DIR')} --out data/{name}",
         )
         where = WHERE.get(name, "folder of the unpacked corpus")
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
@@ -50,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"
         )
         add_jobs_argument(corpus)
-        if name != "mini":
+        if name not in WHOLE:
             add_shard_arguments(corpus)
         if name == "vctk":
             corpus.add_argument("--mic", choices=("mic1", "mic2"), help="microphone, of 0.92 only (default: mic1)")
@@ -59,6 +65,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 "--subset", nargs="+", default=[], choices=("train", "test"), help="part of the corpus (default: both)"
             )
             corpus.add_argument("--no-sa", action="store_true", help="omit SA1 and SA2, which all speakers read")
+        if name == "dataset":
+            corpus.add_argument(
+                "--store", type=output_folder, required=True, metavar="DIR", help="folder for the recordings, in tars"
+            )
+            corpus.add_argument("--subset", metavar="NAME", help="configuration, where the dataset has several")
+            corpus.add_argument("--split", default="train", metavar="NAME", help="part of it (default: %(default)s)")
+            corpus.add_argument("--revision", metavar="NAME", help="branch, tag or commit (default: the newest)")
         if name == "librispeech":
             corpus.add_argument(
                 "--subset", nargs="+", default=[], metavar="NAME", help="subsets (default: all that are there)"
@@ -67,14 +80,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the data directory and print the summary; the exit status is 3 where recordings cannot be read."""
-    if args.corpus_name == "mini":
+    if args.corpus_name in WHOLE:
         return _prepare(args, Share())
     return run_shards(args, "prepare", _prepare)
 
 
 def _prepare(args: argparse.Namespace, share: Share) -> int:
     options: dict[str, Any] = {}
-    if args.corpus_name != "mini":
+    if args.corpus_name not in WHOLE:
         options["share"] = share
     if args.corpus_name == "vctk":
         options["mic"] = args.mic
@@ -84,6 +97,8 @@ def _prepare(args: argparse.Namespace, share: Share) -> int:
         options["sa"] = not args.no_sa
     if args.corpus_name == "mini":
         output_folder(args.corpus)
+    if args.corpus_name == "dataset":
+        options |= {"store": args.store, "subset": args.subset, "split": args.split, "revision": args.revision}
     data, account = import_corpus(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
     share.done, share.skipped = list(data.utterances), account.unreadable
     data.write(args.out)
