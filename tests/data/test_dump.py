@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
 
 from tests.conftest import ROOT, buzz
 from vqspeech import audio, loudness, world
 from vqspeech.cli import main
 from vqspeech.data.datadir import DataDir, Utterance
-from vqspeech.data.dump import Shards, list_speakers, read_shards, write_shards
+from vqspeech.data.dump import Shards, join_dumps, list_speakers, read_shards, write_shards
+from vqspeech.data.dump_index import TABLE, TEXT_TABLE, Categories, Names
 from vqspeech.errors import FAILED, SOME_SKIPPED, ShardError
 
 
@@ -62,6 +66,25 @@ def good(mixed: DataDir) -> DataDir:
 def damaged(small_shards: Shards, tmp_path: Path) -> Path:
     """A copy of a dump, to damage."""
     return Path(shutil.copytree(small_shards.path, tmp_path / "dump"))
+
+
+@pytest.fixture
+def older(damaged: Path) -> Path:
+    """The same dump as version 2 had it, to damage."""
+    dump, index = read_shards(damaged), json.loads((damaged / "index.json").read_text())
+    rows = zip(dump.utterances, dump.speakers, dump.shard, dump.first, dump.length, strict=True)
+    (damaged / TEXT_TABLE).write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    (damaged / TABLE).unlink()
+    (damaged / "index.json").write_text(json.dumps(index | {"version": 2}))
+    return damaged
+
+
+def test_dumps_of_version_2_are_read_and_joined(older: Path, small_shards: Shards, small_data: DataDir, tmp_path: Path):
+    same(read_shards(older), small_data)
+    assert read_shards(older).fingerprint == small_shards.fingerprint
+    joined = join_dumps([older], tmp_path / "joined")
+    same(joined, small_data)
+    assert joined.fingerprint == small_shards.fingerprint and (tmp_path / "joined" / TABLE).is_file()
 
 
 def test_round_trip(small_shards: Shards, small_data: DataDir):
@@ -114,7 +137,7 @@ def test_dumping_again_leaves_nothing_of_the_old(small_data: DataDir, damaged: P
     (damaged / ".audio.001.s16.4711.tmp.s16").write_bytes(b"of a dump that was killed")
     found, _ = write_shards(small_data.subset(speakers=["low"]), damaged)
     assert len(found) == 4
-    assert sorted(os.listdir(damaged)) == ["audio.000.s16", "index.json", "utterances.tsv"]
+    assert sorted(os.listdir(damaged)) == ["audio.000.s16", "index.json", TABLE]
 
 
 def test_a_killed_dump_is_no_dump(small_data: DataDir, damaged: Path, tmp_path: Path):
@@ -169,7 +192,7 @@ def test_what_is_no_dump(damaged: Path, tmp_path: Path):
             read_shards(path)
 
 
-@pytest.mark.parametrize("name", ["index.json", "utterances.tsv", "audio.000.s16", "world.000.f16"])
+@pytest.mark.parametrize("name", ["index.json", TABLE, "audio.000.s16", "world.000.f16"])
 @pytest.mark.parametrize("kept", [None, 0.0, 0.5, 0.97])
 def test_every_file_must_be_whole(damaged: Path, name: str, kept: float | None):
     path = damaged / name
@@ -181,19 +204,17 @@ def test_every_file_must_be_whole(damaged: Path, name: str, kept: float | None):
         read_shards(damaged)
 
 
-def test_whole_lines_or_frames_that_are_missing(damaged: Path):
-    lines = (damaged / "utterances.tsv").read_text().splitlines(keepends=True)
-    (damaged / "utterances.tsv").write_text("".join(lines[:-1]))
-    with pytest.raises(ShardError, match=r"utterances\.tsv is truncated"):
-        read_shards(damaged)
-    (damaged / "utterances.tsv").write_text("".join(lines)[:-2])
-    with pytest.raises(ShardError, match=r"utterances\.tsv is truncated"):
-        read_shards(damaged)
-    (damaged / "utterances.tsv").write_text("".join(lines))
-    frames = damaged / "world.000.f16"
+def test_whole_lines_or_frames_that_are_missing(older: Path):
+    lines = (older / TEXT_TABLE).read_text().splitlines(keepends=True)
+    for content in ("".join(lines[:-1]), "".join(lines)[:-2]):
+        (older / TEXT_TABLE).write_text(content)
+        with pytest.raises(ShardError, match="its table of utterances is truncated"):
+            read_shards(older)
+    (older / TEXT_TABLE).write_text("".join(lines))
+    frames = older / "world.000.f16"
     frames.write_bytes(frames.read_bytes()[: -2 * world.CHANNELS])
     with pytest.raises(ShardError, match="WORLD frames"):
-        read_shards(damaged)
+        read_shards(older)
 
 
 @pytest.mark.parametrize(
@@ -205,10 +226,28 @@ def test_another_index(damaged: Path, index: str):
         read_shards(damaged)
 
 
-def test_a_dump_names_only_shards_that_are_there(damaged: Path):
-    text = (damaged / "utterances.tsv").read_text()
-    (damaged / "utterances.tsv").write_text(text.replace("\t0\t0\t", "\t7\t0\t", 1))
-    with pytest.raises(ShardError, match="no shard has"):
+@pytest.mark.parametrize(
+    ("column", "change", "message"),
+    [
+        ("shard", lambda one: one + 7, "samples that no shard has"),
+        ("first", lambda one: one - 1, "samples that no shard has"),
+        ("first", lambda one: one + 10**9, "shorter than its index"),
+        ("length", lambda one: one[:-1], "do not belong together"),
+        ("length", lambda one: one.astype(np.float64), "do not belong together"),
+        ("length", lambda one: one // 2, "is truncated or changed"),
+        ("speaker", lambda one: one + 1, "speakers without a name"),
+        ("speaker", lambda one: one.astype(np.int64), "speakers are not numbers"),
+        ("utterance.ends", lambda one: one[::-1].copy(), "do not end where they should"),
+        ("utterance.ends", lambda one: one - one[-1], "do not end where they should"),
+        ("utterance.ends", lambda one: one + 1, "do not end where they should"),
+        ("utterance.text", lambda one: one | 128, "utf-8"),
+        ("utterance.text", lambda one: one.astype(np.int16), "not bytes"),
+    ],
+)
+def test_a_table_that_contradicts_itself(damaged: Path, column, change, message):
+    columns = load_file(damaged / TABLE)
+    save_file(columns | {column: change(columns[column])}, damaged / TABLE)
+    with pytest.raises(ShardError, match=message):
         read_shards(damaged)
 
 
@@ -242,11 +281,39 @@ def test_whatever_the_index_says(damaged: Path, change):
         read_shards(damaged)
 
 
-def test_a_number_that_is_far_too_large(damaged: Path):
-    table = damaged / "utterances.tsv"
+def test_a_number_that_is_far_too_large(older: Path):
+    table = older / TEXT_TABLE
     table.write_text(table.read_text().replace("\t0\t", "\t" + "9" * 30 + "\t"))
     with pytest.raises(ShardError, match="the dump is damaged"):
-        read_shards(damaged)
+        read_shards(older)
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]))), st.integers(-9, 9), st.integers(-9, 9))
+def test_strings_in_columns_are_those_strings(strings, start, stop):
+    for columns in (Names.pack(strings), Categories.pack(strings)):
+        assert list(columns) == strings and columns == strings and len(columns) == len(strings)
+        assert columns[start:stop] == strings[start:stop] and [columns[i] for i in range(len(strings))] == strings
+        assert columns != [*strings, ""] and (not strings or columns[-1] == strings[-1])
+        with pytest.raises(IndexError):
+            columns[len(strings)]
+
+
+def test_a_dump_may_have_more_files_than_a_process_may_open(small_data: DataDir, tmp_path: Path):
+    write_shards(small_data, tmp_path / "dump", with_world=True, shard_samples=1)
+    program = """
+import resource, sys
+from vqspeech.data import dump, dump_index
+dump_index._OPEN = 2
+found = dump.read_shards(sys.argv[1])
+import os
+room = len(os.listdir("/proc/self/fd")) + 5
+resource.setrlimit(resource.RLIMIT_NOFILE, (room, room))
+print(sum(int(found.samples(i).sum()) + len(found.world(i)) for i in range(len(found))))
+"""
+    run = subprocess.run([sys.executable, "-c", program, str(tmp_path / "dump")], cwd=ROOT, capture_output=True)
+    dump = read_shards(tmp_path / "dump")
+    expected = sum(int(dump.samples(i).sum()) + len(dump.world(i)) for i in range(len(dump)))
+    assert run.returncode == 0 and int(run.stdout) == expected, run.stderr
 
 
 def test_what_a_dump_hashes_to(small_data: DataDir, tmp_path: Path):

@@ -49,7 +49,7 @@ class WindowPositions:
 
     def __init__(self, lengths: np.ndarray, size: int):
         self.lengths, self.size = lengths, size
-        self._ends = np.cumsum(np.maximum(lengths, size))
+        self._ends = np.cumsum(np.maximum(lengths, size), dtype=np.int64)
 
     def random(self, count: int, seed: int, step: int, process: int = 0) -> tuple[np.ndarray, np.ndarray]:
         """Return utterances and starts of `count` random windows: int64 `(count,)` each."""
@@ -61,6 +61,6 @@ class WindowPositions:
 
     def _at(self, picks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         utterances = np.searchsorted(self._ends, picks, side="right")
-        weights = np.diff(self._ends, prepend=0)[utterances]
+        weights = np.maximum(self.lengths[utterances], self.size)
         places = np.maximum(1, self.lengths[utterances] - self.size + 1)
         return utterances, (picks - self._ends[utterances] + weights) * places // weights

@@ -2,19 +2,21 @@
 
     SHARDS/index.json        version, rate, numbers of utterances and samples, known genders of the speakers, the files
                              of each shard (relative, or absolute where one is elsewhere), hash of all samples
-    SHARDS/utterances.tsv    utterance, speaker, shard, first sample, samples
+    SHARDS/utterances.safetensors    utterance, speaker, shard, first sample, samples, in columns (`dump_index`)
     SHARDS/audio.000.s16     samples (int16, little-endian) of `loudness.normalise`, utterances one after the other,
                              each padded with silence to whole 10 ms frames
     SHARDS/world.000.f16     WORLD frames (frames, channels), frame i of an utterance at its first sample / FRAME + i
 
-The index is written last, so that an interrupted dump is recognised.
+The index is written last, so that an interrupted dump is recognised. Dumps of version 2, whose rows are lines of
+utterances.tsv, are read as well.
 """
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,13 +24,26 @@ import numpy as np
 
 from vqspeech import audio, loudness, world
 from vqspeech.data.datadir import DataDir, Utterance
+from vqspeech.data.dump_index import (
+    TABLE,
+    TEXT_TABLE,
+    Categories,
+    Maps,
+    Names,
+    Table,
+    join_tables,
+    make_table,
+    read_table,
+    write_table,
+)
 from vqspeech.errors import ConfigError, ShardError
 from vqspeech.files import hash_file_sample, link_file, replace_file, write_text
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.schema import Count, Length, Options
 from vqspeech.storage import fetch_folder, sort_by_place
 
-VERSION = 2
+VERSION = 3
+_READABLE = (2, VERSION)
 _SAMPLE = np.dtype("<i2")
 SHARD_SAMPLES = 1 << 29
 """Largest number of samples in a shard (about 9 hours), unless one utterance has more."""
@@ -52,8 +67,8 @@ class Shards:
     """
 
     path: Path
-    utterances: list[str]
-    speakers: list[str]
+    utterances: Sequence[str]
+    speakers: Sequence[str]
     shard: np.ndarray
     first: np.ndarray
     length: np.ndarray
@@ -68,7 +83,11 @@ class Shards:
     @cached_property
     def fingerprint(self) -> str:
         """Hash of all that training sees of a dump: utterances, speakers, lengths, samples and frames."""
-        digest = hashlib.sha256("\n".join([*self.utterances, "", *self.speakers]).encode())
+        digest = hashlib.sha256()
+        between = ""
+        for part in _batch([self.utterances, [""], self.speakers]):
+            digest.update((between + "\n".join(part)).encode())
+            between = "\n"
         digest.update(self.length.tobytes())
         if self.sha256:
             digest.update(self.sha256.encode())
@@ -122,40 +141,45 @@ def read_shards(path: str | Path) -> Shards:
     path = fetch_folder(path)
     try:
         index = json.loads((path / "index.json").read_text(encoding="utf-8"))
-        if index["format"] != "vqspeech-shards" or index["version"] != VERSION:
-            raise ShardError(f"{path}: a dump of version {index['version']}, not {VERSION}; run `vqspeech dump` again")
-        rows = [line.split("\t") for line in (path / "utterances.tsv").read_text(encoding="utf-8").splitlines()]
+        version = index["version"]
+        if index["format"] != "vqspeech-shards" or version not in _READABLE:
+            raise ShardError(f"{path}: a dump of version {version}, not {VERSION}; run `vqspeech dump` again")
         index = _INDEX.check("index.json", index)
-        numbers = np.array([[int(value) for value in row[2:]] for row in rows], dtype=np.int64).reshape(-1, 3)
+        table = read_table(path, version)
         files = index["shards"]
-        audio_maps = [np.memmap(path / file["audio"], _SAMPLE, "r") for file in files]
-        world_maps = [
-            np.memmap(path / file["world"], np.float16, "r").reshape(-1, world.CHANNELS)
-            for file in files
-            if "world" in file
-        ]
+        audio_maps = Maps([path / file["audio"] for file in files], _SAMPLE)
+        world_files = [path / file["world"] for file in files if "world" in file]
+        world_maps = Maps(world_files, np.dtype(np.float16), world.CHANNELS) if world_files else []
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ShardError(
             f"{path}: no complete dump here ({Path(error.filename).name} is missing); run `vqspeech dump` (again)"
         ) from None
     except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError, ConfigError) as error:
         raise ShardError(f"{path}: the dump is damaged ({error}); run `vqspeech dump` again") from None
-    shard, first, length = numbers.T.copy()
-    counted, samples = index.get("utterances", len(rows)), index.get("samples", length.sum())
-    if not rows or len(numbers) != len(rows) or len(rows) != counted or length.sum() != samples:
-        raise ShardError(f"{path}: utterances.tsv is truncated or changed; run `vqspeech dump` again")
+    names, speakers, shard, first, length = table
+    counted, samples = index.get("utterances", len(names)), index.get("samples", length.sum())
+    if not len(names) or len(names) != counted or length.sum() != samples:
+        raise ShardError(f"{path}: its table of utterances is truncated or changed; run `vqspeech dump` again")
     if shard.min() < 0 or shard.max() >= len(files) or first.min() < 0 or length.min() < 1:
-        raise ShardError(f"{path}: utterances.tsv names samples that no shard has; run `vqspeech dump` again")
-    names, speakers = [row[0] for row in rows], [row[1] for row in rows]
-    genders, sha256 = index.get("genders", {}), index.get("sha256", "")
-    found = Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, genders, sha256)
-    for i, file in enumerate(files):
-        last = (first + length)[shard == i].max(initial=0)
-        if last > len(audio_maps[i]):
+        raise ShardError(f"{path}: its table names samples that no shard has; run `vqspeech dump` again")
+    if world_maps and len(world_maps) != len(files):
+        raise ShardError(f"{path}: only some of its shards have WORLD frames; run `vqspeech dump` again")
+    ends = np.zeros(len(files), dtype=np.int64)
+    np.maximum.at(ends, shard, first + length)
+    for i, (file, last) in enumerate(zip(files, ends.tolist(), strict=True)):
+        if last > audio_maps.lengths[i]:
             raise ShardError(f"{path}: {file['audio']} is shorter than its index; run `vqspeech dump` again")
-        if world_maps and (len(world_maps) != len(files) or world.count_frames(last) > len(world_maps[i])):
+        if isinstance(world_maps, Maps) and world.count_frames(last) > world_maps.lengths[i]:
             raise ShardError(f"{path}: the WORLD frames of {file['audio']} are incomplete; run `vqspeech dump` again")
-    return found
+    genders, sha256 = index.get("genders", {}), index.get("sha256", "")
+    return Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, genders, sha256)
+
+
+def _batch(parts: Sequence[Iterable[str]], size: int = 1 << 16) -> Iterator[list[str]]:
+    """Yield all strings of several sequences in lists of `size`."""
+    strings = chain.from_iterable(parts)
+    while some := list(islice(strings, size)):
+        yield some
 
 
 def _analyse(with_world: bool, utterance: Utterance) -> tuple[np.ndarray, np.ndarray | None]:
@@ -191,9 +215,9 @@ def write_shards(
     """
     path, skipped = Path(path), Skipped() if skipped is None else skipped
     _clear(path)
-    rows: list[str] = []
+    rows: list[tuple[str, str, int, int, int]] = []
     files: list[dict[str, str]] = []
-    samples, digest = 0, hashlib.sha256()
+    digest = hashlib.sha256()
 
     def dumped() -> Iterator[tuple[Utterance, np.ndarray, np.ndarray | None]]:
         ordered = sort_by_place(data, lambda one: one.path)
@@ -219,18 +243,17 @@ def write_shards(
                 if frames is not None:
                     frame_parts.append(frames.tobytes())
                     digest.update(frame_parts[-1])
-                rows.append(f"{utterance.id}\t{utterance.speaker}\t{len(files)}\t{first}\t{len(wave)}\n")
+                rows.append((utterance.id, utterance.speaker, len(files), first, len(wave)))
                 first += len(wave)
                 pending = next(results, None)
         if with_world:
             with replace_file(path / names["world"]) as world_path:
                 world_path.write_bytes(b"".join(frame_parts))
         files.append(names)
-        samples += first
     if not rows:
         raise ShardError(f"{path}: none of {len(data)} recordings could be dumped; see the reasons above")
     genders = {name: some[0].gender for name, some in data.by_speaker.items() if some[0].gender}
-    _write_index(path, files, rows, samples, digest.hexdigest(), genders)
+    _write_index(path, files, make_table(rows), digest.hexdigest(), genders)
     return read_shards(path), skipped
 
 
@@ -248,11 +271,13 @@ def join_dumps(paths: Sequence[Path], out: Path) -> Shards:
         raise ShardError(f"{out}: no dumps to join; see why everything was skipped")
     _clear(out)
     files: list[dict[str, str]] = []
-    rows: list[str] = []
+    tables: list[Table] = []
+    offsets: list[int] = []
     genders: dict[str, str] = {}
-    samples, digest = 0, hashlib.sha256()
+    digest = hashlib.sha256()
     for path in paths:
-        dump, offset = read_shards(path), len(files)
+        dump = read_shards(path)
+        offsets.append(len(files))
         _update_digests(dump, digest)
         for i in range(len(dump.audio_maps)):
             names = {"audio": f"audio.{len(files):03d}.s16"}
@@ -261,11 +286,10 @@ def join_dumps(paths: Sequence[Path], out: Path) -> Shards:
                 names["world"] = f"world.{len(files):03d}.f16"
                 link_file(path / f"world.{i:03d}.f16", out / names["world"])
             files.append(names)
-        places = zip(dump.utterances, dump.speakers, dump.shard + offset, dump.first, dump.length, strict=True)
-        rows += ["\t".join(map(str, place)) + "\n" for place in places]
-        samples += int(dump.length.sum())
+        names, speakers = Names.pack(dump.utterances), Categories.pack(dump.speakers)
+        tables.append(Table(names, speakers, dump.shard, dump.first, dump.length))
         genders |= dump.genders
-    _write_index(out, files, rows, samples, digest.hexdigest(), genders)
+    _write_index(out, files, join_tables(tables, offsets), digest.hexdigest(), genders)
     return read_shards(out)
 
 
@@ -285,6 +309,8 @@ def _clear(path: Path) -> None:
     """Make the folder of a dump, and remove an older dump there and what a killed one left."""
     path.mkdir(parents=True, exist_ok=True)
     (path / "index.json").unlink(missing_ok=True)
+    (path / TABLE).unlink(missing_ok=True)
+    (path / TEXT_TABLE).unlink(missing_ok=True)
     for kind in ("audio.*.u8", "audio.*.s16", "world.*.f16", "statistics.*"):
         for old in [*path.glob(kind), *path.glob(f".{kind}.*.tmp.*")]:
             old.unlink()
@@ -293,17 +319,21 @@ def _clear(path: Path) -> None:
 def _write_index(
     path: Path,
     files: Sequence[Mapping[str, str]],
-    rows: Sequence[str],
-    samples: int,
+    table: Table,
     sha256: str,
     genders: Mapping[str, str | None],
 ) -> None:
-    write_text(path / "utterances.tsv", "".join(rows))
+    write_table(path, table)
     index = {"format": "vqspeech-shards", "version": VERSION, "rate": audio.RATE, "shards": files}
-    index |= {"utterances": len(rows), "samples": samples, "sha256": sha256, "genders": genders}
+    index |= {
+        "utterances": len(table.utterances),
+        "samples": int(table.length.sum()),
+        "sha256": sha256,
+        "genders": genders,
+    }
     write_text(path / "index.json", json.dumps(index, indent=1) + "\n")
 
 
 def list_speakers(dumps: Sequence[Shards]) -> list[str]:
     """Return all speakers of several dumps, sorted, each once."""
-    return sorted({speaker for dump in dumps for speaker in dump.speakers})
+    return sorted({speaker for dump in dumps for speaker in Categories.pack(dump.speakers).names})

@@ -19,6 +19,7 @@ from torch import Tensor
 from vqspeech import world
 from vqspeech.data.batches import Batch, WindowPositions
 from vqspeech.data.dump import Shards
+from vqspeech.data.dump_index import Categories
 from vqspeech.errors import SpeakerError
 from vqspeech.files import replace_file
 from vqspeech.pitch import pitch_statistics
@@ -57,7 +58,8 @@ class Windows:
     """
 
     def __init__(self, shards: Shards, speakers: list[str], samples: int, statistics: np.ndarray | None = None):
-        unknown = sorted(set(shards.speakers) - set(speakers))
+        given = Categories.pack(shards.speakers)
+        unknown = sorted(set(given.names) - set(speakers))
         if unknown:
             raise SpeakerError(
                 f"{shards.path}: speakers {', '.join(unknown[:5])} are not in the model's training data; "
@@ -67,7 +69,7 @@ class Windows:
         self.samples = samples
         self.statistics = statistics
         index = {name: i for i, name in enumerate(speakers)}
-        self._speaker = np.array([index[name] for name in shards.speakers])
+        self._speaker = np.array([index[name] for name in given.names])[given.numbers]
         self._places = WindowPositions(shards.length // world.FRAME, samples // world.FRAME)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> SpeechBatch:

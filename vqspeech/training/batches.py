@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def choose_batches(batches: Batches, resident: str, device: torch.device) -> Bat
 
 def count_bytes(windows: Windows) -> int:
     """Return the size of what a resident dump holds (bytes)."""
-    return sum(one.nbytes for one in (*windows.shards.audio_maps, *windows.shards.world_maps))
+    return sum(one.nbytes for one in chain(windows.shards.audio_maps, windows.shards.world_maps))
 
 
 class ResidentWindows(Windows):
