@@ -59,6 +59,7 @@ def plain_losses(task):
         "training.accumulate=1",
         "training.accumulate=2",
         "training.resident=always",
+        "training.buffer=1e-4 training.resident=always",
         "quantizer=gradient quantizer.revive_below=0.5",  # codes that are replaced forget their moments
         "training.seconds=1.5 training.steps=3",  # codes behind the end of a short utterance do not count
     ],

@@ -88,11 +88,11 @@ class Windows:
             np.zeros((len(utterances), size // world.FRAME, world.CHANNELS), np.float32) if shards.world_maps else None
         )
         for row, (i, frame) in enumerate(zip(utterances, frames, strict=True)):
-            part = shards.samples(i, frame * world.FRAME, frame * world.FRAME + size)
+            part = self._read_samples(i, frame * world.FRAME, frame * world.FRAME + size)
             samples[row, : len(part)] = part
             lengths[row] = len(part)
             if targets is not None:
-                part = shards.world(i, frame, frame + size // world.FRAME)
+                part = self._read_frames(i, frame, frame + size // world.FRAME)
                 targets[row, : len(part)] = part
         return SpeechBatch(
             torch.from_numpy(samples),
@@ -101,6 +101,12 @@ class Windows:
             None if self.statistics is None else torch.from_numpy(self.statistics[utterances]),
             None if targets is None else torch.from_numpy(targets.transpose(0, 2, 1)),
         )
+
+    def _read_samples(self, i: int, start: int, stop: int) -> np.ndarray:
+        return self.shards.samples(i, start, stop)
+
+    def _read_frames(self, i: int, start: int, stop: int) -> np.ndarray:
+        return self.shards.world(i, start, stop)
 
 
 def compute_utterance_statistics(shards: Shards, name: str, statistics: Callable[[Tensor], Tensor]) -> np.ndarray:

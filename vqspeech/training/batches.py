@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vqspeech import world
+from vqspeech.data.buffered import BufferedWindows
 from vqspeech.data.windows import SpeechBatch, Windows
 from vqspeech.training.task import Batch, Batches
 
@@ -77,7 +78,7 @@ def choose_batches(batches: Batches, resident: str, device: torch.device) -> Bat
         resident: "always", "never", or "auto": where the device is a GPU with room for the dump.
         device: The device of the training.
     """
-    if resident == "never" or not isinstance(batches, Windows):
+    if resident == "never" or not isinstance(batches, Windows) or isinstance(batches, BufferedWindows):
         return batches
     if resident == "auto" and (
         device.type != "cuda" or count_bytes(batches) > _SHARE * torch.cuda.mem_get_info(device)[0]

@@ -8,12 +8,13 @@ import torch
 from torch import nn
 
 from vqspeech import audio, loudness, pretrained
+from vqspeech.data.buffered import BufferedWindows
 from vqspeech.data.dump import Shards, list_speakers
 from vqspeech.errors import ConfigError
 from vqspeech.models.coder import Coder
 from vqspeech.models.decoders import WorldWaveNet
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.schema import Count, Options, Range, check_groups
+from vqspeech.schema import Count, NonNegative, Options, Range, check_groups
 from vqspeech.training.evaluation import evaluate_vqvae
 from vqspeech.training.log import Log
 from vqspeech.training.task import CHANGEABLE, TrainingOptions
@@ -26,6 +27,7 @@ class SpeechTraining(TrainingOptions):
     encoder: str | None
     start: str | None = None
     seconds: Annotated[float, Range(0.01, 3600)]
+    buffer: NonNegative = 0.0
     listen_every: Annotated[Count, CHANGEABLE]
     listen_seconds: Annotated[float, Range(0.1, 600), CHANGEABLE]
     keep_from: Annotated[int, Range(0, 1 << 40), CHANGEABLE] = 0
@@ -62,6 +64,8 @@ class SpeechTask:
         self.batches, self.dev_batches = (
             self.model.windows(shards, self.options["seconds"]) for shards in (train, dev)
         )
+        if self.options["buffer"]:
+            self.batches = BufferedWindows(self.batches, self.options["buffer"])
         self.length = self.batches.samples
         if start:
             self.model.encoder.load_state_dict(start.encoder.state_dict())
