@@ -39,7 +39,7 @@ from vqspeech.data.dump_index import (
 from vqspeech.errors import ConfigError, ShardError
 from vqspeech.files import hash_file_sample, link_file, replace_file, write_text
 from vqspeech.jobs import Skipped, run_jobs
-from vqspeech.schema import Count, Length, Options
+from vqspeech.schema import Length, Options, Range
 from vqspeech.storage import fetch_folder, sort_by_place
 
 VERSION = 3
@@ -122,8 +122,8 @@ class _Files:
 @dataclass(frozen=True)
 class _Index:
     shards: Annotated[Sequence[Annotated[Mapping[str, str], Options(_Files, allow_unknown=True)]], Length(1, 1_000_000)]
-    utterances: Count = 1
-    samples: Count = 1
+    utterances: Annotated[int, Range(1, 1 << 62)] = 1
+    samples: Annotated[int, Range(1, 1 << 62)] = 1
     genders: Mapping[str, str] = field(default_factory=dict)
     sha256: str = ""
 
