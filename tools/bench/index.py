@@ -1,4 +1,4 @@
-"""Measure how long the index of a large dump takes to open, in what memory, and what it costs to draw the places of a batch.
+"""Measure time and memory that the index of a large dump takes to open, and the time to draw places of windows.
 
 Usage: python tools/bench/index.py [--utterances 10000000] [--keep DIR]
 
