@@ -17,14 +17,15 @@ SIZE = 10 * world.FRAME
 
 def same(one: SpeechBatch, other: SpeechBatch) -> bool:
     pairs = zip(vars(one).values(), vars(other).values(), strict=True)
-    return all((a is None and b is None) or torch.equal(a, b) for a, b in pairs)
+    return all(a is b if a is None or b is None else torch.equal(a, b) for a, b in pairs)
 
 
 def make_windows(files: int = 3) -> Windows:
     """Windows of a dump of several files whose rows are not in the order of its samples, every frame different."""
     rng = np.random.default_rng(0)
     frames = rng.integers(4, 40, 30)
-    whole = make_shards(frames.tolist(), ["high", "low"] * 15)
+    speakers = ["high", "low"] * 15
+    whole = make_shards(frames.tolist(), speakers)
     split = np.linspace(0, len(frames), files + 1).astype(int)
     shard = np.repeat(np.arange(files), np.diff(split))
     starts = np.array([whole.first[i] for i in split[:-1]])
@@ -35,7 +36,7 @@ def make_windows(files: int = 3) -> Windows:
     mixed = rng.permutation(len(frames))
     return Windows(
         Shards(
-            Path("dump"), [f"u{i}" for i in mixed], [whole.speakers[i] for i in mixed], shard[mixed],
+            Path("dump"), [f"u{i}" for i in mixed], [speakers[i] for i in mixed], shard[mixed],
             (whole.first - starts[shard])[mixed], whole.length[mixed], maps, parts,
         ),
         NAMES, SIZE, np.arange(30 * 2 * 3, dtype=np.float32).reshape(30, 2, 3),
@@ -60,6 +61,7 @@ def test_windows_hold_what_the_dump_holds_there():
     """Every sample of the dump is a quarter of its number, so a window tells where it was taken from."""
     windows = make_windows()
     buffered, shards = limit(BufferedWindows(windows, 1.0, 4000), 3), windows.shards
+    assert windows.statistics is not None
     offsets = np.cumsum([0, *map(len, shards.audio_maps)])[:-1]
     first = offsets[shards.shard] + shards.first
     for step in range(40):

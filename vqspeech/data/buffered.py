@@ -81,7 +81,7 @@ class BufferedWindows(Windows):
 
     def _read(self, number: int) -> _Block:
         shards, inside = self.shards, self._order[self._bounds[number] : self._bounds[number + 1]]
-        shard, first, last = shards.shard[inside[0]], int(shards.first[inside[0]]), inside[-1]
+        shard, first, last = int(shards.shard[inside[0]]), int(shards.first[inside[0]]), inside[-1]
         end = int(shards.first[last] + shards.length[last])
         frames = None
         if shards.world_maps:
