@@ -22,7 +22,8 @@ ROOMS = {
     "text.commands": "one module a verb of `vqspeech text`",
     "vision.commands": "one module a verb of `vqspeech vision`",
     "commands": "one module a verb: options, calls, one line of result",
-    "stream": "live conversion, and the sound devices for it; recordings in one line",
+    "page": "the page in the browser",
+    "stream": "live conversion, and the sound devices for it; recordings in one line; speech from nothing",
     "studies": "the papers' comparisons of quantisers",
     "vision.training": "trainings of images, video and priors over them",
     "vision.metrics.evaluations": "models and sets of images in, rows of figures out",
@@ -50,6 +51,7 @@ the ground."""
 
 MODULES = {
     "cli": "cli", "stream": "stream", "microphone": "stream", "recordings": "stream",
+    "sampling": "stream",
     "voices": "models", "pretrained": "models", "__init__": "cli",
     "audio": "sound", "soundfiles": "sound", "loudness": "sound", "pitch": "sound", "world": "sound",
     "torchaudio_functional": "sound",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Make .venv in the repository root with vqspeech (editable) and the pinned versions of constraints.txt.
-# Usage: bash tools/install.sh [EXTRA...]      extras: mini align eval study sweep slurm ray text vision video vizdoom loudness docs dev (see pyproject.toml)
+# Usage: bash tools/install.sh [EXTRA...]      extras: mini align eval study sweep slurm ray text vision video vizdoom loudness page docs dev (see pyproject.toml)
 # Extras add up over calls; a call that changes nothing does nothing. $PYTHON selects the Python.
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -10,9 +10,9 @@ die() { echo "tools/install.sh: $*" >&2; exit 1; }
 
 for extra in "$@"; do
   case $extra in
-    mini | align | eval | study | sweep | slurm | ray | text | vision | video | vizdoom | loudness | docs | dev) ;;
+    mini | align | eval | study | sweep | slurm | ray | text | vision | video | vizdoom | loudness | page | docs | dev) ;;
     -h | --help) sed -n '2,4s/^# //p' "$0"; exit 0 ;;
-    *) die "unknown extra '$extra'; known: mini align eval study sweep slurm ray text vision video vizdoom loudness docs dev" ;;
+    *) die "unknown extra '$extra'; known: mini align eval study sweep slurm ray text vision video vizdoom loudness page docs dev" ;;
   esac
 done
 

@@ -22,7 +22,8 @@ from vqspeech.subcommands import describe_command, find_subparsers, list_leaves
 VERBS = (
     "prepare", "validate", "align", "split", "subset", "combine", "copy", "dump", "train", "prior", "adapt", "export",
     "info", "doctor", "models", "speakers", "voice", "voices", "study", "sweep",
-    "encode", "reconstruct", "convert", "live", "sample", "gather", "score", "draw", "results", "vision", "text",
+    "encode", "reconstruct", "convert", "live", "page", "sample", "gather", "score", "draw", "results",
+    "vision", "text",
 )  # fmt: skip
 VISION_VERBS = (
     "prepare", "record", "validate", "train", "encode", "prior", "prior-video", "sample", "sample-video", "reconstruct",

@@ -14,6 +14,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.voice import find_voice
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.progress import Listener, report_to
+from vqspeech.voices import Voice
 
 FilePath = str | os.PathLike[str]
 UNITS = "units"
@@ -25,7 +26,7 @@ def convert(
     path: FilePath,
     like: FilePath | Sequence[FilePath] | None = None,
     *,
-    speaker: str | None = None,
+    speaker: str | Voice | None = None,
     out: FilePath | None = None,
     model: FilePath | None = None,
     pitch: float = 0.0,
@@ -38,7 +39,8 @@ def convert(
     Args:
         path: The recording, a sound file of any kind.
         like: One or several recordings of the target speaker, ten seconds or more in all.
-        speaker: Instead, the name of a voice: of the model, or made by `vqspeech voice make`.
+        speaker: Instead, the name of a voice: of the model, or made by `vqspeech voice make`; or one that
+            `VQVAE.make_voice` made.
         out: Sound file to write as well.
         model: Name of a model, or its file; None: the default one.
         pitch: Semitones by which the pitch is raised.
@@ -56,10 +58,10 @@ def convert(
         raise ConfigError("give one target voice: like=, recordings of it, or speaker=, its name")
     if out is not None:
         audio.check_writable(out)
-    found = _load_model(VQVAE, model)
+    found = load_model(VQVAE, model)
     with report_to(progress):
         if speaker is not None:
-            voice = find_voice(found, speaker)
+            voice = find_voice(found, speaker) if isinstance(speaker, str) else speaker
         else:
             given = [like] if isinstance(like, str | os.PathLike) else list(like or ())
             voice = found.make_voice([audio.read_waveform(one) for one in given])
@@ -84,10 +86,10 @@ def units(path: FilePath, model: FilePath = UNITS, *, progress: Listener | None 
         CheckpointError: There is no such model.
     """
     with report_to(progress):
-        return _load_model(Coder, model).encode_blocks(audio.read_audible_blocks(path))
+        return load_model(Coder, model).encode_blocks(audio.read_audible_blocks(path))
 
 
-def _load_model(kind: type[Kind], model: FilePath | None) -> Kind:
+def load_model(kind: type[Kind], model: FilePath | None) -> Kind:
     """Return a model; the last ones are kept, unless their file has changed."""
     path = pretrained.find_checkpoint(model)
     found = _load(kind, path, path.stat().st_mtime_ns if path.is_file() else 0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vqspeech import audio, world
+from vqspeech import audio
 from vqspeech.commands.arguments import (
     add_sampling_arguments,
     number,
@@ -21,13 +21,11 @@ from vqspeech.commands.arguments import (
     sound_folder,
 )
 from vqspeech.commands.loading import add_model_argument, load_model
-from vqspeech.data.units import read_units, require_same_codes, write_units
-from vqspeech.errors import AudioError, ConfigError
-from vqspeech.metrics.measures.kneser_ney import KneserNey
+from vqspeech.data.units import write_units
 from vqspeech.metrics.reports import pictures
-from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.progress import report
+from vqspeech.sampling import RANDOM, choose_voices, decode_samples, encode_prompt, load_source, sample_codes
 
 EXAMPLE = "vqspeech sample --prior exp/prior/best.safetensors --n 4 --out samples/"
 
@@ -38,42 +36,40 @@ SHEET = 16
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech sample`."""
     add_model_argument(parser)
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
-    source.add_argument(
-        "--ngram", type=positive_int, metavar="N", help="sample from an N-gram of --units instead of a prior"
-    )
-    parser.add_argument("--units", metavar="UNITS", help="units file the n-gram is fitted to")
+    add_code_source_arguments(parser)
     parser.add_argument("--n", **number(8, "number of samples"))
     parser.add_argument("--seconds", **number(5.0, "seconds to sample", positive_float, "S"))
     parser.add_argument(
         "--speaker",
-        default="random",
+        default=RANDOM,
         metavar="NAME",
-        help="voice of all samples, or 'random' for a random one each (default: %(default)s)",
+        help="voice of all samples, or '%(default)s' for a random one each (default: %(default)s)",
     )
     parser.add_argument("--prompt", metavar="FILE", help="recording to continue, at any sampling rate")
     add_sampling_arguments(parser)
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for the samples")
 
 
+def add_code_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--prior`, `--ngram` and `--units`: what codes are drawn from."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
+    source.add_argument(
+        "--ngram", type=positive_int, metavar="N", help="sample from an N-gram of --units instead of a prior"
+    )
+    parser.add_argument("--units", metavar="UNITS", help="units file the n-gram is fitted to")
+
+
 def run(args: argparse.Namespace) -> int:
     """Write the samples and print their names."""
     model, started, out = load_model(args), time.perf_counter(), Path(args.out)
-    wave = None if args.prompt is None else audio.read_waveform(args.prompt)
-    if wave is not None and len(wave) < model.hop:
-        raise AudioError(
-            f"{args.prompt}: {1000 * len(wave) / audio.RATE:.1f} ms are shorter than a code, "
-            f"{1000 / model.rate:.1f} ms; use a longer prompt"
-        )
-    # Whole codes only: the last one would be padded with silence, and the sample would continue from a pause.
-    prompt = None if wave is None else model.encode(wave[: len(wave) // model.hop * model.hop])
-    codes, voices = _sample_codes(args, model, max(1, round(args.seconds * model.rate)), prompt)
-    pitches = [_make_pitch(model, len(codes[0]), voice, wave, prompt) for voice in voices]
-    # The same codes twice are two samples: a decoder that samples has a seed for each.
-    seeds = np.random.default_rng(args.seed).integers(2**31, size=args.n).tolist()
+    wave, prompt = (None, None) if args.prompt is None else encode_prompt(model, args.prompt)
+    source = load_source(model, args.prior, args.ngram, args.units)
+    voices = choose_voices(model, source, args.n, args.speaker, args.seed)
+    steps = max(1, round(args.seconds * model.rate))
+    codes = sample_codes(source, voices, steps, prompt, args.temperature, args.top_p, args.seed)
     names, seconds, sounds = [f"sample-{i:03d}" for i in range(args.n)], 0.0, {}
-    parts = model.decode_parts(list(codes), voices, pitches, seed=seeds)
+    parts = decode_samples(model, codes, voices, wave, prompt, args.seed)
     for i, group in groupby(parts, itemgetter(0)):  # each is written before the next is decoded
         path, sound = out / f"{names[i]}.wav", np.concatenate([part for _, part in group])
         audio.write(path, sound)
@@ -88,51 +84,6 @@ def run(args: argparse.Namespace) -> int:
     took = time.perf_counter() - started
     report(f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time")
     return 0
-
-
-def _sample_codes(
-    args: argparse.Namespace, model: VQVAE, steps: int, prompt: np.ndarray | None
-) -> tuple[np.ndarray, list[str]]:
-    """Return codes `(n, prompt + steps)`, and the voice of each."""
-    options = {"temperature": args.temperature, "top_p": args.top_p, "seed": args.seed, "prompt": prompt}
-    if args.prior:
-        prior = LatentPrior.from_pretrained(args.prior)
-        require_same_codes(model.units, prior.units, "the model")
-        voices = _choose_voices(args, model, prior.speakers)
-        known = [voice if voice in prior.speakers else None for voice in voices]
-        return prior.sample(steps, known, **options), voices
-    voices = _choose_voices(args, model, [])
-    if args.ngram:
-        if not args.units:
-            raise ConfigError("--ngram needs the units to fit it to; name a units file with --units")
-        units = read_units(args.units)
-        require_same_codes(model.units, units.description, "the model")
-        return KneserNey.of(units, args.ngram).sample(steps, args.n, **options), voices
-    if model.quantizer.size > 1:
-        raise ConfigError("no source of codes; name a --prior (train one: vqspeech prior), or an --ngram")
-    return np.zeros((args.n, steps + (0 if prompt is None else len(prompt))), dtype=np.int64), voices
-
-
-def _choose_voices(args: argparse.Namespace, model: VQVAE, preferred: list[str]) -> list[str]:
-    """Return the voice of each sample; random ones are known to the prior, where it knows any of the model."""
-    if args.speaker != "random":
-        model.speaker(args.speaker)
-        return [args.speaker] * args.n
-    choice = [name for name in model.speakers if name in preferred] or model.speakers
-    return [choice[np.random.default_rng((args.seed, i, 1)).integers(len(choice))] for i in range(args.n)]
-
-
-def _make_pitch(
-    model: VQVAE, codes: int, voice: str, wave: np.ndarray | None, prompt: np.ndarray | None
-) -> np.ndarray | None:
-    """Return the pitch of a sample: that of the prompt in the range of the voice, then a falling one."""
-    if not model.decoder.uses_pitch:
-        return None
-    known = 0 if prompt is None else world.count_frames(len(prompt) * model.hop)
-    falling = model.make_declination_contour(world.count_frames(codes * model.hop) - known, voice)
-    if wave is None:
-        return falling
-    return np.concatenate([model.move_pitch(world.extract_log_f0(wave), voice)[:known], falling])
 
 
 def _describe_source(args: argparse.Namespace) -> str:

@@ -1,18 +1,21 @@
-"""Voices that are added to a model: one that is to be trained, or those of recordings."""
+"""Voices of a model by name, and those that are added to it: one that is to be trained, or those of recordings."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from functools import reduce
 from operator import getitem
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from vqspeech.errors import SpeakerError, VqspeechError
+from vqspeech.models.decoders import SourceFilter
 from vqspeech.models.speakers import VoiceName
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.voices import Voice, voice_path
+from vqspeech.voices import Voice, read_voices, voice_path
 
 
 def find_voice(model: VQVAE, name: str) -> VoiceName:
@@ -32,6 +35,17 @@ def find_voice(model: VQVAE, name: str) -> VoiceName:
             return voice
     model.speaker(name)
     return name
+
+
+def list_speakers(model: VQVAE) -> Iterator[dict[str, Any]]:
+    """Yield name, gender and median F0 (Hz) of the voices of a model, then of those of the user that fit it."""
+    for name, (median, _) in zip(model.speakers, model.pitch.tolist(), strict=True):
+        pitch = None if math.isnan(median) else math.exp(median)
+        yield {"name": name, "gender": model.genders.get(name), "median_hz": pitch, "yours": False}
+    for voice in read_voices():
+        if isinstance(voice, Voice) and isinstance(model.decoder, SourceFilter) and voice.model == model.voice_hash():
+            pitch = None if math.isnan(voice.pitch[0]) else math.exp(voice.pitch[0])
+            yield {"name": voice.name, "gender": None, "median_hz": pitch, "yours": True}
 
 
 @torch.no_grad()

@@ -207,6 +207,38 @@ def draw_utterance(one: Aligned, wave: np.ndarray, text: str | None = None) -> "
     return figure
 
 
+@house_style()
+def draw_codes(wave: np.ndarray, codes: np.ndarray, rate: float) -> "Figure":
+    """Draw codes above the spectrogram of their recording, in lines of `LONGEST` seconds under each other.
+
+    Args:
+        wave: The recording at 16 kHz, float32 `(samples,)`.
+        codes: Its codes, `(codes,)`.
+        rate: Codes per second (Hz).
+    """
+    from matplotlib.figure import Figure
+
+    lasts = len(wave) / audio.RATE
+    lines = max(1, math.ceil(lasts / LONGEST))
+    figure = Figure(figsize=(_WIDTH * LONGEST, 0.4 + 2.4 * lines), layout="constrained")
+    panels = figure.subplots(2 * lines, 1, height_ratios=[0.6, 1.8] * lines)
+    first = find_runs(codes)
+    edges, kinds = np.append(first, len(codes)) / rate, codes[first]
+    for line, (above, below) in enumerate(zip(panels[::2], panels[1::2], strict=True)):
+        begin, end = line * LONGEST, (line + 1) * LONGEST
+        inside = (edges[1:] > begin) & (edges[:-1] < end)
+        starts = np.maximum(edges[:-1][inside], begin)
+        labels = [str(code) for code in kinds[inside]]
+        _draw_spans(above, starts, edges[1:][inside], labels, kinds[inside], min(end, lasts), 90)
+        above.set(ylabel="codes", xlim=(begin, end), xticks=[])
+        image = _draw_spectrogram(below, wave[int(begin * audio.RATE) : int(end * audio.RATE)])
+        image.set_extent((begin, min(end, lasts), *image.get_extent()[2:]))
+        below.vlines(starts, 0, audio.RATE / 2, colors="white", linewidth=0.4, alpha=0.6)
+        below.set(xlim=(begin, end))
+    panels[-1].set_xlabel("time (s)")
+    return figure
+
+
 def _draw_spans(
     axes: "Axes",
     starts: np.ndarray,

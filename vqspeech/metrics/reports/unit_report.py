@@ -114,11 +114,22 @@ def write_textgrids(folder: str | os.PathLike, data: DataDir, aligned: Sequence[
     """Write `folder`/UTTERANCE.TextGrid with the tiers `phones` and `codes`, a run of one code as one interval."""
     for one in aligned:
         lasts = data[one.name].seconds or len(one.codes) / one.rate
-        first = find_runs(one.codes)
-        edges = np.append(first, len(one.codes)) / one.rate
         phones = _intervals(*one.segments[:2], [PHONES[phone] for phone in one.segments.phones], lasts)
-        codes = _intervals(edges[:-1], edges[1:], [str(code) for code in one.codes[first]], lasts)
+        codes = make_code_intervals(one.codes, one.rate, lasts)
         write_textgrid(Path(folder) / f"{one.name}.TextGrid", {"phones": phones, "codes": codes}, lasts)
+
+
+def make_code_intervals(codes: np.ndarray, rate: float, lasts: float) -> list[Interval]:
+    """Return an interval for each run of one code.
+
+    Args:
+        codes: Codes of an utterance, `(codes,)`.
+        rate: Codes per second (Hz).
+        lasts: Length of the utterance (s).
+    """
+    first = find_runs(codes)
+    edges = np.append(first, len(codes)) / rate
+    return _intervals(edges[:-1], edges[1:], [str(code) for code in codes[first]], lasts)
 
 
 def _intervals(starts: np.ndarray, ends: np.ndarray, labels: Sequence[str], lasts: float) -> list[Interval]:
