@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,38 @@ def parts(tmp_path) -> Callable[[Path, str], dict[str, Any]]:
         return {one["props"]["elem_id"]: one["props"] for one in config["components"] if one["props"].get("elem_id")}
 
     return make
+
+
+def test_files_are_deleted_in_time(tmp_path, monkeypatch):
+    """An upload is there for `KEPT` seconds."""
+    pytest.importorskip("gradio")
+    from starlette.testclient import TestClient
+
+    from vqspeech.page import layout
+
+    monkeypatch.setattr(layout, "KEPT", 2)
+    monkeypatch.setattr(layout, "CHECKED", 1)
+    with server._own_environment(tmp_path):
+        app = server.make_app(Studio(tmp_path, pretrained.find_checkpoint("voice"), "voice", 5))
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            (uploaded,) = client.post("/gradio_api/upload", files={"files": ("a.wav", b"x" * 100)}).json()
+            assert Path(uploaded).read_bytes() == b"x" * 100 and tmp_path in Path(uploaded).parents
+            end = time.monotonic() + 60
+            while Path(uploaded).exists() and time.monotonic() < end:
+                time.sleep(0.2)
+            assert not Path(uploaded).exists()
+
+
+def test_large_files_are_refused(tmp_path, monkeypatch):
+    pytest.importorskip("gradio")
+    from starlette.testclient import TestClient
+
+    monkeypatch.setattr(server, "LARGEST", 1000)
+    with server._own_environment(tmp_path):
+        app = server.make_app(Studio(tmp_path, pretrained.find_checkpoint("voice"), "voice", 5))
+        with TestClient(app, base_url="http://127.0.0.1") as client:
+            assert client.post("/gradio_api/upload", files={"files": ("a.wav", b"x" * 900)}).status_code == 200
+            assert client.post("/gradio_api/upload", files={"files": ("a.wav", b"x" * 1100)}).status_code == 413
 
 
 def test_what_a_model_cannot_do_is_not_shown(parts, tmp_path):

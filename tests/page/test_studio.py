@@ -1,6 +1,7 @@
 """What the page does with recordings, without a browser."""
 
 import math
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from tests.conftest import buzz
 from tests.models.live.small import live_model
 from vqspeech import audio, pretrained
 from vqspeech.data.units import read_units
-from vqspeech.errors import AudioError, ConfigError, SpeakerError
+from vqspeech.errors import AudioError, ConfigError, OutputError, SpeakerError
 from vqspeech.page.studio import Studio
+from vqspeech.progress import Work
 from vqspeech.sampling import RANDOM
 
 
@@ -162,6 +164,36 @@ def test_no_more_is_read_than_allowed(studio, monkeypatch):
     with pytest.raises(AudioError, match="longer than 5 s"):
         studio.encode(str(studio.folder / "hours.flac"), "units")
     assert math.isclose(sum(read), 6 * audio.RATE, rel_tol=0.01)
+
+
+def test_work_ends_with_the_page(studio):
+    """It writes nothing after `close` has returned: the folder is then removed."""
+    started, going_on, errors = threading.Event(), threading.Event(), []
+
+    def listen(work: Work) -> None:
+        started.set()
+        going_on.wait(60)
+
+    def work() -> None:
+        try:
+            studio.convert(upload(studio, "a.wav"), "p225", None, progress=listen)
+        except OutputError as error:
+            errors.append(str(error))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert started.wait(60)
+    closing = threading.Thread(target=studio.close)
+    closing.start()
+    assert closing.is_alive()
+    going_on.set()
+    closing.join(60)
+    there = [*studio.folder.rglob("*")]
+    thread.join(60)
+    assert [*studio.folder.rglob("*")] == there
+    assert errors == ["the page has ended; start it again"]
+    with pytest.raises(OutputError, match="the page has ended"):
+        studio.encode(upload(studio, "a.wav"), "units")
 
 
 def test_messages_name_files_not_places(studio):

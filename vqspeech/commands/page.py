@@ -49,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         warn("warning: whoever reaches this machine can use the page; it asks for no password")
 
     def make_studio(folder: Path) -> Studio:
-        return Studio(folder, path, args.model or path.stem, args.longest, source)
+        name = path.stem if path.stem != "best" else path.resolve().parent.name  # that of the experiment
+        return Studio(folder, path, name, args.longest, source)
 
     def announce(address: str) -> None:
         print_line(address)

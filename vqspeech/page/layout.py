@@ -22,12 +22,14 @@ QUEUE = 8
 """Requests that may wait."""
 KEPT = 3600
 """Seconds after which files are deleted."""
+CHECKED = 300
+"""Seconds between two looks for such files."""
 
 
 def make_blocks(studio: Studio) -> Any:
     """Return the page as `gradio.Blocks`."""
     gr = import_extra("gradio", "page")
-    with gr.Blocks(title="vqspeech", analytics_enabled=False, delete_cache=(KEPT // 12, KEPT)) as blocks:
+    with gr.Blocks(title="vqspeech", analytics_enabled=False, delete_cache=(CHECKED, KEPT)) as blocks:
         gr.Markdown(
             "# vqspeech\nRecordings stay on the computer that serves this page, for an hour at most. Convert the voice "
             "of a person only with that person's consent."
@@ -36,7 +38,7 @@ def make_blocks(studio: Studio) -> Any:
             _add_conversion(gr, studio)
         with gr.Tab("Units", id="units"):
             _add_units(gr, studio)
-        if not studio.is_live:
+        if studio.can_sample:
             with gr.Tab("Speech from nothing", id="sample"):
                 _add_samples(gr, studio)
     # One piece of work at a time: all of them share models and processor.

@@ -40,16 +40,20 @@ def serve(make_studio: Callable[[Path], Studio], host: str, port: int, announce:
     uvicorn = import_extra("uvicorn", "page")
     own = Path(tempfile.gettempdir()) / "vqspeech-page"
     with temporary_folder(own) as folder, _listen(host, port) as listener, _own_environment(folder):
-        app = make_app(make_studio(folder), folder, host)
+        studio = make_studio(folder)
+        app = make_app(studio, host)
         options = {"log_level": "error", "timeout_graceful_shutdown": 1, "ws": "none"}
         server = uvicorn.Server(uvicorn.Config(app, **options))
         shown = f"[{host}]" if ":" in host else host
         listener.listen()
         announce(f"http://{shown}:{listener.getsockname()[1]}")
-        server.run([listener])
+        try:
+            server.run([listener])
+        finally:
+            studio.close()  # or its work might write to the folder after it has been removed
 
 
-def make_app(studio: Studio, folder: Path, host: str = LOCAL) -> Any:
+def make_app(studio: Studio, host: str = LOCAL) -> Any:
     """Return the page as an ASGI application."""
     gr, fastapi = import_extra("gradio", "page"), import_extra("fastapi", "page")
     blocks = make_blocks(studio)
@@ -69,7 +73,7 @@ def make_app(studio: Studio, folder: Path, host: str = LOCAL) -> Any:
     )
     # Else gradio copies any file of this machine that a request names to where it can be fetched.
     blocks.has_launched = True
-    return Guard(inner, folder, ROOM, _LOCAL_NAMES if host in _LOCAL_NAMES else None)
+    return Guard(inner, studio.folder, ROOM, _LOCAL_NAMES if host in _LOCAL_NAMES else None)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +14,7 @@ import numpy as np
 from vqspeech import audio, pretrained, recordings
 from vqspeech.data.textgrid import write_textgrid
 from vqspeech.data.units import side_file, write_units
-from vqspeech.errors import AudioError, ConfigError, SpeakerError
+from vqspeech.errors import AudioError, ConfigError, OutputError, SpeakerError
 from vqspeech.metrics.measures.kneser_ney import KneserNey
 from vqspeech.metrics.reports import pictures
 from vqspeech.metrics.reports.unit_report import make_code_intervals
@@ -20,7 +22,7 @@ from vqspeech.models.coder import Coder
 from vqspeech.models.live.model import Live
 from vqspeech.models.voice import list_speakers
 from vqspeech.models.vqvae import VQVAE
-from vqspeech.progress import Listener, report_to
+from vqspeech.progress import Listener, Work, report_to
 from vqspeech.sampling import CodeSource, choose_voices, decode_samples, sample_codes
 
 ORDER = 3
@@ -54,7 +56,7 @@ class Sample(NamedTuple):
 
 
 class Studio:
-    """Converts, encodes and samples; one call at a time.
+    """Converts, encodes and samples, one piece of work at a time.
 
     Args:
         folder: Folder of the recordings that were uploaded, and of what is made of them. Nothing else is read.
@@ -66,6 +68,7 @@ class Studio:
 
     def __init__(self, folder: Path, model: Path, name: str, longest: float, source: CodeSource = None):
         self.folder, self.path, self.longest, self.source = folder.resolve(), model, longest, source
+        self._lock, self._closed = threading.Lock(), False
         self.coders = pretrained.list_models()
         if not self.is_live and model not in self.coders.values():
             self.coders[name] = model
@@ -79,6 +82,11 @@ class Studio:
     def is_live(self) -> bool:
         """Whether the model is one for streams, which has no codes."""
         return isinstance(self.model, Live)
+
+    @property
+    def can_sample(self) -> bool:
+        """Whether the model has codes and voices of its own."""
+        return not self.is_live and bool(self.model.speakers)
 
     @property
     def takes_recordings(self) -> bool:
@@ -117,20 +125,21 @@ class Studio:
             AudioError: A recording is missing, too long, or cannot be read.
             SpeakerError: There is no such voice.
         """
-        source = self._read(recording, "a recording")
-        assert recording is not None
-        target, doubt = voice, ""
-        if voice is None:
-            target = self.model.make_voice([self._read(like, "a recording of the voice")], Path(like or "").stem)
-            doubt = target.doubt
-        name = voice or Path(like or "").stem
-        out, stem = self._make_folder(), Path(recording).stem
-        files = Conversion(out / f"{stem}.wav", out / f"{stem}.{_clean(name)}.wav", out / "spectrograms.png", doubt)
-        options = {"pitch": pitch, "keep_pitch": keep_pitch, "formant": formant, "progress": progress}
-        wave = recordings.convert(recording, speaker=target, model=self.path, out=files.conversion, **options)
-        audio.write(files.recording, source)  # every browser plays it
-        sounds = {"recording": source, f"as {name}": wave}
-        pictures.save_figure(pictures.draw_spectrograms(sounds), files.spectrograms)
+        with self._work(progress) as listener:
+            source = self._read(recording, "a recording")
+            assert recording is not None
+            target, doubt = voice, ""
+            if voice is None:
+                target = self.model.make_voice([self._read(like, "a recording of the voice")], Path(like or "").stem)
+                doubt = target.doubt
+            name = voice or Path(like or "").stem
+            out, stem = self._make_folder(), Path(recording).stem
+            files = Conversion(out / f"{stem}.wav", out / f"{stem}.{_clean(name)}.wav", out / "spectrograms.png", doubt)
+            options = {"pitch": pitch, "keep_pitch": keep_pitch, "formant": formant, "progress": listener}
+            wave = recordings.convert(recording, speaker=target, model=self.path, out=files.conversion, **options)
+            audio.write(files.recording, source)  # every browser plays it
+            sounds = {"recording": source, f"as {name}": wave}
+            pictures.save_figure(pictures.draw_spectrograms(sounds), files.spectrograms)
         return files
 
     def encode(self, recording: str | None, coder: str, progress: Listener | None = None) -> Encoding:
@@ -142,18 +151,19 @@ class Studio:
         """
         if coder not in self.coders:
             raise ConfigError(f"no model '{coder}'; choose one of {', '.join(self.coders)}")
-        wave = self._read(recording, "a recording")
-        model = recordings.load_model(Coder, self.coders[coder])
-        with report_to(progress):
-            codes = model.encode(wave)
-        out, name = self._make_folder(), _clean(Path(recording or "").stem)
-        units, grid, picture = out / f"{name}.units.txt", out / f"{name}.TextGrid", out / "codes.png"
-        size, seconds = model.quantizer.size, len(wave) / audio.RATE
-        write_units(units, {name: codes}, model.rate, size, coder, model.fingerprint(), model.quantizer.sizes)
-        write_textgrid(grid, {"codes": make_code_intervals(codes, model.rate, seconds)}, seconds)
-        shown = int(DRAWN * audio.RATE)
-        figure = pictures.draw_codes(wave[:shown], codes[: round(DRAWN * model.rate)], model.rate)
-        pictures.save_figure(figure, picture)
+        with self._work(progress) as listener:
+            wave = self._read(recording, "a recording")
+            model = recordings.load_model(Coder, self.coders[coder])
+            with report_to(listener):
+                codes = model.encode(wave)
+            out, name = self._make_folder(), _clean(Path(recording or "").stem)
+            units, grid, picture = out / f"{name}.units.txt", out / f"{name}.TextGrid", out / "codes.png"
+            size, seconds = model.quantizer.size, len(wave) / audio.RATE
+            write_units(units, {name: codes}, model.rate, size, coder, model.fingerprint(), model.quantizer.sizes)
+            write_textgrid(grid, {"codes": make_code_intervals(codes, model.rate, seconds)}, seconds)
+            shown = int(DRAWN * audio.RATE)
+            figure = pictures.draw_codes(wave[:shown], codes[: round(DRAWN * model.rate)], model.rate)
+            pictures.save_figure(figure, picture)
         used = len(np.unique(codes))
         summary = f"{seconds:.1f} s: {len(codes)} codes, {model.rate:g} a second; {used} of {size} codes used."
         if len(wave) > shown:
@@ -183,10 +193,10 @@ class Studio:
             AudioError: There is no source, or a recording is too long or cannot be read.
             SpeakerError: There is no such voice.
         """
-        model, source = self.model, self.source
-        with report_to(progress):
+        with self._work(progress) as listener, report_to(listener):
+            model, source = self.model, self.source
             if source is None and model.quantizer.size > 1:
-                waves = [self._read(path, "") for path in learn or ()]
+                waves = [self._read(path, "a recording") for path in learn or ()]
                 if not waves:
                     raise AudioError("give recordings to learn from: there is no prior; a minute of speech is a start")
                 source = KneserNey([model.encode(wave) for wave in waves], model.quantizer.size, ORDER)
@@ -194,11 +204,32 @@ class Studio:
             steps = max(1, round(seconds * model.rate))
             codes = sample_codes(source, voices, steps, temperature=temperature, seed=seed)
             wave = np.concatenate([part for _, part in decode_samples(model, codes, voices, seed=seed)])
-        out = self._make_folder()
-        files = Sample(out / f"sample-{seed}.{_clean(voices[0])}.wav", out / "sample.png")
-        audio.write(files.speech, wave)
-        pictures.save_figure(pictures.draw_codes(wave, codes[0], model.rate), files.picture)
+            out = self._make_folder()
+            files = Sample(out / f"sample-{seed}.{_clean(voices[0])}.wav", out / "sample.png")
+            audio.write(files.speech, wave)
+            pictures.save_figure(pictures.draw_codes(wave, codes[0], model.rate), files.picture)
         return files
+
+    def close(self) -> None:
+        """End the work that is being done, wait for its end, and take no more."""
+        self._closed = True
+        with self._lock:
+            pass
+
+    @contextmanager
+    def _work(self, progress: Listener | None) -> Iterator[Listener]:
+        """Wait for other work, and yield a listener, by which `close` ends the work of the block."""
+
+        def listen(work: Work) -> None:
+            if self._closed:
+                raise OutputError("the page has ended; start it again")
+            if progress is not None:
+                progress(work)
+
+        with self._lock:
+            if self._closed:
+                raise OutputError("the page has ended; start it again")
+            yield listen
 
     def hide_paths(self, text: str) -> str:
         """Return a message with the names of files instead of their places on the server."""
