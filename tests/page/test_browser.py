@@ -226,7 +226,7 @@ def test_a_recorded_voice(server, browser, sounds):
     browser.upload("recording", sounds["a"])
     browser.click("#way label:nth-of-type(2) input")
     wait(lambda: browser.find("#like").is_displayed(), "the recorder")
-    browser.click("#like button[aria-label*=icrophone]")
+    browser.click("#like [data-testid=source-select] button:nth-of-type(2)")
     browser.click("#like .record-button")
     time.sleep(4)
     browser.click("#like .stop-button")

@@ -188,7 +188,9 @@ def _add_recording(gr: Any, label: str, name: str, visible: bool = True) -> Any:
 
 
 def _add_player(gr: Any, label: str, name: str) -> Any:
-    return gr.Audio(label=label, type="filepath", interactive=False, buttons=[], elem_id=name)
+    # The browser's own player: it works on every device, and the picture below shows more than a waveform.
+    options = {"elem_id": name, "waveform_options": gr.WaveformOptions(show_recording_waveform=False)}
+    return gr.Audio(label=label, type="filepath", interactive=False, buttons=[], **options)
 
 
 def _add_picture(gr: Any, label: str, name: str) -> Any:
