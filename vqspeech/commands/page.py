@@ -11,7 +11,6 @@ from vqspeech.commands.arguments import non_negative_int, number, positive_float
 from vqspeech.commands.loading import add_model_argument, find_model
 from vqspeech.commands.sample import add_code_source_arguments
 from vqspeech.console import print_line
-from vqspeech.extras import import_extra
 from vqspeech.progress import report, warn
 
 EXAMPLE = "vqspeech page --longest 60"
@@ -34,7 +33,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the address of the page, and serve it until Ctrl-C."""
-    import_extra("gradio", "page")  # before anything is read
     from vqspeech.models.vqvae import VQVAE
     from vqspeech.page import server
     from vqspeech.page.studio import Studio
@@ -42,13 +40,13 @@ def run(args: argparse.Namespace) -> int:
     from vqspeech.sampling import load_source
 
     path = find_model(args.model)
-    source = (
-        load_source(load_model(VQVAE, path), args.prior, args.ngram, args.units) if args.prior or args.ngram else None
-    )
     if args.host != server.LOCAL:
         warn("warning: whoever reaches this machine can use the page; it asks for no password")
 
     def make_studio(folder: Path) -> Studio:
+        source = None
+        if args.prior or args.ngram:
+            source = load_source(load_model(VQVAE, path), args.prior, args.ngram, args.units)
         name = path.stem if path.stem != "best" else path.resolve().parent.name  # that of the experiment
         return Studio(folder, path, name, args.longest, source)
 
