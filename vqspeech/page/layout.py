@@ -110,7 +110,7 @@ def _add_conversion(gr: Any, studio: Studio) -> None:
         paths = [str(path) for path in found[:3]]
         return paths[0], paths[1], gr.update(value=paths[1], visible=True), paths[2]
 
-    way.change(show_voice, way, [name, like], queue=False, api_visibility="private", show_progress="hidden")
+    way.change(show_voice, way, [name, like], api_visibility="private", show_progress="hidden")
     inputs, outputs = [recording, way, name, like, pitch, formant, keep], [before, after, download, picture]
     _connect(gr, studio, button, convert, inputs, outputs)
 
@@ -129,7 +129,8 @@ def _add_units(gr: Any, studio: Studio) -> None:
             button = gr.Button("Encode", variant="primary", elem_id="units-button")
             summary = gr.Markdown(elem_id="units-summary")
     picture = _add_picture(gr, "Codes over the spectrogram", "codes")
-    files = gr.File(label="Units file, its description, and a TextGrid for Praat", visible=False, elem_id="units-files")
+    label = "Units file, its description, and a TextGrid for Praat"
+    files = gr.File(label=label, visible=False, interactive=False, elem_id="units-files")
 
     def encode(
         recording: str | None,
@@ -194,7 +195,7 @@ def _add_player(gr: Any, label: str, name: str) -> Any:
 
 
 def _add_picture(gr: Any, label: str, name: str) -> Any:
-    options = {"label": label, "elem_id": name, "alt_text": label}
+    options = {"label": label, "show_label": False, "elem_id": name, "alt_text": label}  # a label covers a corner
     return gr.Image(type="filepath", format="png", interactive=False, buttons=["fullscreen"], **options)
 
 
@@ -209,7 +210,7 @@ def _connect(gr: Any, studio: Studio, button: Any, work: Callable[..., Any], inp
             if not isinstance(error, VqspeechError | OSError | MemoryError):
                 LOGGER.exception("a defect of the page")
             message = html.escape(studio.hide_paths(describe_error(error)))
-            raise gr.Error(message, duration=None, title="That did not work", print_exception=False) from error
+            raise gr.Error(message, duration=None, print_exception=False) from error
 
     button.click(work_in_words, inputs, outputs, concurrency_limit=1, concurrency_id="studio", api_visibility="private")
 

@@ -138,7 +138,7 @@ class Studio:
             options = {"pitch": pitch, "keep_pitch": keep_pitch, "formant": formant, "progress": listener}
             wave = recordings.convert(recording, speaker=target, model=self.path, out=files.conversion, **options)
             audio.write(files.recording, source)  # every browser plays it
-            sounds = {"recording": source, f"as {name}": wave}
+            sounds = {"recording": source, f"as {voice}" if voice else "conversion": wave}
             pictures.save_figure(pictures.draw_spectrograms(sounds), files.spectrograms)
         return files
 
