@@ -39,8 +39,8 @@ def serve(make_studio: Callable[[Path], Studio], host: str, port: int, announce:
     """
     own = Path(tempfile.gettempdir()) / "vqspeech-page"
     with temporary_folder(own) as folder, _listen(host, port) as listener, _own_environment(folder):
-        uvicorn = import_extra("uvicorn", "page")
         import_extra("gradio", "page")  # it makes a folder when it is imported
+        uvicorn = import_extra("uvicorn", "page")
         studio = make_studio(folder)
         app = make_app(studio, host)
         options = {"log_level": "error", "timeout_graceful_shutdown": 1, "ws": "none"}
