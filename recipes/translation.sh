@@ -50,11 +50,11 @@ stage_train() {
 variants=(
   "soft EM|"
   "hard EM|quantizer=ema"
-  "VQ-VAE, eq. 3|quantizer=paper quantizer.codes=512"
+  "VQ-VAE, eq. 3|quantizer=paper"
   "soft EM, m = 1|quantizer.samples=1"
   "soft EM, m = 5|quantizer.samples=5"
   "soft EM, m = 25|quantizer.samples=25"
-  "soft EM, 2^8 codes|quantizer.codes=256"
+  "soft EM, two codebooks of 2^9|quantizer.codes=512 model.codebooks=2"
   "soft EM, 2^10 codes|quantizer.codes=1024"
   "soft EM, 2^12 codes|quantizer.codes=4096"
   "soft EM, 2^14 codes|quantizer.codes=16384"

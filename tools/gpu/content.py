@@ -18,6 +18,8 @@ import torch
 # The toolkit of this checkout, installed or not; here and in the processes started from here.
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from parts import split_file
+
 from vqspeech.conf import load_config
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.training.content_features import Speech
@@ -66,7 +68,7 @@ def main() -> int:
     )
     if args.part:
         for file in sorted(out.glob("*.safetensors")):
-            split(file, args.part)
+            split_file(file, args.part)
     say("saved")
     return 0
 
@@ -75,14 +77,6 @@ def speech_of(pack: Pack, most: int | None) -> Speech:
     """Return the training set of a pack, or some utterances of it."""
     chosen = pack.select("train")[:: 1 if most is None else max(1, len(pack) // most)]
     return Speech.join(pack.samples[pack.starts[i] :][: pack.lengths[i]] for i in chosen)
-
-
-def split(file: Path, size: int) -> None:
-    """Write a file as FILE.000, FILE.001 … of at most `size` bytes, and remove it: cat FILE.* puts it together."""
-    data = file.read_bytes()
-    for number, first in enumerate(range(0, len(data), size)):
-        Path(f"{file}.{number:03d}").write_bytes(data[first : first + size])
-    file.unlink()
 
 
 if __name__ == "__main__":
