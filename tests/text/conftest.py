@@ -19,7 +19,7 @@ def pairs() -> SentencePairs:
 
 
 def small_config(name: str, *overrides: str) -> dict:
-    codes = ["quantizer.codes=32", "model.dimension=16"] if name.startswith("latent") else []
+    codes = ["quantizer.codes=32", "model.dimension=16", "model.codebooks=2"] if name.startswith("latent") else []
     return load_config(
         name,
         ["model.width=32", "model.heads=2", "model.hidden=32", "model.encoder_layers=2", "model.decoder_layers=2",
