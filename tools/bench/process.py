@@ -76,7 +76,9 @@ def _serve(pipe: Connection, target: str, arguments: tuple) -> None:
             pipe.send((True, served(*call)))
         pipe.send((True, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB))
     except ModuleNotFoundError as error:
-        pipe.send((False, MissingPackage(str(error))))
+        package = str(error.name).partition(".")[0].replace("_", "-")
+        fix = f"pip install -c constraints.txt {package}"
+        pipe.send((False, MissingPackage(f"{package} is not installed; get it with: {fix}")))
     except Exception:  # noqa: BLE001 -- sent to the parent, whatever it is
         import traceback
 

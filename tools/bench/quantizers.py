@@ -21,11 +21,8 @@ BATCH, TIME, CODES, DIMENSION = 16, 128, 512, 64
 
 def theirs(codes: int, dimension: int):
     """Return their codebook by EMA, with their defaults except our constants."""
-    try:
-        from vector_quantize_pytorch import VectorQuantize  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        fix = f"pip install -c constraints.txt {THEIRS}"
-        raise ModuleNotFoundError(f"{THEIRS} is not installed; get it with: {fix}") from None
+    from vector_quantize_pytorch import VectorQuantize  # pyright: ignore[reportMissingImports]
+
     return VectorQuantize(dim=dimension, codebook_size=codes, decay=0.99, commitment_weight=0.25)
 
 
