@@ -17,6 +17,8 @@ import yaml
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.schema import Kinds, Options, describe_kind
+from vqspeech.text.models import MODELS as TRANSLATORS
+from vqspeech.text.training.translation import TranslationTask
 from vqspeech.training.clustering import ClusteringOptions
 from vqspeech.training.codes import CodesTask
 from vqspeech.training.masked import MaskedOptions
@@ -30,6 +32,8 @@ from vqspeech.vision.training.video import VideoTask
 
 ROOT = Path(__file__).resolve().parents[2]
 CONF = ROOT / "vqspeech" / "conf"
+PARTS = {"": "Speech", "vision": "Images and video", "text": "Translation"}
+"""Folders below `CONF` with configurations of their own, and what the page calls them."""
 _ABOUT = """
 A training takes a configuration by name and settings over it: `vqspeech train --conf vctk_world quantizer=nsvq
 decoder.layers=4 training.steps=500`. `vqspeech info --conf NAME` prints it whole. A setting selects a kind of a group
@@ -65,12 +69,17 @@ class Section(NamedTuple):
     file: str
 
 
-def list_sections(vision: bool) -> list[Section]:
-    """Return the sections of the groups of speech, or of images and video."""
-    if vision:
-        groups: dict[str, Options | Kinds] = {
-            name: group for model in MODELS.values() for name, group in model.groups.items()
-        }
+def list_sections(part: str) -> list[Section]:
+    """Return the sections of a part of `PARTS`."""
+    groups: dict[str, Options | Kinds]
+    trainings: dict[str, tuple[Options, str]]
+    if part == "text":
+        groups = {name: group for model in TRANSLATORS.values() for name, group in model.list_groups().items()}
+        groups["model"] = Kinds("model", {name: model.kind for name, model in TRANSLATORS.items()})
+        del groups["quantizer"]  # that of speech
+        trainings = {"models that translate": (TranslationTask.training, "translation")}
+    elif part == "vision":
+        groups = {name: group for model in MODELS.values() for name, group in model.groups.items()}
         models = [model.groups["model"] for model in MODELS.values()]
         kinds = {kind: made for one in models if isinstance(one, Kinds) for kind, made in one.kinds.items()}
         groups |= {"model": Kinds("model", kinds), **TopVQVAE.groups, **VideoPrior.groups}
@@ -88,11 +97,11 @@ def list_sections(vision: bool) -> list[Section]:
             "units by clustering": (Options(ClusteringOptions), "clustering"),
             "priors over codes": (PriorTask.training, "prior"),
         }
-    base = "vision/" * vision
+    base = f"{part}/" if part else ""
     found: list[Section] = []
     for name, group in groups.items():
         if isinstance(group, Options):
-            file = {"prior": "pixelcnn", "network": "paper", "top": "paper"}[name]
+            file = {"prior": "pixelcnn", "network": "paper", "top": "paper"}.get(name, "")
             found.append(Section(name, "", name, group, f"{base}{name}/{file}.yaml"))
         else:
             for kind, made in group.kinds.items():
@@ -117,11 +126,10 @@ def list_keys(section: Section) -> list[Key]:
     return keys
 
 
-def list_experiments(vision: bool) -> dict[str, str]:
+def list_experiments(part: str) -> dict[str, str]:
     """Return what each configuration is for, by name: the comment at the top of its file."""
-    folder = CONF / "vision" if vision else CONF
     found: dict[str, str] = {}
-    for path in sorted(folder.glob("*.yaml")):
+    for path in sorted((CONF / part).glob("*.yaml")):
         lines = path.read_text(encoding="utf-8").splitlines()
         head = takewhile(lambda line: line.startswith("#"), lines)
         found[path.stem] = " ".join(line.removeprefix("#").strip() for line in head)
@@ -146,11 +154,11 @@ def _write() -> Iterator[str]:
         _ABOUT,
         "",
     )
-    for title, vision in (("Speech", False), ("Images and video", True)):
+    for part, title in PARTS.items():
         yield from (f"## {title}", "", "| configuration | |", "|---|---|")
-        yield from (f"| `{name}` | {_cell(about)} |" for name, about in list_experiments(vision).items())
+        yield from (f"| `{name}` | {_cell(about)} |" for name, about in list_experiments(part).items())
         yield ""
-        for section in list_sections(vision):
+        for section in list_sections(part):
             yield from (f"### {section.title}", "")
             if section.about:
                 yield from (" ".join(section.about.split()), "")
@@ -163,15 +171,31 @@ def _write() -> Iterator[str]:
 
 @cache
 def _read_comments(file: str) -> Mapping[str, str]:
-    """Return the comments beside the keys of a file."""
+    """Return the comments beside the keys of a file, or of those that it builds on."""
     path = CONF / file
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    found = (re.fullmatch(r"(\w+):.*?\s#\s*(.+)", line) for line in lines)
-    return {match[1]: match[2] for match in found if match}
+    matches = (re.fullmatch(r"(\w+):.*?\s#\s*(.+)", line) for line in lines)
+    found = {match[1]: match[2] for match in matches if match}
+    for base in _list_bases(file):
+        found = {**_read_comments(base), **found}
+    return found
 
 
 @cache
 def _read_values(file: str) -> Mapping[str, Any]:
+    """Return the values of a file over those of the files that it builds on."""
+    found = _load(file)
+    for base in _list_bases(file):
+        found = {**_read_values(base), **found}
+    return found
+
+
+def _list_bases(file: str) -> list[str]:
+    names = [one for one in _load(file).get("defaults", ()) if one != "_self_"]
+    return [(Path(file).parent / f"{name}.yaml").as_posix() for name in reversed(names)]
+
+
+def _load(file: str) -> dict[str, Any]:
     path = CONF / file
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
 

@@ -17,7 +17,7 @@ _TIP = (
 
 
 def draw() -> str:
-    """Return the rooms as boxes, each above those it builds on, with arrows to them."""
+    """Return the rooms as boxes, each above those it builds on, with arrows to them; for narrow screens, as a list."""
     rooms = find_arrows(read_imports())
     levels = _find_levels(rooms)
     rows: dict[int, list[str]] = {}
@@ -48,7 +48,12 @@ def draw() -> str:
         )
         for i, line in enumerate(textwrap.wrap(ROOMS[room].replace("`", ""), 40)):
             parts.append(f'<text x="{x:.0f}" y="{y + 15 * i:.0f}">{escape(line)}</text>')
-    return "\n".join([*parts, "</svg>"])
+    return "\n".join([*parts, "</svg>", '<ul class="rooms">', *map(_describe_room, rooms.items()), "</ul>"])
+
+
+def _describe_room(room: tuple[str, list[str]]) -> str:
+    name, below = (part.replace(".", "/") for part in (room[0], ", ".join(room[1])))
+    return f"<li><b>{name}</b>{below and ' builds on '}{below}</li>"
 
 
 def _find_levels(rooms: dict[str, list[str]]) -> dict[str, int]:
