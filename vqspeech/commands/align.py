@@ -8,7 +8,8 @@ import argparse
 import time
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_jobs_argument, output_data_dir
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_data_dir
+from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import DOUBTFUL, add_shard_arguments, run_shards
 from vqspeech.data import corpus_alignment
 from vqspeech.data.datadir import DataDir
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="import the alignments below DIR (TextGrid, CTM, lab, phn, phones), named after utterances, or after "
         "recordings in a folder per speaker, instead of aligning",
     )
+    add_json_argument(parser)
     add_jobs_argument(parser)
     add_shard_arguments(parser)
 
@@ -53,7 +55,10 @@ def _align(args: argparse.Namespace, share: Share, folder: Path) -> int:
     if coverage.new_seconds:
         speed = coverage.new_seconds / (time.perf_counter() - started)
         report(f"{folder}: {speed:,.0f}x real time, {speed / args.nj:,.0f}x a process")
-    print(coverage.summary())
+    if args.json:
+        print_json({"data": args.out, **coverage.counts()})
+    else:
+        print(coverage.summary())
     share.done, share.skipped = list(coverage.aligned), coverage.skipped
     if not coverage.aligned and share.shard is None:
         raise AlignmentError(

@@ -17,6 +17,7 @@ from vqspeech import audio, extras, loudness
 from vqspeech.commands.arguments import (
     STREAM,
     add_jobs_argument,
+    add_json_argument,
     add_seed_argument,
     is_folder,
     is_sound,
@@ -26,7 +27,7 @@ from vqspeech.commands.arguments import (
     sound_folder,
 )
 from vqspeech.commands.loading import add_model_argument, is_live_model, load_model
-from vqspeech.commands.outputs import check_file_name, check_outputs, check_stdout, write_stdout
+from vqspeech.commands.outputs import check_file_name, check_outputs, check_stdout, print_json, write_stdout
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.commands.sources import add_source_arguments, is_single_recording, open_sources
 from vqspeech.commands.targets import (
@@ -71,6 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_melody_arguments(parser)
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
+    add_json_argument(parser)
     add_jobs_argument(parser)
     add_shard_arguments(parser)
 
@@ -111,6 +113,8 @@ def _convert(args: argparse.Namespace, share: Share) -> int:
     voices, skipped = target_names(args), share.skipped
     if args.loudness is not None:
         extras.import_extra("pyloudnorm", "loudness")  # before anything is read
+    if args.json and (args.out == STREAM or (args.out is None and args.src == [STREAM])):
+        raise ConfigError("--json prints to standard output, where the sound goes; name a file with --out")
     if args.src == [STREAM] and args.out in (None, STREAM) and len(voices) == 1 and is_streaming(args):
         return convert_stdin(args)
     if args.raw:
@@ -220,7 +224,8 @@ def write_speech(
         options |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
         options["keep_pauses"] = args.preserve_pauses
     rate, level = (audio.RATE, None) if targets is None else (args.rate, args.loudness)
-    batch, started = _Batch(model, wanted, targets or {}, options, skipped, rate, level), time.perf_counter()
+    batch = _Batch(model, wanted, targets or {}, options, skipped, rate, level, args.json)
+    started = time.perf_counter()
     # The shortest first: streams of similar length waste the least.
     for utterance in sorted(found, key=lambda u: u.seconds or 0.0):
         names = [name for name in voices[utterance.id] if (utterance.id, name) in wanted]
@@ -233,8 +238,11 @@ def write_speech(
         for name in names:
             batch.add(utterance.id, name, source)
     batch.write()
+    took = time.perf_counter() - started
+    if args.json:
+        figures = {"written": batch.done, "seconds": batch.seconds, "times_real_time": batch.seconds / took}
+        print_json({**figures, "skipped": skipped.reasons})
     if batch.done:
-        took = time.perf_counter() - started
         speed = f"{batch.seconds * audio.RATE / took:,.0f} samples/s, {batch.seconds / took:.2f}x real time"
         report(f"{batch.done} written, {batch.seconds:.1f} s of speech in {took:.1f} s: {speed}")
     return skipped.status(batch.done)
@@ -255,6 +263,7 @@ class _Batch:
         skipped: Receives the conversions that fail.
         rate: Sampling rate of the files (Hz).
         loudness: Of the files (LUFS); None for that of the source.
+        as_json: Whether each file is printed as JSON.
         done: Files written.
         seconds: Their length in all.
         pending: (utterance, voice, source) that are not decoded yet.
@@ -267,6 +276,7 @@ class _Batch:
     skipped: Skipped
     rate: int = audio.RATE
     loudness: float | None = None
+    as_json: bool = False
     done: int = 0
     seconds: float = 0.0
     pending: list[tuple[str, str, Source]] = field(default_factory=list)
@@ -308,7 +318,7 @@ class _Batch:
                 sound = self._finish(part for _, part in group)
                 if path != Path(STREAM):
                     audio.write_parts(path, sound, self.rate)
-                    print_path(path)
+                    self._print(path, utterance, voice, len(source.normalised.samples) / audio.RATE)
                 elif self.rate == audio.RATE:
                     write_stdout(sound, len(source.normalised.samples))
                 else:  # the header holds the length
@@ -322,6 +332,12 @@ class _Batch:
                 self.done += 1
                 self.seconds += len(source.normalised.samples) / audio.RATE
             done.add(i)
+
+    def _print(self, path: Path, utterance: str, voice: str, seconds: float) -> None:
+        if self.as_json:
+            print_json({"file": str(path), "source": utterance, "speaker": voice, "seconds": seconds})
+        else:
+            print_path(path)
 
     def _finish(self, parts: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Yield a conversion at the rate and loudness of the files."""

@@ -4,7 +4,8 @@ import argparse
 import time
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_jobs_argument, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_folder
+from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import write_shards
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help=KINDS)
     parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
     parser.add_argument("--world", action="store_true", help="add WORLD frames, which the WORLD decoder is trained on")
+    add_json_argument(parser)
     add_jobs_argument(parser)
     add_shard_arguments(parser)
 
@@ -41,4 +43,7 @@ def _dump(args: argparse.Namespace, share: Share) -> int:
     share.done = list(shards.utterances)
     speed = shards.seconds / (time.perf_counter() - started)
     report(f"{args.out}: {len(shards)} utterances, {shards.seconds / 60:.1f} min, {speed:,.0f}x real time")
+    if args.json:
+        figures = {"utterances": len(shards), "seconds": shards.seconds, "times_real_time": speed}
+        print_json({"dump": args.out, **figures, "skipped": skipped.reasons})
     return skipped.status(len(shards))

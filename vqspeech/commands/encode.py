@@ -12,12 +12,13 @@ from vqspeech import audio, loudness
 from vqspeech.commands.arguments import (
     STREAM,
     add_jobs_argument,
+    add_json_argument,
     output_file,
     output_folder,
     output_stream,
 )
 from vqspeech.commands.loading import add_model_argument, find_model
-from vqspeech.commands.outputs import check_file_name, check_outputs
+from vqspeech.commands.outputs import check_file_name, check_outputs, print_json
 from vqspeech.commands.sharding import FEATURES, add_shard_arguments, run_shards
 from vqspeech.commands.sources import add_source_arguments, open_sources
 from vqspeech.data.datadir import Utterance
@@ -65,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="bf16: 1.2 to 1.5 times faster where the processor has instructions for bfloat16; some codes in a "
         "thousand differ (default: %(default)s)",
     )
+    add_json_argument(parser)
     add_jobs_argument(parser)
     add_shard_arguments(parser)
 
@@ -99,10 +101,13 @@ def _encode(args: argparse.Namespace, share: Share) -> int:
         share.done = list(units)
         if args.runs:
             write_runs(args.runs, [read_units(args.out)])
+    seconds = codes_total / model.rate
+    speed = seconds / (time.perf_counter() - started)
     if done:
-        seconds = codes_total / model.rate
-        speed = seconds / (time.perf_counter() - started)
         report(f"{args.out}: {done} utterances, {seconds:.0f} s, {speed:,.0f}x real time")
+    if args.json:
+        figures = {"utterances": done, "codes": codes_total, "seconds": seconds, "times_real_time": speed}
+        print_json({"units": args.out, **figures, "skipped": skipped.reasons})
     return skipped.status(done)
 
 
@@ -110,6 +115,8 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
     if args.out == STREAM:
         if args.runs:
             raise ConfigError("--runs needs a units file; name one with --out")
+        if args.json:
+            raise ConfigError("--json prints to standard output, where the units go; name a units file with --out")
         return
     paths = [Path(args.out), side_file(args.out), *([Path(args.runs)] if args.runs else [])]
     for path in paths:

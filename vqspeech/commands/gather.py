@@ -7,6 +7,8 @@ import argparse
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from vqspeech.commands.arguments import add_json_argument
+from vqspeech.commands.outputs import print_json
 from vqspeech.commands.score import MODULES
 from vqspeech.commands.scoring import find_score
 from vqspeech.commands.sharding import DOUBTFUL, FEATURES
@@ -28,15 +30,16 @@ Shards = Mapping[Path, Manifest]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech gather`."""
     parser.add_argument("out", metavar="OUT", help="what was given as --out to the verb with --shard I/N")
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the whole output; the exit status is 3 where recordings were skipped."""
-    return gather(args.out)
+    return gather(args.out, args.json)
 
 
-def gather(out: str) -> int:
-    """Join the shards of an output; return the exit status.
+def gather(out: str, as_json: bool = False) -> int:
+    """Join the shards of an output, print how much it is, and return the exit status.
 
     Raises:
         ShardError: A shard is missing, damaged or of another kind, or what was joined is not all of it.
@@ -53,6 +56,10 @@ def gather(out: str) -> int:
                 skipped.add(name, reason)
     done = sum(len(manifest.done) for manifest in shards.values())
     seconds = sum(sum(manifest.seconds) for manifest in shards.values())
+    if as_json:
+        figures = {"utterances": first.run["utterances"], "done": done, "seconds": seconds, "shards": len(shards)}
+        print_json({"out": out, **figures, "skipped": skipped.reasons})
+        return skipped.status(done)
     length = f", {seconds / 3600:.2f} h" if seconds else ""
     print(f"{out}: {done} of {first.run['utterances']} utterances{length}, from {len(shards)} shards, each once")
     return skipped.status(done)

@@ -9,7 +9,8 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from vqspeech.commands.arguments import add_jobs_argument, output_data_dir, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_data_dir, output_folder
+from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.sharding import Share
 
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         corpus.add_argument(
             "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"
         )
+        add_json_argument(corpus)
         add_jobs_argument(corpus)
         if name not in WHOLE:
             add_shard_arguments(corpus)
@@ -102,7 +104,10 @@ def _prepare(args: argparse.Namespace, share: Share) -> int:
     data, account = import_corpus(args.corpus_name).prepare(args.corpus, nj=args.nj, **options)
     share.done, share.skipped = list(data.utterances), account.unreadable
     data.write(args.out)
-    print(account.summary())
+    if args.json:
+        print_json({"data": args.out, **account.counts()})
+    else:
+        print(account.summary())
     return account.exit_status()
 
 

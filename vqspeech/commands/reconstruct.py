@@ -6,7 +6,7 @@ In a data directory the voice is the speaker of the utterance; for files it is n
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.arguments import sound_folder
+from vqspeech.commands.arguments import add_json_argument, sound_folder
 from vqspeech.commands.convert import add_sampling_arguments, check_speech_outputs, write_speech
 from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.commands.sources import add_source_arguments, open_sources
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for NAME.wav")
     add_sampling_arguments(parser)
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from vqspeech import audio
 from vqspeech.commands.arguments import (
+    add_json_argument,
     add_sampling_arguments,
     number,
     positive_float,
@@ -21,6 +22,8 @@ from vqspeech.commands.arguments import (
     sound_folder,
 )
 from vqspeech.commands.loading import add_model_argument, load_model
+from vqspeech.commands.outputs import print_json
+from vqspeech.console import print_path
 from vqspeech.data.units import write_units
 from vqspeech.metrics.reports import pictures
 from vqspeech.models.vqvae import VQVAE
@@ -47,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--prompt", metavar="FILE", help="recording to continue, at any sampling rate")
     add_sampling_arguments(parser)
+    add_json_argument(parser)
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for the samples")
 
 
@@ -73,8 +77,11 @@ def run(args: argparse.Namespace) -> int:
     for i, group in groupby(parts, itemgetter(0)):  # each is written before the next is decoded
         path, sound = out / f"{names[i]}.wav", np.concatenate([part for _, part in group])
         audio.write(path, sound)
-        print(path)
         seconds += len(sound) / audio.RATE
+        if args.json:
+            print_json({"file": str(path), "speaker": voices[i], "seconds": len(sound) / audio.RATE})
+        else:
+            print_path(path)
         if i < SHEET:
             sounds[f"{names[i]}, {voices[i]}"] = sound
     write_units(
@@ -82,6 +89,9 @@ def run(args: argparse.Namespace) -> int:
     )
     pictures.save_figure(pictures.draw_spectrograms(sounds), out / "spectrograms.png")
     took = time.perf_counter() - started
+    if args.json:
+        figures = {"written": len(names), "seconds": seconds, "times_real_time": seconds / took}
+        print_json({"units": str(out / "units.txt"), "pictures": [str(out / "spectrograms.png")], **figures})
     report(f"{out}: {len(names)} samples, {seconds:.1f} s in {took:.1f} s, {seconds / took:.2f}x real time")
     return 0
 

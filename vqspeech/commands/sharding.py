@@ -1,17 +1,19 @@
 """Verbs in shards: `--shard I/N` makes one, `--shards N` makes all by an engine and joins them (not a verb)."""
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, redirect_stdout, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vqspeech.clusters import CLUSTERS, load_cluster
 from vqspeech.commands.arguments import positive_int
+from vqspeech.commands.outputs import print_json
 from vqspeech.data.sharding import (
     MANIFEST,
     AlreadyDone,
@@ -91,6 +93,9 @@ def _run_shard(args: argparse.Namespace, verb: str, work: Verb) -> int:
         if manifest is None:
             raise
     report(f"{folder}: {len(manifest.done)} of {len(manifest.ids)} utterances")
+    if args.json:
+        figures = {"utterances": len(manifest.ids), "done": len(manifest.done), "skipped": manifest.skipped}
+        print_json({"shard": str(folder), **figures})
     return SOME_SKIPPED if manifest.skipped else 0
 
 
@@ -98,7 +103,9 @@ def _write_shard(args: argparse.Namespace, share: Share, work: Verb) -> Manifest
     with replace_folder(share.folder) as folder:
         inside = argparse.Namespace(**vars(args) | {"out": str(folder / Path(args.out).name)})
         try:
-            work(inside, share)
+            # What the verb prints names its output within the folder, which is renamed.
+            with redirect_stdout(io.StringIO()) if args.json else nullcontext():
+                work(inside, share)
         except VqspeechError:
             if not share.is_all_skipped():
                 raise
@@ -127,7 +134,7 @@ def _run_all(args: argparse.Namespace) -> int:
             f"{args.out}: {len(failed)} of {args.shards} shards failed, such as {number}: {reason}; the same command "
             "makes those that are missing"
         )
-    return gather(args.out)
+    return gather(args.out, args.json)
 
 
 def _call(args: argparse.Namespace, count: int, nj: int, number: int) -> int:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from vqspeech import audio
 from vqspeech.data import alignment, text
@@ -57,6 +57,14 @@ class Coverage:
     new_seconds: float = 0.0
     oov_words: Counter[str] = field(default_factory=Counter)
     wide_beams: list[str] = field(default_factory=list)
+
+    def counts(self) -> dict[str, Any]:
+        """Return the account by name, durations in seconds."""
+        found: dict[str, Any] = {"utterances": self.utterances, "aligned": len(self.aligned)}
+        found |= {"seconds": self.seconds, "seconds_with_phone": self.labelled, "new_seconds": self.new_seconds}
+        found |= {"doubtful": self.doubtful, "other_words": self.other_words, "labels_without_phone": self.unknown}
+        found |= {"words_in_no_dictionary": self.oov_words, "wide_beams": self.wide_beams}
+        return {**found, "skipped": self.skipped.reasons}
 
     def summary(self) -> str:
         """Return the account in lines."""

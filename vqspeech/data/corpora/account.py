@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from vqspeech import audio
 from vqspeech.data import alignment
@@ -55,6 +56,12 @@ class Account:
         lines += [f"dropped {len(names)}: {reason} ({_list_examples(names)})" for reason, names in dropped.items()]
         lines += [f"note {len(names)}: {what} ({_list_examples(names)})" for what, names in self.notes.items()]
         return "\n".join(lines)
+
+    def counts(self) -> dict[str, Any]:
+        """Return the account as numbers: of recordings, of what was kept, dropped and noted; what cannot be read."""
+        dropped, notes = ({what: len(names) for what, names in one.items()} for one in (self.dropped, self.notes))
+        found = {"corpus": self.corpus, "recordings": self.recordings, **self.data.counts}
+        return {**found, "dropped": dropped, "notes": notes, "skipped": self.unreadable.reasons}
 
     def exit_status(self) -> int:
         """Return `SOME_SKIPPED` where a recording could not be read, else 0."""
