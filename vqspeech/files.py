@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -98,12 +99,12 @@ def _temporary_folder(folder: Path, mode: int) -> Iterator[Path]:
 
 
 def write_text(path: str | os.PathLike, text: str) -> None:
-    r"""Write `text` (UTF-8) in one piece: readers see the old file or the new one.
+    r"""Write `text` (UTF-8, lines end in LF on every system) in one piece: readers see the old file or the new one.
 
     Bytes of a file name that are not text (`os.fsdecode`) are written as JSON writes them, `\\udce9`.
     """
     with replace_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def link_file(path: Path, other: Path) -> None:
@@ -304,8 +305,8 @@ def _host() -> str:
 
 def _start(process: int) -> int | None:
     """Return when a process started, in clock ticks; 0 where this is unknown, None where there is no such process."""
-    if os.name != "posix":
-        return 0
+    if sys.platform == "win32":
+        return _ask_psutil(process)
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -317,3 +318,15 @@ def _start(process: int) -> int | None:
     except OSError:
         return 0
     return None if fields[0] in (b"Z", b"X") else int(fields[19])  # a zombie does not work any more
+
+
+def _ask_psutil(process: int) -> int | None:
+    """Return what `_start` does, on Windows, where `os.kill` would end the process."""
+    import psutil
+
+    try:
+        return int(100 * psutil.Process(process).create_time())
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.Error:
+        return 0

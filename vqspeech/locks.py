@@ -77,7 +77,7 @@ def _locked(path: Path, lock: Path) -> Iterator[None]:
 def _take(lock: Path, own: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Take the lock, also from a process that has ended; return its holder where there is one."""
     offered = lock.with_name(f"{lock.name}.{own['owner']}.tmp")
-    offered.write_text(json.dumps(own), encoding="utf-8")
+    offered.write_text(json.dumps(own), encoding="utf-8", newline="\n")
     try:
         for _ in range(3):
             try:
@@ -86,7 +86,7 @@ def _take(lock: Path, own: Mapping[str, Any]) -> Mapping[str, Any] | None:
             except FileExistsError:
                 pass
             except OSError:  # a file system without links
-                with suppress(FileExistsError), open(lock, "x", encoding="utf-8") as file:
+                with suppress(FileExistsError), open(lock, "x", encoding="utf-8", newline="\n") as file:
                     file.write(json.dumps(own))
                     return None
             holder = _holder(lock)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from vqspeech import __version__
 from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.extras import import_extra
-from vqspeech.files import temporary_folder
+from vqspeech.files import temporary_folder, write_text
 
 if TYPE_CHECKING:
     from vqspeech.models.pretrained import Pretrained
@@ -71,7 +71,7 @@ def push(
     api = hub.HfApi()
     with temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-hub") as folder:
         model.save_pretrained(folder / FILE, **about)
-        (folder / "README.md").write_text(format_hub_card(model, repository, licence, data), encoding="utf-8")
+        write_text(folder / "README.md", format_hub_card(model, repository, licence, data))
         try:
             api.create_repo(repository, exist_ok=True)
             if revision:

@@ -54,7 +54,7 @@ class RunStore:
         key = _make_key(settings)
         if key not in self._figures:
             figures = {name: float(value) for name, value in run().items()}
-            with open(self.path, "a", encoding="utf-8") as file:
+            with open(self.path, "a", encoding="utf-8", newline="\n") as file:
                 file.write(json.dumps({"settings": dict(settings), "figures": figures}) + "\n")
             self._figures[key] = figures
         return dict(self._figures[key])

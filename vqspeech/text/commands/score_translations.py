@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+import re
 from collections.abc import Generator
 from functools import partial
 
@@ -72,7 +73,8 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
 
 def parse_system(text: str) -> tuple[str, Decoding]:
     """Return model and decoding of `EXP[:KEY=VALUE,…]`. Raise `ConfigError` where it is not of this form."""
-    path, _, settings = text.partition(":")
+    drive = text[:2] if re.match(r"[A-Za-z]:[\\/]", text) else ""  # of a path on Windows
+    path, _, settings = text[len(drive) :].partition(":")
     values = {}
     for one in filter(None, settings.split(",")):
         key, _, value = one.partition("=")
@@ -84,7 +86,7 @@ def parse_system(text: str) -> tuple[str, Decoding]:
             raise ConfigError(
                 f"{text}: give MODEL:KEY=VALUE,… of {', '.join(_KEYS)}, such as exp/teacher:beam=4"
             ) from None
-    return path, Decoding(**values)
+    return drive + path, Decoding(**values)
 
 
 def _describe(model: Translator) -> str:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
         out: Any = sys.stdout
         if args.out != STREAM:
             path = stack.enter_context(replace_file(args.out))
-            out = stack.enter_context(open(path, "w", encoding="utf-8"))
+            out = stack.enter_context(open(path, "w", encoding="utf-8", newline="\n"))
         for lines in _read_blocks(file, args.batch):
             found, faults = translate_lines(model, lines, decoding, args.batch)
             for place, fault in faults.items():
