@@ -9,7 +9,7 @@ COPY constraints.txt pyproject.toml README.md LICENSE ./
 RUN python -m venv /opt/vqspeech \
  && /opt/vqspeech/bin/pip install --no-cache-dir -c constraints.txt --index-url "$TORCH_INDEX" torch
 COPY vqspeech vqspeech
-RUN /opt/vqspeech/bin/pip install --no-cache-dir -c constraints.txt . \
+RUN /opt/vqspeech/bin/pip install --no-cache-dir -c constraints.txt '.[train]' \
  && find /opt/vqspeech -name __pycache__ -prune -exec rm -r {} +
 
 FROM python:3.12-slim

@@ -54,7 +54,6 @@ MODULES = {
     "sampling": "stream",
     "voices": "models", "pretrained": "models", "__init__": "cli",
     "audio": "sound", "soundfiles": "sound", "loudness": "sound", "pitch": "sound", "world": "sound",
-    "torchaudio_functional": "sound",
 }  # fmt: skip
 """Rooms of modules directly below `vqspeech` (`__init__` hands on `VQVAE` and others, as the command line does)."""
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make .venv in the repository root with vqspeech (editable) and the pinned versions of constraints.txt.
+# Make .venv in the repository root with vqspeech (editable), its extra `train` and the pinned versions of constraints.txt.
 # Usage: bash tools/install.sh [EXTRA...]      extras: mini align eval study sweep slurm ray text vision video vizdoom loudness page docs dev (see pyproject.toml)
 # Extras add up over calls; a call that changes nothing does nothing. $PYTHON selects the Python.
 set -euo pipefail
@@ -38,7 +38,7 @@ if [ -x .venv/bin/vqspeech ] && [ -f "$stamp" ]; then
   done
   if [ -z "$missing" ] && [ "$(sed -n 1p "$stamp")" = "$state" ]; then exit 0; fi
 fi
-wanted=$(echo "$installed $*" | tr -s ' ' '\n' | sed '/^$/d' | sort -u | paste -sd ' ' -)
+wanted=$(echo "train $installed $*" | tr -s ' ' '\n' | sed '/^$/d' | sort -u | paste -sd ' ' -)
 
 echo "tools/install.sh: installing vqspeech${wanted:+ with $wanted} into $root/.venv (about a minute)" >&2
 rm -f "$stamp"

@@ -15,7 +15,7 @@ from vqspeech.console import open_standard_streams, show_progress
 from vqspeech.deprecation import rename_arguments
 from vqspeech.devices import keep_freed_memory
 from vqspeech.errors import FAILED, VqspeechError, describe_error, is_out_of_memory
-from vqspeech.extras import import_extra
+from vqspeech.extras import import_extra, name_missing_extra
 from vqspeech.signals import Interrupted, exit_on_interrupt, raise_on_signals
 from vqspeech.subcommands import describe_command, find_subparsers, list_leaves
 
@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
                 parser.print_help()
                 return FAILED
             keep_freed_memory()
-            with show_progress(args.quiet):
+            with show_progress(args.quiet), name_missing_extra():
                 return args.run(args)
     except BrokenPipeError:
         return BROKEN_PIPE

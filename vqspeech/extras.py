@@ -1,12 +1,40 @@
-"""Optional packages, imported at their first use, and what they need to work: torchaudio, the cache of numba."""
+"""Optional packages, imported at their first use, and what they need to work: the cache of numba."""
 
 import importlib
-import sys
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
 from vqspeech.errors import MissingExtra
+
+TRAIN = ("matplotlib", "numba", "PIL", "scipy", "sklearn", "tensorboard")
+"""Modules of the extra `train`: what training, scores, pictures and sampling from a WaveNet need, and conversion does
+not."""
+
+
+def require_training_packages() -> None:
+    """Make sure that the extra `train` is installed, before the work starts.
+
+    Raises:
+        MissingExtra: It is not.
+    """
+    for name in TRAIN:
+        if find_spec(name) is None:
+            raise MissingExtra(name, "train")
+
+
+@contextmanager
+def name_missing_extra() -> Iterator[None]:
+    """Raise `MissingExtra` in place of the `ModuleNotFoundError` of a package of the extra `train`."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        if package not in TRAIN:
+            raise
+        raise MissingExtra(package, "train") from error
 
 
 def import_extra(name: str, extra: str) -> ModuleType:
@@ -19,35 +47,6 @@ def import_extra(name: str, extra: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtra(error.name or name, extra) from error
-
-
-def import_torchaudio_functional() -> ModuleType:
-    """Import `torchaudio.functional`, also where torchaudio's compiled half does not fit the installed torch.
-
-    The wheels on the package index are CUDA builds: with a CPU-only torch, `import torchaudio` raises OSError although
-    the functions written in Python work. A substitute for `torchaudio._extension` that declares the compiled half
-    unavailable makes them importable. Nothing else imports torchaudio.
-    """
-    try:
-        return importlib.import_module("torchaudio.functional")
-    except OSError:
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
-            del sys.modules[name]
-        extension = ModuleType("torchaudio._extension")
-        extension.__dict__.update(
-            _IS_TORCHAUDIO_EXT_AVAILABLE=False, _IS_ALIGN_AVAILABLE=False, fail_if_no_align=_fail_when_called
-        )
-        sys.modules["torchaudio._extension"] = extension
-        return importlib.import_module("torchaudio.functional")
-
-
-def _fail_when_called(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorate a function that needs torchaudio's compiled half."""
-
-    def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError(f"{function.__name__}: torchaudio's compiled half does not work with the installed torch")
-
-    return fail
 
 
 def recompile_damaged(*functions: Any) -> None:

@@ -4,6 +4,7 @@ import scipy.signal
 import torch
 
 from tests.conftest import buzz
+from tests.torchaudio import import_torchaudio_functional
 from vqspeech import audio, loudness
 from vqspeech.errors import ConfigError
 from vqspeech.models.frontend import (
@@ -40,14 +41,11 @@ def test_dithered_waves_lie_around_their_levels():
 
 
 def test_mulaw_agrees_with_torchaudio():
-    from vqspeech.extras import import_torchaudio_functional
-
     wave = np.linspace(-1, 1, 4001, dtype=np.float32)
-    theirs = import_torchaudio_functional().mu_law_encoding(torch.from_numpy(wave), 256)
+    functional = import_torchaudio_functional()
+    theirs = functional.mu_law_encoding(torch.from_numpy(wave), 256)
     assert (audio.encode_mulaw(wave) == theirs.numpy()).mean() > 0.999  # ties of float32 rounding aside
-    np.testing.assert_allclose(
-        audio.decode_mulaw(theirs.numpy()), import_torchaudio_functional().mu_law_decoding(theirs, 256), atol=1e-6
-    )
+    np.testing.assert_allclose(audio.decode_mulaw(theirs.numpy()), functional.mu_law_decoding(theirs, 256), atol=1e-6)
 
 
 def samples_of(wave: np.ndarray) -> torch.Tensor:

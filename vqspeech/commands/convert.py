@@ -40,7 +40,7 @@ from vqspeech.commands.targets import (
 from vqspeech.console import print_path
 from vqspeech.data.datadir import Utterance
 from vqspeech.data.sharding import Share
-from vqspeech.errors import ConfigError, ends_batch
+from vqspeech.errors import ConfigError, MissingExtra, ends_batch
 from vqspeech.generate import ENGINES, choose_engine
 from vqspeech.jobs import Skipped, attempt
 from vqspeech.models.chunks import BATCH, CHUNK
@@ -295,7 +295,7 @@ class _Batch:
         try:
             self._decode(batch, done)
         except Exception as error:
-            if isinstance(error, ConfigError | BrokenPipeError) or ends_batch(error):
+            if isinstance(error, ConfigError | MissingExtra | BrokenPipeError) or ends_batch(error):
                 raise
             if len(batch) == 1:
                 self._skip(*batch[0][:2], error)

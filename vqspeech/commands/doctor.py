@@ -23,12 +23,9 @@ from vqspeech.voices import Voice, read_voices, voice_folder
 EXAMPLE = "vqspeech doctor --json"
 VERSIONS = (
     "torch",
-    "torchaudio",
     "numpy",
-    "scipy",
     "soundfile",
     "soxr",
-    "numba",
     "safetensors",
     "accelerate",
 )
@@ -73,8 +70,7 @@ def find_versions(problems: list[str]) -> Section:
     for name in VERSIONS:
         try:
             found[name] = metadata.version(name)
-            if name != "torchaudio":  # its compiled half does not fit every torch, and is not needed
-                importlib.import_module(name)
+            importlib.import_module(name)
         except metadata.PackageNotFoundError:
             found[name] = None
             problems.append(f"{name} is not installed; install vqspeech again: pip install vqspeech")

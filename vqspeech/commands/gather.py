@@ -48,7 +48,10 @@ def gather(out: str, as_json: bool = False) -> int:
     first = next(iter(shards.values()))
     verb = str(first.run["verb"])
     with lock_file(locate_shards(out) / "gather"):
-        JOINERS[verb](Path(out), shards)
+        if verb.startswith("score "):
+            find_score(MODULES, verb.removeprefix("score ")).join(out, shards, as_json)
+        else:
+            JOINERS[verb](Path(out), shards)
     skipped = Skipped()
     for manifest in shards.values():
         for name, reason in manifest.skipped.items():
@@ -124,17 +127,11 @@ def _join_folders(out: Path, shards: Shards) -> None:
             link_file(path, folder / name)
 
 
-def _join_scores(out: Path, shards: Shards) -> None:
-    name = next(iter(shards.values())).run["verb"].removeprefix("score ")
-    find_score(MODULES, name).join(str(out), shards)
-
-
 JOINERS: Mapping[str, Callable[[Path, Shards], None]] = {
     "prepare": _join_data,
     "align": _join_data,
     "dump": _join_dumps,
     "encode": _join_units,
     "convert": _join_folders,
-    "score units": _join_scores,
 }
-"""What joins the outputs of a verb."""
+"""What joins the outputs of a verb that is no score."""

@@ -25,6 +25,7 @@ from vqspeech.commands.loading import add_model_argument, load_model
 from vqspeech.commands.outputs import print_json
 from vqspeech.console import print_path
 from vqspeech.data.units import write_units
+from vqspeech.extras import require_training_packages
 from vqspeech.metrics.reports import pictures
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.progress import report
@@ -66,6 +67,7 @@ def add_code_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the samples and print their names."""
+    require_training_packages()
     model, started, out = load_model(args), time.perf_counter(), Path(args.out)
     wave, prompt = (None, None) if args.prompt is None else encode_prompt(model, args.prompt)
     source = load_source(model, args.prior, args.ngram, args.units)

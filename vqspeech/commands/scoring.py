@@ -27,6 +27,7 @@ from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.sharding import OBSERVED, Share
 from vqspeech.errors import ShardError
+from vqspeech.extras import require_training_packages
 from vqspeech.files import write_text
 from vqspeech.metrics.reports import markdown, pictures, scores
 
@@ -135,16 +136,18 @@ class Score:
 
     def run(self, args: argparse.Namespace) -> int:
         """Measure, write each table to the scores file and print it, or make shards; return the exit status."""
+        require_training_packages()
         if self.observe and (args.shard or args.shards):
             return run_shards(args, f"score {self.name}", self._observe)
         return self._write_all(args, self.measure(args))
 
-    def join(self, out: str, parts: Iterable[Path]) -> int:
+    def join(self, out: str, parts: Iterable[Path], as_json: bool = False) -> int:
         """Measure from what was read in shards, as `run`.
 
         Args:
             out: The scores file.
             parts: Folders of the shards.
+            as_json: Whether the tables are printed as JSON.
 
         Raises:
             ShardError: What a shard has read is nothing that this score can use.
@@ -157,7 +160,7 @@ class Score:
                 raise ShardError(f"{part / OBSERVED}: damaged ({error}); make the shard again") from None
             rows += some
         command = f"{given['command']}; {scores.this_command()}"
-        args = argparse.Namespace(**given | {"out": out, "json": False, "command": command})
+        args = argparse.Namespace(**given | {"out": out, "json": as_json, "command": command})
         return self._write_all(args, self.measure(args, rows))
 
     def _observe(self, args: argparse.Namespace, share: Share) -> int:

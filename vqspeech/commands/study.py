@@ -7,6 +7,7 @@ from typing import Any
 
 from vqspeech.commands.arguments import add_json_argument, output_folder, positive_int
 from vqspeech.commands.outputs import print_json
+from vqspeech.extras import require_training_packages
 from vqspeech.locks import lock_folder
 from vqspeech.metrics.reports import markdown, scores
 from vqspeech.subcommands import add_subcommands, run_subcommand
@@ -23,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-verb and return its exit status."""
+    require_training_packages()
     with lock_folder(args.out):
         return run_subcommand(args, "vqspeech.commands.study_")
 

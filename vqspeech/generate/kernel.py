@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from vqspeech.errors import ConfigError
-from vqspeech.extras import recompile_damaged
+from vqspeech.extras import import_extra, recompile_damaged
 from vqspeech.files import temporary_folder
 from vqspeech.generate.cell import Cell
 from vqspeech.generate.conditioning import ProjectedConditioning
@@ -152,18 +152,17 @@ def _import_compiled() -> ModuleType:
     Machine code is cached in $NUMBA_CACHE_DIR, else beside the source, else in the user's cache; where none of them can
     be written, every process compiles it anew.
     """
-    from numba import config
-
+    config = import_extra("numba", "train").config
     try:
-        from vqspeech.generate import compiled
+        compiled = import_extra("vqspeech.generate.compiled", "train")
     except RuntimeError:  # numba finds no folder for its cache
         folder = ExitStack()
         atexit.register(folder.close)
         place = folder.enter_context(temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-kernel"))
-        config.CACHE_DIR = str(place)  # pyright: ignore[reportAttributeAccessIssue]
-        from vqspeech.generate import compiled
+        config.CACHE_DIR = str(place)
+        compiled = import_extra("vqspeech.generate.compiled", "train")
     recompile_damaged(compiled.run_steps)
-    source = Path(compiled.__file__)
+    source = Path(str(compiled.__file__))
     kept = list(Path(str(compiled.run_steps.stats.cache_path)).glob(f"{source.stem}.run_steps-*.nbi"))
     if not compiled.run_steps.signatures and all(index.stat().st_mtime < source.stat().st_mtime for index in kept):
         report("compiling the sampling kernel, once: about 6 s")

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from vqspeech import audio, loudness
 from vqspeech.errors import ConfigError
-from vqspeech.extras import import_torchaudio_functional
+from vqspeech.models.filterbank import Scale, make_cosines, make_mel_filters
 from vqspeech.schema import Kinds, Range
 
 _FFT, _HOP, _MELS, _CEPSTRA = 512, 160, 40, 13
@@ -91,9 +91,7 @@ class LogMel(nn.Module):
     """
 
     name, channels, hop, mels = "logmel", _MELS, _HOP, _MELS
-    norm: str | None = "slaney"
-    scale = "slaney"
-    """How filters are scaled, and which mel axis they are on."""
+    scale: Scale = "slaney"
     reach = _FFT + (loudness.SMOOTHING + 2 * MARGIN) * _HOP
     filters: Tensor
     warped_filters: Tensor
@@ -103,9 +101,7 @@ class LogMel(nn.Module):
     def __init__(self, warp: Warp = 0.0):
         super().__init__()
         self.warp = warp
-        filters = import_torchaudio_functional().melscale_fbanks(
-            _FFT // 2 + 1, 20.0, audio.RATE / 2, self.mels, audio.RATE, norm=self.norm, mel_scale=self.scale
-        )
+        filters = make_mel_filters(_FFT // 2 + 1, self.mels, self.scale)
         self.register_buffer("filters", filters, persistent=False)
         warped = [stretch_filters(filters, 1 + step) for step in torch.linspace(-warp, warp, _WARPS).tolist()]
         self.register_buffer("warped_filters", torch.stack(warped), persistent=False)
@@ -187,7 +183,7 @@ class LogMel80(LogMel):
     """As `LogMel`, of 80 bands on the mel axis of HTK, 2595 log10(1 + f / 700)."""
 
     name, channels, mels = "logmel80", 80, 80
-    norm, scale = None, "htk"
+    scale = "htk"
 
 
 class Cepstra(LogMel):
@@ -198,9 +194,7 @@ class Cepstra(LogMel):
 
     def __init__(self, warp: Warp = 0.0):
         super().__init__(warp)
-        self.register_buffer(
-            "cosines", import_torchaudio_functional().create_dct(_CEPSTRA, _MELS, norm="ortho"), persistent=False
-        )
+        self.register_buffer("cosines", make_cosines(_CEPSTRA, _MELS), persistent=False)
 
     def static(self, spectra: Tensor, filters: Tensor) -> Tensor:
         """Return the cepstra before normalisation: `(batch, channels, frames)`."""

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from vqspeech import audio
-from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.convnext import ConvNeXt
+from vqspeech.models.filterbank import make_mel_filters
 from vqspeech.models.live.fourier import power_spectra
 
 MELS, HOP = 80, 160
@@ -33,9 +33,7 @@ class Reference(nn.Module):
         self.blocks = nn.ModuleList(ConvNeXt(channels, window, dilation) for dilation in dilations)
         self.attention = nn.Sequential(nn.Linear(channels, 64), nn.Tanh(), nn.Linear(64, channels))
         self.output = nn.Linear(2 * channels, voice)
-        filters = import_torchaudio_functional().melscale_fbanks(
-            _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm=None, mel_scale="htk"
-        )
+        filters = make_mel_filters(_FFT // 2 + 1, MELS, "htk")
         self.register_buffer("filters", filters / filters.sum(0).clamp(min=1e-8), persistent=False)
         pad = (_FFT - _WINDOW) // 2
         self.register_buffer("window", F.pad(torch.hann_window(_WINDOW), (pad, pad)), persistent=False)

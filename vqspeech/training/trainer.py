@@ -26,6 +26,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from vqspeech.errors import ConfigError, DivergenceError, is_out_of_memory
+from vqspeech.extras import require_training_packages
 from vqspeech.locks import lock_folder
 from vqspeech.metrics.measures.codebook import count_used, perplexity
 from vqspeech.metrics.reports.curves import CURVES
@@ -83,8 +84,10 @@ def train(make: Callable[[], Task], out: str | Path, restart: bool = False) -> T
         restart: Remove what an earlier training left in `out`, and train from the start.
 
     Raises:
+        MissingExtra: The extra `train` is not installed.
         OutputError: Another process trains in `out`, or it cannot be written to.
     """
+    require_training_packages()
     with lock_folder(out) if int(os.environ.get("RANK", "0")) == 0 else nullcontext():
         return Trainer(make(), out, restart).train()
 

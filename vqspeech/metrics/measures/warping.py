@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vqspeech.extras import recompile_damaged
+from vqspeech.extras import import_extra, recompile_damaged
 
 
 class Tokens(NamedTuple):
@@ -110,7 +110,7 @@ def _arrays(distances: Distances) -> tuple[np.ndarray, np.ndarray]:
 
 @lru_cache(maxsize=1)
 def _compiled() -> tuple[Callable[..., Any], Callable[..., Any]]:
-    import numba
+    numba = import_extra("numba", "train")
 
     @numba.njit(nogil=True, cache=True)
     def compare(x, y, distances, directions, near):

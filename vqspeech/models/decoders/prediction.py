@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vqspeech import audio, world
+from vqspeech.extras import import_extra
 
 ORDER = 24
 """Samples just before that a prediction is made of."""
@@ -134,8 +135,7 @@ def _periodic(drawn: np.ndarray, first: np.ndarray, taps: np.ndarray, free: np.n
 
 def _shaped(pieces: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return `pieces` `(places, STEP)` through the filters of `weights` `(places, ORDER)` in turn: `(time,)`."""
-    from scipy.signal import lfilter
-
+    lfilter = import_extra("scipy.signal", "train").lfilter
     wave = np.zeros(ORDER + pieces.size)
     denominators = np.pad(-weights, ((0, 0), (1, 0)), constant_values=1)
     shifted = sliding_window_view(np.pad(weights, ((0, 0), (0, ORDER - 1))), ORDER, axis=1)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from vqspeech import audio
-from vqspeech.extras import import_torchaudio_functional
+from vqspeech.models.filterbank import make_mel_filters
 
 RESOLUTIONS = ((2048, 320), (1024, 160), (512, 80), (256, 40))
 """FFT lengths and hops (samples) at which spectra are compared."""
@@ -53,7 +52,5 @@ def hann_window(length: int, device: torch.device) -> Tensor:
 @torch.inference_mode(False)
 def mel_filters(length: int, bands: int, device: torch.device) -> Tensor:
     """Return mel filters of unit sum `(bins, bands)` on a device."""
-    filters = import_torchaudio_functional().melscale_fbanks(
-        length // 2 + 1, 20.0, audio.RATE / 2, bands, audio.RATE, norm="slaney", mel_scale="slaney"
-    )
+    filters = make_mel_filters(length // 2 + 1, bands)
     return (filters / filters.sum(0).clamp(min=1e-8)).to(device)

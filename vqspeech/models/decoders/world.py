@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from vqspeech import world
 from vqspeech.data.windows import SpeechBatch
 from vqspeech.errors import ConfigError
-from vqspeech.extras import import_torchaudio_functional
 from vqspeech.models.decoders.streams import Streams
+from vqspeech.models.filterbank import make_cosines
 from vqspeech.schema import Depth, Dropout, Range, Width
 
 _SPECTRUM, _COEFFICIENTS = 0.5, 0.3
@@ -75,7 +75,7 @@ class WorldDecoder(nn.Module):
         self.register_buffer("mean", torch.zeros(world.CHANNELS))
         self.register_buffer("deviation", torch.ones(world.CHANNELS))
         # What each coefficient adds to the log power spectrum along the mel axis, `(_BANDS, ENVELOPE)`.
-        cosines = import_torchaudio_functional().create_dct(world.ENVELOPE, _BANDS, norm="ortho") * math.sqrt(_BANDS)
+        cosines = make_cosines(world.ENVELOPE, _BANDS) * math.sqrt(_BANDS)
         self.register_buffer("cosines", cosines, persistent=False)
 
     @property

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from vqspeech import audio, loudness
-from vqspeech.extras import import_torchaudio_functional
+from vqspeech import loudness
+from vqspeech.models.filterbank import make_mel_filters
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.fourier import spectrum
 
@@ -49,9 +49,7 @@ class LiveFrontend(nn.Module):
         self.register_buffer("highpass", torch.from_numpy(_highpass_matrix()).float(), persistent=False)
         window = torch.hann_window(WINDOW)
         self.register_buffer("window", window, persistent=False)
-        filters = import_torchaudio_functional().melscale_fbanks(
-            _FFT // 2 + 1, 20.0, audio.RATE / 2, MELS, audio.RATE, norm=None, mel_scale="htk"
-        )
+        filters = make_mel_filters(_FFT // 2 + 1, MELS, "htk")
         self.register_buffer("filters", filters, persistent=False)
         floor = loudness.db_to_power(_FLOOR) * window.square().sum() * filters.sum(0)
         self.register_buffer("floor", floor, persistent=False)
