@@ -1,10 +1,14 @@
 """Codes without a decoder: the projection, and a coder on its own."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 
-from tests.conftest import buzz
+from tests.conftest import ROOT, buzz
 from tests.models.test_vqvae import model as whole_model
 from vqspeech import VQVAE
 from vqspeech.conf import load_config
@@ -83,3 +87,37 @@ def test_unknown_encoders_and_options_are_errors():
     ):
         with pytest.raises(ConfigError, match=message):
             small("units_lda", override)
+
+
+RECORDINGS = """
+import os
+import numpy as np
+import torch
+from vqspeech import pretrained
+from vqspeech.devices import keep_freed_memory, limit_kernel_cache
+from vqspeech.models.coder import Coder
+
+def read_memory():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+keep_freed_memory()
+limit_kernel_cache()
+torch.set_num_threads(1)
+model = Coder.from_pretrained(pretrained.find_checkpoint("units-small"))
+samples = np.random.default_rng(0).integers(-3000, 3000, 3200).astype(np.int16)
+held = []
+for i in range(1200):
+    held.append(model.encode_normalised(samples))
+    if i == 50:
+        before = read_memory()
+print(read_memory() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_codes_that_are_kept_take_no_more_memory_than_their_own():
+    """Measured: 1 MB instead of 12; codes in memory of torch kept the heap from being used again."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", RECORDINGS]
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert float(found.stdout) < 4

@@ -48,7 +48,7 @@ VERBS: Mapping[str, Sequence[str]] = {
     "reconstruct": ["reconstruct", "--model", "world", "--src", "corpus/a/0.wav", "--speaker", "SPEAKER", "--out",
                     "OUT/wav/"],
     "export": ["export", "--model", "world", "--out", "OUT/model.safetensors"],
-    "voice make": ["voice", "make", "--model", "voice", "--src", "corpus/a", "--name", "x", "--out",
+    "voice make": ["voice", "make", "--model", "voice", "--src", "corpus/a", "--name", "x", "--force", "--out",
                    "OUT/x.safetensors"],
     "train": ["train", "--conf", "mini_world", "--train", "dump", "--dev", "dump", "--out", "OUT/exp", *TRAIN],
     "prior": ["prior", "--conf", "mini_prior", "--units", "units", "--dev", "units", "--out", "OUT/exp", *PRIOR],

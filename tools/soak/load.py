@@ -80,7 +80,7 @@ def run(folder: Path, words: Sequence[str]) -> Run:
     process, memory = start(folder, words), 0.0
     while process.poll() is None:
         memory = max([memory, *read_memory(process.pid)])
-        time.sleep(0.05)
+        time.sleep(0.2)
     return Run(process.returncode, log.read_bytes()[size:].decode(), memory)
 
 

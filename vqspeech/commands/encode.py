@@ -179,4 +179,4 @@ def _encode_one(path: str, nj: int, features: str | None, precision: str, uttera
         check_file_name(utterance.id, "utterance")
         latents = model.encode_latents(loudness.normalise(blocks).samples).T.float()
     write_features(features, utterance.id, latents.numpy())
-    return model.quantizer.nearest(latents).numpy()
+    return model.quantizer.nearest(latents).numpy().copy()  # as `Coder.encode_normalised`

@@ -154,7 +154,8 @@ class Coder(Pretrained):
 
     def encode_normalised(self, samples: np.ndarray) -> np.ndarray:
         """Return codes int64 `(codes,)` of a recording normalised by `loudness.normalise`, int16 `(time,)`."""
-        return self.quantizer.nearest(self.encode_latents(samples).T).cpu().numpy()
+        # A copy: the memory of a tensor that is kept lies in that of larger ones, which could not be used again.
+        return self.quantizer.nearest(self.encode_latents(samples).T).cpu().numpy().copy()
 
     @torch.inference_mode()
     def encode_latents(self, samples: np.ndarray) -> Tensor:
