@@ -10,6 +10,7 @@ from vqspeech import audio
 from vqspeech.cli import main
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import read_shards
+from vqspeech.data.tars import write_tars
 from vqspeech.data.units import read_units
 from vqspeech.errors import FAILED, SOME_SKIPPED
 
@@ -61,6 +62,16 @@ def test_shards_of_tars_are_those_of_the_whole():
         assert main(["encode", "--data", "tars", "--out", "parts.txt", "--shard", f"{i}/3"]) == 0
     assert main(["gather", "parts.txt"]) == 0
     assert {name: codes.tolist() for name, codes in read_units("parts.txt").codes.items()} == whole
+
+
+@pytest.mark.parametrize("nj", ["1", "2"])
+def test_a_tar_is_read_from_its_beginning_to_its_end(nj: str):
+    order = list(DataDir.read("data"))[::-1]
+    write_tars(order, Path("tars"))
+    assert main(["dump", "tars", "--out", "dump", "--nj", nj]) == 0
+    dump = read_shards("dump")
+    assert dump.utterances == [one.id for one in order], "as they lie in the tar, not by their ids"
+    assert (np.diff(dump.first) > 0).all()
 
 
 def test_a_broken_tar_costs_its_own_utterances(capsys: pytest.CaptureFixture):

@@ -13,6 +13,7 @@ from vqspeech.data.units import Units, read_units, require_common_utterances
 from vqspeech.metrics.evaluations.units import ABX, PHONES, Observed, UnitScores, observe_utterances, score_units
 from vqspeech.metrics.measures import abx
 from vqspeech.metrics.reports import scores, unit_report
+from vqspeech.metrics.reports.items import write_items
 from vqspeech.progress import report
 
 
@@ -40,6 +41,8 @@ def measure(
         yield Table(table.rows, [model, *table.notes], name, seed=args.seed, packages=packages)
     if PHONES not in found.tables:
         report("no utterance has an alignment that can be read, so nothing is said of phones; list them in utt2ali")
+    if args.items:
+        write_items(Path(args.items), found.aligned)
     if args.report:
         _write_report(args, units, data, found)
     return found.skipped.status(len(units.codes))
@@ -68,6 +71,12 @@ SCORE = Score(
             "--model",
             metavar="FILE",
             help="checkpoint that made the units; ABX then measures angles of its code vectors",
+        ),
+        argument(
+            "--items",
+            type=output_folder,
+            metavar="DIR",
+            help="write the tokens of ABX there, triphones.item and phones.item, for fastabx",
         ),
         argument(
             "--report",

@@ -12,8 +12,9 @@ Errors are averaged over the triples of a cell (sounds, context, speakers); the 
 then over speakers of A, then over ordered pairs of sounds, every one counting alike. 0 is perfect, 1/2 is chance.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,27 +40,62 @@ Compared = tuple[dict[str, np.ndarray], Distances]
 """What is compared of each utterance, codes or numbers of frames, int64 `(frames,)`, and their distances."""
 
 
-def find_triphones(utterances: Sequence[Aligned]) -> Tokens:
-    """Return every phone of speech between two others that touch it, with these."""
-    spans: list[tuple[int, float, float, int, int]] = []
+class Span(NamedTuple):
+    """A token in time.
+
+    Attributes:
+        utterance: Index of the utterance.
+        start: Where it begins (s).
+        end: Where it ends (s).
+        phone: Index of its phone, of a triphone that of the middle one.
+        before: Index of the phone that touches it before; None where there is none.
+        after: Index of the phone that touches it after.
+    """
+
+    utterance: int
+    start: float
+    end: float
+    phone: int
+    before: int | None
+    after: int | None
+
+
+def list_triphones(utterances: Sequence[Aligned]) -> Iterator[Span]:
+    """Yield every phone of speech between two others that touch it, with these."""
     for index, one in enumerate(utterances):
         starts, ends, phones = one.segments
         follows = starts[1:] - ends[:-1] <= MAX_GAP
         speech = _speech(phones)
         for i in np.flatnonzero(follows[:-1] & follows[1:] & speech[:-2] & speech[1:-1] & speech[2:]).tolist():
-            context = int(phones[i]) * len(PHONES) + int(phones[i + 2])
-            spans.append((index, float(starts[i]), float(ends[i + 2]), int(phones[i + 1]), context))
-    return _tokens(utterances, spans)
+            before, phone, after = map(int, phones[i : i + 3])
+            yield Span(index, float(starts[i]), float(ends[i + 2]), phone, before, after)
+
+
+def list_phones(utterances: Sequence[Aligned]) -> Iterator[Span]:
+    """Yield every phone of speech."""
+    for index, one in enumerate(utterances):
+        starts, ends, phones = one.segments
+        follows = [False, *(starts[1:] - ends[:-1] <= MAX_GAP).tolist(), False]
+        for i in np.flatnonzero(_speech(phones)).tolist():
+            before = int(phones[i - 1]) if follows[i] else None
+            after = int(phones[i + 1]) if follows[i + 1] else None
+            yield Span(index, float(starts[i]), float(ends[i]), int(phones[i]), before, after)
+
+
+def find_triphones(utterances: Sequence[Aligned]) -> Tokens:
+    """Return every phone of speech between two others that touch it, with these."""
+    return _tokens(
+        utterances,
+        [
+            (one.utterance, one.start, one.end, one.phone, (one.before or 0) * len(PHONES) + (one.after or 0))
+            for one in list_triphones(utterances)
+        ],
+    )
 
 
 def find_phones(utterances: Sequence[Aligned]) -> Tokens:
     """Return every phone of speech."""
-    spans: list[tuple[int, float, float, int, int]] = []
-    for index, one in enumerate(utterances):
-        starts, ends, phones = one.segments
-        for i in np.flatnonzero(_speech(phones)).tolist():
-            spans.append((index, float(starts[i]), float(ends[i]), int(phones[i]), 0))  # noqa: PERF401
-    return _tokens(utterances, spans)
+    return _tokens(utterances, [(one.utterance, one.start, one.end, one.phone, 0) for one in list_phones(utterances)])
 
 
 def group_tokens(tokens: Tokens, most: int = TOKENS, seed: int = 0) -> Cells:
