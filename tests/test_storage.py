@@ -3,14 +3,13 @@
 import tarfile
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
 from tests.conftest import buzz
 from vqspeech import audio, storage
 from vqspeech.errors import AudioError, StorageError
-
-fsspec = pytest.importorskip("fsspec")
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
 from vqspeech.errors import StorageError, VqspeechError, describe_error, ends_batch
-from vqspeech.extras import import_extra
 from vqspeech.files import replace_file, temporary_folder
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
@@ -128,10 +127,11 @@ def read_member(name: str, tar: str) -> bytes:
     Raises:
         StorageError: There is none, or the tar is truncated.
     """
-    member = list_members(tar).get(name)
+    path, members = _open_tar(tar)
+    member = members.get(name)
     if member is None:
         raise StorageError(f"{tar}: has no member {name}; make the data directory again from the tars that are there")
-    with open(fetch_file(tar), "rb") as file:
+    with open(path, "rb") as file:
         file.seek(member.offset)
         content = file.read(member.size)
     if len(content) < member.size:
@@ -139,21 +139,23 @@ def read_member(name: str, tar: str) -> bytes:
     return content
 
 
-@lru_cache(8)
 def list_members(tar: str) -> Mapping[str, Member]:
     """Return the files in a tar by name, in the order of the tar. Only headers are read, and nothing is unpacked.
 
     Raises:
         StorageError: It is missing, no tar, compressed, or truncated.
     """
+    return _open_tar(tar)[1]
+
+
+@lru_cache(8)
+def _open_tar(tar: str) -> tuple[Path, dict[str, Member]]:
+    """Return the file of a tar on this machine, and its members; a process sees one version of a URL."""
     path = fetch_file(tar)
     try:
         with tarfile.open(path, "r:") as file:
-            return {
-                one.name.removeprefix("./"): Member(one.offset_data, one.size)
-                for one in file
-                if one.isreg() and not one.issparse()
-            }
+            whole = (one for one in file if one.isreg() and not one.issparse())
+            return path, {one.name.removeprefix("./"): Member(one.offset_data, one.size) for one in whole}
     except FileNotFoundError:
         raise StorageError(f"{tar}: no such file; check the path") from None
     except tarfile.ReadError as error:
@@ -200,7 +202,7 @@ def fetch_folder(path: str | os.PathLike[str], wanted: Callable[[str], bool] = l
     def fetch(system: Any, inside: str) -> Path:
         if not system.isdir(inside):
             raise StorageError(f"{url}: no such folder; check the address")
-        files = sorted(one["name"] for one in _list_details(system, inside) if wanted(PurePosixPath(one["name"]).name))
+        files = sorted(one["name"] for one in _list_entries(system, inside) if wanted(PurePosixPath(one["name"]).name))
         folder = _cache(url, [(name, system.ukey(name)) for name in files]) / PurePosixPath(inside).name
         folder.mkdir(parents=True, exist_ok=True)
         for name in files:
@@ -227,19 +229,20 @@ def list_files(path: str | os.PathLike[str]) -> list[str]:
 
 
 def _list_remote(system: Any, inside: str) -> list[str]:
-    found = [inside] if system.isfile(inside) else [one["name"] for one in _list_details(system, inside)]
+    found = [inside] if system.isfile(inside) else [one["name"] for one in _list_entries(system, inside)]
     return sorted(system.unstrip_protocol(name) for name in found)
 
 
-def _list_details(system: Any, inside: str) -> list[dict[str, Any]]:
+def _list_entries(system: Any, inside: str) -> list[dict[str, Any]]:
     return [one for one in system.ls(inside, detail=True) if one["type"] == "file"]
 
 
 def _call(url: str, function: Callable[[Any, str], _Result]) -> _Result:
     """Return what a function of the file system and of the path in it returns for a URL."""
-    core = import_extra("fsspec.core", "remote")
+    from fsspec.core import url_to_fs
+
     try:
-        return function(*core.url_to_fs(url))
+        return function(*url_to_fs(url))
     except VqspeechError:
         raise
     except FileNotFoundError:

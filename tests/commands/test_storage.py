@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pytest
 
@@ -104,7 +105,6 @@ def test_copy_keeps_what_is_there(capsys: pytest.CaptureFixture):
 
 
 def test_urls(here: Path):
-    fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
     memory.store.clear()
     expected, units = dumped("data"), encoded("--data", "data")
@@ -127,7 +127,6 @@ def test_urls(here: Path):
 
 
 def test_dumps_and_models_of_urls(checkpoint: Path):
-    fsspec = pytest.importorskip("fsspec")
     memory = fsspec.filesystem("memory")
     memory.store.clear()
     expected = dumped("data")

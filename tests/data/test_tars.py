@@ -151,7 +151,16 @@ def test_unreadable_recordings_are_skipped(data: DataDir, tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("text", "gender"),
-    [("F", "f"), ("female", "f"), ("male_masculine", "m"), (" Male", "m"), ("fast", None), ("", None), (None, None)],
+    [
+        ("F", "f"),
+        ("female", "f"),
+        ("male_masculine", "m"),
+        (" Male", "m"),
+        ("fast", None),
+        ("memale", None),
+        ("", None),
+        (None, None),
+    ],
 )
 def test_genders(text: str | None, gender: str | None):
     assert parse_gender(text) == gender

@@ -101,8 +101,8 @@ def find_value(about: Mapping[str, Any], what: str) -> str | None:
 
 def parse_gender(text: str | None) -> str | None:
     """Return 'f' or 'm' of a word such as 'F', 'female' or 'male_masculine'; None of any other."""
-    match = re.match(r"(f|m)(emale|ale)?(_\w+)?$", (text or "").strip().lower())
-    return match[1] if match else None
+    match = re.fullmatch(r"(f(?:emale)?|m(?:ale)?)(_\w+)?", (text or "").strip().lower())
+    return match and match[1][0]
 
 
 def _read_text(name: str, tar: str) -> str:
