@@ -239,6 +239,7 @@ def test_another_index(damaged: Path, index: str):
         ("speaker", lambda one: one.astype(np.int64), "speakers are not numbers"),
         ("utterance.ends", lambda one: one[::-1].copy(), "do not end where they should"),
         ("utterance.ends", lambda one: one - one[-1], "do not end where they should"),
+        ("utterance.ends", lambda one: np.concatenate([one[1::-1], one[2:]]), "do not end where they should"),
         ("utterance.ends", lambda one: one + 1, "do not end where they should"),
         ("utterance.text", lambda one: one | 128, "utf-8"),
         ("utterance.text", lambda one: one.astype(np.int16), "not bytes"),
