@@ -34,9 +34,7 @@ REHEARSAL = ["training.batch=4", "training.evaluate_batches=1"]
 def main() -> int:
     start = time.perf_counter()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "settings", nargs="*", metavar="KEY=VALUE", help="settings; the prior takes those of training"
-    )
+    parser.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings; the prior takes those of training")
     parser.add_argument("--data", required=True, metavar="FOLDER", help="prepared images, or a tar file of them")
     parser.add_argument("--conf", nargs="+", default=TRIO, metavar="NAME", help=f"configurations ({' '.join(TRIO)})")
     parser.add_argument("--prior", default="prior", metavar="NAME", help="configuration of the prior; empty: none")
