@@ -13,7 +13,7 @@ import pytest
 from tests.models.live.small import live_model
 from vqspeech import pretrained
 from vqspeech.cli import main
-from vqspeech.errors import FAILED, DeviceError
+from vqspeech.errors import FAILED, AudioError, DeviceError
 from vqspeech.page import server
 from vqspeech.page.studio import Studio
 
@@ -50,6 +50,30 @@ def test_variables_of_gradio_are_not_obeyed(monkeypatch, tmp_path):
             "GRADIO_ANALYTICS_ENABLED": "False",
         }
     assert os.environ["GRADIO_SHARE"] == "True" and os.environ["GRADIO_TEMP_DIR"] == "/elsewhere"
+
+
+@pytest.mark.parametrize(
+    ("error", "shown", "told"),
+    [
+        (AudioError("<img src=x> is no sound"), "&lt;img src=x&gt; is no sound", ""),
+        (ZeroDivisionError("1/0"), "ZeroDivisionError: 1/0 at ", "in fail"),
+    ],
+)
+def test_errors_are_words_without_markup(error, shown, told, tmp_path, messages, monkeypatch):
+    gr = pytest.importorskip("gradio")
+    from vqspeech.page.layout import make_blocks
+
+    def fail(*_: object) -> None:
+        raise error
+
+    studio = Studio(tmp_path, pretrained.find_checkpoint("voice"), "voice", 5)
+    monkeypatch.setattr(studio, "encode", fail)
+    with server._own_environment(tmp_path):
+        encode = next(one.fn for one in make_blocks(studio).fns.values() if one.name == "encode")
+    with pytest.raises(gr.Error) as raised:
+        encode(None, "units")
+    assert shown in raised.value.message and "<" not in raised.value.message
+    assert told in messages()
 
 
 @pytest.fixture

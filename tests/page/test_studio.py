@@ -150,6 +150,8 @@ def test_other_mistakes(studio):
         studio.convert(source, None, None)
     with pytest.raises(ConfigError, match="no model '/etc/x'; choose one of voice, "):
         studio.encode(source, "/etc/x")
+    with pytest.raises(AudioError, match="21 recordings; give 20 at most"):
+        studio.sample(1.0, "p225", learn=[source] * 21)
     with pytest.raises(AudioError, match="give recordings to learn from"):
         studio.sample(1.0, "p225")
 

@@ -2,10 +2,11 @@
 
 import functools
 import html
+import traceback
 from collections.abc import Callable
 from typing import Any
 
-from vqspeech.errors import VqspeechError, describe_error
+from vqspeech.errors import VqspeechError, describe_error, is_out_of_memory
 from vqspeech.extras import import_extra
 from vqspeech.page.studio import ORDER, Studio
 from vqspeech.progress import LOGGER, Listener, Work
@@ -207,8 +208,8 @@ def _connect(gr: Any, studio: Studio, button: Any, work: Callable[..., Any], inp
         try:
             return work(*arguments, **options)
         except Exception as error:
-            if not isinstance(error, VqspeechError | OSError | MemoryError):
-                LOGGER.exception("a defect of the page")
+            if not (isinstance(error, VqspeechError | OSError) or is_out_of_memory(error)):
+                LOGGER.error(traceback.format_exc())
             message = html.escape(studio.hide_paths(describe_error(error)))
             raise gr.Error(message, duration=None, print_exception=False) from error
 

@@ -27,6 +27,8 @@ from vqspeech.sampling import CodeSource, choose_voices, decode_samples, sample_
 
 ORDER = 3
 """Order of the n-gram of recordings, where the page has no prior."""
+MOST = 20
+"""Recordings that an n-gram is fitted to at most."""
 DRAWN = 30.0
 """Seconds of a recording whose codes are drawn."""
 
@@ -196,6 +198,8 @@ class Studio:
         with self._work(progress) as listener, report_to(listener):
             model, source = self.model, self.source
             if source is None and model.quantizer.size > 1:
+                if len(learn or ()) > MOST:
+                    raise AudioError(f"{len(learn or ())} recordings; give {MOST} at most, or join short ones")
                 waves = [self._read(path, "a recording") for path in learn or ()]
                 if not waves:
                     raise AudioError("give recordings to learn from: there is no prior; a minute of speech is a start")
