@@ -14,7 +14,7 @@ from tests.conftest import buzz
 from tests.models.live.small import live_model
 from vqspeech import audio, pretrained
 from vqspeech.data.units import read_units
-from vqspeech.errors import AudioError, ConfigError, OutputError, SpeakerError
+from vqspeech.errors import AudioError, CheckpointError, ConfigError, OutputError, SpeakerError
 from vqspeech.page.studio import Studio
 from vqspeech.progress import Work
 from vqspeech.sampling import RANDOM
@@ -115,7 +115,7 @@ def test_models_without_voices_of_recordings(tmp_path):
     assert not studio.takes_recordings and set(studio.coders) == set(pretrained.list_models())
     path = tmp_path / "w.safetensors"
     path.write_bytes(pretrained.find_checkpoint("units-small").read_bytes())
-    with pytest.raises(ConfigError, match="without decoder"):
+    with pytest.raises(CheckpointError, match="without decoder"):
         Studio(tmp_path, path, "w", 5)
 
 
