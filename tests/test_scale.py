@@ -1,8 +1,10 @@
 """The model of costs, and the page that is made with it."""
 
+import json
+
 import pytest
 
-from tools.scale import CORES, HASHED, PRICE, SHARED, format_bytes, format_hours, plan, write_page
+from tools.scale import CORES, COSTS, HASHED, PAGE, PRICE, SHARED, format_bytes, format_hours, plan, write_page
 
 
 def test_cores_limit_a_costly_stage_and_are_shared_evenly():
@@ -38,3 +40,7 @@ def test_the_page_states_what_was_measured_and_computed():
     assert "| `encode` | 2.50 | 86.4 | 1,000 | 1 MB |" in page and "shards of 1.25 h: 800, 810 MB" in page
     computed = plan(86.4, 1e6, 1e6, 1_000_000, 1)
     assert f"| `encode` | {format_hours(computed.hours)} | " in page.partition("### 1,000,000")[2]
+
+
+def test_the_page_is_that_of_the_measured_costs():
+    assert PAGE.read_text(encoding="utf-8") == write_page(json.loads(COSTS.read_text(encoding="utf-8")))

@@ -51,7 +51,7 @@ def plan(core_seconds: float, read: float, written: float, speech: float, nodes:
     limit = max(parts, key=lambda name: parts[name])
     seconds = parts[limit] + joining
     if joining > parts[limit]:
-        limit = "joining, which is one process"
+        limit = "joining"
     return Plan(seconds / 3600, core_seconds * speech / 3600 * PRICE, written * speech, limit)
 
 
@@ -75,9 +75,10 @@ HEAD = """# Scale
 
 Made by `python tools/scale.py` from [scale.json](scale.json), which `tools/bench/scale.py` measured on one core of
 {cpu} (torch {torch}), in seconds of its time;
-{load:.1f} processes wanted the machine's cores when it began. The other figures are computed, not measured: a cost for
-an hour of speech, times the hours. Assumed are nodes of {cores} cores, {price:g} USD for an hour of a core, shared
-storage of {shared}/s, and {hashed}/s for the one process that joins a dump.
+{load:.0f} processes wanted the machine's cores when it began, and a core with nothing else to do is faster. The other
+figures are computed, not measured: a cost for an hour of speech, times the hours. Assumed are nodes of {cores} cores,
+{price:g} USD for an hour of a core, shared storage of {shared}/s (read and written), and {hashed}/s for the one process
+that joins a dump.
 
 ## Measured
 
