@@ -80,8 +80,9 @@ def measure(folder: Path) -> None:
         json.dumps(
             {
                 "utterances": len(dump), "hours": round(dump.seconds / 3600), "files": len(dump.audio_maps),
-                "open_seconds": round(opened, 2), "open_cpu_seconds": round(work, 2), "open_gb": round(opened_memory, 2),
-                "windows_seconds": round(ready, 2), "windows_gb": round(ready_memory, 2),
+                "open_seconds": round(opened, 2), "open_cpu_seconds": round(work, 2),
+                "open_gb": round(opened_memory, 2), "windows_seconds": round(ready, 2),
+                "windows_gb": round(ready_memory, 2),
                 f"places_of_{WINDOWS}_ms": round(1000 * float(np.median(times)), 2),
             }
         )
