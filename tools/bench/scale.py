@@ -14,6 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -129,7 +130,7 @@ def parse_arguments() -> argparse.Namespace:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     args = parse_arguments()
-    before = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {"stages": {}}
+    before: dict[str, Any] = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {"stages": {}}
     load, costs = os.getloadavg()[0], Costs()
     with tempfile.TemporaryDirectory() as made:
         speech = prepare(args.corpora, Path(made), costs)
