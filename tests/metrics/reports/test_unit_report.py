@@ -113,7 +113,7 @@ def test_every_row_and_column_is_explained():
     phones = tables._phone_table(aligned, units, 0, redrawn)
     report_inputs = [
         tables.Table(tables.make_code_rows(units)), phones, tables._boundary_table(aligned, redrawn),
-        tables._speaker_table(units, data, 0, 1, phones), tables._abx_table(aligned, units, None, 0, 1),
+        tables._speaker_table(units, data, 0, {}, phones), tables._abx_table(aligned, units, None, 0, 1),
     ]  # fmt: skip
     names = {row["row"] for table in report_inputs for row in table.rows}
     names |= {key for table in report_inputs for row in table.rows for key in row} - {
