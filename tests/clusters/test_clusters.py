@@ -28,8 +28,16 @@ def make(folder: Path, deadly: int, nj: int, number: int) -> None:
         raise AudioError("nine is broken")
 
 
+def wait_for_two(folder: Path) -> None:
+    """Wait until two processes have begun a shard; for two minutes at most."""
+    limit = time.monotonic() + 120
+    while len({path.name.split("-")[2] for path in folder.glob("begun-*")}) < 2 and time.monotonic() < limit:
+        time.sleep(0.05)
+
+
 def make_slowly(folder: Path, nj: int, number: int) -> None:
     (folder / f"begun-{number}-{os.getpid()}").touch()
+    wait_for_two(folder)
     time.sleep(0.5)
     (folder / str(number)).touch()
 
@@ -89,8 +97,7 @@ def test_ray_survives_the_loss_of_a_node(tmp_path: Path, two_nodes):
     from threading import Thread
 
     def lose() -> None:
-        while len(list(folder.glob("begun-*"))) < 3:
-            time.sleep(0.05)
+        wait_for_two(folder)
         two_nodes()
 
     thread = Thread(target=lose)
