@@ -1,6 +1,7 @@
 """Compare codebooks of spectral envelopes at several bit rates: every method, dead codes replaced or not."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from vqspeech.commands.arguments import add_device_argument, number
@@ -102,5 +103,5 @@ def parse_rate(text: str) -> tuple[int, ...]:
     return bits
 
 
-def _describe_overlap(some: list[str], others: list[str]) -> str:
+def _describe_overlap(some: Sequence[str], others: Sequence[str]) -> str:
     return "some of them in training" if set(some) & set(others) else "none of them in training"
