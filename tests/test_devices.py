@@ -53,7 +53,7 @@ torch.manual_seed(0)
 layers = [torch.nn.Conv1d(64, 64, 5, padding=2) for _ in range(3)]
 digest = hashlib.sha256()
 with torch.inference_mode():
-    for length in range(100, 500):
+    for length in range(100, 900):
         if length == 120:
             before = read_memory()
         x = torch.full((1, 64, length), 0.1)
@@ -66,7 +66,7 @@ print(read_memory() - before, digest.hexdigest())
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_lengths_and_results_are_the_same():
-    """Measured: 20 MB instead of 70; without the limit it goes on to 1024 kernels."""
+    """Measured: 30 MB instead of 105."""
 
     def run(kind: str) -> tuple[float, str]:
         environment = {name: value for name, value in os.environ.items() if "PRIMITIVE_CACHE" not in name}
@@ -79,7 +79,7 @@ def test_memory_does_not_grow_with_the_number_of_lengths_and_results_are_the_sam
     assert same == whole
     if unlimited < 30:
         pytest.skip(f"this processor's kernels are small: {unlimited:.0f} MB")
-    assert limited < 0.7 * unlimited
+    assert limited < unlimited / 2
 
 
 def test_verbs_that_process_recordings_limit_the_kernels_they_keep(monkeypatch: pytest.MonkeyPatch, tmp_path):

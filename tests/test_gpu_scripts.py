@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -58,8 +59,11 @@ def test_wavenet(run, tmp_path):
 def test_images(run, tmp_path):
     for seed, part in enumerate(("train", "dev", "test")):
         image_files(tmp_path / "data" / part, 12, seed=seed)
+    with tarfile.open(tmp_path / "data.tar", "w") as tar:
+        tar.add(tmp_path / "data", "data")
     found = tmp_path / "out"
-    assert run("images", "--data", tmp_path / "data", "--out", found, "--conf", "cifar10_tiny", "--prior",
-               "small_prior", "--images", 4, "--rehearse", "training.steps=2") == 0  # fmt: skip
+    for _ in range(2):  # the second time all is there already
+        assert run("images", "--data", tmp_path / "data.tar", "--out", found, "--conf", "cifar10_tiny", "--prior",
+                   "small_prior", "--images", 4, "--rehearse", "training.steps=2") == 0  # fmt: skip
     assert isinstance(Autoencoder.from_pretrained(found / "cifar10_tiny.safetensors"), Autoencoder)
     assert (found / "prior.safetensors").is_file() and (found / "cifar10_tiny" / "scores.json").is_file()

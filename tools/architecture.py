@@ -23,7 +23,7 @@ ROOMS = {
     "vision.commands": "one module a verb of `vqspeech vision`",
     "commands": "one module a verb: options, calls, one line of result",
     "page": "the page in the browser",
-    "stream": "live conversion, and the sound devices for it; recordings in one line; speech from nothing",
+    "stream": "live conversion, and the sound devices for it; recordings in one line; sampling of speech",
     "studies": "the papers' comparisons of quantisers",
     "vision.training": "trainings of images, video and priors over them",
     "vision.metrics.evaluations": "models and sets of images in, rows of figures out",

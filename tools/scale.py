@@ -73,12 +73,12 @@ def format_bytes(size: float) -> str:
 
 HEAD = """# Scale
 
-Made by `python tools/scale.py` from [scale.json](scale.json), which `tools/bench/scale.py` measured on one core of
-{cpu} (torch {torch}), in seconds of its time;
-{load:.0f} processes wanted the machine's cores when it began, and a core with nothing else to do is faster. The other
-figures are computed, not measured: a cost for an hour of speech, times the hours. Assumed are nodes of {cores} cores,
-{price:g} USD for an hour of a core, shared storage of {shared}/s (read and written), and {hashed}/s for the one process
-that joins a dump.
+Made by `python tools/scale.py` from [scale.json](scale.json), which `tools/bench/scale.py` measured in several runs,
+each some of the stages, on one core of {cpu} (torch {torch}), in seconds of its time;
+the load average was up to {load:.0f} when a run began, and an idle core is faster.
+The other figures are computed, not measured: a cost for an hour of speech, times the hours. Assumed are nodes of
+{cores} cores, {price:g} USD for an hour of a core, shared storage of {shared}/s (read and written), and {hashed}/s for
+the one process that joins a dump.
 
 ## Measured
 
@@ -104,6 +104,8 @@ Conversions are the same to the last bit in shards and in one piece with `--exac
 are rounded otherwise.
 
 ## What breaks first
+
+From the code, not measured:
 
 - Every shard reads the whole data directory, as Python objects: with some ten million utterances this takes minutes
   and gigabytes each time. Divide such a corpus into several data directories.

@@ -1,4 +1,4 @@
-"""Speech that nobody said: codes drawn from a prior or an n-gram, or after a recording, and their waveforms."""
+"""Sample speech: codes from a prior or an n-gram, with or without a prompt, and their waveforms."""
 
 import os
 from collections.abc import Iterator, Sequence

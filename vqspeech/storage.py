@@ -59,6 +59,12 @@ def find_file(path: str | os.PathLike[str]) -> str:
     return parts[1] if parts else os.fspath(path)
 
 
+def make_absolute(path: str | os.PathLike[str]) -> str:
+    """Return a URL as it is, and a file or folder of this machine by its absolute path."""
+    text = os.fspath(path)
+    return text if is_remote(text) else os.path.abspath(text)
+
+
 def find_size(path: str | os.PathLike[str]) -> int | None:
     """Return the size of what a path names (bytes); None where it is missing or cannot be reached."""
     text = os.fspath(path)
@@ -68,7 +74,7 @@ def find_size(path: str | os.PathLike[str]) -> int | None:
             member = list_members(parts[1]).get(parts[0])
             return member and member.size
         if is_remote(text):
-            return _call(text, lambda system, name: system.info(name)["size"])
+            return _call_file_system(text, lambda system, name: system.info(name)["size"])
     except StorageError:
         return None
     return os.path.getsize(text) if os.path.isfile(text) else None
@@ -115,10 +121,24 @@ def open_local(path: str | os.PathLike[str]) -> Iterator[str]:
     with temporary_folder(folder) as inside:
         copy = inside / f"sound{PurePosixPath(parts[0] if parts else text).suffix}"
         if parts is None:
-            _call(text, lambda system, name: system.get_file(name, str(copy)))
+            _call_file_system(text, lambda system, name: system.get_file(name, str(copy)))
         else:
             copy.write_bytes(read_member(*parts))
         yield str(copy)
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a recording, wherever it lies.
+
+    Raises:
+        StorageError: There is no such member, or a URL cannot be read.
+        OSError: There is no such file.
+    """
+    parts = split_member(path)
+    if parts:
+        return read_member(*parts)
+    with open_local(path) as local:
+        return Path(local).read_bytes()
 
 
 def read_member(name: str, tar: str) -> bytes:
@@ -178,11 +198,11 @@ def fetch_file(path: str | os.PathLike[str]) -> Path:
     def fetch(system: Any, inside: str) -> Path:
         if system.isdir(inside):
             raise StorageError(f"{url}: is a folder; name a file in it")
-        copy = _cache(url, [(inside, system.ukey(inside))]) / PurePosixPath(inside).name
-        _copy(system, inside, copy)
+        copy = _find_cache(url, [(inside, system.ukey(inside))]) / PurePosixPath(inside).name
+        _copy_file(system, inside, copy)
         return copy
 
-    return _call(url, fetch)
+    return _call_file_system(url, fetch)
 
 
 def fetch_folder(path: str | os.PathLike[str], wanted: Callable[[str], bool] = lambda _: True) -> Path:
@@ -203,13 +223,13 @@ def fetch_folder(path: str | os.PathLike[str], wanted: Callable[[str], bool] = l
         if not system.isdir(inside):
             raise StorageError(f"{url}: no such folder; check the address")
         files = sorted(one["name"] for one in _list_entries(system, inside) if wanted(PurePosixPath(one["name"]).name))
-        folder = _cache(url, [(name, system.ukey(name)) for name in files]) / PurePosixPath(inside).name
+        folder = _find_cache(url, [(name, system.ukey(name)) for name in files]) / PurePosixPath(inside).name
         folder.mkdir(parents=True, exist_ok=True)
         for name in files:
-            _copy(system, name, folder / PurePosixPath(name).name)
+            _copy_file(system, name, folder / PurePosixPath(name).name)
         return folder
 
-    return _call(url, fetch)
+    return _call_file_system(url, fetch)
 
 
 def list_files(path: str | os.PathLike[str]) -> list[str]:
@@ -220,7 +240,7 @@ def list_files(path: str | os.PathLike[str]) -> list[str]:
     """
     text = os.fspath(path)
     if is_remote(text):
-        return _call(text, _list_remote)
+        return _call_file_system(text, _list_remote)
     if os.path.isdir(text):
         return sorted(entry.path for entry in os.scandir(text) if entry.is_file() and not entry.name.startswith("."))
     if not os.path.isfile(text):
@@ -237,7 +257,7 @@ def _list_entries(system: Any, inside: str) -> list[dict[str, Any]]:
     return [one for one in system.ls(inside, detail=True) if one["type"] == "file"]
 
 
-def _call(url: str, function: Callable[[Any, str], _Result]) -> _Result:
+def _call_file_system(url: str, function: Callable[[Any, str], _Result]) -> _Result:
     """Return what a function of the file system and of the path in it returns for a URL."""
     from fsspec.core import url_to_fs
 
@@ -256,13 +276,13 @@ def _call(url: str, function: Callable[[Any, str], _Result]) -> _Result:
         raise StorageError(f"{url}: cannot be read ({' '.join(reason.split())}); check address and rights") from None
 
 
-def _copy(system: Any, inside: str, copy: Path) -> None:
+def _copy_file(system: Any, inside: str, copy: Path) -> None:
     if not copy.is_file():
         with replace_file(copy) as temporary:
             system.get_file(inside, str(temporary))
 
 
-def _cache(url: str, versions: list[tuple[str, str]]) -> Path:
+def _find_cache(url: str, versions: list[tuple[str, str]]) -> Path:
     """Return the folder of the cache for these versions of the files of a URL."""
     top = os.environ.get("VQSPEECH_CACHE") or Path(
         os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vqspeech"

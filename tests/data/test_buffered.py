@@ -84,6 +84,14 @@ def test_windows_hold_what_the_dump_holds_there():
             )
 
 
+def test_even_windows_are_those_of_the_whole_dump():
+    windows = make_windows()
+    buffered = limit(BufferedWindows(windows, 1.0, 4000), 3)
+    assert same(windows.even(5), buffered.even(5))
+    buffered.random(8, 0, 3)
+    assert same(windows.even(5), buffered.even(5))
+
+
 def test_a_batch_is_a_function_of_seed_step_and_process():
     one = limit(BufferedWindows(make_windows(), 1.0, 4000), 3)
     before = {step: one.random(8, 1, step) for step in range(30)}

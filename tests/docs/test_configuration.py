@@ -37,9 +37,7 @@ def test_every_key_says_what_it_means_in_which_unit_and_what_is_allowed(part):
 
 @pytest.mark.parametrize("part", PARTS)
 def test_every_key_of_every_configuration_is_described(part):
-    described = {
-        (section.group, key) for section in configuration.list_sections(part) for key in section.options.fields
-    }
+    described = list_described(part)
     if part:
         described |= {one for one in list_described("") if one[0] in ("quantizer", "encoder", "decoder")}
     names = list(configuration.list_experiments(part))

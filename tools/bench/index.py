@@ -55,7 +55,7 @@ def write(folder: Path, utterances: int) -> None:
     (folder / "index.json").write_text(json.dumps(index))
 
 
-def memory() -> float:
+def read_peak_memory() -> float:
     """Return the largest resident set of this process so far (GB); getrusage begins with that of the parent."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1e6
@@ -66,11 +66,11 @@ def measure(folder: Path) -> None:
     # Loads torch, whose memory is not counted.
     from vqspeech.data.windows import Windows
 
-    before, began, worked = memory(), time.perf_counter(), time.process_time()
+    before, began, worked = read_peak_memory(), time.perf_counter(), time.process_time()
     dump = read_shards(folder)
-    opened, opened_memory, work = time.perf_counter() - began, memory() - before, time.process_time() - worked
+    opened, opened_memory, work = time.perf_counter() - began, read_peak_memory() - before, time.process_time() - worked
     windows = Windows(dump, [f"s{i:05d}" for i in range(SPEAKERS)], 16_000)
-    ready, ready_memory = time.perf_counter() - began, memory() - before
+    ready, ready_memory = time.perf_counter() - began, read_peak_memory() - before
     times = []
     for step in range(BATCHES):
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Measure what an hour of speech costs at each stage, and memory: python tools/bench/scale.py OUT.json CORPUS....
+"""Measure what an hour of speech costs at each stage, and memory: python tools/bench/scale.py OUT.json CORPUS...
 
 Each CORPUS is a folder of LibriSpeech, with two hours or more in all, of which `PER_SPEAKER` utterances of each speaker
 are encoded and two go through the slower stages. One process, one core: what is measured is the time of the processor,
@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import resource
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -131,6 +132,12 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     args = parse_arguments()
     before: dict[str, Any] = json.loads(args.out.read_text(encoding="utf-8")) if args.out.is_file() else {"stages": {}}
+    machine = {
+        "cpu": describe_cpu(),
+        "versions": {"python": platform.python_version(), "torch": torch.__version__},
+    }
+    if any(before.get(key, value) != value for key, value in machine.items()):
+        sys.exit(f"{args.out}: was measured on another processor or with other versions; name another file")
     load, costs = os.getloadavg()[0], Costs()
     with tempfile.TemporaryDirectory() as made:
         speech = prepare(args.corpora, Path(made), costs)
@@ -142,8 +149,7 @@ if __name__ == "__main__":
         **before,
         "stages": before["stages"] | costs.stages,
         "peak_mb": max(before.get("peak_mb", 0.0), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3),
-        "cpu": describe_cpu(),
+        **machine,
         "load": max(before.get("load", 0.0), load),
-        "versions": {"python": platform.python_version(), "torch": torch.__version__},
     } | ({"memory_mb": costs.memory_mb} if costs.memory_mb else {})
     args.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

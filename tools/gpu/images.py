@@ -3,9 +3,10 @@
 Usage: python tools/gpu/images.py --data FOLDER --out FOLDER --minutes 9 [--conf NAME ...] [KEY=VALUE...]
 
 --data is what `vqspeech vision prepare` wrote (train, dev, test), or a tar file of it, which `split -b 50M` parts where
-it is too large to carry as one. The first configuration gets half of the time, the prior a quarter, the others share
-the rest. FOLDER/NAME are experiments, which the same command resumes; FOLDER/NAME/scores.json holds bits per dimension
-on the test set, FOLDER/NAME.safetensors the models in float16. --rehearse is a test run of a minute on the CPU.
+it is too large to carry as one. The prior gets a quarter of the time, the configurations after the first one share a
+quarter, and the first one has the rest. FOLDER/NAME are experiments, which the same command resumes;
+FOLDER/NAME/scores.json holds bits per dimension on the test set, FOLDER/NAME.safetensors the models in float16.
+--rehearse is a test run of a minute on the CPU.
 """
 
 import argparse
@@ -57,7 +58,8 @@ def main() -> int:
     settings = [*(REHEARSAL if args.rehearse else []), *args.settings]
     of_training = [one for one in settings if one.startswith("training.")]
     first, *others = args.conf
-    shares = {first: 0.5 if args.prior else 0.75} | {one: 0.25 / len(others) for one in others}
+    left = 0.75 if args.prior else 1.0
+    shares = {first: left - 0.25 * bool(others)} | {one: 0.25 / len(others) for one in others}
     for name, share in shares.items():
         run("train", "--conf", name, "--train", data / "train", "--dev", data / "dev", "--out", out / name,
             f"training.minutes={share * minutes}", *settings)  # fmt: skip
@@ -85,8 +87,8 @@ def unpack(data: Path, out: Path) -> Path:
     if data.is_dir():
         return data
     with tarfile.open(data) as tar:
-        tar.extractall(out, filter="data")
-    return next(out.glob("**/train")).parent
+        tar.extractall(out / "images", filter="data")
+    return next((out / "images").glob("**/train")).parent
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ def fill_once(folder: Path, name: str, words: Sequence[str], quiet: Quiet, size:
         status = start(folder, given).wait()
         text = log.read_bytes()[said:].decode()
         full = status not in (0, 3)
-        if full and not any(words in text for words in FULL):
+        if full and not any(one in text for one in FULL):
             wrong.append(f"does not say that the disk is full, but: {text[-200:]}")
         if "Traceback" in text:
             wrong.append("ended with a traceback")
@@ -57,6 +57,7 @@ def run_disks(
     folder.mkdir(parents=True, exist_ok=True)
     verbs, generator, quiet, faults = prepare(folder, speaker), random.Random(seed), dict[str, Quiet](), list[str]()
     names = [name for name in names if name != "gather"]  # its inputs lie where its output does
+    filled = 0
     for i in range(times):
         name = names[i % len(names)]
         if name not in quiet:
@@ -64,10 +65,11 @@ def run_disks(
         needed = quiet[name].size
         size = max(1, generator.randrange(max(2, needed // PAGE))) * PAGE
         full, wrong = fill_once(folder, name, verbs[name], quiet[name], size)
+        filled += full
         state = "full" if full else "large enough"
         print(f"{i + 1}: {name} with {size / 1000:.0f} kB, {state}: {'; '.join(wrong) or 'well'}", flush=True)
         faults += [f"{name} with {size} bytes: {one}" for one in wrong]
-    return faults
+    return faults if filled else [*faults, "no disk was full"]
 
 
 if __name__ == "__main__":

@@ -142,6 +142,16 @@ def add_seed_argument(parser: argparse.ArgumentParser, of: str) -> None:
     )
 
 
+def add_code_source_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add `--prior`, `--ngram` and `--units`: what codes are drawn from."""
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
+    source.add_argument(
+        "--ngram", type=positive_int, metavar="N", help="sample from an N-gram of --units instead of a prior"
+    )
+    parser.add_argument("--units", metavar="UNITS", help="units file the n-gram is fitted to")
+
+
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
     """Add `--temperature`, `--top-p` and `--seed` of codes that are sampled from a prior."""
     parser.add_argument("--temperature", **number(1.0, "temperature of the codes", non_negative_float, "T"))

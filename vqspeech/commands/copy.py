@@ -4,8 +4,10 @@ Data directories are copied with `vqspeech subset`.
 """
 
 import argparse
+from pathlib import Path
 
-from vqspeech.commands.arguments import add_jobs_argument, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_folder
+from vqspeech.commands.outputs import print_counts
 
 EXAMPLE = "vqspeech copy data/train --to shar --out shar/train"
 
@@ -28,12 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=output_folder, required=True, metavar="DIR", help="folder to write, which must be empty or new"
     )
     add_jobs_argument(parser)
+    add_json_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write the folder, whole or not at all; the exit status is 3 where recordings were skipped."""
-    from pathlib import Path
-
     from vqspeech.data.datadir import DataDir
     from vqspeech.data.manifests import write_manifests, write_shar
     from vqspeech.data.sources import read_data
@@ -51,5 +52,5 @@ def run(args: argparse.Namespace) -> int:
     with replace_folder(out) as folder:
         written, more = write(utterances, folder, args.nj)
     skipped.reasons |= more.reasons
-    print(f"{out}: {DataDir(written).summary()}")
+    print_counts(args, out, DataDir(written))
     return skipped.status(len(written))

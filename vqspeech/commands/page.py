@@ -7,11 +7,16 @@ the page is stopped by Ctrl-C.
 import argparse
 from pathlib import Path
 
-from vqspeech.commands.arguments import non_negative_int, number, positive_float
+from vqspeech.commands.arguments import add_code_source_arguments, non_negative_int, number, positive_float
 from vqspeech.commands.loading import add_model_argument, find_model
-from vqspeech.commands.sample import add_code_source_arguments
 from vqspeech.console import print_line
+from vqspeech.devices import limit_kernel_cache
+from vqspeech.models.vqvae import VQVAE
+from vqspeech.page import server
+from vqspeech.page.studio import Studio
 from vqspeech.progress import report, warn
+from vqspeech.recordings import load_model
+from vqspeech.sampling import load_source
 
 EXAMPLE = "vqspeech page --longest 60"
 PORT = 7860
@@ -24,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--host",
         default="127.0.0.1",
         metavar="ADDRESS",
-        help="address to listen at; 0.0.0.0 opens the page to all who reach this machine (default: %(default)s)",
+        help="address to listen at; 0.0.0.0: everybody who can connect to this machine (default: %(default)s)",
     )
     parser.add_argument("--port", **number(PORT, "port, or 0 for a free one", non_negative_int))
     parser.add_argument("--longest", **number(120.0, "seconds of the longest recording", positive_float, "S"))
@@ -33,15 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the address of the page, and serve it until Ctrl-C."""
-    from vqspeech.models.vqvae import VQVAE
-    from vqspeech.page import server
-    from vqspeech.page.studio import Studio
-    from vqspeech.recordings import load_model
-    from vqspeech.sampling import load_source
-
     path = find_model(args.model)
-    if args.host != server.LOCAL:
-        warn("warning: whoever reaches this machine can use the page; it asks for no password")
+    limit_kernel_cache()
+    if args.host not in server.LOCAL_NAMES:
+        warn("warning: the page has no password; everybody who can connect to this machine can use it")
 
     def make_studio(folder: Path) -> Studio:
         source = None

@@ -14,11 +14,11 @@ import numpy as np
 
 from vqspeech import audio
 from vqspeech.commands.arguments import (
+    add_code_source_arguments,
     add_json_argument,
     add_sampling_arguments,
     number,
     positive_float,
-    positive_int,
     sound_folder,
 )
 from vqspeech.commands.loading import add_model_argument, load_model
@@ -53,16 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_sampling_arguments(parser)
     add_json_argument(parser)
     parser.add_argument("--out", type=sound_folder, required=True, metavar="DIR", help="folder for the samples")
-
-
-def add_code_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add `--prior`, `--ngram` and `--units`: what codes are drawn from."""
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--prior", metavar="FILE", help="checkpoint of `vqspeech prior`")
-    source.add_argument(
-        "--ngram", type=positive_int, metavar="N", help="sample from an N-gram of --units instead of a prior"
-    )
-    parser.add_argument("--units", metavar="UNITS", help="units file the n-gram is fitted to")
 
 
 def run(args: argparse.Namespace) -> int:

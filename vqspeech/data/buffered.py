@@ -41,6 +41,7 @@ class BufferedWindows(Windows):
 
     def __init__(self, windows: Windows, gigabytes: float, block: int = BLOCK):
         vars(self).update(vars(windows))
+        self._whole = windows
         shards = self.shards
         self._order = np.lexsort((shards.first, shards.shard))
         places = np.stack([shards.shard[self._order], shards.first[self._order] // block])
@@ -53,13 +54,17 @@ class BufferedWindows(Windows):
         self.capacity = max(_LEAST, round(gigabytes * 1e9 / size))
         """Blocks in the buffer."""
         self._buffer: dict[int, _Block] = {}
-        self._chosen, self._places = np.zeros(0, int), windows._places  # noqa: SLF001 -- of the same class
+        self._chosen = np.zeros(0, int)
 
     def random(self, size: int, seed: int, step: int, process: int = 0) -> SpeechBatch:
         """Return `size` random windows of the buffer of this step."""
         self._fill(self._choose(seed, int(step * size * self.samples / self._mean)))
         utterances, frames = self._places.random(size, seed, step, process)
         return self._batch(self._chosen[utterances], frames)
+
+    def even(self, size: int) -> SpeechBatch:
+        """Return windows spread evenly over the whole dump, which are read from it."""
+        return self._whole.even(size)
 
     def _choose(self, seed: int, first: int) -> list[int]:
         """Return the blocks in the buffer where `first` blocks went out of it before, sorted."""

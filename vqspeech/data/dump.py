@@ -149,7 +149,7 @@ def read_shards(path: str | Path) -> Shards:
         files = index["shards"]
         audio_maps = Maps([path / file["audio"] for file in files], _SAMPLE)
         world_files = [path / file["world"] for file in files if "world" in file]
-        world_maps = Maps(world_files, np.dtype(np.float16), world.CHANNELS) if world_files else []
+        world_maps = Maps(world_files, np.dtype(np.float16), world.CHANNELS)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ShardError(
             f"{path}: no complete dump here ({Path(error.filename).name} is missing); run `vqspeech dump` (again)"
@@ -169,7 +169,7 @@ def read_shards(path: str | Path) -> Shards:
     for i, (file, last) in enumerate(zip(files, ends.tolist(), strict=True)):
         if last > audio_maps.lengths[i]:
             raise ShardError(f"{path}: {file['audio']} is shorter than its index; run `vqspeech dump` again")
-        if isinstance(world_maps, Maps) and world.count_frames(last) > world_maps.lengths[i]:
+        if world_maps and world.count_frames(last) > world_maps.lengths[i]:
             raise ShardError(f"{path}: the WORLD frames of {file['audio']} are incomplete; run `vqspeech dump` again")
     genders, sha256 = index.get("genders", {}), index.get("sha256", "")
     return Shards(path, names, speakers, shard, first, length, audio_maps, world_maps, genders, sha256)

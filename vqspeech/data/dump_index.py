@@ -226,7 +226,6 @@ class Maps(Sequence[np.ndarray]):
     def __init__(self, paths: Sequence[Path], dtype: np.dtype, columns: int | None = None):
         self.paths = paths
         self.lengths = [path.stat().st_size // dtype.itemsize // (columns or 1) for path in paths]
-        self.nbytes = sum(self.lengths) * dtype.itemsize * (columns or 1)
         self._dtype, self._columns = dtype, columns
         self._open = lru_cache(_OPEN)(self._map)
 

@@ -26,7 +26,7 @@ from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ShardError
 from vqspeech.files import replace_file
 from vqspeech.jobs import Skipped, run_jobs
-from vqspeech.storage import open_local
+from vqspeech.storage import read_file
 
 STEP = 640
 """Samples; utterances are padded with silence to whole multiples."""
@@ -219,8 +219,7 @@ def _encode(item: tuple[Utterance, str]) -> tuple[bytes, int, np.ndarray]:
     header = audio.info(utterance.path)
     whole = utterance.start == 0 and utterance.end is None
     if whole and utterance.path.endswith(".opus") and (header.rate, header.channels) == (audio.RATE, 1):
-        with open_local(utterance.path) as path:
-            data = Path(path).read_bytes()
+        data = read_file(utterance.path)
     else:
         buffer = io.BytesIO()
         with soundfile.SoundFile(

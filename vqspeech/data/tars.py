@@ -10,7 +10,7 @@ import json
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,7 +23,7 @@ from vqspeech.errors import ShardError
 from vqspeech.files import replace_file
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.soundfiles.reader import is_readable
-from vqspeech.storage import is_remote, join_member, list_files, list_members, read_member, split_member
+from vqspeech.storage import is_remote, join_member, list_files, list_members, read_file, read_member, split_member
 
 KEYS = {
     "id": ("id",),
@@ -116,7 +116,8 @@ def write_tars(
 ) -> tuple[list[Utterance], Skipped]:
     """Write utterances to tars, `000000.tar` and so on.
 
-    A recording that is an utterance as a whole is copied as it is; of a part of one, the samples are written as FLAC.
+    A recording of this machine that is an utterance as a whole is copied as it is; of a part of one, and of a URL, the
+    samples are written as FLAC.
 
     Args:
         utterances: What to write.
@@ -172,10 +173,7 @@ def fill_tars(
                 _add(tar, f"{key}{ending}", content)
                 _add(tar, f"{key}.json", json.dumps(given, ensure_ascii=False).encode())
                 place = join_member(f"{key}{ending}", path.resolve())
-                done.append(
-                    Utterance(utterance.id, utterance.speaker, place, text=utterance.text, gender=utterance.gender,
-                              alignment=utterance.alignment, seconds=utterance.seconds)
-                )  # fmt: skip
+                done.append(replace(utterance, path=place, start=0.0, end=None))
                 sound = next(pending, None)
         yield from done
         number += 1
@@ -193,8 +191,8 @@ def read_sound(utterance: Utterance) -> tuple[str, bytes]:
     parts = split_member(utterance.path)
     header = audio.info(utterance.path)
     if whole and not is_remote(utterance.path):
-        name, tar = parts or (utterance.path, "")
-        return PurePosixPath(name).suffix.lower(), read_member(name, tar) if tar else Path(name).read_bytes()
+        name = parts[0] if parts else utterance.path
+        return PurePosixPath(name).suffix.lower(), read_file(utterance.path)
     wave = np.concatenate(list(audio.read_blocks(utterance.path, utterance.start, utterance.end, header.rate)))
     buffer = io.BytesIO()
     soundfile.write(buffer, np.clip(wave, -1.0, 1.0), header.rate, format="FLAC", subtype="PCM_24")

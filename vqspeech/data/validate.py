@@ -11,7 +11,7 @@ from vqspeech.data import alignment
 from vqspeech.data.tables import SLACK, Fault, Segment, Tables, find_unsorted, is_pipe
 from vqspeech.errors import AlignmentError, AudioError
 from vqspeech.jobs import run_jobs
-from vqspeech.storage import find_size
+from vqspeech.storage import find_size, sort_by_place
 
 __all__ = ["Fault", "find_faults"]
 
@@ -60,10 +60,15 @@ def find_faults(path: str | os.PathLike[str], audio: bool = True, nj: int = 1) -
 def _find_missing(tables: Tables) -> list[Fault]:
     found: list[Fault] = []
     for name, rows, what in (("wav.scp", tables.wav, "recording"), ("utt2ali", tables.utt2ali, "alignment")):
-        for line, value in rows.values():
-            if not value or value != value.strip() or (name == "wav.scp" and is_pipe(value)):
-                continue  # the tables' fault already
-            size = find_size(value)
+        named = [
+            (line, value)
+            for line, value in rows.values()
+            # What has neither path nor file is the tables' fault already.
+            if value and value == value.strip() and not (name == "wav.scp" and is_pipe(value))
+        ]
+        sizes = {value: find_size(value) for _, value in sort_by_place(named, lambda row: row[1])}
+        for line, value in named:
+            size = sizes[value]
             if size is None:
                 here = "" if os.path.isabs(value) or "://" in value else f", seen from {os.getcwd()}"
                 fix = "correct the path" if not here else "write absolute paths, or run from where these paths begin"
@@ -133,13 +138,16 @@ def _check_recordings(tables: Tables, absent: set[int], nj: int) -> list[Fault]:
             tasks[source[0].value].parts.append((utterance, source[1], claimed))
     found: list[Fault] = []
     rows = {"segments": tables.segments, "utt2dur": tables.utt2dur}
-    for task, result, error in run_jobs(_check_recording, list(tasks.values()), nj, "recordings"):
-        findings = result
+    checked: dict[str, list[_Finding]] = {}
+    placed = sort_by_place(tasks.values(), lambda task: task.path)
+    for task, result, error in run_jobs(_check_recording, placed, nj, "recordings"):
+        checked[task.path] = result
         if error is not None:
             what, _, fix = f"{task.path}: {error}".rpartition("; ")
-            findings = [_Finding("wav.scp", None, what or str(error), fix)]
-        for file, utterance, what, fix in findings:
-            line = lines[task.path] if utterance is None else rows[file][utterance].line
+            checked[task.path] = [_Finding("wav.scp", None, what or str(error), fix)]
+    for path in tasks:
+        for file, utterance, what, fix in checked[path]:
+            line = lines[path] if utterance is None else rows[file][utterance].line
             found.append(Fault(os.fspath(tables.folder / file), line, what, fix))
     return found
 

@@ -38,13 +38,13 @@ class Guard:
     Args:
         app: The application.
         folder: The only folder of which files are served.
-        room: Bytes in that folder from which on no upload is taken.
+        max_bytes: Bytes in that folder from which on no upload is taken.
         hosts: Names that the server may be called by; None: any. Where it listens to this machine alone, a page of
             another site that pretends to be this machine (DNS rebinding) has another name.
     """
 
-    def __init__(self, app: App, folder: Path, room: float, hosts: Collection[str] | None = None):
-        self.app, self.folder, self.room, self.hosts = app, folder.resolve(), room, hosts
+    def __init__(self, app: App, folder: Path, max_bytes: float, hosts: Collection[str] | None = None):
+        self.app, self.folder, self.max_bytes, self.hosts = app, folder.resolve(), max_bytes, hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -76,7 +76,7 @@ class Guard:
             return (0, "") if self.folder in place.parents else (403, "there is no such file")
         if not _ROUTES.fullmatch(path):
             return 404, "there is no such page"
-        if path.rstrip("/") == _UPLOAD and measure_folder(self.folder) > self.room:
+        if path.rstrip("/") == _UPLOAD and measure_folder(self.folder) > self.max_bytes:
             return 507, "the server has no room for more recordings now; try again later"
         return 0, ""
 

@@ -8,29 +8,29 @@ from typing import Any
 
 from vqspeech.errors import VqspeechError, describe_error, is_out_of_memory
 from vqspeech.extras import import_extra
-from vqspeech.page.studio import ORDER, Studio
+from vqspeech.page.studio import NGRAM_ORDER, Studio
 from vqspeech.progress import LOGGER, Listener, Work
 from vqspeech.recordings import UNITS
 from vqspeech.sampling import RANDOM
 
-NAMED, RECORDED = "by name", "from a recording"
+BY_NAME, BY_RECORDING = "by name", "from a recording"
 """Ways to choose a voice."""
 CSS = """
 .gradio-container { max-width: 1100px !important; margin: 0 auto; }
 footer { display: none !important; }
 """
-QUEUE = 8
+QUEUE_LENGTH = 8
 """Requests that may wait."""
-KEPT = 3600
+LIFETIME = 3600
 """Seconds after which files are deleted."""
-CHECKED = 300
+CLEANING_INTERVAL = 300
 """Seconds between two looks for such files."""
 
 
 def make_blocks(studio: Studio) -> Any:
     """Return the page as `gradio.Blocks`."""
     gr = import_extra("gradio", "page")
-    with gr.Blocks(title="vqspeech", analytics_enabled=False, delete_cache=(CHECKED, KEPT)) as blocks:
+    with gr.Blocks(title="vqspeech", analytics_enabled=False, delete_cache=(CLEANING_INTERVAL, LIFETIME)) as blocks:
         gr.Markdown(
             "# vqspeech\nRecordings stay on the computer that serves this page, for an hour at most. Convert the voice "
             "of a person only with that person's consent."
@@ -40,10 +40,10 @@ def make_blocks(studio: Studio) -> Any:
         with gr.Tab("Units", id="units"):
             _add_units(gr, studio)
         if studio.can_sample:
-            with gr.Tab("Speech from nothing", id="sample"):
+            with gr.Tab("Sample", id="sample"):
                 _add_samples(gr, studio)
     # One piece of work at a time: all of them share models and processor.
-    blocks.queue(max_size=QUEUE, api_open=False)
+    blocks.queue(max_size=QUEUE_LENGTH, api_open=False)
     return blocks
 
 
@@ -57,16 +57,20 @@ def make_theme() -> Any:
 
 def _add_conversion(gr: Any, studio: Studio) -> None:
     voices, decoder = studio.list_voices(), studio.model.decoder
-    ways = [NAMED] * bool(voices) + [RECORDED] * studio.takes_recordings
+    ways = [BY_NAME] * bool(voices) + [BY_RECORDING] * studio.takes_recordings
     with gr.Row(equal_height=False):
         with gr.Column(min_width=300):
             recording = _add_recording(gr, "Recording to convert", "recording")
         with gr.Column(min_width=300):
             way = gr.Radio(ways, value=ways[0], label="Target voice", visible=len(ways) > 1, elem_id="way")
             name = gr.Dropdown(
-                voices, label="Name", visible=ways[0] == NAMED, elem_id="voice", value=voices[0][1] if voices else None
+                voices,
+                label="Name",
+                visible=ways[0] == BY_NAME,
+                elem_id="voice",
+                value=voices[0][1] if voices else None,
             )
-            like = _add_recording(gr, "Ten seconds or more of the voice", "like", visible=ways[0] == RECORDED)
+            like = _add_recording(gr, "Ten seconds or more of the voice", "like", visible=ways[0] == BY_RECORDING)
             pitch = gr.Slider(
                 -12, 12, 0, step=0.5, label="Pitch (semitones)", visible=decoder.uses_pitch, elem_id="pitch"
             )
@@ -92,7 +96,7 @@ def _add_conversion(gr: Any, studio: Studio) -> None:
     picture = _add_picture(gr, "Spectrograms", "spectrograms")
 
     def show_voice(chosen: str) -> tuple[Any, Any]:
-        return gr.update(visible=chosen == NAMED), gr.update(visible=chosen == RECORDED)
+        return gr.update(visible=chosen == BY_NAME), gr.update(visible=chosen == BY_RECORDING)
 
     def convert(
         recording: str | None,
@@ -104,12 +108,12 @@ def _add_conversion(gr: Any, studio: Studio) -> None:
         keep: bool,
         progress: Any = gr.Progress(),  # noqa: B008 -- so gradio recognises it
     ) -> tuple[Any, ...]:
-        voice = name if way == NAMED else None
+        voice = name if way == BY_NAME else None
         found = studio.convert(recording, voice, like, pitch, keep, formant, _follow(progress))
         if found.doubt:
             gr.Warning(html.escape(found.doubt))
-        paths = [str(path) for path in found[:3]]
-        return paths[0], paths[1], gr.update(value=paths[1], visible=True), paths[2]
+        speech = str(found.conversion)
+        return str(found.recording), speech, gr.update(value=speech, visible=True), str(found.spectrograms)
 
     way.change(show_voice, way, [name, like], api_visibility="private", show_progress="hidden")
     inputs, outputs = [recording, way, name, like, pitch, formant, keep], [before, after, download, picture]
@@ -150,8 +154,8 @@ def _add_samples(gr: Any, studio: Studio) -> None:
         with gr.Column(min_width=300):
             if studio.source is None:
                 gr.Markdown(
-                    f"There is no prior. A {ORDER}-gram of the codes of recordings babbles in their manner: the more "
-                    "speech, the better. (`vqspeech page --prior FILE` takes a prior.)"
+                    f"There is no prior. A {NGRAM_ORDER}-gram of the codes of recordings babbles in their manner: the "
+                    "more speech, the better. (`vqspeech page --prior FILE` takes a prior.)"
                 )
             learn = gr.File(
                 label="Recordings to learn from",

@@ -19,9 +19,9 @@ from vqspeech.page.studio import Studio
 LOCAL = "127.0.0.1"
 LARGEST = 64_000_000
 """Bytes of the largest file that is taken."""
-ROOM = 50 * LARGEST
+MAX_BYTES = 50 * LARGEST
 """Bytes of all files of the page from which on no more are taken."""
-_LOCAL_NAMES = (LOCAL, "localhost", "::1")
+LOCAL_NAMES = (LOCAL, "localhost", "::1")
 
 
 def serve(make_studio: Callable[[Path], Studio], host: str, port: int, announce: Callable[[str], None]) -> None:
@@ -46,7 +46,6 @@ def serve(make_studio: Callable[[Path], Studio], host: str, port: int, announce:
         options = {"log_level": "error", "timeout_graceful_shutdown": 1, "ws": "none"}
         server = uvicorn.Server(uvicorn.Config(app, **options))
         shown = f"[{host}]" if ":" in host else host
-        listener.listen()
         announce(f"http://{shown}:{listener.getsockname()[1]}")
         try:
             server.run([listener])
@@ -74,7 +73,7 @@ def make_app(studio: Studio, host: str = LOCAL) -> Any:
     )
     # Else gradio copies any file of this machine that a request names to where it can be fetched.
     blocks.has_launched = True
-    return Guard(inner, studio.folder, ROOM, _LOCAL_NAMES if host in _LOCAL_NAMES else None)
+    return Guard(inner, studio.folder, MAX_BYTES, LOCAL_NAMES if host in LOCAL_NAMES else None)
 
 
 @contextmanager
@@ -85,6 +84,7 @@ def _listen(host: str, port: int) -> Iterator[socket.socket]:
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
+        listener.listen()  # here, or two servers may bind to one port
     except OSError as error:
         listener.close()
         taken = error.errno == errno.EADDRINUSE

@@ -25,11 +25,11 @@ from vqspeech.models.vqvae import VQVAE
 from vqspeech.progress import Listener, Work, report_to
 from vqspeech.sampling import CodeSource, choose_voices, decode_samples, sample_codes
 
-ORDER = 3
+NGRAM_ORDER = 3
 """Order of the n-gram of recordings, where the page has no prior."""
-MOST = 20
+MAX_RECORDINGS = 20
 """Recordings that an n-gram is fitted to at most."""
-DRAWN = 30.0
+PICTURE_SECONDS = 30.0
 """Seconds of a recording whose codes are drawn."""
 
 
@@ -128,17 +128,17 @@ class Studio:
             SpeakerError: There is no such voice.
         """
         with self._work(progress) as listener:
-            source = self._read(recording, "a recording")
-            assert recording is not None
-            target, doubt = voice, ""
+            path, source = self._read(recording, "a recording")
+            target, name, doubt = voice, voice, ""
             if voice is None:
-                target = self.model.make_voice([self._read(like, "a recording of the voice")], Path(like or "").stem)
+                like_path, sample = self._read(like, "a recording of the voice")
+                name = like_path.stem
+                target = self.model.make_voice([sample], name)
                 doubt = target.doubt
-            name = voice or Path(like or "").stem
-            out, stem = self._make_folder(), Path(recording).stem
+            out, stem = self._make_folder(), path.stem
             files = Conversion(out / f"{stem}.wav", out / f"{stem}.{_clean(name)}.wav", out / "spectrograms.png", doubt)
             options = {"pitch": pitch, "keep_pitch": keep_pitch, "formant": formant, "progress": listener}
-            wave = recordings.convert(recording, speaker=target, model=self.path, out=files.conversion, **options)
+            wave = recordings.convert(path, speaker=target, model=self.path, out=files.conversion, **options)
             audio.write(files.recording, source)  # every browser plays it
             sounds = {"recording": source, f"as {voice}" if voice else "conversion": wave}
             pictures.save_figure(pictures.draw_spectrograms(sounds), files.spectrograms)
@@ -153,23 +153,22 @@ class Studio:
         """
         if coder not in self.coders:
             raise ConfigError(f"no model '{coder}'; choose one of {', '.join(self.coders)}")
-        with self._work(progress) as listener:
-            wave = self._read(recording, "a recording")
+        with self._work(progress):
+            path, wave = self._read(recording, "a recording")
             model = recordings.load_model(Coder, self.coders[coder])
-            with report_to(listener):
-                codes = model.encode(wave)
-            out, name = self._make_folder(), _clean(Path(recording or "").stem)
+            codes = model.encode(wave)
+            out, name = self._make_folder(), _clean(path.stem)
             units, grid, picture = out / f"{name}.units.txt", out / f"{name}.TextGrid", out / "codes.png"
             size, seconds = model.quantizer.size, len(wave) / audio.RATE
             write_units(units, {name: codes}, model.rate, size, coder, model.fingerprint(), model.quantizer.sizes)
             write_textgrid(grid, {"codes": make_code_intervals(codes, model.rate, seconds)}, seconds)
-            shown = int(DRAWN * audio.RATE)
-            figure = pictures.draw_codes(wave[:shown], codes[: round(DRAWN * model.rate)], model.rate)
+            shown = int(PICTURE_SECONDS * audio.RATE)
+            figure = pictures.draw_codes(wave[:shown], codes[: round(PICTURE_SECONDS * model.rate)], model.rate)
             pictures.save_figure(figure, picture)
         used = len(np.unique(codes))
         summary = f"{seconds:.1f} s: {len(codes)} codes, {model.rate:g} a second; {used} of {size} codes used."
         if len(wave) > shown:
-            summary += f" The picture shows the first {DRAWN:g} s, the files have all."
+            summary += f" The picture shows the first {PICTURE_SECONDS:g} s, the files have all."
         return Encoding(picture, [units, side_file(units), grid], summary)
 
     def sample(
@@ -195,15 +194,16 @@ class Studio:
             AudioError: There is no source, or a recording is too long or cannot be read.
             SpeakerError: There is no such voice.
         """
-        with self._work(progress) as listener, report_to(listener):
+        with self._work(progress):
             model, source = self.model, self.source
             if source is None and model.quantizer.size > 1:
-                if len(learn or ()) > MOST:
-                    raise AudioError(f"{len(learn or ())} recordings; give {MOST} at most, or join short ones")
-                waves = [self._read(path, "a recording") for path in learn or ()]
+                learn = learn or ()
+                if len(learn) > MAX_RECORDINGS:
+                    raise AudioError(f"{len(learn)} recordings; give {MAX_RECORDINGS} at most, or join short ones")
+                waves = [self._read(path, "a recording")[1] for path in learn]
                 if not waves:
                     raise AudioError("give recordings to learn from: there is no prior; a minute of speech is a start")
-                source = KneserNey([model.encode(wave) for wave in waves], model.quantizer.size, ORDER)
+                source = KneserNey([model.encode(wave) for wave in waves], model.quantizer.size, NGRAM_ORDER)
             voices = choose_voices(model, source, 1, voice, seed)
             steps = max(1, round(seconds * model.rate))
             codes = sample_codes(source, voices, steps, temperature=temperature, seed=seed)
@@ -222,26 +222,28 @@ class Studio:
 
     @contextmanager
     def _work(self, progress: Listener | None) -> Iterator[Listener]:
-        """Wait for other work, and yield a listener, by which `close` ends the work of the block."""
+        """Wait for other work, and yield the listener of the block, by which `close` ends its work."""
 
         def listen(work: Work) -> None:
-            if self._closed:
-                raise OutputError("the page has ended; start it again")
+            self._require_open()
             if progress is not None:
                 progress(work)
 
-        with self._lock:
-            if self._closed:
-                raise OutputError("the page has ended; start it again")
+        with self._lock, report_to(listen):
+            self._require_open()
             yield listen
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise OutputError("the page has ended; start it again")
 
     def hide_paths(self, text: str) -> str:
         """Return a message with the names of files instead of their places on the server."""
         text = re.sub(re.escape(str(self.folder)) + r"([/\\][\w-]+)*[/\\]", "", text)
         return text.replace(str(self.path.parent) + os.sep, "")
 
-    def _read(self, path: str | None, what: str) -> np.ndarray:
-        """Return the waveform of an uploaded recording, read no further than the longest may last."""
+    def _read(self, path: str | None, what: str) -> tuple[Path, np.ndarray]:
+        """Return path and waveform of an uploaded recording, read no further than the longest may last."""
         if not path:
             raise AudioError(f"give {what}: drop a sound file, or record one")
         place = Path(path).resolve()
@@ -253,7 +255,7 @@ class Studio:
                 f"{place.name}: is longer than {self.longest:g} s, the most that this page takes; cut it, or use "
                 "`vqspeech convert`, which has no limit"
             )
-        return wave
+        return place, wave
 
     def _make_folder(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.folder))

@@ -17,7 +17,7 @@ from vqspeech.errors import CorpusError, StorageError
 from vqspeech.extras import import_extra
 from vqspeech.progress import track
 from vqspeech.soundfiles.reader import is_readable
-from vqspeech.storage import list_files, open_local
+from vqspeech.storage import list_files, read_file
 
 _MAGIC = {b"RIFF": ".wav", b"fLaC": ".flac", b"OggS": ".ogg"}
 
@@ -48,9 +48,6 @@ def prepare(
     rows, column = _open_rows(os.fspath(corpus), subset, split, revision)
     sounds = _read_rows(rows, column, account)
     utterances = list(fill_tars(track(sounds, "rows"), Path(store)))
-    if not utterances:
-        dropped = "; ".join(f"{len(names)} {reason}" for reason, names in account.dropped.items())
-        raise CorpusError(f"{corpus}: none of {account.recordings} rows can be used ({dropped or 'it is empty'})")
     return measure_utterances(utterances, account, nj), account
 
 
@@ -119,8 +116,7 @@ def _read_rows(
 def _read_file(name: str) -> bytes:
     if not name:
         raise StorageError("a row without sound; leave it out")
-    with open_local(name) as path:
-        return Path(path).read_bytes()
+    return read_file(name)
 
 
 def _find_ending(name: str, content: bytes) -> str:

@@ -23,7 +23,7 @@ from vqspeech.data.tables import is_id
 from vqspeech.data.tars import parse_gender
 from vqspeech.errors import CorpusError
 from vqspeech.extras import import_extra
-from vqspeech.storage import fetch_file, is_remote, join_member, list_files, list_members
+from vqspeech.storage import fetch_file, is_remote, join_member, list_files, list_members, make_absolute, split_member
 
 ENDINGS = (".jsonl", ".jsonl.gz")
 _KINDS = ("cuts", "recordings", "supervisions")
@@ -104,10 +104,10 @@ def _read_pairs(recordings: list[str], supervisions: list[str], account: Account
             if recording is None:
                 account.drop(one.id, "its recording is in no manifest")
             else:
-                yield from _make(recording, one.start, one.duration, one.channel, one, None, account)
+                yield from _make_utterances(recording, one.start, one.duration, one.channel, one, None, account)
     for name, recording in known.items():
         if name not in heard:
-            yield from _make(recording, 0.0, recording.duration, recording.channel_ids, None, None, account)
+            yield from _make_utterances(recording, 0.0, recording.duration, recording.channel_ids, None, None, account)
 
 
 def _read_cuts(paths: list[str], files: dict[str, str], account: Account) -> Iterator[Utterance]:
@@ -128,19 +128,21 @@ def _read_cuts(paths: list[str], files: dict[str, str], account: Account) -> Ite
                     account.drop(cut.id, "its recording is not in the tar beside its manifest")
                     continue
             if not cut.supervisions:
-                yield from _make(recording, cut.start, cut.duration, cut.channel, None, place, account, cut.id)
+                yield from _make_utterances(
+                    recording, cut.start, cut.duration, cut.channel, None, place, account, cut.id
+                )
             for one in cut.supervisions:
                 start, end = max(0.0, one.start), min(cut.duration, one.end)
-                yield from _make(recording, cut.start + start, end - start, cut.channel, one, place, account)
+                yield from _make_utterances(recording, cut.start + start, end - start, cut.channel, one, place, account)
 
 
 def _list_places(tar: str) -> dict[str, str]:
     """Return the path of the recording of each cut in the tar of a shard, by the id of the cut."""
-    tar = tar if is_remote(tar) else os.path.abspath(tar)
+    tar = make_absolute(tar)
     return {name.rpartition(".")[0]: join_member(name, tar) for name in list_members(tar) if not name.endswith(".json")}
 
 
-def _make(
+def _make_utterances(
     recording: Any,
     start: float,
     duration: float,
@@ -158,7 +160,7 @@ def _make(
     speaker, own = (make_id(str(one).replace("/", "-")) for one in (speaker, given))
     own = own if own.startswith(speaker) else f"{speaker}-{own}"
     path = place or _find_path(recording)
-    reason = _object(recording, channel, path)
+    reason = _find_fault(recording, channel, path)
     if not (is_id(own) and is_id(speaker)):
         reason = "an id or speaker with characters that a data directory may not have"
     elif not duration > 0 or start < 0:
@@ -177,7 +179,7 @@ def _make(
         yield replace(utterance, start=round(start, 6), end=round(end, 6), seconds=seconds)
 
 
-def _object(recording: Any, channel: int | Iterable[int], path: str | None) -> str:
+def _find_fault(recording: Any, channel: int | Iterable[int], path: str | None) -> str:
     """Return why a recording cannot be used; empty where it can."""
     channels = [channel] if isinstance(channel, int) else list(channel)
     if path is None:
@@ -188,7 +190,7 @@ def _object(recording: Any, channel: int | Iterable[int], path: str | None) -> s
         return "one channel of several; write it to a file of its own first"
     if not path.isprintable() or path != path.strip():
         return "a path with characters that a data directory may not have"
-    if "://" not in path and not os.path.isfile(path):
+    if not (is_remote(path) or split_member(path) or os.path.isfile(path)):
         return f"no such file, seen from {os.getcwd()}"
     return ""
 
@@ -197,5 +199,4 @@ def _find_path(recording: Any) -> str | None:
     """Return the file or URL of a recording; None where it is something else."""
     if len(recording.sources) != 1 or recording.sources[0].type not in ("file", "url"):
         return None
-    source = str(recording.sources[0].source)
-    return source if is_remote(source) else os.path.abspath(source)
+    return make_absolute(str(recording.sources[0].source))

@@ -15,6 +15,7 @@ from vqspeech.data.sharding import Share
 from vqspeech.data.tables import is_id
 from vqspeech.data.tars import ENDINGS, Sample, list_tars, read_samples
 from vqspeech.errors import CorpusError, StorageError
+from vqspeech.storage import make_absolute
 
 __all__ = ["ENDINGS", "list_utterances", "make_utterance", "prepare"]
 
@@ -40,9 +41,7 @@ def list_utterances(corpus: str | os.PathLike[str], account: Account) -> list[Ut
     Raises:
         CorpusError: There are no tars, or no recordings in them.
     """
-    text = os.fspath(corpus)
-    if "://" not in text:
-        text = os.path.abspath(text)
+    text = make_absolute(corpus)
     tars = list_tars(text)
     if not tars:
         raise CorpusError(f"{text}: no tar, and no tars in it; give a .tar, or the folder of some")

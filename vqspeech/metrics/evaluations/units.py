@@ -21,6 +21,7 @@ from vqspeech.metrics.measures.bootstrap import (
     has_enough_speakers,
     redraw_speakers,
 )
+from vqspeech.storage import sort_by_place
 
 WITH, WITHOUT = "with silence", "speech only"
 """The columns of the phone table."""
@@ -137,7 +138,8 @@ def observe_utterances(
     there = [name for name in units.codes if name in data and (names is None or name in names)]
     labels = {one.name: one for one in read_labels(units, data, skipped, nj, set(there))}
     wanted = set(_list_comparable(units, data))
-    found = run_jobs(leak.compute_cepstra, [data[name] for name in there if name in wanted], nj, "MFCC")
+    heard = sort_by_place([data[name] for name in there if name in wanted], lambda one: one.path)
+    found = run_jobs(leak.compute_cepstra, heard, nj, "MFCC")
     cepstra = {one.id: features for one, features, error in found if error is None}
     return [Observed(name, labels.get(name), cepstra.get(name)) for name in there]
 

@@ -31,11 +31,11 @@ def write_items(folder: Path, utterances: Sequence[Aligned]) -> None:
         utterances: Utterances with their phones and frames.
     """
     for name, list_spans in FILES.items():
-        rows = [row for span in list_spans(utterances) for row in _format(span, utterances[span.utterance])]
+        rows = [row for span in list_spans(utterances) for row in _format_token(span, utterances[span.utterance])]
         write_text(folder / name, "\n".join([HEADER, *rows]) + "\n")
 
 
-def _format(span: Span, one: Aligned) -> Iterator[str]:
+def _format_token(span: Span, one: Aligned) -> Iterator[str]:
     onset, offset = round(span.start, 6), round(span.end, 6)
     first, last = math.ceil(onset * one.rate - 0.5), math.floor(offset * one.rate - 0.5)
     if 0 <= first <= last < len(one.codes):
