@@ -129,12 +129,14 @@ class Studio:
         """
         with self._work(progress) as listener:
             path, source = self._read(recording, "a recording")
-            target, name, doubt = voice, voice, ""
             if voice is None:
                 like_path, sample = self._read(like, "a recording of the voice")
                 name = like_path.stem
                 target = self.model.make_voice([sample], name)
                 doubt = target.doubt
+            else:
+                name = target = voice
+                doubt = ""
             out, stem = self._make_folder(), path.stem
             files = Conversion(out / f"{stem}.wav", out / f"{stem}.{_clean(name)}.wav", out / "spectrograms.png", doubt)
             options = {"pitch": pitch, "keep_pitch": keep_pitch, "formant": formant, "progress": listener}
