@@ -16,7 +16,7 @@ ngpu=${ngpu:-}             # GPUs to train on; empty: all there are; 0: CPU
 conf=${conf:-}             # configuration to train; empty: those of the recipe
 tag=${tag:-}               # name of the experiment folder; empty: that of the configuration
 corpus=${corpus:-}         # folder of the corpus; empty: downloads/
-unseen=${unseen:-0}        # speakers to hold out
+unseen=${unseen-}         # speakers to hold out; empty: see hold_out
 limit=${limit:-12}         # source utterances to reconstruct and to convert
 overrides=()               # KEY=VALUE arguments: settings of the configuration
 # shellcheck disable=SC2034 # recipes add it to commands that train
@@ -42,7 +42,7 @@ Usage: bash $0 [OPTION VALUE]... [KEY=VALUE]...
   --cluster NAME       engine of the shards: local (default), slurm, ray
   --cluster-options X  its settings, for example "partition=cpu minutes=60"
   --ngpu N             GPUs to train on (default: all; 0: CPU)
-  --unseen N           speakers to hold out (default: $unseen)
+  --unseen N           speakers to hold out (default: ${unseen:-ten, or a third of fewer than 30})
   --limit N            source utterances to reconstruct and to convert (default: $limit)
   --restart            start unfinished trainings from scratch, do not resume
   --help               show this text
@@ -163,6 +163,21 @@ run() {
       exit "$status"
       ;;
   esac
+}
+
+# hold_out DATA: print how many speakers of a data directory to hold out: --unseen, or else ten, the fewest of whom figures
+# say something of other speakers (docs/decisions/intervals.md); of fewer than 30 speakers a third.
+hold_out() {
+  local speakers
+  speakers=$(wc -l <"$1/spk2utt")
+  if [ -n "$unseen" ]; then
+    echo "$unseen"
+  elif [ "$speakers" -ge 30 ]; then
+    echo 10
+  else
+    log "warning: $1 has $speakers speakers: a third are held out, and figures of so few hold for these alone"
+    echo $((speakers / 3))
+  fi
 }
 
 # write_results EXPERIMENT...: write RESULTS.md of the recipe, and the page that compares all recipes with the papers.

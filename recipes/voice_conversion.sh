@@ -6,7 +6,7 @@
 #   confs            configurations to train, in order, without --conf
 #   extras           extras to install (see pyproject.toml)
 #   prepare_options  further options of `vqspeech prepare`
-#   unseen           number of speakers to hold out
+#   unseen           number of speakers to hold out; empty: ten, or a third of fewer than 30
 #   targets          number of voices to convert to
 #   prior            configuration of the prior over the codes of the first model; empty: none
 #   babble           configuration of a WaveNet without codes to compare samples with; empty: none
@@ -21,7 +21,7 @@ Parts to align, by default only test and unseen: ALIGN=\"train dev test unseen\"
 . "$(dirname -- "${BASH_SOURCE[0]}")/experiments.sh"
 
 # Print the data directory of utterances to convert: of unseen speakers, if the recipe holds some out.
-sources() { if [ "$unseen" -gt 0 ]; then echo data/unseen; else echo data/test; fi; }
+sources() { if [ -d data/unseen ]; then echo data/unseen; else echo data/test; fi; }
 
 # Print the voices to convert to: training speakers, spread evenly over the list, women before men if genders are known.
 target_voices() {
@@ -49,10 +49,11 @@ stage_prepare() {
   if [ ! -d "$corpus" ] && [ "$corpus_name" != mini ]; then
     die "no corpus in $recipe/$corpus; pass its folder as --corpus DIR, or download it with --stage download"
   fi
-  local prepare_work=("${work[@]}")
+  local count prepare_work=("${work[@]}")
   [ "$corpus_name" != mini ] || prepare_work=(--nj "$nj")
   once data/all/wav.scp -- vqspeech prepare "$corpus_name" --corpus "$corpus" --out data/all "${prepare_work[@]}" ${prepare_options[@]+"${prepare_options[@]}"}
-  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  count=$(hold_out data/all)
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$count"
 }
 
 stage_validate() {

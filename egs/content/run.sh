@@ -6,6 +6,7 @@ set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
 conf=content_small
+unseen=0
 rounds=${ROUNDS:-3}
 usage_more="Corpora, as KIND:DIR, where KIND is a corpus of vqspeech prepare (--corpus DIR: one folder of recordings, folder:DIR):
   TRAIN=\"librispeech:/data/LibriSpeech folder:/data/voices\" TEST=librispeech:/data/LibriSpeech bash $0

@@ -6,7 +6,7 @@ corpus_name=librispeech
 confs=(librispeech_world)
 extras=(align eval)
 prepare_options=()
-unseen=4
+unseen=
 targets=6
 prior=${PRIOR:-prior} # PRIOR=mini_prior: a smaller one, for a few hours of speech
 babble=${BABBLE:-} # BABBLE=babble: also a WaveNet without codes, which takes as long as the model itself

@@ -4,7 +4,6 @@
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 stages=("0 prepare" "1 align" "2 dump" "3 train" "6 units" "9 score")
-unseen=2
 # the others are compared with the first
 read -ra confs <<<"${CONFS:-units_kmeans units_kmeans_static units_lda}"
 best=units_lda                 # gets its own report
@@ -23,9 +22,11 @@ export PATH="$root/.venv/bin:$PATH"
 cd -- "$root/egs/librispeech"
 
 stage_prepare() {
+  local count
   [ -d "${corpus:=downloads}" ] || die "no corpus here; pass its folder as --corpus DIR, or: bash run.sh --stage download --stop-stage download"
   once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all --nj "$nj"
-  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  count=$(hold_out data/all)
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$count"
   once data/map/wav.scp data/train/wav.scp -- vqspeech subset data/train --per-speaker "$per_speaker" --out data/map
 }
 

@@ -5,7 +5,6 @@
 set -euo pipefail
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.." && pwd)
 stages=("3 train" "5 convert" "9 score")
-unseen=4
 limit=16
 first=librispeech_world # whose codes and frames it decodes
 conf=librispeech_wavenet
@@ -26,7 +25,7 @@ cd -- "$root/egs/librispeech"
 compared() { printf '%s\n' "$exp/fast" "$exp"/kept/*/ "$exp/cooler" | sed 's:/$::'; }
 
 stage_train() {
-  bash run.sh --stop-stage train --conf "$first" --unseen "$unseen" --nj "$nj" --ngpu "$ngpu" ${corpus:+--corpus "$corpus"}
+  bash run.sh --stop-stage train --conf "$first" ${unseen:+--unseen "$unseen"} --nj "$nj" --ngpu "$ngpu" ${corpus:+--corpus "$corpus"}
   once "$exp/best.safetensors" "exp/$first/best.safetensors" dump/train/index.json dump/dev/index.json -- \
     vqspeech train --conf "$conf" --train dump/train --dev dump/dev --out "$exp" ${restart[@]+"${restart[@]}"} \
     ${overrides[@]+"${overrides[@]}"}

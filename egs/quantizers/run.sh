@@ -4,7 +4,6 @@
 set -euo pipefail
 recipe=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd -- "$recipe/../.." && pwd)
-unseen=4 # speakers to test the study of speech on
 stages=("0 toy" "1 beta" "2 speech" "3 images" "9 results")
 usage_more="Seeds of every study: SEEDS=5 bash $0
 The study of speech needs LibriSpeech, any subsets of ten speakers or more: bash $0 --corpus DIR
@@ -17,14 +16,16 @@ seeds=${SEEDS:-5}
 stage_toy() { once exp/toy/scores.json -- vqspeech study toy --out exp/toy --seeds "$seeds"; }
 stage_beta() { once exp/beta/scores.json -- vqspeech study beta --out exp/beta --seeds "$seeds"; }
 
-# Train on about 250 utterances, and test on 32 of $unseen other speakers.
+# Train on about 250 utterances, and test on 32 of other speakers.
 stage_speech() {
+  local count
   if [ -z "$corpus" ]; then
     log "the study of speech is skipped; pass a folder of LibriSpeech: bash $0 --corpus DIR"
     return
   fi
   once data/all/wav.scp -- vqspeech prepare librispeech --corpus "$corpus" --out data/all "${work[@]}"
-  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$unseen"
+  count=$(hold_out data/all)
+  once data/train/wav.scp data/all/wav.scp -- vqspeech split data/all --out data --unseen "$count"
   speech_dump train 250
   speech_dump unseen 32
   once exp/speech/scores.json dump/train/index.json dump/unseen/index.json -- vqspeech study speech --train dump/train \

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from vqspeech.metrics.measures.bootstrap import FEWEST_SPEAKERS
+
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = """#!/usr/bin/env bash
 set -euo pipefail
@@ -179,6 +181,27 @@ def test_a_command_that_failed_or_made_nothing_is_not_done(recipe):
     assert "done before" not in recipe("--stage", "3", train="once made -- bash -c 'touch made; exit 1'")[2]
     status, _, log = recipe("--stage", "3", train="once other -- true")
     assert status == 1 and "other was not made by: true" in log
+
+
+@pytest.mark.parametrize(
+    ("speakers", "options", "held"),
+    [(40, [], 10), (30, [], 10), (29, [], 9), (2, [], 0), (40, ["--unseen", "4"], 4), (14, ["--unseen=0"], 0)],
+)
+def test_ten_speakers_are_held_out_where_there_are_so_many(recipe, tmp_path, speakers, options, held):
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all" / "spk2utt").write_text("".join(f"s{i} s{i}-0\n" for i in range(speakers)))
+    status, out, log = recipe("--stage", "3", "--stop-stage", "3", *options, train="hold_out all")
+    assert status == 0 and out == [str(held)]
+    assert ("figures of so few hold for these alone" in log) == (speakers < FEWEST_SPEAKERS * 3 and not options)
+
+
+def test_recipes_of_speech_hold_out_ten_speakers():
+    """mini has ten voices in all, and egs/content names the readers that it holds out."""
+    assert FEWEST_SPEAKERS == 10
+    for script in ("vctk/run.sh", "librispeech/run.sh", "librispeech/units.sh", "librispeech/wavenet.sh",
+                   "quantizers/run.sh"):  # fmt: skip
+        helped = subprocess.run(["bash", ROOT / "egs" / script, "--help"], capture_output=True, text=True, timeout=60)
+        assert "speakers to hold out (default: ten, or a third of fewer than 30)" in helped.stdout, script
 
 
 @pytest.mark.parametrize("corpus", ["mini", "vctk", "librispeech"])
