@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from vqspeech.cli import PARTS, VERBS
+from vqspeech.metrics.measures.bootstrap import FEWEST_SPEAKERS
+from vqspeech.metrics.reports import claims, scores
 from vqspeech.subcommands import list_leaves
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,6 +113,41 @@ def test_configurations_exist(path: Path):
     names = {file.stem for file in (ROOT / "vqspeech" / "conf").rglob("*.yaml")} | {"NAME"}
     found = re.findall(r"--conf ([A-Za-z]\w*)", path.read_text(encoding="utf-8"))
     assert set(found) <= names
+
+
+TABLES = {
+    f"{path.parent.name}: {name}, {section}": table
+    for path in list_files("egs/*/RESULTS.md")
+    for (name, section), table in claims.read_results(path).items()
+    if not table.git.endswith(scores.CHANGES)  # drafts
+}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_no_row_is_of_a_model_that_has_hardly_been_trained(table: claims.Table):
+    """Such as ten steps, of which nothing follows."""
+    for row, cells in table.rows.items():
+        assert float(cells.get("step") or 100) >= 100, row
+        assert float(cells.get("hours of speech seen") or 0.1) >= 0.1, row
+    assert not [note for note in table.notes if "samples seen (0.0 h)" in note]
+
+
+def command_of(table: claims.Table) -> str:
+    return next(note for note in table.notes if note.startswith("command: "))
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_a_table_of_unseen_speakers_says_how_many_they_are(table: claims.Table):
+    """It or another of the same command; and it is not called one of unseen speakers where they are fewer than ten."""
+    command = command_of(table)
+    others = [one for one in TABLES.values() if command_of(one) == command]
+    notes = " ".join(note for one in others for note in one.notes if note != command)
+    numbers = re.findall(r"(\d+) (?:source |unseen )?speakers", re.split(r"scored on (?=\d)", notes)[-1])
+    if re.search(r"\b(data|units|dump)/[\w/]*unseen", command):
+        assert numbers, "how many speakers are they?"
+    said = " ".join([*table.notes, *table.rows, *(name for cells in table.rows.values() for name in cells)])
+    if "unseen" in re.sub(r"\S+/\S*", "", said.replace(command, "")):
+        assert numbers and min(map(int, numbers)) >= FEWEST_SPEAKERS
 
 
 def test_architecture_follows_the_imports():

@@ -114,6 +114,9 @@ def test_mapping_compares_codes_features_and_mfcc_by_abx(small_data, tmp_path):
     assert list(rows) == ["MFCC", "m", "m, features"]
     assert rows["m"]["within speakers"]["value"] == rows["m, features"]["within speakers"]["value"] == 0
     assert rows["MFCC"]["within speakers"]["value"] > 0.1
+    speakers = len(set(rest.speakers))
+    assert f"intervals: jackknife over utterances, of {speakers} speakers" in sections["mapping: ABX"]["notes"]
+    assert any(f"utterances, of {speakers} speakers" in note for note in sections["mapping: codes"]["notes"])
     assert sections["mapping: codes"]["rows"][0]["PNMI"]["value"] == pytest.approx(1)
 
 

@@ -14,7 +14,7 @@ from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.metrics.aligned import Aligned, collect_utterances
 from vqspeech.metrics.evaluations import mapping
 from vqspeech.metrics.measures import abx
-from vqspeech.metrics.measures.bootstrap import redraw_speakers
+from vqspeech.metrics.measures.bootstrap import has_enough_speakers, redraw_speakers
 from vqspeech.models import checkpoint
 
 
@@ -31,20 +31,23 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, int]:
         notes.append(f"{folder.name}: {units[0].size} codes at {units[0].rate:g} Hz, {_learned(folder)}")
     baseline = next(iter(models))
     first = models[baseline]
+    speakers = [one.speaker for one in first.scored]
+    redrawn = redraw_speakers(speakers).words
     notes += [
         (
             f"map fitted to {_described(first.fitted)} of {args.fit[1]}, scored on {_described(first.scored)} of "
             f"{args.score[1]}; the paper's way: fitted to what it is scored on"
         ),
         f"above {baseline}: speech only, both redrawn together",
-        redraw_speakers([one.speaker for one in first.scored]).words,
+        redrawn,
     ]
     if any(len(parts.stages) > 1 for parts in models.values()):
         notes.append("codes of several stages that the map was not told are taken for what their first stage is")
     yield Table(mapping.make_rows(models, baseline), notes, seed=0)
-    yield Table(mapping.make_code_rows(models), _CODE_NOTES, "codes", seed=0)
+    yield Table(mapping.make_code_rows(models), [*_CODE_NOTES, redrawn], "codes", seed=0)
     if args.abx:
-        yield Table(_abx_rows(args, data[1], first.scored), _ABX_NOTES, "ABX", seed=0, packages=["numba"])
+        jackknife = f"intervals: jackknife over {_jackknifed(speakers)}"
+        yield Table(_abx_rows(args, data[1], first.scored), [*_ABX_NOTES, jackknife], "ABX", seed=0, packages=["numba"])
     return skipped.status(len(first.scored))
 
 
@@ -66,9 +69,14 @@ _ABX_NOTES = [
     ),
     (
         f"at most {abx.TOKENS} tokens of a sound in a context by a speaker, X by at most {abx.OTHERS} other speakers "
-        "for each A, drawn at random; intervals: jackknife over speakers, or over utterances where speakers are few"
+        "for each A, drawn at random"
     ),
 ]
+
+
+def _jackknifed(speakers: Sequence[str]) -> str:
+    left_out = "speakers" if has_enough_speakers(speakers) else "utterances"
+    return f"{left_out}, of {len(set(speakers))} speakers"
 
 
 def _abx_rows(args: argparse.Namespace, data: DataDir, scored: Sequence[Aligned]) -> list[dict]:

@@ -124,6 +124,7 @@ def test_intervals_redraw_source_and_target_speakers_where_there_are_enough(tmp_
                 sound(f"{count}/{who}/{name}.wav", length, peak)
         made = conversion.score_conversions(DataDir(sources), folder, DataDir(targets), make_judges=judges)
         found[count] = ({row["row"]: row for row in made.rows}["conversion"], made.notes[0])
+        assert made.pitch_notes[0] == made.notes[0]
     few, many = found[4][0], found[12][0]
     assert "4 speakers to 4 targets; intervals redraw source utterances" in found[4][1]
     assert "12 speakers to 4 targets; intervals redraw source speakers and target speakers" in found[12][1]

@@ -263,17 +263,21 @@ class _Table:
             {key: value for key, value in one.items() if key not in ("claim", "impostors", "group")} for one in heard
         ]
 
-    def notes(self, by: Judges, enrol: int) -> list[str]:
-        """Describe how the first table was measured."""
+    def _count_conversions(self) -> str:
+        """Say of whom and to whom the conversions are, and what intervals redraw."""
         converted = [one.clip for one in self.judged if one.clip.sort == CONVERSION]
         redrawn = "source speakers and target speakers" if self.crossed else "source utterances"
         speakers = {self.sources[clip.source].speaker for clip in converted}
+        return (
+            f"{len(converted)} conversions of {len({clip.source for clip in converted})} source utterances of "
+            f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw "
+            f"{redrawn}"
+        )
+
+    def notes(self, by: Judges, enrol: int) -> list[str]:
+        """Describe how the first table was measured."""
         return [
-            (
-                f"{len(converted)} conversions of {len({clip.source for clip in converted})} source utterances of "
-                f"{len(speakers)} speakers to {len({clip.speaker for clip in converted})} targets; intervals redraw "
-                f"{redrawn}"
-            ),
+            self._count_conversions(),
             (
                 f"CER, WER: {by.recogniser.name} against the transcript, or (to ASR of source) against what it hears "
                 "in the source recording; lower case, numbers in words, no punctuation"
@@ -297,6 +301,7 @@ class _Table:
     def pitch_notes(self) -> list[str]:
         """Describe how the second table was measured."""
         return [
+            self._count_conversions(),
             (
                 "F0: DIO and StoneMask every 10 ms, voiced frames, in log F0; the voice: other recordings of the "
                 "target, or of the speaker of a recording, its copy and its reconstruction; absolute differences of "

@@ -67,10 +67,11 @@ class Claims:
 
 
 class Table(NamedTuple):
-    """A table of a RESULTS.md: cells by row and column, and the commit that made it."""
+    """A table of a RESULTS.md: cells by row and column, the notes below, and the commit that made it."""
 
     rows: dict[str, dict[str, str]]
-    git: str
+    notes: tuple[str, ...] = ()
+    git: str = ""
 
 
 def write_page(egs: str | os.PathLike) -> str:
@@ -129,15 +130,17 @@ def read_results(path: str | os.PathLike) -> dict[tuple[str, str], Table]:
             experiment = line[3:]
         elif line.startswith("### "):
             section, columns = line[4:], []
-            found[experiment, section] = Table({}, "")
+            found[experiment, section] = Table({})
         elif section and line.startswith("| ") and not line.startswith("| ---"):
             cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
             if not columns:
                 columns = cells[1:]
             else:
                 found[experiment, section].rows[cells[0]] = dict(zip(columns, cells[1:], strict=False))
-        elif section and line.startswith("- git "):
-            found[experiment, section] = found[experiment, section]._replace(git=line[6:].split(",")[0])
+        elif section and line.startswith("- "):
+            table = found[experiment, section]
+            git = line[6:].split(",")[0] if line.startswith("- git ") else table.git
+            found[experiment, section] = table._replace(notes=(*table.notes, line[2:]), git=git)
     return found
 
 
@@ -147,7 +150,7 @@ def find_figure(place: Place, tables: Mapping[tuple[str, str], Table]) -> tuple[
     Where it is of uncommitted code, it is `DRAFT`.
     """
     for experiment in place.experiments:
-        table = tables.get((experiment, place.section), Table({}, ""))
+        table = tables.get((experiment, place.section), Table({}))
         cell = table.rows.get(place.row, {}).get(place.column)
         if cell:
             return (DRAFT if table.git.endswith(scores.CHANGES) else cell), experiment
