@@ -28,6 +28,7 @@ _TEMPORARY = re.compile(
     r"\..+\.(?P<owner>[0-9a-f]{8}-\d+-\d+)\.tmp(\.[^.]*)?"
     r"|\..+(?P<suffix>\.[^.]+)\.(?P<process>\d+)\.tmp(?P=suffix)"  # as version 0.1.0 had them
 )
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # one slash: of a `Path`
 _FORGOTTEN = 24 * 3600
 """Seconds without a change after which the files of a process on another machine count as abandoned."""
 
@@ -152,6 +153,7 @@ def check_file(path: str | os.PathLike, room: int = ROOM) -> None:
     Raises:
         OutputError: It cannot, or something other than a file is there.
     """
+    _require_local(path)
     path = Path(path)
     _check_place(path, room)
     if path.is_dir():
@@ -170,10 +172,20 @@ def check_folder(path: str | os.PathLike, room: int = ROOM) -> None:
     Raises:
         OutputError: It cannot.
     """
+    _require_local(path)
     path = Path(path)
     if os.path.exists(path) and not os.path.isdir(path):
         raise OutputError(f"{path}: is a file, not a folder; choose another name")
     _check_place(path / "x" if os.path.isdir(path) else path, room)
+
+
+def _require_local(path: str | os.PathLike) -> None:
+    """Raise `OutputError` where a path is a URL, which would name folders here."""
+    if _URL.match(os.fspath(path)):
+        raise OutputError(
+            f"{path}: is a URL, and this output must be on this machine; name a place here, and upload it afterwards "
+            "(see docs/storage.md for the verbs that write to URLs)"
+        )
 
 
 def _check_place(path: Path, room: int) -> None:

@@ -5,7 +5,8 @@
     tar://p225/a.flac::/data/0.tar    a member of a tar, which is a file or a URL, as fsspec writes it
 
 Tars, data directories, dumps and models are copied to a cache, $VQSPEECH_CACHE (else ~/.cache/vqspeech), once for each
-version of them; single recordings are copied for as long as they are open.
+version of them; single recordings are copied for as long as they are open. What
+`vqspeech.publishing` has uploaded is read only where it is whole.
 """
 
 import hashlib
@@ -21,7 +22,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeVar
 
 from vqspeech.errors import StorageError, VqspeechError, describe_error, ends_batch
-from vqspeech.files import replace_file, temporary_folder
+from vqspeech.files import hash_file, replace_file, temporary_folder
+from vqspeech.uploads import MANIFEST, Target, read_upload, require_whole
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _MEMBER = re.compile(r"tar://(?P<name>.+)::(?P<tar>.+)", re.DOTALL)
@@ -74,7 +76,7 @@ def find_size(path: str | os.PathLike[str]) -> int | None:
             member = list_members(parts[1]).get(parts[0])
             return member and member.size
         if is_remote(text):
-            return _call_file_system(text, lambda system, name: system.info(name)["size"])
+            return call_file_system(text, lambda system, name: system.info(name)["size"])
     except StorageError:
         return None
     return os.path.getsize(text) if os.path.isfile(text) else None
@@ -121,7 +123,7 @@ def open_local(path: str | os.PathLike[str]) -> Iterator[str]:
     with temporary_folder(folder) as inside:
         copy = inside / f"sound{PurePosixPath(parts[0] if parts else text).suffix}"
         if parts is None:
-            _call_file_system(text, lambda system, name: system.get_file(name, str(copy)))
+            call_file_system(text, lambda system, name: system.get_file(name, str(copy)))
         else:
             copy.write_bytes(read_member(*parts))
         yield str(copy)
@@ -199,10 +201,10 @@ def fetch_file(path: str | os.PathLike[str]) -> Path:
         if system.isdir(inside):
             raise StorageError(f"{url}: is a folder; name a file in it")
         copy = _find_cache(url, [(inside, system.ukey(inside))]) / PurePosixPath(inside).name
-        _copy_file(system, inside, copy)
+        copy_file(system, inside, copy)
         return copy
 
-    return _call_file_system(url, fetch)
+    return call_file_system(url, fetch)
 
 
 def fetch_folder(path: str | os.PathLike[str], wanted: Callable[[str], bool] = lambda _: True) -> Path:
@@ -222,14 +224,27 @@ def fetch_folder(path: str | os.PathLike[str], wanted: Callable[[str], bool] = l
     def fetch(system: Any, inside: str) -> Path:
         if not system.isdir(inside):
             raise StorageError(f"{url}: no such folder; check the address")
+        hashes = read_hashes(Target(system, inside, "", url))
         files = sorted(one["name"] for one in _list_entries(system, inside) if wanted(PurePosixPath(one["name"]).name))
         folder = _find_cache(url, [(name, system.ukey(name)) for name in files]) / PurePosixPath(inside).name
         folder.mkdir(parents=True, exist_ok=True)
         for name in files:
-            _copy_file(system, name, folder / PurePosixPath(name).name)
+            last = PurePosixPath(name).name
+            copy_file(system, name, folder / last, hashes.get(last, ""))
         return folder
 
-    return _call_file_system(url, fetch)
+    return call_file_system(url, fetch)
+
+
+def require_uploaded(path: str | os.PathLike[str]) -> None:
+    """Check that the folder of a URL is whole, where this toolkit has uploaded it. Other paths are not looked at.
+
+    Raises:
+        StorageError: It is not, or the URL cannot be read.
+    """
+    if is_remote(path):
+        url = os.fspath(path)
+        call_file_system(url, lambda system, inside: read_hashes(Target(system, inside, "", url)))
 
 
 def list_files(path: str | os.PathLike[str]) -> list[str]:
@@ -240,7 +255,7 @@ def list_files(path: str | os.PathLike[str]) -> list[str]:
     """
     text = os.fspath(path)
     if is_remote(text):
-        return _call_file_system(text, _list_remote)
+        return call_file_system(text, _list_remote)
     if os.path.isdir(text):
         return sorted(entry.path for entry in os.scandir(text) if entry.is_file() and not entry.name.startswith("."))
     if not os.path.isfile(text):
@@ -248,17 +263,55 @@ def list_files(path: str | os.PathLike[str]) -> list[str]:
     return [text]
 
 
+def list_folders(url: str) -> list[str]:
+    """Return the names of the folders in that of a URL, sorted; none where it is missing.
+
+    Raises:
+        StorageError: The URL cannot be read.
+    """
+
+    def find(system: Any, inside: str) -> list[str]:
+        system.invalidate_cache()
+        if not system.isdir(inside):
+            return []
+        found = system.ls(inside, detail=True)
+        return sorted(PurePosixPath(one["name"]).name for one in found if one["type"] == "directory")
+
+    return call_file_system(url, find)
+
+
 def _list_remote(system: Any, inside: str) -> list[str]:
-    found = [inside] if system.isfile(inside) else [one["name"] for one in _list_entries(system, inside)]
-    return sorted(system.unstrip_protocol(name) for name in found)
+    if system.isfile(inside):
+        return [system.unstrip_protocol(inside)]
+    read_hashes(Target(system, inside, "", system.unstrip_protocol(inside)))
+    return sorted(system.unstrip_protocol(one["name"]) for one in _list_entries(system, inside))
 
 
 def _list_entries(system: Any, inside: str) -> list[dict[str, Any]]:
-    return [one for one in system.ls(inside, detail=True) if one["type"] == "file"]
+    found = [one for one in system.ls(inside, detail=True) if one["type"] == "file"]
+    return [one for one in found if PurePosixPath(one["name"]).name != MANIFEST]
 
 
-def _call_file_system(url: str, function: Callable[[Any, str], _Result]) -> _Result:
-    """Return what a function of the file system and of the path in it returns for a URL."""
+def read_hashes(target: Target) -> dict[str, str]:
+    """Return the hashes of the files of an output that was uploaded, which must be whole; else none."""
+    upload = read_upload(target)
+    if upload is None:
+        return {}
+    require_whole(target, upload)
+    return {name: sha256 for name, (_, sha256) in upload.files.items()}
+
+
+def call_file_system(url: str, function: Callable[[Any, str], _Result], done: str = "read") -> _Result:
+    """Return what a function of the file system and of the path in it returns for a URL.
+
+    Args:
+        url: The URL.
+        function: The function.
+        done: What it does there, for the message.
+
+    Raises:
+        StorageError: It fails.
+    """
     from fsspec.core import url_to_fs
 
     try:
@@ -273,21 +326,29 @@ def _call_file_system(url: str, function: Callable[[Any, str], _Result]) -> _Res
         if ends_batch(error):
             raise
         reason = describe_error(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
-        raise StorageError(f"{url}: cannot be read ({' '.join(reason.split())}); check address and rights") from None
+        raise StorageError(f"{url}: cannot be {done} ({' '.join(reason.split())}); check address and rights") from None
 
 
-def _copy_file(system: Any, inside: str, copy: Path) -> None:
-    if not copy.is_file():
-        with replace_file(copy) as temporary:
-            system.get_file(inside, str(temporary))
+def copy_file(system: Any, inside: str, copy: Path, sha256: str = "") -> None:
+    """Copy a file to this machine where it is not there, and compare its hash where that is known."""
+    if copy.is_file():
+        return
+    with replace_file(copy) as temporary:
+        system.get_file(inside, str(temporary))
+        if sha256 and hash_file(temporary) != sha256:
+            name = system.unstrip_protocol(inside)
+            raise StorageError(f"{name}: not as it was written; run the command that writes it again")
+
+
+def find_cache_top() -> Path:
+    """Return the folder of the cache."""
+    folder = os.environ.get("VQSPEECH_CACHE")
+    return Path(folder) if folder else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vqspeech")
 
 
 def _find_cache(url: str, versions: list[tuple[str, str]]) -> Path:
     """Return the folder of the cache for these versions of the files of a URL."""
-    top = os.environ.get("VQSPEECH_CACHE") or Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "vqspeech"
-    )
-    return Path(top) / hashlib.sha256(repr((url, versions)).encode()).hexdigest()[:32]
+    return find_cache_top() / hashlib.sha256(repr((url, versions)).encode()).hexdigest()[:32]
 
 
 def _is_gzip(path: Path) -> bool:

@@ -21,7 +21,7 @@ from vqspeech.commands import dump as dump_verb
 from vqspeech.commands import encode
 from vqspeech.data.datadir import DataDir
 from vqspeech.data.dump import read_shards
-from vqspeech.data.sharding import Shard, _hash_content, divide_evenly, list_shards, locate_shard
+from vqspeech.data.sharding import Shard, _hash_content, divide_evenly, list_shards, name_shard
 from vqspeech.errors import FAILED, SOME_SKIPPED, ShardError
 from vqspeech.metrics.reports.scores import this_command
 
@@ -82,7 +82,7 @@ def test_a_second_run_makes_only_what_is_missing(capsys: pytest.CaptureFixture, 
     words = [*VERBS["encode"], "--out", "units", "--shards", "4"]
     assert main(words) == SOME_SKIPPED
     before = Path("units").read_bytes()
-    shutil.rmtree(locate_shard("units", Shard(3, 4)))
+    shutil.rmtree(Path(name_shard("units", Shard(3, 4))))
     ages = {path: path.stat().st_mtime_ns for path in Path("units.shards").rglob("*") if path.is_file()}
     capsys.readouterr()
     assert main(words) == SOME_SKIPPED
@@ -151,7 +151,7 @@ def repeat_id(path: Path) -> None:
 def test_faults_are_found(harm, message: str, capsys: pytest.CaptureFixture):
     for i in (1, 2, 3):
         main([*VERBS["encode"], "--out", "units", "--shard", f"{i}/3"])
-    harm(locate_shard("units", Shard(2, 3)) / "units")
+    harm(Path(name_shard("units", Shard(2, 3))) / "units")
     capsys.readouterr()
     assert main(["gather", "units"]) == FAILED
     assert message in capsys.readouterr().err and not Path("units").exists()
@@ -176,7 +176,7 @@ def test_a_damaged_dump_is_not_joined(capsys: pytest.CaptureFixture, monkeypatch
     monkeypatch.setattr("vqspeech.data.sharding._HASHED", 0)  # as if its files were too large for the manifest
     for i in (1, 2):
         main([*VERBS["dump"], "--out", "out", "--shard", f"{i}/2"])
-    path = locate_shard("out", Shard(2, 2)) / "out" / "audio.000.s16"
+    path = Path(name_shard("out", Shard(2, 2))) / "out" / "audio.000.s16"
     path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:])
     capsys.readouterr()
     assert main(["gather", "out"]) == FAILED
@@ -190,7 +190,7 @@ def test_a_flipped_byte_is_found_wherever_it_is(name: str):
     for i in (1, 2):
         main([*VERBS[name], "--out", "out", "--shard", f"{i}/2"])
     right, generator = list_shards("out"), np.random.default_rng(0)
-    for path in [one for one in locate_shard("out", Shard(2, 2)).rglob("*") if one.is_file()]:
+    for path in [one for one in Path(name_shard("out", Shard(2, 2))).rglob("*") if one.is_file()]:
         whole = path.read_bytes()
         for at in generator.integers(0, len(whole), 30).tolist():
             path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << int(generator.integers(8))]) + whole[at + 1 :])
@@ -247,7 +247,7 @@ def test_two_processes_at_the_same_shard(monkeypatch: pytest.MonkeyPatch, capsys
 
     monkeypatch.setattr(dump_verb, "write_shards", write_after_the_other)
     assert main(words) in (0, SOME_SKIPPED)
-    assert read_shards(locate_shard("out", Shard(1, 2)) / "out").utterances[0] == "high-0"
+    assert read_shards(Path(name_shard("out", Shard(1, 2))) / "out").utterances[0] == "high-0"
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "1", "a/b", "1/0", "1/2/3"])

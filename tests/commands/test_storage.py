@@ -1,6 +1,11 @@
 """Data from elsewhere: tars, manifests and URLs as sources of verbs, and `copy`, which writes them."""
 
+import json
+import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -14,6 +19,7 @@ from vqspeech.data.dump import read_shards
 from vqspeech.data.tars import write_tars
 from vqspeech.data.units import read_units
 from vqspeech.errors import FAILED, SOME_SKIPPED
+from vqspeech.uploads import MANIFEST
 
 
 @pytest.fixture(autouse=True)
@@ -170,3 +176,112 @@ def test_nothing_is_written_beside_sources(checkpoint: Path):
             place.chmod(mode)
     one = audio.read_waveform("out-data/low/low-1.wav")
     assert np.array_equal(one, audio.read_waveform("out-tars/low/low-1.wav"))
+
+
+@pytest.fixture
+def memory() -> Iterator[Any]:
+    system = fsspec.filesystem("memory")
+    system.store.clear()
+    yield system
+    system.store.clear()
+
+
+def read_dump(path: str) -> dict[str, tuple[str, bytes]]:
+    dump = read_shards(path)
+    return {name: (dump.speakers[i], dump.samples(i).tobytes()) for i, name in enumerate(dump.utterances)}
+
+
+def test_outputs_at_urls(memory: Any, capsys: pytest.CaptureFixture):
+    expected = dumped("data")
+    assert main(["prepare", "folder", "--corpus", "corpus", "--out", "memory://bucket/data"]) == 0
+    assert DataDir.read("memory://bucket/data") == DataDir.read("data")
+    assert main(["subset", "memory://bucket/data", "--speakers", "low", "--out", "memory://bucket/low"]) == 0
+    assert main(["subset", "data", "--speakers", "high", "--out", "memory://bucket/high"]) == 0
+    both = ["combine", "memory://bucket/low", "memory://bucket/high", "--out", "memory://bucket/both"]
+    assert main(both) == 0 and DataDir.read("memory://bucket/both") == DataDir.read("data")
+    capsys.readouterr()
+    assert main(["dump", "memory://bucket/both", "--out", "memory://bucket/dump", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["dump"] == "memory://bucket/dump"
+    assert read_dump("memory://bucket/dump") == expected
+    assert main(["copy", "data", "--to", "webdataset", "--out", "memory://bucket/tars"]) == 0
+    assert dumped("memory://bucket/tars") == expected
+    units = encoded("--data", "data")
+    assert main(["encode", "--data", "data", "--out", "memory://bucket/u.txt", "--runs", "runs.txt"]) == 0
+    memory.get("/bucket/u.txt", "copy.txt")
+    memory.get("/bucket/u.txt.json", "copy.txt.json")
+    assert {name: codes.tolist() for name, codes in read_units("copy.txt").codes.items()} == units
+    assert Path("runs.txt").is_file()
+    sizes = {path: one["size"] for path, one in memory.find("/bucket", detail=True).items()}
+    assert main(["dump", "memory://bucket/both", "--out", "memory://bucket/dump"]) == 0, "over an older one"
+    assert {path: one["size"] for path, one in memory.find("/bucket", detail=True).items()} == sizes
+
+
+def test_an_output_at_a_url_that_cannot_be_is_refused_before_any_work(
+    memory: Any, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, checkpoint: Path
+):
+    assert main(["dump", "data", "--out", "memory://bucket/dump"]) == 0
+    memory.pipe("/bucket/full/mine.txt", b"mine")
+    stored = {name: memory.cat(name) for name in memory.find("/bucket")}
+    here, url = sorted(os.listdir()), "memory://bucket/new"
+    commands = {
+        ("align", "data", "--out", url): "is a URL, and this output must be on this machine",
+        ("split", "data", "--out", url): "is a URL, and this output must be on this machine",
+        ("train", "--conf", "mini_world", "--train", "d", "--dev", "d", "--out", url): "is a URL, and this output",
+        ("score", "units", "--units", "u", "--data", "data", "--out", url): "is a URL, and this output",
+        ("encode", "--data", "data", "--out", "units", "--features", url): "is a URL, and this output",
+        ("convert", "--data", "data", "--speaker", "low", "--out", url): "in shards only; add --shards N",
+        ("voice", "make", "corpus/low/0.wav", "--out", f"{url}.voice"): "is a URL, and this output",
+        ("subset", "data", "--out", "memory://bucket/dump"): "is a dump, which a data directory would replace",
+        ("dump", "data", "--out", "memory://bucket/full/"): "holds mine.txt, which no upload has put there",
+        ("dump", "data", "--out", "memory://bucket/full", "--shards", "2"): "holds mine.txt",
+        ("gather", "memory://bucket/none"): "memory://bucket/none.shards: no shards",
+        ("encode", "--data", "data", "--out", "nowhere://x/y"): "Protocol not known",
+    }
+    for command, message in commands.items():
+        assert main([*command]) == FAILED, command
+        assert message in capsys.readouterr().err, command
+    assert sorted(os.listdir()) == here and {name: memory.cat(name) for name in memory.find("/bucket")} == stored
+    assert main(["subset", "data", "--out", "memory://bucket/sub"]) == 0
+    assert main(["subset", "memory://bucket/sub", "--speakers", "low", "--out", "memory://bucket/sub/"]) == FAILED
+    assert "is the data directory itself" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", ["prepare", "dump", "encode", "convert"])
+def test_shards_at_urls_are_those_of_this_machine(tmp_path: Path, verb: str, capsys: pytest.CaptureFixture):
+    """By processes that see the same files: `file://`."""
+    command = {
+        "prepare": ["prepare", "folder", "--corpus", "corpus"],
+        "dump": ["dump", "data", "--world"],
+        "encode": ["encode", "--data", "data"],
+        "convert": ["convert", "--data", "data", "--speaker", "low", "--exact"],
+    }[verb]
+    assert main([*command, "--out", "out", "--shards", "2"]) == 0
+    url = f"file://{tmp_path}/bucket/out"
+    assert main([*command, "--out", url, "--shards", "2", "--nj", "2"]) == 0
+    expected = read_files(Path("out"))
+    found = {name: one for name, one in read_files(Path("bucket/out")).items() if not name.endswith(MANIFEST)}
+    assert found == expected and expected
+    assert not list(Path("cache").rglob("*")), "nothing of it stays in the cache"
+    # One shard is lost: it alone is made again.
+    shutil.rmtree("bucket/out.shards/2-of-2")
+    ages = {path: path.stat().st_mtime_ns for path in Path("bucket/out.shards").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert main([*command, "--out", url, "--shards", "2"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in ages} == ages
+    said = capsys.readouterr()
+    assert f"{url}: 6 of 6 utterances" in said.out and f"{url}.shards/1-of-2: was made before" in said.err
+    assert read_files(Path("bucket/out.shards")).keys() > {"1-of-2/manifest.json", "2-of-2/manifest.json"}
+    # One that is not whole is refused by name.
+    next(Path("bucket/out.shards/1-of-2").rglob(MANIFEST)).unlink()
+    assert main(["gather", url]) == FAILED
+    assert f"{url}.shards/1-of-2: no upload of this toolkit" in capsys.readouterr().err
+    shutil.rmtree("bucket/out.shards/1-of-2")
+    assert main(["gather", url]) == FAILED
+    assert f"{url}.shards: 1 of 2 shards are missing" in capsys.readouterr().err
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """Return the contents of a folder, or of a file and those beside it."""
+    if path.is_dir():
+        return {one.relative_to(path).as_posix(): one.read_bytes() for one in path.rglob("*") if one.is_file()}
+    return {one.name: one.read_bytes() for one in path.parent.glob(f"{path.name}*") if one.is_file()}

@@ -76,6 +76,27 @@ def output_data_dir(text: str) -> str:
     return text
 
 
+def or_url(check: Callable[[str], str], kind: str) -> Callable[[str], str]:
+    """Return a type of an output that may be a URL, for what `check` takes otherwise.
+
+    Args:
+        check: Type of paths of this machine.
+        kind: What the output is; see `vqspeech.publishing.publish`.
+    """
+
+    def parse(text: str) -> str:
+        from vqspeech.storage import is_remote
+
+        if not is_remote(text):
+            return check(text)
+        from vqspeech.publishing import check_output
+
+        check_output(text, kind)
+        return text
+
+    return parse
+
+
 def scores_file(text: str) -> str:
     """Check the path of a scores file to create or to add to."""
     from vqspeech.metrics.reports import scores

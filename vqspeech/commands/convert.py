@@ -47,6 +47,7 @@ from vqspeech.models.chunks import BATCH, CHUNK
 from vqspeech.models.speakers import VoiceName
 from vqspeech.models.vqvae import VQVAE, Source
 from vqspeech.progress import report
+from vqspeech.storage import is_remote
 
 EXAMPLE = "vqspeech convert --src a.wav --speaker p225 --out b.wav"
 
@@ -104,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
     """Write the conversions; the exit status is 3 where recordings were skipped."""
     if (args.shard or args.shards) and (args.out in (None, STREAM) or STREAM in (args.src or [])):
         raise ConfigError("conversions in shards need a folder as --out, and files or a data directory as sources")
+    if args.out and is_remote(args.out) and not (args.shard or args.shards):
+        raise ConfigError(f"{args.out}: conversions go to URLs in shards only; add --shards N")
     if args.nj > 1 and not args.shards:
         raise ConfigError("conversions use several processes in shards: add --shards N, with N of --nj or more")
     return run_shards(args, "convert", _convert)

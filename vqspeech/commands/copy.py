@@ -4,10 +4,11 @@ Data directories are copied with `vqspeech subset`.
 """
 
 import argparse
-from pathlib import Path
+import os
 
-from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, or_url, output_folder
 from vqspeech.commands.outputs import print_counts
+from vqspeech.publishing import COPY, publish_folder
 
 EXAMPLE = "vqspeech copy data/train --to shar --out shar/train"
 
@@ -27,7 +28,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     targets = "; ".join(f"{name}: {text}" for name, text in TARGETS.items())
     parser.add_argument("--to", choices=list(TARGETS), required=True, help=targets)
     parser.add_argument(
-        "--out", type=output_folder, required=True, metavar="DIR", help="folder to write, which must be empty or new"
+        "--out",
+        type=or_url(output_folder, COPY),
+        required=True,
+        metavar="DIR",
+        help="folder to write, which must be empty or new, or the URL of one",
     )
     add_jobs_argument(parser)
     add_json_argument(parser)
@@ -40,17 +45,16 @@ def run(args: argparse.Namespace) -> int:
     from vqspeech.data.sources import read_data
     from vqspeech.data.tars import write_tars
     from vqspeech.errors import OutputError
-    from vqspeech.files import replace_folder
     from vqspeech.jobs import Skipped
     from vqspeech.storage import sort_by_place
 
-    out, skipped = Path(args.out), Skipped()
-    if out.is_dir() and any(out.iterdir()):
-        raise OutputError(f"{out}: is not empty, and its files would be lost; choose another --out")
+    skipped = Skipped()
+    if os.path.isdir(args.out) and os.listdir(args.out):
+        raise OutputError(f"{args.out}: is not empty, and its files would be lost; choose another --out")
     utterances = sort_by_place(read_data(args.data, skipped), lambda one: one.path)
     write = {"webdataset": write_tars, "lhotse": write_manifests, "shar": write_shar}[args.to]
-    with replace_folder(out) as folder:
+    with publish_folder(args.out, COPY) as folder:
         written, more = write(utterances, folder, args.nj)
     skipped.reasons |= more.reasons
-    print_counts(args, out, DataDir(written))
+    print_counts(args, args.out, DataDir(written))
     return skipped.status(len(written))

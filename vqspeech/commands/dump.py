@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, or_url, output_folder
 from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.datadir import DataDir
@@ -14,6 +14,7 @@ from vqspeech.data.sources import KINDS, read_data
 from vqspeech.errors import OutputError
 from vqspeech.locks import lock_folder
 from vqspeech.progress import report
+from vqspeech.publishing import DUMP, publish
 
 EXAMPLE = "vqspeech dump data/train --out dump/train --world"
 
@@ -21,7 +22,13 @@ EXAMPLE = "vqspeech dump data/train --out dump/train --world"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech dump`."""
     parser.add_argument("data", metavar="DATA", help=KINDS)
-    parser.add_argument("--out", type=output_folder, required=True, metavar="SHARDS", help="folder to write")
+    parser.add_argument(
+        "--out",
+        type=or_url(output_folder, DUMP),
+        required=True,
+        metavar="SHARDS",
+        help="folder to write, or the URL of one",
+    )
     parser.add_argument("--world", action="store_true", help="add WORLD frames, which the WORLD decoder is trained on")
     add_json_argument(parser)
     add_jobs_argument(parser)
@@ -37,9 +44,9 @@ def _dump(args: argparse.Namespace, share: Share) -> int:
     started = time.perf_counter()
     if (Path(args.out) / "wav.scp").exists():
         raise OutputError(f"{args.out}: is a data directory, which a dump would damage; choose another --out")
-    with lock_folder(args.out):
+    with publish(args.out, DUMP) as out, lock_folder(out):
         data = DataDir(share.select(read_data(args.data, share.skipped)))
-        shards, skipped = write_shards(data, args.out, args.world, args.nj, skipped=share.skipped)
+        shards, skipped = write_shards(data, out, args.world, args.nj, skipped=share.skipped)
     share.done = list(shards.utterances)
     speed = shards.seconds / (time.perf_counter() - started)
     report(f"{args.out}: {len(shards)} utterances, {shards.seconds / 60:.1f} min, {speed:,.0f}x real time")

@@ -13,6 +13,7 @@ from vqspeech.commands.arguments import (
     STREAM,
     add_jobs_argument,
     add_json_argument,
+    or_url,
     output_file,
     output_folder,
     output_stream,
@@ -31,6 +32,8 @@ from vqspeech.errors import ConfigError, UnitsError
 from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
 from vqspeech.progress import report
+from vqspeech.publishing import UNITS, publish
+from vqspeech.storage import is_remote
 
 EXAMPLE = "vqspeech encode --src a.wav --out units.txt"
 
@@ -41,11 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_source_arguments(parser)
     parser.add_argument(
         "--out",
-        type=output_stream,
+        type=or_url(output_stream, UNITS),
         required=True,
         metavar="UNITS",
-        help="units file, described by UNITS.json; JSON lines or Parquet where it ends in .jsonl or .parquet; - "
-        "writes each line to standard output as it is ready",
+        help="units file, or the URL of one, described by UNITS.json; JSON lines or Parquet where it ends in .jsonl or "
+        ".parquet; - writes each line to standard output as it is ready",
     )
     parser.add_argument(
         "--runs",
@@ -97,10 +100,11 @@ def _encode(args: argparse.Namespace, share: Share) -> int:
         describe_features(args.features, FeaturesAbout(model.rate, dimension, str(path), model.fingerprint()))
     if units:
         stages = model.quantizer.sizes
-        write_units(args.out, units, model.rate, model.quantizer.size, str(path), model.fingerprint(), stages)
+        with publish(args.out, UNITS) as out:
+            write_units(out, units, model.rate, model.quantizer.size, str(path), model.fingerprint(), stages)
+            if args.runs:
+                write_runs(args.runs, [read_units(out)])
         share.done = list(units)
-        if args.runs:
-            write_runs(args.runs, [read_units(args.out)])
     seconds = codes_total / model.rate
     speed = seconds / (time.perf_counter() - started)
     if done:
@@ -118,9 +122,11 @@ def _check_outputs(args: argparse.Namespace, found: list[Utterance]) -> None:
         if args.json:
             raise ConfigError("--json prints to standard output, where the units go; name a units file with --out")
         return
-    paths = [Path(args.out), side_file(args.out), *([Path(args.runs)] if args.runs else [])]
+    paths = [] if is_remote(args.out) else [Path(args.out), side_file(args.out)]
+    paths += [Path(args.runs)] if args.runs else []
     for path in paths:
         output_file(str(path))
+    for path in (args.out, *paths):
         find_format(path)
     check_outputs(dict(enumerate(paths)), [utterance.path for utterance in found], Skipped())
 

@@ -1,6 +1,7 @@
 """Join the shards of an output, after a check that nothing is missing, twice, or changed.
 
-The shards stay where they are, in OUT.shards; large files are shared with OUT where the disk can link them.
+The shards stay where they are, in OUT.shards; large files are shared with OUT where the disk can link them. Those of a
+URL are copied to the cache, joined there, and uploaded.
 """
 
 import argparse
@@ -15,12 +16,13 @@ from vqspeech.commands.sharding import DOUBTFUL, FEATURES
 from vqspeech.data.datadir import DataDir, check_replaceable, combine
 from vqspeech.data.dump import join_dumps
 from vqspeech.data.features import SIDE
-from vqspeech.data.sharding import Manifest, list_shards, locate_shards
+from vqspeech.data.sharding import Manifest, fetch_shards, list_shards, locate_shards
 from vqspeech.data.units import join_units, read_units, write_runs
 from vqspeech.errors import OutputError, ShardError
 from vqspeech.files import link_file, replace_folder, write_text
 from vqspeech.jobs import Skipped
 from vqspeech.locks import lock_file, lock_folder
+from vqspeech.publishing import DATA, DUMP, SPEECH, UNITS, publish
 
 EXAMPLE = "vqspeech gather exp/units/train.txt"
 
@@ -29,7 +31,9 @@ Shards = Mapping[Path, Manifest]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech gather`."""
-    parser.add_argument("out", metavar="OUT", help="what was given as --out to the verb with --shard I/N")
+    parser.add_argument(
+        "out", metavar="OUT", help="what was given, a path or a URL, as --out to the verb with --shard I/N"
+    )
     add_json_argument(parser)
 
 
@@ -44,14 +48,17 @@ def gather(out: str, as_json: bool = False) -> int:
     Raises:
         ShardError: A shard is missing, damaged or of another kind, or what was joined is not all of it.
     """
-    shards = list_shards(out)
-    first = next(iter(shards.values()))
-    verb = str(first.run["verb"])
-    with lock_file(locate_shards(out) / "gather"):
-        if verb.startswith("score "):
-            find_score(MODULES, verb.removeprefix("score ")).join(out, shards, as_json)
-        else:
-            JOINERS[verb](Path(out), shards)
+    with fetch_shards(out) as local:
+        shards = list_shards(local)
+        first = next(iter(shards.values()))
+        verb = str(first.run["verb"])
+        with lock_file(locate_shards(local) / "gather"):
+            if verb.startswith("score "):
+                find_score(MODULES, verb.removeprefix("score ")).join(out, shards, as_json)
+            else:
+                kind, join = JOINERS[verb]
+                with publish(out, kind) as place:
+                    join(place, shards)
     skipped = Skipped()
     for manifest in shards.values():
         for name, reason in manifest.skipped.items():
@@ -127,11 +134,11 @@ def _join_folders(out: Path, shards: Shards) -> None:
             link_file(path, folder / name)
 
 
-JOINERS: Mapping[str, Callable[[Path, Shards], None]] = {
-    "prepare": _join_data,
-    "align": _join_data,
-    "dump": _join_dumps,
-    "encode": _join_units,
-    "convert": _join_folders,
+JOINERS: Mapping[str, tuple[str, Callable[[Path, Shards], None]]] = {
+    "prepare": (DATA, _join_data),
+    "align": (DATA, _join_data),
+    "dump": (DUMP, _join_dumps),
+    "encode": (UNITS, _join_units),
+    "convert": (SPEECH, _join_folders),
 }
-"""What joins the outputs of a verb that is no score."""
+"""What the output of a verb is that is no score, and what joins it."""

@@ -9,10 +9,11 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, output_data_dir, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, or_url, output_data_dir, output_folder
 from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.sharding import Share
+from vqspeech.publishing import DATA
 
 EXAMPLE = "vqspeech prepare vctk --corpus VCTK-Corpus --out data/all"
 
@@ -54,7 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         where = WHERE.get(name, "folder of the unpacked corpus")
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
         corpus.add_argument(
-            "--out", type=output_data_dir, required=True, metavar="DATA", help="data directory to write"
+            "--out",
+            type=or_url(output_data_dir, DATA),
+            required=True,
+            metavar="DATA",
+            help="data directory to write, or the URL of one",
         )
         add_json_argument(corpus)
         add_jobs_argument(corpus)

@@ -20,13 +20,16 @@ from vqspeech.data.sharding import (
     Manifest,
     Shard,
     Share,
-    locate_shard,
+    name_shard,
+    name_shards,
     read_manifest,
     write_manifest,
 )
 from vqspeech.errors import SOME_SKIPPED, ConfigError, ShardError, VqspeechError
-from vqspeech.files import hash_file, replace_folder
+from vqspeech.files import hash_file
 from vqspeech.progress import report
+from vqspeech.publishing import SHARD, publish_folder
+from vqspeech.storage import find_size, is_remote
 
 Verb = Callable[[argparse.Namespace, Share], int]
 """Does the work of a verb for a share of the utterances, which `Share.select` chooses; returns the exit status."""
@@ -81,7 +84,7 @@ def run_shards(args: argparse.Namespace, verb: str, work: Verb) -> int:
 
 
 def _run_shard(args: argparse.Namespace, verb: str, work: Verb) -> int:
-    folder = locate_shard(args.out, args.shard)
+    folder = name_shard(args.out, args.shard)
     share = Share(args.shard, folder, {"verb": verb, **_describe_options(args)})
     try:
         manifest = _write_shard(args, share, work)
@@ -95,12 +98,12 @@ def _run_shard(args: argparse.Namespace, verb: str, work: Verb) -> int:
     report(f"{folder}: {len(manifest.done)} of {len(manifest.ids)} utterances")
     if args.json:
         figures = {"utterances": len(manifest.ids), "done": len(manifest.done), "skipped": manifest.skipped}
-        print_json({"shard": str(folder), **figures})
+        print_json({"shard": folder, **figures})
     return SOME_SKIPPED if manifest.skipped else 0
 
 
 def _write_shard(args: argparse.Namespace, share: Share, work: Verb) -> Manifest:
-    with replace_folder(share.folder) as folder:
+    with publish_folder(share.folder, SHARD) as folder:
         inside = argparse.Namespace(**vars(args) | {"out": str(folder / Path(args.out).name)})
         try:
             # What the verb prints names its output within the folder, which is renamed.
@@ -126,7 +129,8 @@ def _run_all(args: argparse.Namespace) -> int:
     cluster = load_cluster(args.cluster, _parse_options(args.cluster_option))
     call = partial(_call, argparse.Namespace(**vars(args) | {"shards": None}), args.shards)
     numbers = list(range(1, args.shards + 1))
-    logs = Path(f"{args.out}.shards") / "logs"
+    # On this machine, and so in the working folder, where the shards are not.
+    logs = Path(name_shards(Path(args.out).name if is_remote(args.out) else args.out)) / "logs"
     failed = dict(cluster.run(call, numbers, args.nj, logs))
     if failed:
         number, reason = next(iter(failed.items()))
@@ -142,7 +146,7 @@ def _call(args: argparse.Namespace, count: int, nj: int, number: int) -> int:
     if nj == 1 and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)  # other shards have the other cores
     status = args.run(argparse.Namespace(**vars(args) | {"shard": Shard(number, count), "nj": nj}))
-    if not (locate_shard(args.out, Shard(number, count)) / MANIFEST).is_file():
+    if find_size(f"{name_shard(args.out, Shard(number, count))}/{MANIFEST}") is None:
         raise ShardError(f"{args.out}: shard {number}/{count} ended with status {status} and is not there")
     return status
 

@@ -4,9 +4,11 @@ Without a selection it is copied, and its spk2utt is written anew.
 """
 
 import argparse
+import os
 
-from vqspeech.commands.arguments import add_json_argument, output_data_dir, positive_int
+from vqspeech.commands.arguments import add_json_argument, or_url, output_data_dir, positive_int
 from vqspeech.commands.outputs import print_counts
+from vqspeech.publishing import DATA
 
 EXAMPLE = "vqspeech subset data/all --out data/small --per-speaker 20"
 
@@ -15,7 +17,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech subset`."""
     add_json_argument(parser)
     parser.add_argument("data", metavar="DATA", help="data directory")
-    parser.add_argument("--out", type=output_data_dir, required=True, metavar="DIR", help="data directory to write")
+    parser.add_argument(
+        "--out",
+        type=or_url(output_data_dir, DATA),
+        required=True,
+        metavar="DIR",
+        help="data directory to write, or the URL of one",
+    )
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these speakers")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--utterances", nargs="+", metavar="ID", help="only these utterances")
@@ -45,10 +53,14 @@ def run(args: argparse.Namespace) -> int:
         utterances = [line.split()[0] for line in lines if line.strip()]
     whole = DataDir.read(args.data)
     data = whole.subset(args.speakers, utterances, args.per_speaker)
-    if len(data) < len(whole) and Path(args.out).exists() and Path(args.out).samefile(args.data):
+    if len(data) < len(whole) and _is_same(args.out, args.data):
         raise DataDirError(
             f"{args.out}: is the data directory itself, and the other utterances would be lost; choose another --out"
         )
     data.write(args.out)
     print_counts(args, args.out, data)
     return 0
+
+
+def _is_same(out: str, data: str) -> bool:
+    return out.rstrip("/") == data.rstrip("/") or (os.path.exists(out) and os.path.samefile(out, data))

@@ -15,8 +15,8 @@ import numpy as np
 
 from vqspeech.data.tables import FILES, GENDERS, SLACK, Tables, is_id, is_pipe
 from vqspeech.errors import DataDirError
-from vqspeech.files import replace_folder
-from vqspeech.storage import fetch_folder
+from vqspeech.publishing import DATA, publish_folder
+from vqspeech.storage import fetch_folder, is_remote
 
 
 @dataclass(frozen=True)
@@ -188,20 +188,24 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         return cls(utterances)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the data directory atomically; an existing one is replaced.
+        """Write the data directory, which may be a URL, in one piece; an existing one is replaced.
 
         Raises:
+            OutputError: Something else is at the URL.
+            StorageError: The URL cannot be written to.
             DataDirError: There are no utterances, `path` is a folder that holds anything else, or a name is not UTF-8.
         """
-        path = Path(path).resolve()
+        if not is_remote(path):
+            path = Path(path).resolve()
         if not self:
             raise DataDirError(f"{path}: no utterances to write; a data directory needs at least one")
-        check_replaceable(path)
+        if isinstance(path, Path):
+            check_replaceable(path)
         try:
             contents = {name: content.encode() for name, content in self._format_files().items() if content}
         except UnicodeEncodeError as error:
             raise DataDirError(f"{error.object!a} cannot be written as UTF-8; rename the file") from None
-        with replace_folder(path) as folder:
+        with publish_folder(path, DATA) as folder:
             for name, content in contents.items():
                 (folder / name).write_bytes(content)
 

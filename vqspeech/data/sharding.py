@@ -4,14 +4,17 @@
     OUT.shards/3-of-8/OUT              the output of the verb for these utterances
 
 The utterances, in the order of their ids, are divided into runs of about as many seconds. A shard takes its name when
-it is whole. Two processes that make the same shard at once do the work twice, and one of the two shards stays.
+it is whole. Two processes that make the same shard at once do the work twice, and one of the two shards stays. OUT may
+be a URL, to which shards are uploaded.
 """
 
 import hashlib
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +22,11 @@ from typing import Any
 import numpy as np
 
 from vqspeech.data.datadir import Utterance
-from vqspeech.errors import ShardError
-from vqspeech.files import hash_file, write_text
+from vqspeech.errors import ShardError, StorageError
+from vqspeech.files import hash_file, temporary_folder, write_text
 from vqspeech.jobs import Skipped
-from vqspeech.storage import find_file
+from vqspeech.publishing import copy_output
+from vqspeech.storage import find_cache_top, find_file, is_remote, list_folders, read_file, require_uploaded
 
 MANIFEST = "manifest.json"
 """Name of the file that states what a shard holds."""
@@ -85,7 +89,7 @@ class Share:
 
     Attributes:
         shard: The shard; None: all.
-        folder: Folder of the shard.
+        folder: Folder of the shard, or its URL.
         options: What its output depends on besides the utterances.
         skipped: What was skipped and why.
         chosen: The utterances that `select` chose.
@@ -94,7 +98,7 @@ class Share:
     """
 
     shard: Shard | None = None
-    folder: Path = field(default_factory=Path)
+    folder: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     skipped: Skipped = field(default_factory=Skipped)
     chosen: list[Utterance] = field(default_factory=list)
@@ -114,13 +118,13 @@ class Share:
         self.run = {**self.options, "utterances": len(ordered), "ids": hash_ids(one.id for one in ordered)}
         ends = divide_evenly([one.seconds or 0.0 for one in ordered], self.shard.count)
         self.chosen = ordered[ends[self.shard.number - 1] : ends[self.shard.number]]
-        if (self.folder / MANIFEST).is_file():
-            try:
-                before = read_manifest(self.folder)
-            except ShardError:
-                return self.chosen  # damaged: made again
-            if (before.shard, before.run, before.inputs) == (self.shard, self.run, _hash_inputs(self.chosen)):
-                raise AlreadyDone(before)
+        try:
+            require_uploaded(self.folder)
+            before = read_manifest(self.folder)
+        except (ShardError, StorageError):
+            return self.chosen  # missing or damaged: made (again)
+        if (before.shard, before.run, before.inputs) == (self.shard, self.run, _hash_inputs(self.chosen)):
+            raise AlreadyDone(before)
         return self.chosen
 
     def is_all_skipped(self) -> bool:
@@ -154,15 +158,42 @@ def hash_ids(ids: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def name_shards(out: str | os.PathLike[str]) -> str:
+    """Return the folder of the shards of an output, or its URL."""
+    return f"{os.fspath(out).rstrip('/')}.shards"
+
+
+def name_shard(out: str | os.PathLike[str], shard: Shard) -> str:
+    """Return the folder of one shard of an output, or its URL."""
+    return f"{name_shards(out)}/{shard.number}-of-{shard.count}"
+
+
 def locate_shards(out: str | os.PathLike[str]) -> Path:
-    """Return the folder of the shards of an output."""
-    out = Path(out)
-    return out.with_name(f"{out.name}.shards")
+    """Return the folder of the shards of an output on this machine."""
+    return Path(name_shards(out))
 
 
-def locate_shard(out: str | os.PathLike[str], shard: Shard) -> Path:
-    """Return the folder of one shard of an output."""
-    return locate_shards(out) / f"{shard.number}-of-{shard.count}"
+@contextmanager
+def fetch_shards(out: str) -> Iterator[str]:
+    """Yield an output whose shards are on this machine: `out` itself, or one in the cache, until the block ends.
+
+    Raises:
+        StorageError: A shard is not whole, or cannot be read.
+        ShardError: As the block raises it, with the URL in place of the cache.
+    """
+    if not is_remote(out):
+        yield out
+        return
+    top = name_shards(out)
+    with temporary_folder(find_cache_top() / f"shards-{uuid.uuid4().hex}") as folder:
+        local = str(folder / out.rstrip("/").rpartition("/")[2])
+        for name in list_folders(top):
+            if _NAME.fullmatch(name):
+                copy_output(f"{top}/{name}", locate_shards(local) / name)
+        try:
+            yield local
+        except ShardError as error:
+            raise ShardError(str(error).replace(local, out.rstrip("/"))) from None
 
 
 def write_manifest(folder: Path, share: Share) -> Manifest:
@@ -189,15 +220,15 @@ def write_manifest(folder: Path, share: Share) -> Manifest:
     return manifest
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Return what a shard holds.
+def read_manifest(folder: str | os.PathLike[str]) -> Manifest:
+    """Return what a shard holds; its folder may be a URL.
 
     Raises:
         ShardError: Its manifest is missing, damaged, or of another version.
     """
-    path = folder / MANIFEST
+    path = f"{os.fspath(folder)}/{MANIFEST}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_file(path))
         sha256 = content.pop(_OWN_HASH)
         if sha256 != _hash_content(content):
             raise ValueError("not as it was written")
@@ -206,7 +237,7 @@ def read_manifest(folder: Path) -> Manifest:
         found = Manifest(**content | {"shard": Shard(*map(int, content["shard"]))})
         if not set(found.done) <= set(found.ids) or len(found.seconds) != len(found.ids):
             raise ValueError("contradicts itself")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ShardError(f"{path}: missing; make the shard again") from None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise ShardError(f"{path}: damaged ({error}); make the shard again") from None
