@@ -3,6 +3,7 @@ import json
 import pytest
 
 from vqspeech.cli import main
+from vqspeech.conf import load_config
 from vqspeech.studies import beta as beta_study
 from vqspeech.studies import toy as toy_study
 
@@ -31,6 +32,15 @@ def test_a_study_leaves_tables_findings_and_a_picture(kind, tmp_path, monkeypatc
     assert main(command) == 0
     assert (tmp_path / "runs.jsonl").read_bytes() == before
     assert "| --- |" in capsys.readouterr().out
+
+
+def test_beta_is_varied_in_the_papers_own_setting_too():
+    paper = {"revive_below": 0.0, "initial": "uniform"}
+    assert beta_study.METHODS["eq. 3"] == {"name": "gradient"} | paper
+    ours = [one for name, one in beta_study.METHODS.items() if name != "eq. 3"]
+    assert ours and not any(paper.keys() & one.keys() for one in ours)
+    config = load_config("vctk")["quantizer"]
+    assert {key: config[key] for key in paper} | {"name": config["name"]} == beta_study.METHODS["eq. 3"]
 
 
 def test_every_finding_names_rows_that_there_are():

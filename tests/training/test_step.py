@@ -2,6 +2,7 @@
 
 import math
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -210,6 +211,41 @@ def test_a_batch_is_drawn_while_the_one_before_is_used():
 
 
 # Capture
+
+
+@pytest.mark.parametrize(
+    ("override", "processes", "reason"),
+    [
+        ("training.capture=false", 1, "training.capture=false"),
+        ("training.accumulate=2", 1, "each part of an accumulated update has a seed of its own"),
+        ("training.capture=true", 2, "several processes exchange gradients"),
+        ("training.capture=true", 1, ""),
+    ],
+)
+def test_what_cannot_be_captured_runs_as_it_is_and_is_told(
+    override, processes, reason, small_shards, tmp_path, monkeypatch, messages
+):
+    """On a stand-in for a GPU."""
+    run = trainer("vctk", small_shards, tmp_path, "quantizer=paper", override)
+    accelerator = SimpleNamespace(device=SimpleNamespace(type="cuda"), num_processes=processes)
+    captured = []
+    monkeypatch.setattr("vqspeech.training.step.torch.zeros", lambda *_, **__: None)
+    monkeypatch.setattr("vqspeech.training.step.capture_step", lambda step, device: captured.append(step) or step)
+    messages()
+    step = TrainingStep(accelerator, run.model, run.wrapped, run.optimizer, run.options, None)  # pyright: ignore
+    batch = run.task.batches.random(2, 0, 0)
+    step._choose([batch])
+    step._choose([batch])
+    assert len(captured) == (0 if reason else 1), "one graph for batches of one shape"
+    assert (f"the training step is not captured as a CUDA graph ({reason})" in messages()) == bool(reason)
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_the_network_is_compiled_by_choice(chosen, small_shards, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, *_, **__: compiled.append(self))
+    run = trainer("vctk", small_shards, tmp_path, f"training.compile={chosen}")
+    assert compiled == ([run.task.network] if chosen else [])
 
 
 def test_on_a_cpu_the_step_is_the_plain_function():

@@ -64,9 +64,15 @@ def test_scores_and_pictures(experiment, capsys):
     made, mean = sections["reconstructions"]["rows"]
     assert mean["row"] == "the mean training image for all" and made["SSIM"]["n"] == mean["SSIM"]["n"]
 
+    sections = json.loads((exp / "cifar10_vimco_small" / "scores.json").read_text())["sections"]
+    assert sections["bits"]["rows"][0]["row"] == "vimco, bound of 50 samples, uniform prior", "as in the paper"
+    assert "trained by the bound of 2 samples" in sections["bits"]["notes"]
+
     names = [exp / name for name in KINDS]
     assert vision("score", "steps", *names, "--out", exp / "comparison" / "scores.json") == 0
-    rows = json.loads((exp / "comparison" / "scores.json").read_text())["sections"]["steps"]["rows"]
+    section = json.loads((exp / "comparison" / "scores.json").read_text())["sections"]["steps"]
+    rows = section["rows"]
+    assert "the models were not tuned alike, so that their order is no finding" in section["notes"]
     curve = [json.loads(line) for line in (exp / "cifar10_vae_small" / "curves.jsonl").read_text().splitlines()]
     whole = json.loads((exp / "cifar10_vae_small" / "scores.json").read_text())["sections"]["bits"]["rows"][0]
     wanted = {"step 6": curve[0]["bits"], "step 12": curve[1]["bits"], "test images": whole["bits/dimension, at most"]}

@@ -8,6 +8,7 @@ import pytest
 
 from tests.vision.code_maps import image_set
 from vqspeech.cli import main
+from vqspeech.metrics.measures.codebook import perplexity
 from vqspeech.vision.commands import score_prior
 from vqspeech.vision.commands.score_bits import BITS
 from vqspeech.vision.data.batches import ImageBatches
@@ -16,6 +17,7 @@ from vqspeech.vision.data.images import read_images as image_sets
 from vqspeech.vision.metrics.measures.unigram import unigram_bits
 from vqspeech.vision.models import CodeModel
 from vqspeech.vision.models.prior import ImagePrior
+from vqspeech.vision.models.top import TopVQVAE
 
 MODEL = [
     "network.channels=6", "network.blocks=1", "model.dimension=3", "quantizer.codes=8", "training.steps=2",
@@ -143,8 +145,15 @@ def test_the_latents_of_a_second_model_are_scored(root, tmp_path):
     out, picture = tmp_path / "scores.json", tmp_path / "top.png"
     data = ("--codes", root / "codes" / "test", "--data", root / "test", "--picture", picture, "--out", out)
     assert vision("score", "top", "--top", root / "top", "--model", root / "exp", *data) == 0
-    rows = {row["row"]: row for row in json.loads(out.read_text())["sections"]["top"]["rows"]}
+    section = json.loads(out.read_text())["sections"]["top"]
+    rows = {row["row"]: row for row in section["rows"]}
     assert rows["given its own latents"]["more than with its own"]["value"] == 0
+    found = TopVQVAE.from_pretrained(root / "top").encode(np.asarray(read_codes(root / "codes" / "test").codes))
+    counts = [np.bincount(one, minlength=4) for one in found.T]
+    told = ", ".join(f"{perplexity(one):.0f}" for one in counts)
+    used = ", ".join(str(np.count_nonzero(one)) for one in counts)
+    assert len(counts) == 3
+    assert f"by latent: perplexity {told}, {used} of 4 codes used; a codebook for each" in section["notes"]
     assert len(rows) == 6 and rows["given no latents"]["bits/image"]["value"] > 0 and picture.is_file()
 
 

@@ -52,6 +52,16 @@ def test_rows_have_a_column_a_horizon():
     assert row["horizon 1"].n == 2 and row["horizon 1"].low <= 2.5 <= row["horizon 1"].high
 
 
+def test_intervals_redraw_episodes_and_not_their_clips():
+    """Clips of an episode are alike: two episodes of many clips leave an interval as wide as the two differ."""
+    found = np.repeat([0.0, 1.0], 50)[:, None] + np.zeros((100, 3))
+    of_two = [name for name in "xy" for _ in range(50)]
+    (row,) = held_out_clips.tabulate_horizons({"a": found}, of_two, [1])
+    assert (row["horizon 1"].low, row["horizon 1"].high) == (row["all 3"].low, row["all 3"].high) == (0, 1)
+    (row,) = held_out_clips.tabulate_horizons({"a": found}, ["x"] * 100, [1])
+    assert np.isnan(row["horizon 1"].low) and np.isnan(row["all 3"].high), "of one episode nothing follows"
+
+
 def test_decibels_of_an_interval():
     one = np.full((2, 3, 3, 4, 4), 100, np.uint8)
     errors = quality.square_errors(one, one + np.array([5, 0], np.uint8)[:, None, None, None, None])
