@@ -146,6 +146,23 @@ def test_a_step_with_the_papers_codebook_waits_for_nothing(name, small_shards, t
     assert math.isfinite(float(step.figures[0]))
 
 
+def test_the_trainer_waits_for_nothing_between_two_checks(small_shards, tmp_path, monkeypatch):
+    waits, one_step = Waits(), Trainer._one_step
+
+    def watched(self, counts):
+        if self.step == 0:  # allocates
+            return one_step(self, counts)
+        with monkeypatch.context() as gpu, waits:
+            gpu.setattr(torch.Tensor, "is_cuda", property(lambda self: True), raising=False)
+            gpu.setattr(type(self.model.quantizer), "_is_fitted", lambda self: True)
+            return one_step(self, counts)
+
+    monkeypatch.setattr(Trainer, "_one_step", watched)
+    overrides = ("quantizer=paper", "quantizer.codes=16", "training.check_every=4", "training.accumulate=2")
+    assert len(trainer("vctk", small_shards, tmp_path, *overrides).train().losses) == 8
+    assert not waits.found
+
+
 # Batches
 
 
