@@ -58,6 +58,7 @@ variants=(
   "soft EM, 2^10 codes|quantizer.codes=1024"
   "soft EM, 2^12 codes|quantizer.codes=4096"
   "soft EM, 2^14 codes|quantizer.codes=16384"
+  "soft EM, one place a piece (no CTC)|model.places=1"
 )
 stage_study() {
   local seed one name options folder models=() trained=()

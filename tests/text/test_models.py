@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 
@@ -9,7 +11,7 @@ from vqspeech.errors import CheckpointError, ConfigError, TextError, UnitsError
 from vqspeech.text.data.batches import fill
 from vqspeech.text.data.vocabulary import END, PAD
 from vqspeech.text.models import Decoding, LatentTranslator, Translator
-from vqspeech.text.models.parallel import drop_repetitions
+from vqspeech.text.models.parallel import ParallelTranslator, drop_repetitions
 from vqspeech.text.models.transformer import Dropout, State
 from vqspeech.text.training.translation import TranslationTask
 from vqspeech.training.trainer import train
@@ -167,7 +169,8 @@ def test_the_decoder_takes_each_latent_to_its_eight_pieces(models):
     changed[0, 1] = 5
     with torch.no_grad():
         moved = (model.condition_on(codes) - model.condition_on(changed)).abs().sum(2)[0] > 0
-    assert moved[8:16].all() and not moved[:8].any() and not moved[16:].any()
+    covered = 8 * model.sizes.places
+    assert moved[covered : 2 * covered].all() and not moved[:covered].any() and not moved[2 * covered :].any()
 
 
 def test_a_target_has_the_same_codes_in_any_batch(models, pairs):
@@ -192,4 +195,43 @@ def test_dropout_keeps_the_mean_and_the_share():
 
 
 def test_repetitions_and_what_follows_the_end_are_dropped():
-    assert drop_repetitions([7, 7, 8, PAD, 8, 7, END, 9]) == [7, 8, 7]
+    assert drop_repetitions([7, 7, 8, PAD, 8, 8, 7, PAD, PAD, END, 9]) == [7, 8, 8, 7]
+
+
+def test_all_ways_of_writing_a_translation_count(folder):
+    config = small_config("parallel_small", "model.places=2")
+    model = ParallelTranslator(
+        {key: config[key] for key in ("model", "vocabulary")},
+        Translator.from_pretrained(folder / "parallel").vocabulary,
+    ).eval()
+    torch.manual_seed(0)
+    pieces = (PAD, END, 7, 8)
+    logits = torch.full((3, 6, len(model.pieces)), -1e4)
+    logits[:, :, pieces] = torch.randn(3, 6, 4)
+    target = torch.tensor([[7, 7, END], [8, END, PAD], [7, 8, END]])
+    lengths = (target != PAD).sum(1)
+    logs, total = logits.log_softmax(2), 0.0
+    for row, one, length in zip(logs, target.tolist(), lengths.tolist(), strict=True):
+        ways = [
+            sum(float(row[place, piece]) for place, piece in enumerate(way))
+            for way in itertools.product(pieces, repeat=2 * length)
+            if [key for key, _ in itertools.groupby(way) if key != PAD] == one[:length]
+        ]
+        total -= float(torch.tensor(ways).logsumexp(0))
+    found = model._measure_written(logits, target, lengths)
+    assert float(found) == pytest.approx(total / int(lengths.sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", ["parallel", "latent"])
+def test_places_for_each_piece_are_those_of_its_length(folder, pairs, name):
+    config = small_config(f"{name}_small", "model.places=2")
+    task = TranslationTask(config, pairs, pairs, folder / "autoregressive")
+    model = task.model.eval()
+    source = encode(model, pairs.source[:2], 24)
+    context, lengths = model.encode_source(source), torch.tensor([9, 16])
+    with torch.no_grad():
+        condition, _ = model.condition(lengths, context)
+        logits = model.logits(model.write(lengths, 16, context, condition))
+    assert logits.shape[:2] == (2, 32)
+    logits[:, ::2, 7], logits[:, 1::2, PAD] = 1e4, 1e4
+    assert [len(one) for one in model.read_pieces(logits, lengths)] == [9, 16]

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from vqspeech.text.data.batches import STEP, fill
 from vqspeech.text.models import LatentTranslator
-from vqspeech.text.models.parallel import drop_repetitions
 
 BATCH = 64
 """Sentences at once."""
@@ -51,8 +50,8 @@ def measure_latents(model: LatentTranslator, sources: Sequence[str], references:
         codes, mask = model.encode_target(target, context)
         for texts, given in ((own, codes), (others, codes.roll(1, 0))):
             x = model.write(lengths, target.shape[1], context, model.condition_on(given))
-            found = model.logits(x).argmax(2).masked_fill(target == 0, 0).tolist()
-            for i, text in zip(part, model.pieces.decode([drop_repetitions(row) for row in found]), strict=True):
+            found = model.read_pieces(model.logits(x), lengths)
+            for i, text in zip(part, model.pieces.decode(found), strict=True):
                 texts[i] = text
         logits = model.predictor(codes, lengths, context, model.positions).float()
         nats = -logits.log_softmax(3).gather(3, codes[..., None])[..., 0].sum(2)

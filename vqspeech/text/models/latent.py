@@ -38,6 +38,8 @@ class LatentSizes(ParallelSizes):
         reader_layers: Layers over the pieces of the target before the convolutions.
         predictor_layers: Layers of the predictor.
         condition_dropout: Share of the sentences in training that the decoder is not conditioned on the latents of.
+        predicted: Share of the sentences in training whose decoder is conditioned on the latents that the predictor
+            finds most probable, as in translation, so that it learns how far to rely on them.
     """
 
     dimension: Width
@@ -45,6 +47,7 @@ class LatentSizes(ParallelSizes):
     reader_layers: Depth
     predictor_layers: Depth
     condition_dropout: Dropout = 0.0
+    predicted: Dropout = 0.0
 
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
@@ -134,7 +137,8 @@ class LatentTranslator(ParallelTranslator):
         self.quantizer = ProductCodebook(
             [QUANTIZER.make(self.config["quantizer"], dimension=part) for _ in range(sizes.codebooks)]
         )
-        self.spread = nn.ConvTranspose1d(sizes.dimension, width, STEP, stride=STEP)
+        covered = STEP * sizes.places
+        self.spread = nn.ConvTranspose1d(sizes.dimension, width, covered, stride=covered)
         most = -(-sizes.longest // STEP)
         self.predictor = Predictor(
             self.make_stack(sizes.predictor_layers), sizes.codebooks, self.quantizer.size, width, most
@@ -169,15 +173,22 @@ class LatentTranslator(ParallelTranslator):
         with torch.no_grad():
             context, lengths = self.encode_source(batch.source), (batch.target != PAD).sum(1)
             codes, mask = self.encode_target(batch.target, context)
-        return {"latents": self._measure_codes(codes, mask, lengths, context)}, codes, mask
+        logits = self.predictor(codes, lengths, context, self.positions)
+        return {"latents": self._measure_codes(logits, codes, mask, lengths)}, codes, mask
 
     def summarise(self, target: Tensor, lengths: Tensor, context: Context) -> Summary:
         """Quantise the target; the decoder is conditioned on the result, which the predictor learns to predict."""
         vectors, mask = self._compress(target, context)
         quantised = self.quantizer(vectors, mask)
-        kept = torch.rand(len(target), 1, 1, device=target.device) >= self.sizes.condition_dropout * self.training
-        condition = self.spread(quantised.vectors * kept).transpose(1, 2)
-        losses = quantised.losses | {"latents": self._measure_codes(quantised.codes, mask, lengths, context)}
+        logits = self.predictor(quantised.codes, lengths, context, self.positions)
+        told = quantised.vectors
+        if self.training and self.sizes.predicted:
+            chosen = self.quantizer.lookup(logits.argmax(3)).detach()
+            told = torch.where(self._draw(told, self.sizes.predicted), chosen, told)
+        if self.training and self.sizes.condition_dropout:
+            told = told.masked_fill(self._draw(told, self.sizes.condition_dropout), 0.0)
+        condition = self.spread(told).transpose(1, 2)
+        losses = quantised.losses | {"latents": self._measure_codes(logits, quantised.codes, mask, lengths)}
         return Summary(condition, losses, quantised.codes, mask)
 
     def refine(self) -> None:
@@ -205,9 +216,14 @@ class LatentTranslator(ParallelTranslator):
         vectors = F.layer_norm(self.projection(x.transpose(1, 2)).float(), (self.sizes.dimension,))
         return vectors.transpose(1, 2), counted
 
-    def _measure_codes(self, codes: Tensor, mask: Tensor, lengths: Tensor, context: Context) -> Tensor:
+    @staticmethod
+    def _draw(x: Tensor, share: float) -> Tensor:
+        """Return a random share of the items of the batch x, bool `(batch, 1, 1)`."""
+        return torch.rand(len(x), 1, 1, device=x.device) < share
+
+    @staticmethod
+    def _measure_codes(logits: Tensor, codes: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         """Return the cross-entropy of the codes of all latents, in nats per piece of the target."""
-        logits = self.predictor(codes, lengths, context, self.positions)
         nats = F.cross_entropy(logits.flatten(0, 2).float(), codes.flatten(), reduction="none")
         return (nats.view(codes.shape) * mask[..., None]).sum() / lengths.sum()
 

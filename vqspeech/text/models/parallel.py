@@ -16,9 +16,22 @@ from vqspeech.text.models.translator import Decoding, Losses, Sizes, Translator
 
 @dataclass(frozen=True, kw_only=True)
 class ParallelSizes(Sizes):
-    """Options of the group `model`; `offsets`: how many pieces a translation may be shorter or longer at most."""
+    """Options of the group `model`.
+
+    Attributes:
+        offsets: How many pieces a translation may be shorter or longer than its source at most.
+        places: Places that the decoder has for each piece of the translation. With more than one, it learns by
+            connectionist temporal classification (Graves et al. 2006; Libovický and Helcl 2018, 1811.04719): a place
+            holds a piece or nothing, and all ways of writing the translation count.
+    """
 
     offsets: Annotated[int, Range(1, 1024)] = 32
+    places: Annotated[int, Range(1, 4)] = 1
+
+    @property
+    def positions(self) -> int:
+        """Positions that are encoded."""
+        return super().positions * self.places
 
 
 class Summary(NamedTuple):
@@ -52,7 +65,7 @@ class ParallelTranslator(Translator):
         width = self.sizes.width
         self.length = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 2 * self.sizes.offsets + 1))
         self.copied = nn.Linear(width, width)
-        self.from_end = nn.Embedding(self.sizes.longest + STEP, width)
+        self.from_end = nn.Embedding(len(self.positions), width)
         nn.init.normal_(self.from_end.weight, std=0.1)
 
     def forward(self, batch: TextBatch) -> Losses:
@@ -62,7 +75,7 @@ class ParallelTranslator(Translator):
         summary = self.summarise(batch.target, lengths, context)
         x = self.write(lengths, batch.target.shape[1], context, summary.condition)
         losses = {
-            "nll": self.measure_pieces(self.logits(x), batch.target),
+            "nll": self._measure_written(self.logits(x), batch.target, lengths),
             "length": self._measure_lengths(lengths, context) / lengths.sum(),
         }
         return losses | summary.losses, summary.codes, summary.mask
@@ -76,7 +89,12 @@ class ParallelTranslator(Translator):
         return None, torch.zeros(len(lengths), device=lengths.device)
 
     def write(self, lengths: Tensor, width: int, context: Context, condition: Tensor | None) -> Tensor:
-        """Return the output of the decoder, `(batch, width, model width)`, for translations of `lengths` pieces."""
+        """Return the output of the decoder for translations of `lengths` pieces, padded to `width` pieces.
+
+        Returns:
+            `(batch, width · places, model width)`.
+        """
+        lengths, width = lengths * self.sizes.places, width * self.sizes.places
         places = torch.arange(width, device=lengths.device)
         counted = places < lengths[:, None]
         sources = context.mask.flatten(1).sum(1)
@@ -97,16 +115,31 @@ class ParallelTranslator(Translator):
         context = context.repeat(candidates)
         width = -(-int(lengths.max()) // STEP) * STEP
         condition, prior = self.condition(lengths, context)
-        logits = self.logits(self.write(lengths, width, context, condition)).float()
-        counted = torch.arange(width, device=source.device) < lengths[:, None]
-        if candidates > 1:
-            top, pieces = logits.log_softmax(2).max(2)
-            scores = ((top * counted).sum(1) + prior) / lengths
-            best = scores.view(batch, candidates).argmax(1) + torch.arange(batch, device=source.device) * candidates
-            pieces, counted = pieces[best], counted[best]
-        else:
-            pieces = logits.argmax(2)
-        return [drop_repetitions(row) for row in pieces.masked_fill(~counted, PAD).tolist()]
+        logits = self.logits(self.write(lengths, width, context, condition))
+        if candidates == 1:
+            return self.read_pieces(logits, lengths)
+        top, pieces = logits.float().log_softmax(2).max(2)
+        scores = ((top * self._count_places(logits, lengths)).sum(1) + prior) / lengths
+        best = scores.view(batch, candidates).argmax(1) + torch.arange(batch, device=source.device) * candidates
+        return self.read_pieces(logits[best], lengths[best])
+
+    def read_pieces(self, logits: Tensor, lengths: Tensor) -> list[list[int]]:
+        """Return the pieces that are the most probable at each place, of logits `(batch, places, pieces)`."""
+        pieces = logits.argmax(2).masked_fill(~self._count_places(logits, lengths), PAD)
+        return [drop_repetitions(row) for row in pieces.tolist()]
+
+    def _count_places(self, logits: Tensor, lengths: Tensor) -> Tensor:
+        """Return which places count in translations of `lengths` pieces, bool `(batch, places)`."""
+        return torch.arange(logits.shape[1], device=lengths.device) < self.sizes.places * lengths[:, None]
+
+    def _measure_written(self, logits: Tensor, target: Tensor, lengths: Tensor) -> Tensor:
+        """Return the negative log probability of a piece of `target` int `(batch, time)`, in nats."""
+        places = self.sizes.places
+        if places == 1:
+            return self.measure_pieces(logits, target)
+        logs = logits.float().log_softmax(2).transpose(0, 1)
+        total = F.ctc_loss(logs, target, places * lengths, lengths, blank=PAD, reduction="sum", zero_infinity=True)
+        return total / lengths.sum()
 
     def _predict_offsets(self, context: Context) -> Tensor:
         """Return logits of how many pieces longer than the source a translation is, `(batch, 2 · offsets + 1)`."""
@@ -127,11 +160,13 @@ class ParallelTranslator(Translator):
 
 
 def drop_repetitions(pieces: list[int]) -> list[int]:
-    """Return pieces up to the end, without those that repeat the one before: pieces written at once often do."""
+    """Return pieces up to the end, without padding and without those that repeat the piece at the place before."""
     found: list[int] = []
+    before = PAD
     for one in pieces:
         if one == END:
             break
-        if one != PAD and (not found or one != found[-1]):
+        if one not in (PAD, before):
             found.append(one)
+        before = one
     return found

@@ -46,6 +46,11 @@ class Sizes:
     smoothing: Dropout
     longest: Annotated[int, Range(STEP, 4096)] = 128
 
+    @property
+    def positions(self) -> int:
+        """Positions that are encoded."""
+        return self.longest + STEP
+
     @staticmethod
     def check_options(where: str, options: Mapping[str, Any]) -> None:
         """Raise `ConfigError` where widths do not fit together."""
@@ -106,7 +111,7 @@ class Translator(Pretrained, ABC):
         self.encoder = self.make_stack(sizes.encoder_layers, attends=False)
         self.decoder = self.make_stack(sizes.decoder_layers)
         self.dropout = Drop(sizes.dropout)
-        self.register_buffer("positions", encode_positions(sizes.longest + STEP, sizes.width), persistent=False)
+        self.register_buffer("positions", encode_positions(sizes.positions, sizes.width), persistent=False)
 
     positions: Tensor
 
