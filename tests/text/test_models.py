@@ -173,6 +173,24 @@ def test_the_decoder_takes_each_latent_to_its_eight_pieces(models):
     assert moved[covered : 2 * covered].all() and not moved[:covered].any() and not moved[2 * covered :].any()
 
 
+def test_a_share_of_the_sentences_is_conditioned_on_predicted_latents(folder, pairs):
+    config = small_config("latent_small", "model.predicted=0.5", "model.condition_dropout=0.25", "model.dropout=0")
+    model = TranslationTask(config, pairs, pairs, folder / "autoregressive").model.train()
+    source, target = (encode(model, side[:200]) for side in (pairs.source, pairs.target))
+    context, lengths = model.encode_source(source), (target != PAD).sum(1)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        found, _, codes, _ = model.summarise(target, lengths, context)
+        chosen = model.condition_on(model.predictor(codes, lengths, context, model.positions).argmax(3))
+        nothing = model.spread(torch.zeros(1, model.sizes.dimension, codes.shape[1])).transpose(1, 2)
+        same = [(found - other).abs().amax((1, 2)) < 1e-5 for other in (chosen, nothing, model.condition_on(codes))]
+        told = model.eval().summarise(target, lengths, context).condition
+    shares = [float(one.float().mean()) for one in same]
+    assert shares[0] == pytest.approx(0.375, abs=0.1) and shares[1] == pytest.approx(0.25, abs=0.1)
+    assert not ((found - chosen).abs().amax((1, 2)) < 1e-5).all()
+    assert ((told - chosen).abs().amax((1, 2)) > 1e-3).all()
+
+
 def test_a_target_has_the_same_codes_in_any_batch(models, pairs):
     model = models["latent"]
     lines = pairs.source[:5], pairs.target[:5]
