@@ -118,7 +118,7 @@ class ParallelTranslator(Translator):
         logits = self.logits(self.write(lengths, width, context, condition))
         if candidates == 1:
             return self.read_pieces(logits, lengths)
-        top, pieces = logits.float().log_softmax(2).max(2)
+        top = logits.float().log_softmax(2).amax(2)
         scores = ((top * self._count_places(logits, lengths)).sum(1) + prior) / lengths
         best = scores.view(batch, candidates).argmax(1) + torch.arange(batch, device=source.device) * candidates
         return self.read_pieces(logits[best], lengths[best])
