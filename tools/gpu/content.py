@@ -16,9 +16,10 @@ from pathlib import Path
 import torch
 
 # The toolkit of this checkout, installed or not; here and in the processes started from here.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from parts import split_file
+from parts import join_models, split_models
 
 from vqspeech.conf import load_config
 from vqspeech.data.pack import Pack, read_pack
@@ -50,6 +51,8 @@ def main() -> int:
 
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    out = Path(args.out)
+    join_models(out)
     pack = read_pack(args.pack, args.nj)
     speech = speech_of(pack, REHEARSED if args.rehearse else None)
     hours = speech.lengths.sum() / 16_000 / 3600
@@ -61,14 +64,12 @@ def main() -> int:
     say(f"{sum(one.numel() for one in training.encoder.parameters()):,} parameters")
     if args.start:
         training.load(args.start)
-    out = Path(args.out)
     training.run(out / "model.safetensors")
     training.save_codebooks(
         out / "codebooks.safetensors", {"units": (4, [128]), "codes": (2, [500]), "two": (2, [512, 512])}
     )
     if args.part:
-        for file in sorted(out.glob("*.safetensors")):
-            split_file(file, args.part)
+        split_models(out, args.part)
     say("saved")
     return 0
 

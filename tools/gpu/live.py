@@ -19,6 +19,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from parts import join_models, split_models
 from voice import part_of
 
 from vqspeech.data.pack import read_pack
@@ -58,12 +59,14 @@ def main() -> int:
     )
     parser.add_argument("--out", required=True, metavar="FILE", help="model to write (.safetensors)")
     parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
+    parser.add_argument("--part", type=int, default=0, metavar="BYTES", help="write the files in parts of this size")
     parser.add_argument("--rehearse", action="store_true", help="a minute, little data, small batches")
     args = parser.parse_args()
 
     def say(line: str) -> None:
         print(f"[{time.perf_counter() - start:6.1f}] {line}", flush=True)
 
+    join_models(Path(args.out).parent)
     minutes, pack = 1.0 if args.rehearse else args.minutes, read_pack(args.pack, args.nj)
     options, voice_options = LiveOptions(), VoiceOptions(batch=12, rate=8e-4, conversion_weight=0.1)
     if args.rehearse:
@@ -89,6 +92,8 @@ def main() -> int:
     decoder.run(minutes / 2, parts["decoder"], say)
     join_live(*parts.values()).save_pretrained(args.out)
     say(f"saved to {args.out}; `vqspeech export --int8` makes it small")
+    if args.part:
+        split_models(Path(args.out).parent, args.part)
     return 0
 
 

@@ -26,7 +26,7 @@ def main() -> int:
     parser.add_argument("--without", metavar="FILE", help="speakers to leave out of --train, one a line")
     parser.add_argument("--dev-speakers", metavar="FILE", help="speakers to take of --dev, one a line (all)")
     parser.add_argument("--dev-seconds", type=float, default=120.0, help="of each speaker of --dev (%(default)s)")
-    parser.add_argument("--mebibytes", type=float, default=60.0, help="size of the pack at most (%(default)s)")
+    parser.add_argument("--mebibytes", type=float, default=57.0, help="size of the pack at most (%(default)s, 60 MB)")
     parser.add_argument("--nj", type=int, default=2, help="processes (%(default)s)")
     parser.add_argument("--out", required=True, metavar="PACK", help="folder to write")
     args = parser.parse_args()

@@ -4,7 +4,8 @@ Usage: python tools/gpu/text.py --corpus DIR --out FOLDER --minutes 9 [KEY=VALUE
 
 DIR has multi30k.PART.en.gz and .de.gz (PART: train, val, test2016). FOLDER gets teacher.safetensors,
 latent.safetensors, parallel.safetensors (float16) and scores.json. Settings are those of all configurations, such as
-model.width=256.
+model.width=256. FOLDER/NAME are experiments, which the same command resumes. --rehearse is a test run of a minute on
+the CPU. --part writes models and checkpoints in parts, from which the next sitting resumes.
 """
 
 import argparse
@@ -16,10 +17,13 @@ from pathlib import Path
 import torch
 
 # The toolkit of this checkout, installed or not.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from parts import join_models, split_models
+
+from vqspeech.cli import main as vqspeech
 from vqspeech.conf.text import load_config
-from vqspeech.text.commands import score_translations
 from vqspeech.text.data.pairs import SentencePairs, read_pairs
 from vqspeech.text.models import Decoding, Translator
 from vqspeech.text.training.translation import TranslationTask
@@ -35,6 +39,7 @@ SHARES = {
 """Configuration of each model, and its share of the time."""
 GPU = ["training.batch=16384", "training.precision=bf16", "model.width=256", "model.dropout=0.3", "training.lr=2e-3"]
 """Settings that suit a GPU."""
+REHEARSAL = ["training.batch=256", "training.evaluate_batches=1"]
 
 
 def main() -> int:
@@ -44,11 +49,15 @@ def main() -> int:
     parser.add_argument("--corpus", required=True, metavar="DIR", help="folder with Multi30k")
     parser.add_argument("--minutes", type=float, default=9.0, help="minutes in all (%(default)s)")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder to write")
+    parser.add_argument("--timed", type=int, default=100, help="sentences that are timed (%(default)s)")
+    parser.add_argument("--part", type=int, default=0, metavar="BYTES", help="write the files in parts of this size")
+    parser.add_argument("--rehearse", action="store_true", help="a minute, small batches")
     args = parser.parse_args()
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    settings = [*(GPU if device == "cuda" else []), *args.settings]
-    out, seconds = Path(args.out), max(30.0, 60 * args.minutes - SAVING)
+    settings = [*(GPU if device == "cuda" else []), *(REHEARSAL if args.rehearse else []), *args.settings]
+    out, seconds = Path(args.out), 60.0 if args.rehearse else max(30.0, 60 * args.minutes - SAVING)
+    join_models(out)
     learned, dev = (read_pairs([files_of(args.corpus, part)]) for part in ("train", "val"))
     for name, (conf, share) in SHARES.items():
         minutes = share * seconds / 60
@@ -62,11 +71,11 @@ def main() -> int:
         print(f"[{time.perf_counter() - start:6.1f}] {name} is trained", flush=True)
     systems = [f"{out / name}.safetensors" for name in SHARES]
     systems.insert(1, f"{systems[0]}:beam=4")
-    scored = argparse.Namespace(
-        systems=systems, data=files_of(args.corpus, "test2016"), timed=100, device=None, out=out / "scores.json"
-    )
-    score_translations.SCORE.run(scored)
-    return 0
+    scored = ("--data", *files_of(args.corpus, "test2016"), "--timed", str(args.timed), "--out", f"{out}/scores.json")
+    status = vqspeech(["text", "score", "translations", *systems, *scored])
+    if args.part:
+        split_models(out, args.part)
+    return status
 
 
 def files_of(corpus: str, part: str) -> tuple[str, str]:

@@ -16,7 +16,10 @@ import numpy as np
 import torch
 
 # The toolkit of this checkout, installed or not; here and in the processes started from here.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from parts import join_models, split_models
 
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.models.coder import Coder
@@ -48,6 +51,7 @@ def main() -> int:
     parser.add_argument("--channels", type=int, default=256, help="of the decoder (%(default)s)")
     parser.add_argument("--out", required=True, metavar="FILE", help="decoder to write (.safetensors)")
     parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
+    parser.add_argument("--part", type=int, default=0, metavar="BYTES", help="write the files in parts of this size")
     parser.add_argument("--rehearse", action="store_true", help="a minute, little data, small batches")
     args = parser.parse_args()
 
@@ -62,6 +66,7 @@ def main() -> int:
         minutes, options = 1.0, replace(options, batch=8, log_every=10.0, save_every=20.0)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    join_models(Path(args.out).parent)
     pack = read_pack(args.pack, args.nj)
     say(f"{len(pack)} utterances of {len(set(pack.speakers))} speakers, {pack.seconds / 3600:.2f} h; on {device}")
     if args.rehearse:
@@ -78,6 +83,8 @@ def main() -> int:
     say(f"{sum(one.numel() for one in training.decoder.parameters()):,} parameters")
     training.run(minutes - (time.perf_counter() - start + SAVING) / 60, args.out, say)
     say(f"saved to {args.out}")
+    if args.part:
+        split_models(Path(args.out).parent, args.part)
     return 0
 
 

@@ -4,7 +4,8 @@ Usage: python tools/gpu/wavenet.py --pack PACK --out FOLDER --conf librispeech -
 
 FOLDER/exp is the experiment, which the same command resumes with more --minutes; FOLDER/model.safetensors is its best
 checkpoint in float16. The voices are the --speakers with most speech of the pack's training set, of whom one utterance
-in 25 is held out. --rehearse is a test run of a minute on the CPU. --part writes the file in parts.
+in 25 is held out. --rehearse is a test run of a minute on the CPU. --part writes model and checkpoints in parts, from
+which the next sitting resumes.
 """
 
 import argparse
@@ -17,9 +18,10 @@ import numpy as np
 import torch
 
 # The toolkit of this checkout, installed or not.
+sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from parts import split_file
+from parts import join_models, split_models
 
 from vqspeech import world
 from vqspeech.conf import load_config
@@ -62,6 +64,7 @@ def main() -> int:
     sets = choose_voices(read_pack(args.pack, args.nj), args.speakers)
     say(f"{args.speakers} voices, {sets[0].seconds / 3600:.2f} h, held out {sets[1].seconds:.0f} s; on {device}")
     out = Path(args.out)
+    join_models(out)
     minutes = 1.0 if args.rehearse else args.minutes - (time.perf_counter() - start + SAVING) / 60
     # Evaluations by sound are slow: a WaveNet writes one sample after the other.
     settings = [f"training.minutes={minutes}", "training.evaluate_every=1000", "training.listen_every=100000000"]
@@ -73,7 +76,7 @@ def main() -> int:
     model.save_pretrained(file, torch.float16)
     say(f"saved, {file.stat().st_size / 2**20:.1f} MiB")
     if args.part:
-        split_file(file, args.part)
+        split_models(out, args.part)
     return 0
 
 
@@ -82,14 +85,19 @@ def choose_voices(pack: Pack, speakers: int) -> tuple[Shards, Shards]:
     seconds: Counter[str] = Counter()
     for i in pack.select("train"):
         seconds[pack.speakers[i]] += int(pack.lengths[i])
-    chosen = {name for name, _ in seconds.most_common(speakers)}
-    items = [i for i in pack.select("train").tolist() if pack.speakers[i] in chosen]
+    learned, held = split_voices(pack, {name for name, _ in seconds.most_common(speakers)})
+    return make_dump(pack, learned), make_dump(pack, held)
+
+
+def split_voices(pack: Pack, voices: set[str]) -> tuple[list[int], list[int]]:
+    """Return the indices of the utterances of some speakers: to learn from, and held out."""
+    items = [i for i in pack.select("train").tolist() if pack.speakers[i] in voices]
     held: list[int] = []
-    for name in sorted(chosen):
+    for name in sorted(voices):
         held += [i for i in items if pack.speakers[i] == name][1::HELD_OUT]
     if not held:
-        raise SystemExit("tools/gpu/wavenet.py: no voice has two utterances; make a larger pack")
-    return make_dump(pack, sorted({*items} - {*held})), make_dump(pack, held)
+        raise SystemExit("no voice has two utterances in the pack; make a larger one with tools/gpu/pack.py")
+    return sorted({*items} - {*held}), held
 
 
 def make_dump(pack: Pack, items: list[int]) -> Shards:

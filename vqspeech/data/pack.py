@@ -79,7 +79,7 @@ class Pack:
 
 
 def write_pack(
-    train: DataDir, dev: DataDir, path: str | Path, mebibytes: float = 60.0, nj: int = 1, seed: int = 0
+    train: DataDir, dev: DataDir, path: str | Path, mebibytes: float = 57.0, nj: int = 1, seed: int = 0
 ) -> Skipped:
     """Write a pack of limited size; return the recordings that could not be used, each with the reason.
 
