@@ -3,9 +3,11 @@
 import gzip
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import tarfile
+from inspect import signature
 
 import pytest
 import soundfile
@@ -174,3 +176,10 @@ def test_every_run_is_a_script_that_can_be_rehearsed_and_leaves_small_files():
         assert '"--rehearse"' in script and '"--part"' in script and '"--minutes"' in script, name
     wrong = subprocess.run(["bash", SCRIPTS / "run.sh", "nothing"], capture_output=True, text=True)
     assert wrong.returncode == 2 and "no run 'nothing'" in wrong.stderr
+
+
+def test_packs_are_below_60_megabytes():
+    for script in ("pack", "pack_images"):
+        [limit] = re.findall(r'"--mebibytes", type=float, default=([\d.]+)', (SCRIPTS / f"{script}.py").read_text())
+        assert float(limit) * 2**20 < 60e6, script
+    assert signature(write_pack).parameters["mebibytes"].default * 2**20 < 60e6
