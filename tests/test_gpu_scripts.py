@@ -11,6 +11,7 @@ from inspect import signature
 
 import pytest
 import soundfile
+import torch
 
 from tests.conftest import ROOT, buzz
 from tests.vision.code_maps import image_set
@@ -81,6 +82,11 @@ def test_wavenet_and_a_prior_over_its_codes(run, tmp_path):
     assert len(list((tmp_path / "prior" / "samples").glob("*.wav"))) == 1
     join_models(tmp_path / "prior")
     assert LatentPrior.from_pretrained(tmp_path / "prior" / "prior.safetensors").speakers == ["anna", "bruno"]
+    later = VQVAE.from_pretrained(model)
+    torch.nn.init.normal_(later.quantizer.weight)
+    later.save_pretrained(model)
+    assert run("prior", *over, "--n", 0, *tiny) == 0, "over the codes of a model that has been trained on"
+    assert read_units(tmp_path / "prior" / "units" / "dev.txt").sha256 == later.fingerprint() != held.sha256
     with pytest.raises(SystemExit, match="no voice has two utterances"):
         write_pack(DataDir(utterances[:1]), DataDir(), tmp_path / "one")
         run("wavenet", "--pack", tmp_path / "one", *options[2:], *settings)
@@ -114,6 +120,8 @@ def test_frames_and_video(run, tmp_path):
     found = tmp_path / "out"
     limits = ("--images", 4, "--clips", 2, "--rehearse", "--part", 50_000)
     assert run("images", "--data", tmp_path / "frames.tar.xz", "--out", found, *models, *limits, *settings) == 0
+    longer = [one.replace("steps=2", "steps=4") for one in settings]
+    assert run("images", "--data", tmp_path / "frames.tar.xz", "--out", found, *models, *limits, *longer) == 0
     sections = json.loads((found / "frames_small" / "scores.json").read_text())["sections"]
     assert {"bits", "top", "video: bits a code", "video: SSIM"} <= sections.keys()
     assert any("image prior" in row["row"] for row in sections["video: bits a code"]["rows"])

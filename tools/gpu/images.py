@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from parts import join_models, split_models
 
 from vqspeech.cli import main as vqspeech
+from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.models import Autoencoder
 from vqspeech.vision.models.prior import ImagePrior
 from vqspeech.vision.models.top import TopVQVAE
@@ -78,13 +79,16 @@ def main() -> int:
         run("train", "--conf", name, "--train", data / "train", "--dev", data / "dev", "--out", out / name,
             f"training.minutes={share * minutes}", *of_groups(settings, ()))  # fmt: skip
     codes = out / "codes"
+    made_by = hash_of_codes(codes / "train")
     for part in ("train", "dev", "test") if over_codes else ():
         run("encode", "--model", out / first, "--data", data / part, "--out", codes / part)
+    # After a longer training of the model, earlier priors are of other codes.
+    restart = ["--restart"] if over_codes and made_by not in ("", hash_of_codes(codes / "train")) else []
     for name in over_codes:
         verb = ("prior-video", "--model", out / first) if name == "video" else ("prior",)
         run(*verb, "--conf", getattr(args, name), "--codes", codes / "train", "--dev", codes / "dev", "--out",
-            out / name, f"training.minutes={spent / len(over_codes) * minutes}", *of_groups(settings, GROUPS[name]),
-            )  # fmt: skip
+            out / name, *restart, f"training.minutes={spent / len(over_codes) * minutes}",
+            *of_groups(settings, GROUPS[name]))  # fmt: skip
     for name in shares:
         told = ("--prior", out / "prior") if args.prior and name == first else ()
         run("score", "bits", out / name, "--data", data / "test", *told, "--limit", args.images, "--out",
@@ -103,6 +107,11 @@ def main() -> int:
     if args.part:
         split_models(out, args.part)
     return 0
+
+
+def hash_of_codes(folder: Path) -> str:
+    """Return the hash of encoder and codebook that made codes; empty where there are none."""
+    return read_codes(folder).sha256 if (folder / "index.json").is_file() else ""
 
 
 def of_groups(settings: list[str], groups: tuple[str, ...]) -> list[str]:

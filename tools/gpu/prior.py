@@ -25,7 +25,7 @@ from wavenet import split_voices
 from vqspeech.cli import main as vqspeech
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.pack import Pack, read_pack
-from vqspeech.data.units import write_units
+from vqspeech.data.units import read_units, write_units
 from vqspeech.models.prior import LatentPrior
 from vqspeech.models.vqvae import VQVAE
 
@@ -61,12 +61,15 @@ def main() -> int:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     out = Path(args.out)
     join_models(out)
-    write_codes(VQVAE.from_pretrained(args.model, device), args.model, read_pack(args.pack, args.nj), out)
+    model = VQVAE.from_pretrained(args.model, device)
+    units, data = [out / "units" / f"{part}.txt" for part in ("train", "dev")], out / "data"
+    # A prior over the codes of a model that was trained less is not resumed.
+    restart = ["--restart"] if units[0].is_file() and read_units(units[0]).sha256 != model.fingerprint() else []
+    write_codes(model, args.model, read_pack(args.pack, args.nj), out)
     minutes = 1.0 if args.rehearse else max(0.5, args.minutes - (time.perf_counter() - start + SAVING) / 60)
     settings = [*(GPU if device == "cuda" else []), *(REHEARSAL if args.rehearse else []), *args.settings]
-    units, data = [out / "units" / f"{part}.txt" for part in ("train", "dev")], out / "data"
     run("prior", "--conf", args.conf, "--units", units[0], "--dev", units[1], "--data", data, "--out", out / "exp",
-        f"training.minutes={minutes}", *settings)  # fmt: skip
+        *restart, f"training.minutes={minutes}", *settings)  # fmt: skip
     run("score", "prior", "--prior", out / "exp", "--units", units[1], "--train", units[0], "--data", data, "--out",
         out / "scores.json")  # fmt: skip
     if args.n:
