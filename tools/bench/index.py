@@ -1,10 +1,12 @@
-"""Measure time and memory that the index of a large dump takes to open, and the time to draw places of windows.
+"""Measure time and memory that a large dump and a large data directory take to open.
 
-Usage: python tools/bench/index.py [--utterances 10000000] [--keep DIR]
+Usage: python tools/bench/index.py [--only dump|data] [--utterances 10000000] [--keep DIR]
 
-The dump is synthetic: an index of utterances of 4 to 16 s by 20,000 speakers, and files of zeros that take no disk.
-Memory is the growth of the largest resident set of the process that opens it over that after its imports. Needs Linux.
-Prints one line of JSON.
+The dump is synthetic: an index of utterances of 4 to 16 s by 20,000 speakers, and files of zeros that take no disk; the
+time to draw places of windows is measured as well. The data directory has the same utterances in wav.scp, utt2spk,
+spk2utt, utt2dur and text, of ten words each (about 3 GB of disk); the time that one shard of 1000 takes to choose its
+utterances is measured as well. Memory is the growth of the largest resident set of the process that opens it over that
+after its imports. Needs Linux. Prints a line of JSON for each.
 """
 
 import argparse
@@ -13,6 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -55,6 +59,29 @@ def write(folder: Path, utterances: int) -> None:
     (folder / "index.json").write_text(json.dumps(index))
 
 
+def write_data(folder: Path, utterances: int) -> None:
+    """Write a data directory."""
+    rng = np.random.default_rng(0)
+    speakers = np.sort(rng.integers(0, SPEAKERS, utterances)).tolist()
+    seconds = rng.integers(400, 1600, utterances).tolist()
+    words = [f"word{i:02}" for i in range(100)]
+    names = ("wav.scp", "utt2spk", "utt2dur", "text")
+    with ExitStack() as stack:
+        files = [stack.enter_context(open(folder / name, "w")) for name in (*names, "spk2utt")]
+        for number, group in groupby(range(utterances), speakers.__getitem__):
+            speaker, some = f"s{number:05d}", list(group)
+            ids = [f"{speaker}-567-{i:08d}" for i in some]
+            values = (
+                [f"/corpora/speech/{speaker}/567/{name}.flac" for name in ids],
+                [speaker] * len(ids),
+                [f"{seconds[i] / 100}" for i in some],
+                [" ".join(words[i % 90 : i % 90 + 10]) for i in some],
+            )
+            for file, column in zip(files, values, strict=False):
+                file.writelines(f"{name} {value}\n" for name, value in zip(ids, column, strict=True))
+            files[-1].write(f"{speaker} {' '.join(ids)}\n")
+
+
 def read_peak_memory() -> float:
     """Return the largest resident set of this process so far (GB); getrusage begins with that of the parent."""
     status = Path("/proc/self/status").read_text()
@@ -89,22 +116,58 @@ def measure(folder: Path) -> None:
     )  # fmt: skip
 
 
+def measure_data(folder: Path) -> None:
+    """Open the data directory, choose the utterances of a shard, and print what it took."""
+    from vqspeech.data.datadir import DataDir
+    from vqspeech.data.sharding import Shard, Share
+
+    before, began, worked = read_peak_memory(), time.perf_counter(), time.process_time()
+    data = DataDir.read(folder)
+    opened, opened_memory, work = time.perf_counter() - began, read_peak_memory() - before, time.process_time() - worked
+    began, worked = time.perf_counter(), time.process_time()
+    chosen = Share(Shard(500, 1000), "").select(data)
+    chosen_seconds, chosen_work = time.perf_counter() - began, time.process_time() - worked
+    chosen_memory = read_peak_memory() - before
+    times = []
+    for one in chosen[:: len(chosen) // 100]:
+        began = time.perf_counter()
+        assert data[one.id] == one
+        times.append(time.perf_counter() - began)
+    print(
+        json.dumps(
+            {
+                "data_utterances": len(data), "hours": round(data.seconds / 3600), "open_seconds": round(opened, 2),
+                "open_cpu_seconds": round(work, 2), "open_gb": round(opened_memory, 2),
+                "shard_utterances": len(chosen), "shard_seconds": round(chosen_seconds, 2),
+                "shard_cpu_seconds": round(chosen_work, 2),
+                "shard_gb": round(chosen_memory, 2), "lookup_ms": round(1000 * float(np.median(times)), 3),
+            }
+        )
+    )  # fmt: skip
+
+
+KINDS = {"dump": (write, measure, "index.json"), "data": (write_data, measure_data, "spk2utt")}
+"""What writes, and what measures, and a file that tells whether it is there."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--utterances", type=int, default=10_000_000)
-    parser.add_argument("--keep", type=Path, help="folder for the dump, which is not removed")
+    parser.add_argument("--only", choices=list(KINDS), help="measure this alone")
+    parser.add_argument("--keep", type=Path, help="folder for dump and data directory, which are not removed")
     parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.measure:
-        measure(args.measure)
+        KINDS[args.only][1](args.measure)
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = args.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "index.json").exists():
-            write(folder, args.utterances)
-        # In a process of its own, whose memory is that of opening alone.
-        subprocess.run([sys.executable, __file__, "--measure", folder], check=True)
+    for kind in [args.only] if args.only else KINDS:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = (args.keep or Path(temporary)) / kind
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (folder / KINDS[kind][2]).exists():
+                KINDS[kind][0](folder, args.utterances)
+            # In a process of its own, whose memory is that of opening alone.
+            subprocess.run([sys.executable, __file__, "--only", kind, "--measure", folder], check=True)
 
 
 if __name__ == "__main__":

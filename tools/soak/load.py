@@ -4,6 +4,15 @@ First a quiet run of `prepare`, `dump`, `encode` and `score units`; then each in
 one is killed at work, and then all at once, and one shard that was done is lost with its disk; then the same command
 again. Every broken recording must be named, every other one be there once, byte for byte as in the quiet run; memory
 must be that of few recordings, except what is kept of each.
+
+Real are the files, the verbs, their processes, and SIGKILL: of one process at work on a shard, then of all at once,
+with whatever they had open. The recordings are synthetic. The loss of a node is emulated, on this machine, by the two
+things that such a loss leaves behind: all processes end without a word, and a shard that was whole is gone (its folder
+is removed). So it does not test what only several machines have: a network, shared storage with its delays and caches,
+an engine that notices the loss and moves the work (the engine here is `local`, and this program gives the same command
+again), nor a loss of power, after which writes that were not synced would be missing. A node that is really killed, one
+of two that Ray starts on one machine, is in `tests/clusters/test_clusters.py::test_ray_survives_the_loss_of_a_node`,
+with eight small shards of the engine `ray`; there the node is a group of processes, no second machine either.
 """
 
 import json

@@ -2,7 +2,7 @@
 
 import argparse
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -202,7 +202,7 @@ def check_speech_outputs(
 
 def write_speech(
     model: VQVAE,
-    found: list[Utterance],
+    found: Collection[Utterance],
     voices: dict[str, list[str]],
     wanted: dict[tuple[str, str], Path],
     args: argparse.Namespace,

@@ -33,7 +33,7 @@ from vqspeech.jobs import Skipped, run_jobs
 from vqspeech.models.coder import Coder
 from vqspeech.progress import report
 from vqspeech.publishing import UNITS, publish
-from vqspeech.storage import is_remote
+from vqspeech.storage import is_remote, sort_by_place
 
 EXAMPLE = "vqspeech encode --src a.wav --out units.txt"
 
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 def _encode(args: argparse.Namespace, share: Share) -> int:
     path, skipped, units = find_model(args.model), share.skipped, {}
     with open_sources(args, skipped) as everything:
-        found = share.select(everything)
+        found = sort_by_place(share.select(everything), lambda one: one.path)
         if share.shard is not None:  # whose runs are those of all shards, see `gather`
             args.features, args.runs = args.features and str(Path(args.out).with_name(FEATURES)), None
         _check_outputs(args, found)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -34,8 +34,10 @@ def add_source_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def open_sources(args: argparse.Namespace, skipped: Skipped) -> Iterator[list[Utterance]]:
+def open_sources(args: argparse.Namespace, skipped: Skipped) -> Iterator[Collection[Utterance]]:
     """Yield the utterances that `args` names; temporary files are deleted at the end of the block.
+
+    With `args.shard` a data directory is yielded as it is, so that those of other shards are not made.
 
     The id of a file is its name without ending; that of a file in a folder is its path below it. Where two files have
     the same id, the ending is added. The speaker of a file is empty. Files in a folder that look like recordings but
@@ -46,7 +48,11 @@ def open_sources(args: argparse.Namespace, skipped: Skipped) -> Iterator[list[Ut
     """
     with ExitStack() as stack:
         if args.data:
-            found = sort_by_place(read_data(args.data, skipped), lambda one: one.path)
+            data = read_data(args.data, skipped)
+            if getattr(args, "shard", None) and not args.limit:
+                yield data
+                return
+            found = sort_by_place(data, lambda one: one.path)
         else:
             paths = [path for given in args.src for path in _expand_list(given)]
             if paths.count(STREAM) > 1:

@@ -6,75 +6,51 @@ every speaker id a prefix of its utterance ids (https://kaldi-asr.org/doc/data_p
 never a command.
 """
 
+import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
-from vqspeech.data.tables import FILES, GENDERS, SLACK, Tables, is_id, is_pipe
+from vqspeech.data.columns import Columns, read_columns
+from vqspeech.data.tables import FILES, Tables
+from vqspeech.data.utterance import Utterance, check_utterance
 from vqspeech.errors import DataDirError
 from vqspeech.publishing import DATA, publish_folder
 from vqspeech.storage import fetch_folder, is_remote
 
 
-@dataclass(frozen=True)
-class Utterance:
-    """One utterance.
-
-    Attributes:
-        id: Its id, which starts with that of the speaker.
-        speaker: Id of the speaker.
-        path: Sound file.
-        start: Where it starts in the file (seconds).
-        end: Where it ends (seconds); None is the end of the recording.
-        text: Transcript, if any.
-        gender: Of the speaker, 'f', 'm' or unknown.
-        alignment: Phone alignment file, if any.
-        seconds: Length of the utterance, not of a longer recording that it is part of; None if unknown.
-    """
-
-    id: str
-    speaker: str
-    path: str
-    start: float = 0.0
-    end: float | None = None
-    text: str | None = None
-    gender: str | None = None
-    alignment: str | None = None
-    seconds: float | None = None
-
-
-class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
+class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a mapping)
     """An ordered collection of utterances, by id in C-locale order.
 
-    A gender known from one utterance of a speaker holds for all.
+    Those that are read from files stay there, in columns, and are made when they are asked for. A gender known from one
+    utterance of a speaker holds for all.
 
     Raises:
         DataDirError: Two utterances have the same id, or one cannot be part of a data directory.
     """
 
-    utterances: dict[str, Utterance]
+    utterances: Mapping[str, Utterance]
 
     def __init__(self, utterances: Iterable[Utterance] = ()):
         # Python sorts by code points, which is the byte order of UTF-8 and so that of LC_ALL=C.
         ordered = sorted(utterances, key=lambda utterance: utterance.id)
         genders: dict[str, str] = {}
         for utterance in ordered:
-            _check_utterance(utterance)
+            check_utterance(utterance)
             if utterance.gender and genders.setdefault(utterance.speaker, utterance.gender) != utterance.gender:
                 raise DataDirError(
                     f"speaker '{utterance.speaker}' is both f and m; correct spk2gender in one of the two"
                 )
-        self.utterances = {}
+        self.utterances = found = dict[str, Utterance]()
         for utterance in ordered:
-            if utterance.id in self.utterances:
+            if utterance.id in found:
                 raise DataDirError(f"utterance '{utterance.id}' occurs twice; give each utterance its own id")
             gender = genders.get(utterance.speaker)
-            self.utterances[utterance.id] = (
-                utterance if utterance.gender == gender else replace(utterance, gender=gender)
-            )
+            found[utterance.id] = utterance if utterance.gender == gender else replace(utterance, gender=gender)
 
     def __len__(self) -> int:
         return len(self.utterances)
@@ -97,6 +73,8 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
     @property
     def speakers(self) -> list[str]:
         """The ids of the speakers, in order."""
+        if isinstance(self.utterances, Columns):
+            return list(self.utterances.speakers.names)
         return sorted({utterance.speaker for utterance in self})
 
     @property
@@ -110,7 +88,20 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
     @property
     def seconds(self) -> float:
         """Total length of the utterances whose length is known."""
-        return sum(utterance.seconds or 0.0 for utterance in self)
+        return math.fsum(self.lengths)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Length of each utterance (seconds), 0 where unknown: float64 `(utterances,)`."""
+        if isinstance(self.utterances, Columns):
+            return np.nan_to_num(self.utterances.seconds)
+        return np.fromiter((one.seconds or 0.0 for one in self), np.float64, len(self))
+
+    def take(self, first: int, last: int) -> list[Utterance]:
+        """Return utterances `first` to `last`, by their order."""
+        if isinstance(self.utterances, Columns):
+            return self.utterances.take(first, last)
+        return list(islice(self, first, last))
 
     @property
     def counts(self) -> dict[str, float]:
@@ -144,7 +135,7 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
         chosen = self.utterances
         if speakers is not None:
             wanted = _require_names(speakers, set(self.speakers), "speaker")
-            chosen = {name: utterance for name, utterance in chosen.items() if utterance.speaker in wanted}
+            chosen = {one.id: one for one in self if one.speaker in wanted}
         if utterances is not None:
             wanted = _require_names(utterances, self.utterances, "utterance")
             chosen = {name: utterance for name, utterance in chosen.items() if name in wanted}
@@ -167,7 +158,13 @@ class DataDir:  # noqa: PLW1641 (not hashable: `utterances` is a dict)
             DataDirError: A table is malformed; the message names file, line and fix.
             StorageError: The URL cannot be read.
         """
-        tables = Tables.load(fetch_folder(path, FILES.__contains__))
+        folder = fetch_folder(path, FILES.__contains__)
+        columns = read_columns(folder)
+        if columns is not None:
+            data = cls()
+            data.utterances = columns
+            return data
+        tables = Tables.load(folder)
         if tables.faults:
             more = len(tables.faults) - 1
             rest = f" (and {more} more; list all with: vqspeech validate {os.fspath(path)})" if more else ""
@@ -275,32 +272,6 @@ def _collect_genders(parts: Sequence[DataDir]) -> dict[str, set[str]]:
             if utterance.gender:
                 genders.setdefault(utterance.speaker, set()).add(utterance.gender)
     return genders
-
-
-def _check_utterance(utterance: Utterance) -> None:
-    name = utterance.id
-    if not is_id(name) or not is_id(utterance.speaker):
-        raise DataDirError(f"'{name}' of '{utterance.speaker}' is not a valid id; use names without blanks and slashes")
-    if not name.startswith(utterance.speaker):
-        fix = f"rename it to '{utterance.speaker}-{name}'"
-        raise DataDirError(f"speaker '{utterance.speaker}' is not a prefix of utterance '{name}'; {fix}")
-    for what, value in (("path", utterance.path), ("text", utterance.text), ("alignment", utterance.alignment)):
-        if value is not None and (not value or value != value.strip() or "\n" in value or "\r" in value):
-            raise DataDirError(
-                f"{what} {value!r} of '{name}' cannot be written on one line; remove blanks and line ends"
-            )
-    if is_pipe(utterance.path):
-        raise DataDirError(f"'{name}' is a command ({utterance.path}), not a file; write its output to a file first")
-    if utterance.gender is not None and utterance.gender not in GENDERS:
-        raise DataDirError(f"gender '{utterance.gender}' of '{utterance.speaker}'; write f or m")
-    end = utterance.start + 1 if utterance.end is None else utterance.end
-    if not 0 <= utterance.start < end < float("inf"):
-        raise DataDirError(f"'{name}' goes from {utterance.start} to {utterance.end} s; give 0 <= start < end")
-    if utterance.seconds is not None and not 0 < utterance.seconds < float("inf"):
-        raise DataDirError(f"'{name}' lasts {utterance.seconds} s; give more than 0, or leave it unknown")
-    if utterance.seconds and utterance.end and abs(utterance.end - utterance.start - utterance.seconds) > SLACK:
-        what = f"'{name}' lasts {utterance.seconds} s and goes from {utterance.start} to {utterance.end} s"
-        raise DataDirError(f"{what}; correct one of the two")
 
 
 def check_replaceable(path: Path) -> None:

@@ -67,18 +67,20 @@ class Names(_Strings):
 
     def __getitem__(self, i: Any) -> Any:
         if isinstance(i, slice):
-            return [self[one] for one in range(*i.indices(len(self)))]
+            first, last, step = i.indices(len(self))
+            return self._decode(first, last) if step == 1 else [self[one] for one in range(first, last, step)]
         number = range(len(self))[i]
-        start = int(self.ends[number - 1]) if number else 0
-        return self.text[start : int(self.ends[number])].tobytes().decode()
+        return self._decode(number, number + 1)[0]
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self), _PART):
-            ends = self.ends[first : first + _PART].tolist()
-            start = int(self.ends[first - 1]) if first else 0
-            text = self.text[start : ends[-1]].tobytes()
-            for before, end in zip([start, *ends], ends, strict=False):
-                yield text[before - start : end - start].decode()
+            yield from self._decode(first, first + _PART)
+
+    def _decode(self, first: int, last: int) -> list[str]:
+        ends = self.ends[first:last].tolist()
+        start = int(self.ends[first - 1]) if first else 0
+        text = self.text[start : ends[-1] if ends else start].tobytes()
+        return [text[one - start : end - start].decode() for one, end in zip([start, *ends], ends, strict=False)]
 
 
 class Categories(_Strings):

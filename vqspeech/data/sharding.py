@@ -16,12 +16,13 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from vqspeech.data.datadir import Utterance
+from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.errors import ShardError, StorageError
 from vqspeech.files import hash_file, temporary_folder, write_text
 from vqspeech.jobs import Skipped
@@ -106,18 +107,22 @@ class Share:
     run: Mapping[str, Any] = field(default_factory=dict)
 
     def select(self, utterances: Iterable[Utterance]) -> list[Utterance]:
-        """Return the utterances of this share.
+        """Return the utterances of this share; of a data directory, no others are made.
 
         Raises:
             AlreadyDone: The shard is there, with the same utterances and options.
         """
-        everything = list(utterances)
         if self.shard is None:
-            return everything
-        ordered = sorted(everything, key=lambda one: one.id)
-        self.run = {**self.options, "utterances": len(ordered), "ids": hash_ids(one.id for one in ordered)}
-        ends = divide_evenly([one.seconds or 0.0 for one in ordered], self.shard.count)
-        self.chosen = ordered[ends[self.shard.number - 1] : ends[self.shard.number]]
+            return list(utterances)
+        if isinstance(utterances, DataDir):
+            ids, lengths, take = utterances.utterances, utterances.lengths, utterances.take
+        else:
+            ordered = sorted(utterances, key=lambda one: one.id)
+            ids, lengths = [one.id for one in ordered], [one.seconds or 0.0 for one in ordered]
+            take = lambda first, last: ordered[first:last]  # noqa: E731
+        self.run = {**self.options, "utterances": len(ids), "ids": hash_ids(ids)}
+        ends = divide_evenly(lengths, self.shard.count)
+        self.chosen = take(ends[self.shard.number - 1], ends[self.shard.number])
         try:
             require_uploaded(self.folder)
             before = read_manifest(self.folder)
@@ -132,7 +137,7 @@ class Share:
         return self.shard is not None and len(self.skipped.reasons) >= len(self.chosen)
 
 
-def divide_evenly(seconds: Sequence[float], count: int) -> list[int]:
+def divide_evenly(seconds: Sequence[float] | np.ndarray, count: int) -> list[int]:
     """Divide items into consecutive runs of about as many seconds.
 
     Args:
@@ -152,9 +157,9 @@ def divide_evenly(seconds: Sequence[float], count: int) -> list[int]:
 
 def hash_ids(ids: Iterable[str]) -> str:
     """Return the SHA-256 of ids, one after the other."""
-    digest = hashlib.sha256()
-    for name in ids:
-        digest.update(f"{name}\n".encode(errors="surrogateescape"))
+    digest, rest = hashlib.sha256(), iter(ids)
+    while some := list(islice(rest, 1 << 16)):
+        digest.update(("\n".join(some) + "\n").encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
