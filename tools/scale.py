@@ -110,9 +110,9 @@ From the code, except the figures of data directories:
 
 - Every shard reads the tables of the whole data directory, in columns, and makes the utterances of its own: of ten
   million, 30 seconds of a core and 1.3 GB each time, as `python tools/bench/index.py --only data` measured once.
-  A directory with unusual lines (unsorted, DOS line ends, other white space around paths) is read row by row, about
-  11 minutes and 13 GB by what 300,000 took. Verbs that work on all utterances in one process also hold them as objects:
-  `validate`, `split`, `combine`, `gather` of data directories, and `dump` and `encode` without shards.
+  One with unusual lines (blanks before ids, a last line without its end, `spk2utt` in another order) is read row by
+  row, about 11 minutes and 13 GB by what 300,000 took. Verbs that work on all utterances in one process also hold them
+  as objects: `validate`, `split`, `combine`, `gather` of data directories, and `dump` and `encode` without shards.
 - An output at a URL has no lock: give the same one to two processes only as shards.
 - `vqspeech gather` reads all samples of a dump once, in one process; the tables say where that is the limit.
 - `score units` reads alignments and recordings in shards, but its tables need the codes of all utterances, in one
