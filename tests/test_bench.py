@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "tools" / "bench"))
 import process
+import trainer
 
 MODULE = """
 import os, signal
@@ -62,3 +64,10 @@ def test_what_is_missing_is_told_where_it_is_found_out_late():
     running = process.Process("measured:late")
     with pytest.raises(process.MissingPackage, match="pip install .* no-such-package$"):
         running()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU adds up in another order")
+def test_the_trainer_is_measured_beside_a_loop_that_has_the_same_losses():
+    found = trainer.rates("cifar10_vqvae", 4)
+    assert found["same"] and found["unit"] == "images" and found["items"] == 2
+    assert found["rates"].keys() == {"plain", "drawn ahead"} and all(rate > 0 for rate in found["rates"].values())

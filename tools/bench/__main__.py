@@ -76,20 +76,23 @@ def training(windows: int, rounds: int) -> Iterator[Row]:
 
 
 def trainer(rounds: int) -> Iterator[Row]:
-    """Measure the trainer beside a plain loop: ratios within one run, absolute figures on a GPU."""
-    runs = [alone("trainer:rates", 40)[0] for _ in range(rounds)]
-    about = runs[0]
-    if about["device"] == "cpu" and not all(run["same"] for run in runs):
-        raise SystemExit("the losses of the trainer are not those of the plain loop")
-    for kind in about["rates"]:
-        if kind != "plain":
-            ratios = [run["rates"][kind] / run["rates"]["plain"] for run in runs]
-            note = f"{about['device']}; {min(ratios):.2f} to {max(ratios):.2f}"
-            yield Row(f"train vctk, trainer ({kind}) : plain loop", median(ratios), "x", note)
-        if about["device"] != "cpu":
-            rate = median(run["rates"][kind] for run in runs)
-            note = f"{about['device']}; {1000 / rate:.1f} ms a step"
-            yield Row(f"train vctk, {kind}: speed", rate * about["samples"], "samples/s", note)
+    """Measure the trainer beside a plain loop: ratios within one run, absolute figures on a GPU; and of content."""
+    for name, unit in (("vctk", "samples/s"), ("cifar10_vqvae", "steps/s")):
+        runs = [alone("trainer:rates", name, 40)[0] for _ in range(rounds)]
+        about = runs[0]
+        if about["device"] == "cpu" and not all(run["same"] for run in runs):
+            raise SystemExit(f"the losses of the trainer are not those of the plain loop: {name}")
+        for kind in about["rates"]:
+            if kind != "plain":
+                ratios = [run["rates"][kind] / run["rates"]["plain"] for run in runs]
+                note = f"{about['device']}; {min(ratios):.2f} to {max(ratios):.2f}"
+                yield Row(f"train {name}, trainer ({kind}) : plain loop", median(ratios), "x", note)
+            if about["device"] != "cpu":
+                rate = median(run["rates"][kind] for run in runs)
+                note = f"{about['device']}; {1000 / rate:.1f} ms a step of {about['items']:,} {about['unit']}"
+                yield Row(f"train {name}, {kind}: speed", rate * (about["items"] if name == "vctk" else 1), unit, note)
+    about = alone("trainer:content", 10.0)[0]
+    yield Row(f"train {about['name']}: speed", about["rate"], "s of speech/s", f"{about['device']}; once")
 
 
 def imports(repeats: int) -> Iterator[Row]:
