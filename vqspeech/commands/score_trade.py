@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from vqspeech.commands.scoring import Score, Table, argument
-from vqspeech.metrics.reports.comparisons import make_trade_rows
+from vqspeech.metrics.reports.comparisons import describe_conversions, make_trade_rows
 from vqspeech.metrics.reports.pictures import draw_trade
 
 
@@ -18,6 +18,7 @@ def measure(args: argparse.Namespace) -> Generator[Table, None, None]:
             "and phone told from the codes of held-out utterances of training speakers"
         ),
         f"experiments: {', '.join(Path(folder).name for folder in args.experiments)}",
+        *describe_conversions(args.experiments),
     ]
     yield Table(rows, notes, figures={"trade": draw_trade(rows)})
 

@@ -38,6 +38,12 @@ def _row(folder: Path) -> dict[str, Any]:
     return row | {column: scores.find_cell(folder, sections, *place) for column, place in COLUMNS.items()}
 
 
+def describe_conversions(experiments: Sequence[str | os.PathLike]) -> list[str]:
+    """Return what the conversions of experiments were of, and what their intervals redraw: once where it is the same."""
+    read = (scores.read(Path(folder) / "scores.json")["sections"] for folder in experiments)
+    return list(dict.fromkeys(note for sections in read for note in sections["conversion"].get("notes", [])[:1]))
+
+
 SAMPLES_SEEN, NLL, SHUFFLED = "samples seen", "held-out nats a sample", "loss added by shuffled codes"
 SPOKEN = ("CER", "WER", "DNSMOS", "target is nearest")
 RECORDINGS, KEPT = "recordings", "after {:,.0f} samples"
