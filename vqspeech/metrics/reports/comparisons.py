@@ -39,7 +39,7 @@ def _row(folder: Path) -> dict[str, Any]:
 
 
 def describe_conversions(experiments: Sequence[str | os.PathLike]) -> list[str]:
-    """Return what the conversions of experiments were of, and what their intervals redraw: once where it is the same."""
+    """Return what the conversions of experiments were of, and what their intervals redraw, once where they agree."""
     read = (scores.read(Path(folder) / "scores.json")["sections"] for folder in experiments)
     return list(dict.fromkeys(note for sections in read for note in sections["conversion"].get("notes", [])[:1]))
 
