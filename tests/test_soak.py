@@ -10,7 +10,18 @@ from tools.soak.disks import mount, run_disks
 from tools.soak.kills import run_kills
 from tools.soak.load import run_load
 
-LIGHT = ("prepare", "prepare --shards", "subset", "split", "combine", "align", "dump", "dump --shards", "gather")
+LIGHT = (
+    "prepare",
+    "prepare --shards",
+    "subset",
+    "split",
+    "combine",
+    "align",
+    "dump",
+    "dump --shards",
+    "dump to a URL",
+    "gather",
+)
 """Those that load no model."""
 
 
@@ -24,7 +35,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_kills_at_random_moments(tmp_path: Path):
-    assert run_kills(tmp_path / "kills", 9, seed=1, names=LIGHT) == []
+    assert run_kills(tmp_path / "kills", 10, seed=1, names=LIGHT) == []
 
 
 def test_broken_recordings_in_shards_under_kills(tmp_path: Path):
