@@ -4,7 +4,7 @@ Usage: python tools/gpu/content.py --pack PACK --out FOLDER --minutes 9
 
 It takes --minutes, reading included. FOLDER gets model.safetensors, the coder with all layers, and
 codebooks.safetensors: more codebooks for its features (128 at 25 Hz, two stages of 512 at 50 Hz). --start continues
-an earlier model, --rehearse is a test run with little data on the CPU, --part writes files in parts.
+an earlier model, --rehearse is a test run of a minute with little data on the CPU, --part writes files in parts.
 Settings KEY=VALUE are those of the configuration, such as training.rounds=2.
 """
 
@@ -43,7 +43,7 @@ def main() -> int:
     parser.add_argument("--out", required=True, metavar="FOLDER", help="folder to write")
     parser.add_argument("--part", type=int, default=0, metavar="BYTES", help="write the files in parts of this size")
     parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
-    parser.add_argument("--rehearse", action="store_true", help="little data")
+    parser.add_argument("--rehearse", action="store_true", help="a minute, little data")
     args = parser.parse_args()
 
     def say(line: str) -> None:
@@ -57,7 +57,7 @@ def main() -> int:
     speech = speech_of(pack, REHEARSED if args.rehearse else None)
     hours = speech.lengths.sum() / 16_000 / 3600
     say(f"{len(speech)} utterances, {hours:.2f} h; on {device}")
-    minutes = args.minutes - (time.perf_counter() - start + SAVING) / 60
+    minutes = 1.0 if args.rehearse else max(0.1, args.minutes - (time.perf_counter() - start + SAVING) / 60)
     training = MaskedTraining(
         load_config(args.conf, [*args.settings, f"training.minutes={minutes}"]), speech, device, say
     )
