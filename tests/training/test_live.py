@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.training.test_voices import some_pack
-from vqspeech.errors import CheckpointError, ShardError
+from vqspeech.errors import CheckpointError, ConfigError, ShardError
 from vqspeech.models.decoders import SourceFilter
 from vqspeech.models.live import BLOCK
 from vqspeech.models.live.encoder import LiveEncoder
@@ -71,6 +71,12 @@ def test_the_encoder_learns_what_it_is_shown_and_goes_on(pack, tmp_path: Path):
     other = TrackerTraining(pack, TRACKER, OPTIONS)
     with pytest.raises(CheckpointError, match="another part"):
         other.load(tmp_path / "encoder.safetensors")
+
+
+@pytest.mark.parametrize("minutes", [0.0, -0.1])
+def test_a_budget_that_is_spent_is_refused_and_does_not_train_for_ever(pack, tmp_path: Path, minutes):
+    with pytest.raises(ConfigError, match=r"encoder: .* minutes are left to train; give more"):
+        encoder_training(pack).run(minutes, tmp_path / "encoder")
 
 
 def test_targets_lie_where_the_latents_are(pack):

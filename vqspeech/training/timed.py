@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from vqspeech.errors import CheckpointError
+from vqspeech.errors import CheckpointError, ConfigError
 from vqspeech.models import checkpoint
 from vqspeech.progress import report
 
@@ -88,7 +88,10 @@ class TimedTraining(ABC, Generic[Options]):
 
         Raises:
             CheckpointError: `out` is of another configuration.
+            ConfigError: There is no time.
         """
+        if minutes <= 0:  # of a budget that reading the data has spent
+            raise ConfigError(f"{out}: {minutes:.1f} minutes are left to train; give more")
         out = Path(out)
         if out.is_file():
             self.load(out)
