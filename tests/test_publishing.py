@@ -12,7 +12,7 @@ import pytest
 from vqspeech import uploads
 from vqspeech.errors import OutputError, StorageError
 from vqspeech.publishing import DATA, DUMP, UNITS, check_output, copy_output, publish, publish_folder
-from vqspeech.storage import fetch_folder, list_files, require_uploaded
+from vqspeech.storage import fetch_file, fetch_folder, list_files, require_uploaded
 
 URL = "memory://bucket/some/out"
 OLD = {"a.bin": b"old a", "b.bin": b"same", "gone.bin": b"gone", "inner/c.bin": b"inner"}
@@ -203,11 +203,22 @@ def test_a_file_goes_with_those_that_belong_to_it(memory: Any, monkeypatch: pyte
         assert memory.cat("/bucket/units.txt") == content and memory.cat("/bucket/units.txt.json") == b"{}"
     names = sorted(name.rpartition("/")[2] for name in memory.find("/bucket"))
     assert names == ["other.txt", "units.txt", "units.txt.json", f"units.txt.{uploads.MANIFEST}"]
-    done = count_writes(monkeypatch, memory)
-    with publish("memory://bucket/units.txt", UNITS) as path:
-        path.write_bytes(b"two")
-        path.with_name("units.txt.json").write_bytes(b"{}")
-    assert done == []
+    with monkeypatch.context() as patched:
+        done = count_writes(patched, memory)
+        with publish("memory://bucket/units.txt", UNITS) as path:
+            path.write_bytes(b"two")
+            path.with_name("units.txt.json").write_bytes(b"{}")
+        assert done == []
+    copy = fetch_file("memory://bucket/units.txt", ".json")
+    assert copy.read_bytes() == b"two" and copy.with_name("units.txt.json").read_bytes() == b"{}"
+    memory.pipe("/bucket/units.txt.json", b"[]")  # of the same size
+    with pytest.raises(StorageError, match="units.txt.json: not as it was written"):
+        fetch_file("memory://bucket/units.txt", ".json")
+    memory.rm("/bucket/units.txt.json")
+    with pytest.raises(StorageError, match="units.txt.json is missing"):
+        fetch_file("memory://bucket/units.txt", ".json")
+    with pytest.raises(StorageError, match="no such file"):
+        fetch_file("memory://bucket/other.txt", ".json")
 
 
 def test_what_cannot_be_sent_is_kept(memory: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -187,11 +187,15 @@ def _open_tar(tar: str) -> tuple[Path, dict[str, Member]]:
         raise StorageError(f"{tar}: cannot be read ({error.strerror or error}); check the disk") from None
 
 
-def fetch_file(path: str | os.PathLike[str]) -> Path:
+def fetch_file(path: str | os.PathLike[str], *beside: str) -> Path:
     """Return a file of this machine: the path itself, or of a URL its copy in the cache, made where it is not there.
 
+    Args:
+        path: The file.
+        *beside: What is added to its name in those of files that belong to it, which are copied with it.
+
     Raises:
-        StorageError: The URL cannot be read.
+        StorageError: The URL cannot be read, or holds an upload of this toolkit that is not whole.
     """
     if not is_remote(path):
         return Path(path)
@@ -200,9 +204,14 @@ def fetch_file(path: str | os.PathLike[str]) -> Path:
     def fetch(system: Any, inside: str) -> Path:
         if system.isdir(inside):
             raise StorageError(f"{url}: is a folder; name a file in it")
-        copy = _find_cache(url, [(inside, system.ukey(inside))]) / PurePosixPath(inside).name
-        copy_file(system, inside, copy)
-        return copy
+        above, _, name = inside.rpartition("/")
+        hashes = read_hashes(Target(system, above, name, url)) if beside else {}
+        files = [inside, *(inside + end for end in beside)]
+        folder = _find_cache(url, [(file, system.ukey(file)) for file in files])
+        for file in files:
+            last = PurePosixPath(file).name
+            copy_file(system, file, folder / last, hashes.get(last, ""))
+        return folder / PurePosixPath(inside).name
 
     return call_file_system(url, fetch)
 

@@ -24,6 +24,7 @@ from vqspeech.data.datadir import DataDir
 from vqspeech.data.unit_formats import find_format, format_line
 from vqspeech.errors import UnitsError
 from vqspeech.files import replace_file, write_text
+from vqspeech.storage import fetch_file
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,7 @@ def _write_parts(
 
 
 def read_units(path: str | os.PathLike[str]) -> Units:
-    """Return the units file `path`.
+    """Return the units file `path`, which may be a URL.
 
     Ids end at any white space; a byte order mark and DOS line ends do not matter.
 
@@ -180,12 +181,14 @@ def read_units(path: str | os.PathLike[str]) -> Units:
         UnitsError: The file or its side file is missing, empty or malformed, an utterance appears twice or has no
             codes, a code is out of range, the file is truncated, or the two files do not belong together; the message
             names file, line and fix.
+        StorageError: The URL cannot be read.
     """
-    if not os.path.isfile(path):
+    path = fetch_file(path, ".json")
+    if not path.is_file():
         raise UnitsError(f"{path}: no such file; make it with: vqspeech encode")
     described = _read_description(path)
     codes: dict[str, np.ndarray] = {}
-    for row in find_format(path).read(Path(path)):
+    for row in find_format(path).read(path):
         if row.id in codes:
             raise UnitsError(f"{row.where}: '{row.id}' occurs twice; delete one of them")
         codes[row.id] = _check_codes(f"{row.where}: {row.id}", row.codes, described["codes"])
