@@ -81,7 +81,8 @@ def main() -> int:
     latents = encode_pack(coder, pack, "continuous", args.variants)[0].cpu()
     rows = latents.numpy()
     say(f"latents: {args.variants} of {latents.shape[2]} dimensions")
-    encoder = EncoderTraining(pack, rows, fit_clusters(rows), LiveFrontend(), None, options, device)
+    size = {"latents": latents.shape[2]}
+    encoder = EncoderTraining(pack, rows, fit_clusters(rows), LiveFrontend(), size, options, device)
     encoder.run(minutes / 3, parts["encoder"], say)
     TrackerTraining(pack, None, options, device).run(minutes / 6, parts["tracker"], say)
     own = encode_pack_live(encoder.student.encoder.cpu().eval(), pack, encoder.features)
