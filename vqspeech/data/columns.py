@@ -189,7 +189,7 @@ def _read_columns(folder: Path) -> Columns:
     texts, alignments = (
         _read_some(folder / name, joined, len(speakers), is_path=name != "text") for name in ("text", "utt2ali")
     )
-    ends = _find_line_ends(joined)
+    ends = np.flatnonzero(np.frombuffer(joined, np.uint8) == ord("\n"))
     _check_spk2utt(folder / "spk2utt", joined, ends, speakers)
     genders = _read_genders(folder / "spk2gender", speakers)
     text = np.frombuffer(joined.replace(b"\n", b""), np.uint8)
@@ -221,7 +221,8 @@ def _read_lines(path: Path, is_path: bool = False, forbidden: bytes = b"") -> tu
             if b"\r" in part or (not position and part.startswith(codecs.BOM_UTF8)):
                 raise _Unusual
             names, first, last = _split_lines(np.frombuffer(part, np.uint8))
-            _check_edges(part, first, last, is_path, forbidden)
+            if is_path:
+                _check_edges(part, first, last, forbidden)
             ids.append(names)
             starts.append(first + position)
             ends.append(last + position)
@@ -267,9 +268,7 @@ def _skip_blanks(part: np.ndarray, places: np.ndarray, step: int) -> np.ndarray:
     raise _Unusual
 
 
-def _check_edges(part: bytes, starts: np.ndarray, ends: np.ndarray, is_path: bool, forbidden: bytes) -> None:
-    if not is_path:
-        return
+def _check_edges(part: bytes, starts: np.ndarray, ends: np.ndarray, forbidden: bytes) -> None:
     text = np.frombuffer(part, np.uint8)
     edges = np.stack([text[starts], text[ends - 1]])
     if forbidden and (edges == ord(forbidden)).any():
@@ -278,11 +277,6 @@ def _check_edges(part: bytes, starts: np.ndarray, ends: np.ndarray, is_path: boo
         value = part[starts[i] : ends[i]].decode()
         if value != value.strip():
             raise _Unusual
-
-
-def _find_line_ends(ids: bytes) -> np.ndarray:
-    """Return where the line ends are."""
-    return np.flatnonzero(np.frombuffer(ids, np.uint8) == ord("\n"))
 
 
 def _check_ids(ids: bytes) -> None:
