@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from parts import join_models, split_models
+from verbs import make_runner
 
-from vqspeech.cli import main as vqspeech
 from vqspeech.vision.data.codes import read_codes
 from vqspeech.vision.models import Autoencoder
 from vqspeech.vision.models.prior import ImagePrior
@@ -59,12 +59,7 @@ def main() -> int:
     parser.add_argument("--part", type=int, default=0, metavar="BYTES", help="write the files in parts of this size")
     parser.add_argument("--rehearse", action="store_true", help="a minute, small batches")
     args = parser.parse_args()
-
-    def run(*words: object) -> None:
-        print(f"[{time.perf_counter() - start:6.1f}] {' '.join(map(str, words))}", flush=True)
-        if status := vqspeech(["vision", *map(str, words)]):
-            sys.exit(status)
-
+    run = make_runner(start, "vision")
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     out = Path(args.out)
     join_models(out)

@@ -20,9 +20,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from parts import join_models, split_models
+from verbs import make_runner
 from wavenet import split_voices
 
-from vqspeech.cli import main as vqspeech
 from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.pack import Pack, read_pack
 from vqspeech.data.units import read_units, write_units
@@ -51,12 +51,7 @@ def main() -> int:
     parser.add_argument("--nj", type=int, metavar="N", help="processes that read (default: one per core)")
     parser.add_argument("--rehearse", action="store_true", help="a minute, small batches")
     args = parser.parse_args()
-
-    def run(*words: object) -> None:
-        print(f"[{time.perf_counter() - start:6.1f}] {' '.join(map(str, words))}", flush=True)
-        if status := vqspeech([*map(str, words)]):
-            sys.exit(status)
-
+    run = make_runner(start)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     device = "cuda" if torch.cuda.is_available() else "cpu"
     out = Path(args.out)

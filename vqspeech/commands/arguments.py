@@ -76,12 +76,17 @@ def output_data_dir(text: str) -> str:
     return text
 
 
-def or_url(check: Callable[[str], str], kind: str) -> Callable[[str], str]:
-    """Return a type of an output that may be a URL, for what `check` takes otherwise.
+def add_output_argument(
+    parser: argparse.ArgumentParser, check: Callable[[str], str], kind: str, metavar: str, description: str
+) -> None:
+    """Add `--out`, an output that may be a URL.
 
     Args:
+        parser: The parser.
         check: Type of paths of this machine.
         kind: What the output is; see `vqspeech.publishing.publish`.
+        metavar: Its name in the help.
+        description: Its help.
     """
 
     def parse(text: str) -> str:
@@ -94,7 +99,7 @@ def or_url(check: Callable[[str], str], kind: str) -> Callable[[str], str]:
         check_output(text, kind)
         return text
 
-    return parse
+    parser.add_argument("--out", type=parse, required=True, metavar=metavar, help=description)
 
 
 def scores_file(text: str) -> str:

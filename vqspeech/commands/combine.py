@@ -5,7 +5,7 @@ An utterance id that stands for different utterances in two of them is an error.
 
 import argparse
 
-from vqspeech.commands.arguments import add_json_argument, or_url, output_data_dir
+from vqspeech.commands.arguments import add_json_argument, add_output_argument, output_data_dir
 from vqspeech.commands.outputs import print_counts
 from vqspeech.publishing import DATA
 
@@ -16,13 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech combine`."""
     add_json_argument(parser)
     parser.add_argument("data", nargs="+", metavar="DATA", help="data directories")
-    parser.add_argument(
-        "--out",
-        type=or_url(output_data_dir, DATA),
-        required=True,
-        metavar="DIR",
-        help="data directory to write, or the URL of one",
-    )
+    add_output_argument(parser, output_data_dir, DATA, "DIR", "data directory to write, or the URL of one")
 
 
 def run(args: argparse.Namespace) -> int:

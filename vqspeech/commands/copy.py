@@ -6,7 +6,7 @@ Data directories are copied with `vqspeech subset`.
 import argparse
 import os
 
-from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, or_url, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, add_output_argument, output_folder
 from vqspeech.commands.outputs import print_counts
 from vqspeech.publishing import COPY, publish_folder
 
@@ -27,12 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", metavar="DATA", help=KINDS)
     targets = "; ".join(f"{name}: {text}" for name, text in TARGETS.items())
     parser.add_argument("--to", choices=list(TARGETS), required=True, help=targets)
-    parser.add_argument(
-        "--out",
-        type=or_url(output_folder, COPY),
-        required=True,
-        metavar="DIR",
-        help="folder to write, which must be empty or new, or the URL of one",
+    add_output_argument(
+        parser, output_folder, COPY, "DIR", "folder to write, which must be empty or new, or the URL of one"
     )
     add_jobs_argument(parser)
     add_json_argument(parser)

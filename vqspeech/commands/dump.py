@@ -4,7 +4,7 @@ import argparse
 import time
 from pathlib import Path
 
-from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, or_url, output_folder
+from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, add_output_argument, output_folder
 from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.datadir import DataDir
@@ -22,13 +22,7 @@ EXAMPLE = "vqspeech dump data/train --out dump/train --world"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech dump`."""
     parser.add_argument("data", metavar="DATA", help=KINDS)
-    parser.add_argument(
-        "--out",
-        type=or_url(output_folder, DUMP),
-        required=True,
-        metavar="SHARDS",
-        help="folder to write, or the URL of one",
-    )
+    add_output_argument(parser, output_folder, DUMP, "SHARDS", "folder to write, or the URL of one")
     parser.add_argument("--world", action="store_true", help="add WORLD frames, which the WORLD decoder is trained on")
     add_json_argument(parser)
     add_jobs_argument(parser)

@@ -13,7 +13,7 @@ from vqspeech.commands.arguments import (
     STREAM,
     add_jobs_argument,
     add_json_argument,
-    or_url,
+    add_output_argument,
     output_file,
     output_folder,
     output_stream,
@@ -42,12 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech encode`."""
     add_model_argument(parser)
     add_source_arguments(parser)
-    parser.add_argument(
-        "--out",
-        type=or_url(output_stream, UNITS),
-        required=True,
-        metavar="UNITS",
-        help="units file, or the URL of one, described by UNITS.json; JSON lines or Parquet where it ends in .jsonl or "
+    add_output_argument(
+        parser,
+        output_stream,
+        UNITS,
+        "UNITS",
+        "units file, or the URL of one, described by UNITS.json; JSON lines or Parquet where it ends in .jsonl or "
         ".parquet; - writes each line to standard output as it is ready",
     )
     parser.add_argument(

@@ -9,7 +9,13 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from vqspeech.commands.arguments import add_jobs_argument, add_json_argument, or_url, output_data_dir, output_folder
+from vqspeech.commands.arguments import (
+    add_jobs_argument,
+    add_json_argument,
+    add_output_argument,
+    output_data_dir,
+    output_folder,
+)
 from vqspeech.commands.outputs import print_json
 from vqspeech.commands.sharding import add_shard_arguments, run_shards
 from vqspeech.data.sharding import Share
@@ -54,13 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
         where = WHERE.get(name, "folder of the unpacked corpus")
         corpus.add_argument("--corpus", required=True, metavar="DIR", help=where)
-        corpus.add_argument(
-            "--out",
-            type=or_url(output_data_dir, DATA),
-            required=True,
-            metavar="DATA",
-            help="data directory to write, or the URL of one",
-        )
+        add_output_argument(corpus, output_data_dir, DATA, "DATA", "data directory to write, or the URL of one")
         add_json_argument(corpus)
         add_jobs_argument(corpus)
         if name not in WHOLE:

@@ -6,7 +6,7 @@ Without a selection it is copied, and its spk2utt is written anew.
 import argparse
 import os
 
-from vqspeech.commands.arguments import add_json_argument, or_url, output_data_dir, positive_int
+from vqspeech.commands.arguments import add_json_argument, add_output_argument, output_data_dir, positive_int
 from vqspeech.commands.outputs import print_counts
 from vqspeech.publishing import DATA
 
@@ -17,13 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `vqspeech subset`."""
     add_json_argument(parser)
     parser.add_argument("data", metavar="DATA", help="data directory")
-    parser.add_argument(
-        "--out",
-        type=or_url(output_data_dir, DATA),
-        required=True,
-        metavar="DIR",
-        help="data directory to write, or the URL of one",
-    )
+    add_output_argument(parser, output_data_dir, DATA, "DIR", "data directory to write, or the URL of one")
     parser.add_argument("--speakers", nargs="+", metavar="NAME", help="only these speakers")
     chosen = parser.add_mutually_exclusive_group()
     chosen.add_argument("--utterances", nargs="+", metavar="ID", help="only these utterances")
