@@ -17,12 +17,12 @@ stage_prepare() {
   once data/train.en "${files[@]}" -- bash -c 'mkdir -p data && gzip -cdf -- "$@" >data/train.en' - "${files[@]}"
 }
 
-# train_model EXP INPUT -- OPTION ...: train a model.
+# train_model EXP INPUT -- OPTION ... [KEY=VALUE ...]: train a model; settings behind all options, as the parser has them.
 train_model() {
   local out=$1 input=$2
   shift 3
   once "$out/best.safetensors" "$input" -- \
-    vqspeech text train "$@" "${dev[@]}" --out "$out" ${restart[@]+"${restart[@]}"} ${overrides[@]+"${overrides[@]}"}
+    vqspeech text train "${dev[@]}" --out "$out" ${restart[@]+"${restart[@]}"} "$@" ${overrides[@]+"${overrides[@]}"}
 }
 
 stage_teacher() {
@@ -35,11 +35,11 @@ stage_distil() {
     vqspeech text translate --model exp/teacher --input data/train.en --batch 256 --out exp/teacher/train.de
 }
 
-# train_student EXP MINUTES OPTION...: train on the teacher's translations, from its vocabulary and source encoder.
+# train_student EXP MINUTES OPTION ...: train on the teacher's translations, from its vocabulary and source encoder.
 train_student() {
   local out=$1 minutes=$2
   shift 2
-  train_model "$out" exp/teacher/train.de -- --start exp/teacher "${distilled[@]}" "training.minutes=$minutes" "$@"
+  train_model "$out" exp/teacher/train.de -- --start exp/teacher "${distilled[@]}" "$@" "training.minutes=$minutes"
 }
 
 # side_by_side COMMAND ...: start a training; with processors alone, as many at once as there are of them, a thread each.
@@ -98,7 +98,7 @@ train_variant() { # name seed option...
   options=(--conf "latent$sizes" model.places=1 model.predicted=0)
   [[ $name != "no latents"* ]] || options=(--conf "parallel$sizes" model.places=1)
   [[ $name != *"not distilled" ]] || pairs=("${raw[@]}")
-  train_model "$folder" exp/teacher/train.de -- "${options[@]}" "${@:3}" --start exp/teacher "${pairs[@]}" \
+  train_model "$folder" exp/teacher/train.de -- --start exp/teacher "${pairs[@]}" "${options[@]}" "${@:3}" \
     "training.seed=$seed" "training.steps=$study" "training.evaluate_every=$study"
 }
 
