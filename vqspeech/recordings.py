@@ -32,6 +32,7 @@ def convert(
     pitch: float = 0.0,
     keep_pitch: bool = False,
     formant: float = 1.0,
+    guidance: float | None = None,
     progress: Listener | None = None,
 ) -> np.ndarray:
     """Return a recording in another voice: float32 `(samples,)` at 16 kHz, as long as the recording.
@@ -46,6 +47,7 @@ def convert(
         pitch: Semitones by which the pitch is raised.
         keep_pitch: Whether the pitch stays as it is, instead of moving into the range of the target voice.
         formant: Factor of the formants: above 1 a shorter vocal tract, below 1 a longer one.
+        guidance: How far to go beyond the target voice, away from that of the source; None: what is best for the model.
         progress: Is called with the `vqspeech.progress.Work` that is being done.
 
     Raises:
@@ -66,7 +68,7 @@ def convert(
             given = [like] if isinstance(like, str | os.PathLike) else list(like or ())
             voice = found.make_voice([audio.read_waveform(one) for one in given])
         source = found.source(audio.read_audible_blocks(path))
-        parts = found.convert_parts([source], [voice], pitch, keep_pitch, formant=formant)
+        parts = found.convert_parts([source], [voice], pitch, keep_pitch, formant=formant, guidance=guidance)
         wave = np.concatenate([part for _, part in parts])
     if out is not None:
         audio.write(out, wave)

@@ -7,12 +7,12 @@ stages=("-1 download" "0 prepare" "1 teacher" "2 distil" "3 train" "4 study" "9 
 usage_more="Without --corpus, Multi30k is downloaded. With --corpus DIR: multi30k.PART.en.gz and .de.gz, PART train, val, test2016;
 further pairs of files in it are added to training by MORE=\"news2013 news2015\", the test is
 multi30k.test2016, or any other by TEST=news2014.
-Minutes of each training: TEACHER=35 LATENT=45 PARALLEL=20 STUDY=0 (of each of thirteen models and seeds; 0: no studies)
-SEEDS=3: of the studies"
+Minutes of each training: TEACHER=25 LATENT=30 PARALLEL=20
+STUDY=450: steps of each of thirteen models of the studies (0: no studies), for each of SEEDS=3 seeds"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 parse_options "$@"
-teacher=${TEACHER:-35} latent=${LATENT:-45} parallel=${PARALLEL:-20} study=${STUDY:-0} seeds=${SEEDS:-3}
+teacher=${TEACHER:-25} latent=${LATENT:-30} parallel=${PARALLEL:-20} study=${STUDY:-450} seeds=${SEEDS:-3}
 test=${TEST:-multi30k.test2016}
 read -ra more <<<"${MORE:-}"
 [ "$ngpu" != 0 ] || export CUDA_VISIBLE_DEVICES=""

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +8,7 @@ from tests.models.recorded import voice_model, vowels
 from tests.models.test_vqvae import model as world_model
 from vqspeech import audio, world
 from vqspeech.errors import AudioError, ConfigError, SpeakerError, WaveformError
+from vqspeech.models.decoders import Sampling
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +135,94 @@ def test_it_is_kept_with_its_voices(vqvae, voice, tmp_path):
     assert again.voice_hash() == vqvae.voice_hash()
     assert np.array_equal(again.convert(SOURCE, voice), vqvae.convert(SOURCE, voice))
     assert torch.equal(again.decoder.speaker.weight, vqvae.decoder.speaker.weight)
+
+
+@pytest.fixture(scope="module")
+def guided():
+    """A model whose envelopes follow the voice more."""
+    made = voice_model()
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for weight in made.decoder.voice_weights:
+            weight.normal_(std=0.3)
+    return made
+
+
+@pytest.fixture(scope="module")
+def far(guided, voice):
+    """A voice that is far from all recordings."""
+    return replace(voice, vector=-voice.vector)
+
+
+def test_guidance_adds_the_difference_of_target_and_source(guided, far):
+    """The oracle takes means over the frames of speech, frame by frame."""
+    decoder, source = guided.decoder, guided.source([SOURCE])
+    latents = guided.quantizer.lookup(torch.from_numpy(source.codes)[None])
+    latents[:, :, 20:30] = 0  # a pause
+    logs = torch.from_numpy(guided.move_pitch(source.logs, far))[None, : 2 * latents.shape[2]]
+    logs = torch.nn.functional.pad(logs, (0, decoder.upsampling * latents.shape[2] - logs.shape[1]))
+    target, own = torch.from_numpy(far.vector)[None], torch.from_numpy(source.voice)[None]
+    with torch.inference_mode():
+        found = decoder.contrast(latents, logs, target, own)[0]
+        pairs = zip(decoder.envelopes(latents, logs, target), decoder.envelopes(latents, logs, own), strict=True)
+    pulses, noise = ((one - other)[0].T for one, other in pairs)
+    sums = {True: [], False: []}
+    for place in range(len(pulses)):
+        if latents[0, :, place // decoder.upsampling].any():
+            sums[bool(logs[0, place] > 0)].append((pulses[place], noise[place]))
+    assert len(sums[True]) > 20 and len(sums[False]) > 5
+    (voiced, voiced_noise), (_, noise) = (
+        [torch.stack(some).mean(0) for some in zip(*sums[kind], strict=True)] for kind in (True, False)
+    )
+    assert found.abs().max() > 0.1 and torch.allclose(found, torch.stack([voiced, voiced_noise, noise]), atol=1e-4)
+
+
+def test_guided_conversions(guided, far):
+    plain, default = guided.convert(SOURCE, far, guidance=0), guided.convert(SOURCE, far)
+    assert not np.allclose(plain, default, atol=1e-3)
+    assert np.array_equal(default, guided.convert(SOURCE, far, guidance=guided.decoder.guidance))
+    source = guided.source([SOURCE])
+    pitch = guided.move_pitch(source.logs, far)
+    own = next(guided.decode_parts([source.codes], [far], [pitch], [far.vector]))[1]
+    assert np.allclose(own, guided.decode(source.codes, far, pitch), atol=1e-5), "a voice does not differ from itself"
+
+
+def test_guidance_of_recordings_without_a_voice(guided, far):
+    short = SOURCE[: audio.RATE // 2]
+    assert guided.source([short]).voice is None
+    assert np.array_equal(guided.convert(short, far), guided.convert(short, far, guidance=0))
+    with pytest.raises(ConfigError, match="no guidance"):
+        world_model("mini_wavenet").convert(SOURCE[:3200], "low", guidance=0.5)
+
+
+def added_gains(guided, far, monkeypatch, wave, chunk=20.0):
+    """What is added to the gains of each chunk of a conversion, `(chunks, 3, bands)`."""
+    found, waveforms = [], guided.decoder.waveforms
+
+    def record(latents, speakers, streams):
+        found.append(streams.gains)
+        return waveforms(latents, speakers, streams)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vqspeech.models.chunks.CHUNK", chunk)
+        patch.setattr(guided.decoder, "waveforms", record)
+        guided.convert(wave, far)
+    return torch.cat(found)
+
+
+def test_guidance_is_the_same_in_all_chunks(guided, far, monkeypatch):
+    long = np.tile(SOURCE, 6)
+    [whole], parts = (added_gains(guided, far, monkeypatch, long, chunk) for chunk in (20.0, 1.0))
+    assert whole.abs().max() > 0.1
+    assert len(parts) > 3 and all(torch.equal(part, whole) for part in parts)
+
+
+def test_guidance_of_the_first_half_minute(guided, far):
+    codes = np.random.default_rng(0).integers(32, size=40 * audio.RATE // guided.hop)
+    pitch = np.full(4000, 5.0, np.float32)
+    found = [
+        guided._guide([codes[: seconds * audio.RATE // guided.hop]], [far], [pitch], [-far.vector], Sampling())
+        for seconds in (29, 30, 31, 40)
+    ]
+    assert torch.equal(found[1], found[3]) and torch.equal(found[2], found[3])
+    assert not torch.allclose(found[0], found[1], atol=1e-6)

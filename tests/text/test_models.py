@@ -2,6 +2,7 @@ import itertools
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 pytest.importorskip("sentencepiece")
 pytest.importorskip("sacrebleu")
@@ -11,6 +12,7 @@ from vqspeech.errors import CheckpointError, ConfigError, TextError, UnitsError
 from vqspeech.text.data.batches import fill
 from vqspeech.text.data.vocabulary import END, PAD
 from vqspeech.text.models import Decoding, LatentTranslator, Translator
+from vqspeech.text.models.alignment import measure_alignments
 from vqspeech.text.models.parallel import ParallelTranslator, drop_repetitions
 from vqspeech.text.models.transformer import Dropout, State
 from vqspeech.text.training.translation import TranslationTask
@@ -238,6 +240,22 @@ def test_all_ways_of_writing_a_translation_count(folder):
         total -= float(torch.tensor(ways).logsumexp(0))
     found = model._measure_written(logits, target, lengths)
     assert float(found) == pytest.approx(total / int(lengths.sum()), rel=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_alignments_and_their_gradient_are_those_of_torch(dtype):
+    torch.manual_seed(0)
+    lengths = torch.randint(1, 9, (70,))
+    target = torch.randint(1, 4, (70, 8)).masked_fill(torch.arange(8) >= lengths[:, None], PAD)
+    logits = (3 * torch.randn(70, 16, 900)).to(dtype).requires_grad_()  # more than are looked at together
+    weights = torch.rand(70)
+    found = measure_alignments(logits, target, 2 * lengths, lengths)
+    (gradient,) = torch.autograd.grad((found * weights).sum(), logits)
+    logs = logits.double().log_softmax(2).transpose(0, 1)
+    expected = F.ctc_loss(logs, target, 2 * lengths, lengths, blank=PAD, reduction="none")
+    (slow,) = torch.autograd.grad((expected * weights).sum(), logits)
+    assert torch.allclose(found.double(), expected, rtol=1e-5)
+    assert gradient.dtype == dtype and torch.allclose(gradient, slow, atol=5e-5 if dtype == torch.float32 else 4e-3)
 
 
 @pytest.mark.parametrize("name", ["parallel", "latent"])

@@ -19,6 +19,7 @@ from vqspeech.commands.arguments import (
     add_jobs_argument,
     add_json_argument,
     add_seed_argument,
+    float_between,
     is_folder,
     is_sound,
     non_negative_float,
@@ -71,6 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model",
     )
     add_melody_arguments(parser)
+    parser.add_argument(
+        "--guidance",
+        type=float_between(0, 4),
+        metavar="FACTOR",
+        help="go beyond the target voice, away from that of the source: a voice more like it, words less clear; 0: not "
+        "(default: what is best for the model, 0.5 for one that takes any voice)",
+    )
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
     add_json_argument(parser)
@@ -225,7 +233,7 @@ def write_speech(
     options = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
     if targets is not None:
         options |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
-        options["keep_pauses"] = args.preserve_pauses
+        options |= {"guidance": args.guidance, "keep_pauses": args.preserve_pauses}
     rate, level = (audio.RATE, None) if targets is None else (args.rate, args.loudness)
     batch = _Batch(model, wanted, targets or {}, options, skipped, rate, level, args.json)
     started = time.perf_counter()

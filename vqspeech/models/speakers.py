@@ -106,16 +106,13 @@ class SpeakerModel(Coder):
             SpeakerError: The model has only the voices that it was trained on.
             AudioError: There is less than a second of speech.
         """
-        code, reference = self.voice_hash(), self.reference
+        code = self.voice_hash()
         vectors, weights, logs = [], [], [np.zeros(0)]
         for wave in waves:
             sound = loudness.to_float(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
-            for piece in split_recording(sound):
-                powers = loudness.smooth_powers(loudness.frame_powers(piece))
-                spoken = (powers > loudness.db_to_power(loudness.LEVEL - loudness.RANGE)).sum()
-                if spoken:
-                    vectors.append(reference(torch.from_numpy(piece)[None].to(self.device))[0])
-                    weights.append(float(spoken) * loudness.FRAME / audio.RATE)
+            for vector, seconds in self._measure_pieces(sound):
+                vectors.append(vector)
+                weights.append(seconds)
             logs.append(world.extract_log_f0(sound))
         if sum(weights) < SHORTEST:
             raise AudioError(
@@ -126,6 +123,26 @@ class SpeakerModel(Coder):
         vector = average_vectors(stacked, counts).cpu().numpy()
         alike = measure_similarity(stacked[counts >= SHORTEST])
         return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
+
+    @torch.inference_mode()
+    def measure_speaker(self, sound: np.ndarray) -> np.ndarray | None:
+        """Return the speaker vector of normalised speech float32 `(time,)`; None where less than a second is spoken."""
+        pieces = self._measure_pieces(sound)
+        weights = torch.tensor([seconds for _, seconds in pieces], device=self.device)
+        if weights.sum() < SHORTEST:
+            return None
+        return average_vectors(torch.stack([vector for vector, _ in pieces]), weights).cpu().numpy()
+
+    def _measure_pieces(self, sound: np.ndarray) -> list[tuple[Tensor, float]]:
+        """Return the speaker vector of each piece of normalised speech that has some, and how long it is spoken (s)."""
+        found = []
+        for piece in split_recording(sound):
+            powers = loudness.smooth_powers(loudness.frame_powers(piece))
+            spoken = (powers > loudness.db_to_power(loudness.LEVEL - loudness.RANGE)).sum()
+            if spoken:
+                vector = self.reference(torch.from_numpy(piece)[None].to(self.device))[0]
+                found.append((vector, float(spoken) * loudness.FRAME / audio.RATE))
+        return found
 
     def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
         """Return `make_voice` of the recordings: its name in version 0.1."""

@@ -31,6 +31,8 @@ from vqspeech.models.speakers import SpeakerModel, VoiceName
 from vqspeech.progress import track
 
 Kind = TypeVar("Kind", bound="VQVAE")
+_EXCERPT = 30.0
+"""Seconds of a recording that tell how its voice differs from another."""
 
 
 class Source(NamedTuple):
@@ -40,11 +42,13 @@ class Source(NamedTuple):
         normalised: The recording at the level models expect.
         codes: What the decoder is conditioned on: codes `(codes,)` or vectors `(codes, dimension)`.
         logs: Log F0 `(frames,)`, for a decoder that is conditioned on pitch.
+        voice: Its speaker vector, of its first half-minute, for a decoder that has guidance.
     """
 
     normalised: NormalisedRecording
     codes: np.ndarray
     logs: np.ndarray | None
+    voice: np.ndarray | None = None
 
 
 class VQVAE(SpeakerModel):
@@ -171,11 +175,23 @@ class VQVAE(SpeakerModel):
         return _collected(self.decode_parts(codes, speakers, pitches, **sampling))
 
     def decode_parts(
-        self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
+        self,
+        codes: Sequence[Any],
+        speakers: Sequence[VoiceName],
+        pitches: Sequence[Any],
+        sources: Sequence[np.ndarray | None] | None = None,
+        **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the speech of several utterances in parts: (index of the utterance, its next samples).
 
-        Memory is that of the chunks of one batch, however long the utterances are. Arguments are those of `decode`.
+        Memory is that of the chunks of one batch, however long the utterances are.
+
+        Args:
+            codes: As of `decode`, of each utterance.
+            speakers: Likewise.
+            pitches: Likewise.
+            sources: Speaker vectors of the recordings that the codes are of, for guidance; None: there is none.
+            **sampling: As of `decode`.
         """
         check_counts(codes=codes, speakers=speakers, pitches=pitches)
         codes = [self._checked(one) for one in codes]
@@ -185,10 +201,51 @@ class VQVAE(SpeakerModel):
         how = Sampling(**sampling)
         if how.formant != 1 and not self.decoder.uses_formant:
             raise ConfigError("this decoder has no spectral envelope that could be stretched; leave formant at 1")
+        gains = self._guide(codes, speakers, pitches, sources, how)
         chunking = Chunking.for_decoder(self.decoder, [len(one) for one in codes], how, self.device)
-        for i, chunks in groupby(self._chunks(chunking, codes, speakers, pitches, how), itemgetter(0)):
+        for i, chunks in groupby(self._chunks(chunking, codes, speakers, pitches, gains, how), itemgetter(0)):
             for part in chunking.join((chunk for _, chunk in chunks), self.hop):
                 yield i, part
+
+    @torch.inference_mode()
+    def _guide(
+        self,
+        codes: Sequence[np.ndarray],
+        speakers: Sequence[VoiceName],
+        pitches: Sequence[np.ndarray | None],
+        sources: Sequence[np.ndarray | None] | None,
+        how: Sampling,
+    ) -> Tensor | None:
+        """Return what guidance adds to the log gains of each utterance, `(batch, 3, bands)`; None where it is 0."""
+        decoder = self.decoder
+        if not isinstance(decoder, SourceFilter):
+            if how.guidance:
+                raise ConfigError("this decoder has no guidance; leave it out, or use a model that takes any voice")
+            return None
+        guidance = decoder.guidance if how.guidance is None else how.guidance
+        if sources is None or not guidance:
+            return None
+        gains = torch.zeros(len(codes), 3, len(decoder.bands), device=self.device)
+        for i, (code, name, pitch, source) in enumerate(zip(codes, speakers, pitches, sources, strict=True)):
+            if source is None or pitch is None:
+                continue
+            target = self.voice_rows([name])
+            vector = target if target.is_floating_point() else decoder.speaker(target)
+            latents = self._look_up(code)
+            [first, *_] = [*np.flatnonzero((latents != 0).any(0).cpu().numpy()), 0]
+            latents = latents[None, :, first : first + round(_EXCERPT * audio.RATE / self.hop)]
+            start = first * decoder.upsampling
+            contour = torch.zeros(1, latents.shape[2] * decoder.upsampling, device=self.device)
+            shown = torch.from_numpy(pitch[start : start + contour.shape[1]]).to(self.device)
+            contour[0, : len(shown)] = shown
+            other = torch.from_numpy(source)[None].to(self.device)
+            gains[i] = guidance * decoder.contrast(latents, contour, vector, other)[0]
+        return gains
+
+    def _look_up(self, given: np.ndarray) -> Tensor:
+        """Return the latents `(dimension, …)` of codes, or of vectors that are latents already."""
+        codes = torch.from_numpy(given).to(self.device)
+        return codes.T if codes.is_floating_point() else self.quantizer.lookup(codes[None])[0]
 
     @torch.inference_mode()
     def _chunks(
@@ -197,6 +254,7 @@ class VQVAE(SpeakerModel):
         codes: Sequence[np.ndarray],
         speakers: Sequence[VoiceName],
         pitches: Sequence[np.ndarray | None],
+        gains: Tensor | None,
         how: Sampling,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield the chunks of utterances in order, each with the index of its utterance."""
@@ -217,7 +275,8 @@ class VQVAE(SpeakerModel):
                     contours[row, : len(shown)] = shown
             lengths = torch.tensor([stop - start for _, start, stop in cuts[part]], device=self.device)
             own, starts = [seeds[i] for i, _, _ in cuts[part]], [start * self.hop for _, start, _ in cuts[part]]
-            streams = Streams(lengths * self.hop, torch.from_numpy(contours), own, starts, how)
+            added = None if gains is None else gains[[i for i, _, _ in cuts[part]]]
+            streams = Streams(lengths * self.hop, torch.from_numpy(contours), own, starts, how, added)
             mask = torch.arange(longest, device=self.device) < lengths[:, None]
             given = torch.from_numpy(padded).to(self.device)
             latents = given.transpose(1, 2) if given.is_floating_point() else self.quantizer.lookup(given)
@@ -277,7 +336,8 @@ class VQVAE(SpeakerModel):
             shift: Semitones by which the melody is raised.
             keep_pitch: Whether the melody keeps its range instead of moving to that of the voice.
             keep_pauses: Whether pauses keep the sound of the source.
-            **sampling: As of `decode`; `formant` stretches spectral envelopes, where the decoder has such.
+            **sampling: As of `decode`; `formant` stretches spectral envelopes, where the decoder has such, and
+                `guidance` goes beyond the target voice, away from that of the source.
         """
         given = list(waves)  # indexing a tensor makes new rows each time
         check_counts(waves=given, speakers=speakers)
@@ -292,7 +352,11 @@ class VQVAE(SpeakerModel):
         """Return what conversions need of a recording, given in blocks of its waveform."""
         normalised = loudness.normalise(blocks)
         codes = self.encode_conditioning(normalised.samples)
-        return Source(normalised, codes, world.extract_log_f0(normalised.samples) if self.decoder.uses_pitch else None)
+        logs = world.extract_log_f0(normalised.samples) if self.decoder.uses_pitch else None
+        if not isinstance(self.decoder, SourceFilter):
+            return Source(normalised, codes, logs)
+        excerpt = loudness.to_float(normalised.samples[: round(_EXCERPT * audio.RATE)])
+        return Source(normalised, codes, logs, self.measure_speaker(excerpt))
 
     def convert_parts(
         self,
@@ -313,7 +377,8 @@ class VQVAE(SpeakerModel):
             None if source.logs is None else self.move_pitch(source.logs, name, shift, keep_pitch)
             for source, name in zip(sources, speakers, strict=True)
         ]
-        parts = self.decode_parts([source.codes for source in sources], speakers, pitches, **sampling)
+        codes, voices = [source.codes for source in sources], [source.voice for source in sources]
+        parts = self.decode_parts(codes, speakers, pitches, voices, **sampling)
         for i, said in groupby(parts, itemgetter(0)):
             for part in loudness.restore_parts((part for _, part in said), sources[i].normalised, keep_pauses):
                 yield i, part

@@ -19,6 +19,8 @@ class Sampling:
             number of cores. Otherwise long utterances are cut into chunks for speed.
         engine: An engine of `vqspeech.generate`.
         formant: Factor by which the frequency axis of spectral envelopes is stretched, where the decoder has such.
+        guidance: How far a conversion goes beyond the target voice, away from that of the source, where the decoder can
+            (`SourceFilter.contrast`); None: as far as is best for the decoder.
     """
 
     temperature: float = 1.0
@@ -26,6 +28,7 @@ class Sampling:
     exact: bool = False
     engine: str = "auto"
     formant: float = 1.0
+    guidance: float | None = None
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Streams:
         seeds: One for each.
         starts: Sample of the utterance at which each begins.
         sampling: How samples are drawn.
+        gains: Added to the log gains of a decoder that has guidance, `(batch, 3, bands)` (`SourceFilter.contrast`).
     """
 
     samples: Tensor
@@ -45,6 +49,7 @@ class Streams:
     seeds: Sequence[int]
     starts: Sequence[int]
     sampling: Sampling = field(default_factory=Sampling)
+    gains: Tensor | None = None
 
     def uniforms(self, steps: int) -> Tensor:
         """Return numbers in [0, 1) to draw with: float32 `(batch, steps)`.

@@ -130,13 +130,16 @@ class Live(VQVAE):
         keep_pitch: bool = False,
         keep_pauses: bool = False,
         formant: float = 1.0,
+        guidance: float | None = None,
         **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield conversions as `VQVAE.convert_parts`; nothing is drawn, and `sampling` has no effect.
 
         Raises:
-            ConfigError: Pauses are to be kept.
+            ConfigError: Pauses are to be kept, or there is to be guidance.
         """
+        if guidance:
+            raise ConfigError("a live model does not know the voice of the source; leave guidance out")
         if keep_pauses:
             raise ConfigError("a live model makes its own pauses; convert with another model to keep the source's")
         for i, (source, voice) in enumerate(zip(sources, speakers, strict=True)):

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from vqspeech.schema import Range
 from vqspeech.text.data.batches import STEP, TextBatch
 from vqspeech.text.data.vocabulary import END, PAD
+from vqspeech.text.models.alignment import measure_alignments
 from vqspeech.text.models.transformer import Context
 from vqspeech.text.models.translator import Decoding, Losses, Sizes, Translator
 
@@ -137,9 +138,7 @@ class ParallelTranslator(Translator):
         places = self.sizes.places
         if places == 1:
             return self.measure_pieces(logits, target)
-        logs = logits.float().log_softmax(2).transpose(0, 1)
-        total = F.ctc_loss(logs, target, places * lengths, lengths, blank=PAD, reduction="sum", zero_infinity=True)
-        return total / lengths.sum()
+        return measure_alignments(logits, target, places * lengths, lengths).sum() / lengths.sum()
 
     def _predict_offsets(self, context: Context) -> Tensor:
         """Return logits of how many pieces longer than the source a translation is, `(batch, 2 · offsets + 1)`."""
