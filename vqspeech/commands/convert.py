@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float_between(0, 4),
         metavar="FACTOR",
         help="go beyond the target voice, away from that of the source: a voice more like it, words less clear; 0: not "
-        "(default: what is best for the model, 0.5 for one that takes any voice)",
+        "(default: what is best for the model, 0.3 for one that takes any voice)",
     )
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
