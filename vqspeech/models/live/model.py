@@ -86,7 +86,12 @@ class Live(VQVAE):
         raise ConfigError("a live model makes no codes; take another model (`vqspeech models`)")
 
     def decode_parts(
-        self, codes: Sequence[Any], speakers: Sequence[VoiceName], pitches: Sequence[Any], **sampling: Any
+        self,
+        codes: Sequence[Any],
+        speakers: Sequence[VoiceName],
+        pitches: Sequence[Any],
+        sources: Sequence[np.ndarray | None] | None = None,
+        **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Raise `ConfigError`: there are no codes."""
         self.encode_normalised(np.zeros(0, np.int16))
