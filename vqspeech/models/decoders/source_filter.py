@@ -59,9 +59,9 @@ class SourceFilter(nn.Module):
     """Path of the option for the size of the speaker vector, beyond that of a recording."""
     uses_pitch = True
     uses_voicing = uses_formant = True
+    """Pitch is 0 where the source is unvoiced; the decoder interpolates the contour."""
     guidance = 0.3
     """Of conversions, where none is given: more of it costs similarity and words on the dev set."""
-    """Pitch is 0 where the source is unvoiced; the decoder interpolates the contour."""
 
     def __init__(
         self,
