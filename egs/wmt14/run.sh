@@ -7,7 +7,8 @@ stages=("-1 download" "0 prepare" "1 teacher" "2 distil" "3 train" "4 study" "9 
 usage_more="Without --corpus, 1.7 GB are downloaded. With --corpus DIR: europarl-v7, commoncrawl and news-commentary-v9 .de-en.en and
 .de-en.de, newstest2013.en and .de (held out), newstest2014.en and .de (reported).
 Minutes of each training: TEACHER=2880 LATENT=2880 PARALLEL=1440
-STUDY=0: steps of each of thirteen models of the studies (0: no studies), for each of SEEDS=3 seeds; STATMT=URL: server of the archives (default: http://www.statmt.org)"
+STUDY=0: steps of each of thirteen models of the studies (0: no studies), for each of SEEDS=3 seeds
+STATMT=URL: server of the archives (default: http://www.statmt.org)"
 # shellcheck source=../../recipes/stages.sh
 . "$root/recipes/stages.sh"
 parse_options "$@"

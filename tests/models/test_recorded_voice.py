@@ -193,6 +193,9 @@ def test_guidance_of_recordings_without_a_voice(guided, far):
     assert np.array_equal(guided.convert(short, far), guided.convert(short, far, guidance=0))
     with pytest.raises(ConfigError, match="no guidance"):
         world_model("mini_wavenet").convert(SOURCE[:3200], "low", guidance=0.5)
+    source = guided.source([SOURCE])
+    with pytest.raises(ConfigError, match="guidance needs the recording"):
+        guided.decode(source.codes, far, source.logs, guidance=0.5)
 
 
 def added_gains(guided, far, monkeypatch, wave, chunk=20.0):

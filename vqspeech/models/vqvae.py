@@ -223,6 +223,8 @@ class VQVAE(SpeakerModel):
                 raise ConfigError("this decoder has no guidance; leave it out, or use a model that takes any voice")
             return None
         guidance = decoder.guidance if how.guidance is None else how.guidance
+        if sources is None and how.guidance:
+            raise ConfigError("guidance needs the recording that the codes are of: convert the recording instead")
         if sources is None or not guidance:
             return None
         gains = torch.zeros(len(codes), 3, len(decoder.bands), device=self.device)
@@ -231,7 +233,7 @@ class VQVAE(SpeakerModel):
                 continue
             target = self.voice_rows([name])
             vector = target if target.is_floating_point() else decoder.speaker(target)
-            latents = self._look_up(code)
+            [latents] = self._look_up(code[None])
             [first, *_] = [*np.flatnonzero((latents != 0).any(0).cpu().numpy()), 0]
             latents = latents[None, :, first : first + round(_EXCERPT * audio.RATE / self.hop)]
             start = first * decoder.upsampling
@@ -243,9 +245,9 @@ class VQVAE(SpeakerModel):
         return gains
 
     def _look_up(self, given: np.ndarray) -> Tensor:
-        """Return the latents `(dimension, …)` of codes, or of vectors that are latents already."""
+        """Return the latents `(batch, dimension, codes)` of codes, or of vectors `(batch, codes, dimension)`."""
         codes = torch.from_numpy(given).to(self.device)
-        return codes.T if codes.is_floating_point() else self.quantizer.lookup(codes[None])[0]
+        return codes.transpose(1, 2) if codes.is_floating_point() else self.quantizer.lookup(codes)
 
     @torch.inference_mode()
     def _chunks(
@@ -278,9 +280,8 @@ class VQVAE(SpeakerModel):
             added = None if gains is None else gains[[i for i, _, _ in cuts[part]]]
             streams = Streams(lengths * self.hop, torch.from_numpy(contours), own, starts, how, added)
             mask = torch.arange(longest, device=self.device) < lengths[:, None]
-            given = torch.from_numpy(padded).to(self.device)
-            latents = given.transpose(1, 2) if given.is_floating_point() else self.quantizer.lookup(given)
-            sounds = self.decoder.waveforms(latents * mask[:, None], voices[part], streams).cpu().numpy()
+            latents = self._look_up(padded) * mask[:, None]
+            sounds = self.decoder.waveforms(latents, voices[part], streams).cpu().numpy()
             for (i, start, stop), sound in zip(cuts[part], sounds, strict=True):
                 yield i, sound[: (stop - start) * self.hop]
 
