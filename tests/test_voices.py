@@ -1,5 +1,6 @@
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,19 @@ def test_a_voice_comes_back_as_it_was():
     ANNA.save(path)
     again = Voice.load(path)
     assert np.array_equal(again.vector, ANNA.vector) and again.pitch == ANNA.pitch and again.model == "abc"
-    assert (again.name, again.seconds) == ("anna", 12.5) and path.stat().st_size < 4000
+    assert (again.name, again.seconds, again.exemplars) == ("anna", 12.5, None) and path.stat().st_size < 4000
+
+
+def test_exemplars_come_back_as_they_were():
+    exemplars = np.linspace(-3, 3, 24, dtype=np.float16).reshape(3, 8)
+    replace(ANNA, exemplars=exemplars, codebook="def").save(voice_path("anna"))
+    again = Voice.load(voice_path("anna"))
+    assert again.exemplars.dtype == np.float16 and np.array_equal(again.exemplars, exemplars)
+    assert again.codebook == "def"
+    for damaged in (exemplars[0], exemplars[:0]):
+        replace(ANNA, exemplars=damaged).save(voice_path("bad"))
+        with pytest.raises(CheckpointError, match="no latents"):
+            Voice.load(voice_path("bad"))
 
 
 def test_recordings_of_two_speakers_are_doubted():

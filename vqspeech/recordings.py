@@ -33,6 +33,7 @@ def convert(
     keep_pitch: bool = False,
     formant: float = 1.0,
     guidance: float | None = None,
+    retrieval: float | None = None,
     progress: Listener | None = None,
 ) -> np.ndarray:
     """Return a recording in another voice: float32 `(samples,)` at 16 kHz, as long as the recording.
@@ -48,6 +49,8 @@ def convert(
         keep_pitch: Whether the pitch stays as it is, instead of moving into the range of the target voice.
         formant: Factor of the formants: above 1 a shorter vocal tract, below 1 a longer one.
         guidance: How far to go beyond the target voice, away from that of the source; None: what is best for the model.
+        retrieval: Share of the source's latents that comes from the recordings of the target; None: what is best for
+            the model.
         progress: Is called with the `vqspeech.progress.Work` that is being done.
 
     Raises:
@@ -68,7 +71,8 @@ def convert(
             given = [like] if isinstance(like, str | os.PathLike) else list(like or ())
             voice = found.make_voice([audio.read_waveform(one) for one in given])
         source = found.source(audio.read_audible_blocks(path))
-        parts = found.convert_parts([source], [voice], pitch, keep_pitch, formant=formant, guidance=guidance)
+        options = {"retrieval": retrieval, "formant": formant, "guidance": guidance}
+        parts = found.convert_parts([source], [voice], pitch, keep_pitch, **options)
         wave = np.concatenate([part for _, part in parts])
     if out is not None:
         audio.write(out, wave)

@@ -1,7 +1,8 @@
-"""Voices made from recordings: a speaker vector and a pitch range, in a file of a few kB.
+"""Voices made from recordings: a speaker vector, a pitch range and exemplars of latents, in a file of some 100 kB.
 
-    VOICE.safetensors    `vector` (numbers,), `pitch` (median, deviation of log F0); in its header the name, the seconds
-                         of speech it was made from, and the hash of the model that the vector belongs to
+    VOICE.safetensors    `vector` (numbers,), `pitch` (median, deviation of log F0), `exemplars` (exemplars, dimension),
+                         where there are some; in its header the name, the seconds of speech it was made from, the hash
+                         of the model that the vector belongs to, and that of the codebook that the exemplars belong to
 
 The voices of a user are in one folder (`voice_folder`): that of `VQSPEECH_VOICES`, or the system's folder for data.
 """
@@ -36,6 +37,9 @@ class Voice:
         model: Hash of the model that it belongs to.
         seconds: Seconds of speech that it was made from.
         agreement: How similar the least similar parts of these recordings are, 1 for the same (`reference.agreement`).
+        exemplars: Mean latents of the recordings by code, float16 `(exemplars, dimension)` (`models.retrieval`); None
+            for a model that takes codes.
+        codebook: Hash of the codebook that they belong to.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Voice:
     model: str
     seconds: float
     agreement: float = 1.0
+    exemplars: np.ndarray | None = None
+    codebook: str = ""
 
     @property
     def doubt(self) -> str:
@@ -58,8 +64,10 @@ class Voice:
     def save(self, path: str | os.PathLike) -> None:
         """Write the voice to a file."""
         about = {"kind": KIND, "name": self.name, "model": self.model, "seconds": self.seconds}
-        about["agreement"] = self.agreement
+        about |= {"agreement": self.agreement, "codebook": self.codebook}
         tensors = {"vector": torch.from_numpy(self.vector), "pitch": torch.tensor(self.pitch, dtype=torch.float64)}
+        if self.exemplars is not None:
+            tensors["exemplars"] = torch.from_numpy(self.exemplars)
         checkpoint.write(Path(path), tensors, about)
 
     @classmethod
@@ -72,8 +80,13 @@ class Voice:
         tensors, about = checkpoint.read(Path(path))
         try:
             vector, pitch = tensors["vector"].float().numpy(), tensors["pitch"].tolist()
+            exemplars = tensors["exemplars"].half().numpy() if "exemplars" in tensors else None
             if about["kind"] != KIND or vector.ndim != 1 or len(pitch) != 2 or not np.isfinite(vector).all():
                 raise ValueError("its numbers are not those of one")
+            if exemplars is not None and (
+                exemplars.ndim != 2 or not exemplars.size or not np.isfinite(exemplars).all()
+            ):
+                raise ValueError("its exemplars are no latents")
             return cls(
                 str(about["name"]),
                 vector,
@@ -81,6 +94,8 @@ class Voice:
                 str(about["model"]),
                 float(about["seconds"]),
                 float(about.get("agreement", 1.0)),
+                exemplars,
+                str(about.get("codebook", "")),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{path}: is not a voice ({error}); make one with `vqspeech voice make`") from None

@@ -18,6 +18,7 @@ def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("voice")
     voice_model().save_pretrained(folder / "model.safetensors")
     voice_model(seed=1).save_pretrained(folder / "other.safetensors")
+    voice_model("decoder.conditioning=continuous").save_pretrained(folder / "latents.safetensors")
     world_model().save_pretrained(folder / "world.safetensors")
     audio.write(folder / "source.wav", vowels(110, 1.2))
     (folder / "anna").mkdir()
@@ -48,6 +49,23 @@ def test_like_a_recording(root, tmp_path, capsys):
     voice = model.make_voice([audio.read_waveform(root / "anna" / "0.wav")])
     expected = model.convert(audio.read_waveform(root / "source.wav"), voice, shift=5, formant=1.1)
     assert audio.read_waveform(tmp_path / "b.wav") == pytest.approx(expected, abs=1e-3)
+
+
+def test_retrieval_from_recordings(root, tmp_path, capsys):
+    words = ("convert", "--model", root / "latents.safetensors", "--src", root / "source.wav")
+    like = ("--like", root / "anna" / "0.wav")
+    run("voice", "make", "--model", root / "latents.safetensors", "--src", root / "anna" / "0.wav", "--name", "me")
+    model = voice_model("decoder.conditioning=continuous")
+    voice = model.make_voice([audio.read_waveform(root / "anna" / "0.wav")])
+    source = audio.read_waveform(root / "source.wav")
+    for share, options in ((None, ()), (0.0, ("--retrieval", 0)), (1.0, ("--retrieval", 1))):
+        expected = pytest.approx(model.convert(source, voice, retrieval=share), abs=1e-3)
+        for target in (like, ("--speaker", "me")):
+            run(*words, *target, *options, "--out", tmp_path / f"{share}.wav")
+            assert audio.read_waveform(tmp_path / f"{share}.wav") == expected
+    capsys.readouterr()
+    run(*words, "--speaker", "low", "--retrieval", 0.5, "--out", tmp_path / "low.wav", status=FAILED)
+    assert "retrieval needs recordings of the target" in capsys.readouterr().err
 
 
 def test_a_voice_of_ones_own(root, tmp_path, capsys):
@@ -99,7 +117,15 @@ def test_recordings_that_make_no_voice(root, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["--pitch", "99"], ["--formant", "0"], ["--formant", "nan"], ["--pitch", "x"], ["--like", "a.wav"]]
+    "words",
+    [
+        ["--pitch", "99"],
+        ["--formant", "0"],
+        ["--formant", "nan"],
+        ["--pitch", "x"],
+        ["--retrieval", "2"],
+        ["--like", "a.wav"],
+    ],
 )
 def test_options_out_of_range(root, words, capsys):
     with pytest.raises(SystemExit):

@@ -79,6 +79,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="go beyond the target voice, away from that of the source: a voice more like it, words less clear; 0: not "
         "(default: what is best for the model, 0.3 for one that takes any voice)",
     )
+    parser.add_argument(
+        "--retrieval",
+        type=float_between(0, 1),
+        metavar="SHARE",
+        help="take this share of what is said from recordings of the target (--like, or a voice of yours): the more of "
+        "it, the more like it and the less clear, less so with a minute of recordings; 0: none (default: what is best "
+        "for the model, 0.3 for one that takes any voice)",
+    )
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
     add_json_argument(parser)
@@ -233,7 +241,7 @@ def write_speech(
     options = {"temperature": args.temperature, "seed": args.seed, "exact": args.exact, "engine": args.engine}
     if targets is not None:
         options |= {"shift": args.pitch, "keep_pitch": args.keep_pitch, "formant": args.formant}
-        options |= {"guidance": args.guidance, "keep_pauses": args.preserve_pauses}
+        options |= {"guidance": args.guidance, "retrieval": args.retrieval, "keep_pauses": args.preserve_pauses}
     rate, level = (audio.RATE, None) if targets is None else (args.rate, args.loudness)
     batch = _Batch(model, wanted, targets or {}, options, skipped, rate, level, args.json)
     started = time.perf_counter()

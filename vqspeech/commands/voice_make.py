@@ -1,7 +1,7 @@
 """Make a voice from recordings of one speaker: ten seconds are enough, more are better.
 
-The voice is a file of a few kB in the folder of your voices (`vqspeech voices` lists them), and --speaker finds it by
-its name: vqspeech convert --src a.wav --speaker anna
+The voice is a file of some 100 kB in the folder of your voices (`vqspeech voices` lists them), and --speaker finds it
+by its name: vqspeech convert --src a.wav --speaker anna
 """
 
 import argparse

@@ -35,7 +35,7 @@ def condition(quantizer: Codebook | ResidualCodebook, latents: Tensor, kind: str
     """
     if kind == "continuous":
         return latents.float()
-    stage = quantizer.stages[0] if isinstance(quantizer, ResidualCodebook) else quantizer
+    stage = first_stage(quantizer)
     if kind == "codes":
         return stage.weight[stage.nearest(latents)].float()
     if kind == "residual":
@@ -50,9 +50,14 @@ def condition(quantizer: Codebook | ResidualCodebook, latents: Tensor, kind: str
     raise ConfigError(f"no conditioning '{kind}'; there are {', '.join(KINDS)}")
 
 
+def first_stage(quantizer: Codebook | ResidualCodebook) -> Codebook:
+    """Return a codebook, or the first stage of one that has several."""
+    return quantizer.stages[0] if isinstance(quantizer, ResidualCodebook) else quantizer
+
+
 def fit_soft_temperature(quantizer: Codebook | ResidualCodebook, latents: Tensor) -> float:
     """Return the temperature for soft codes of latents `(vectors, dimension)`: `TEMPERATURE` mean squared distances."""
-    stage = quantizer.stages[0] if isinstance(quantizer, ResidualCodebook) else quantizer
+    stage = first_stage(quantizer)
     nearest = stage.weight[stage.nearest(latents)]
     return TEMPERATURE * float((latents.float() - nearest).square().sum(1).mean())
 

@@ -1,6 +1,7 @@
 """Voices of a model: those it was trained on, by name, and those of recordings."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ from torch import Tensor
 
 from vqspeech import audio, loudness, world
 from vqspeech.deprecation import warn_renamed
-from vqspeech.errors import AudioError, SpeakerError
+from vqspeech.errors import AudioError, ConfigError, SpeakerError
 from vqspeech.models.arguments import check_name
 from vqspeech.models.coder import Coder
+from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import Decoder, SourceFilter
 from vqspeech.models.pretrained import hash_weights
 from vqspeech.models.reference import Reference, average_vectors, measure_similarity, split_recording
+from vqspeech.models.retrieval import ExemplarSums, move_to_exemplars
 from vqspeech.pitch import SEMITONES, continuous_pitch, make_declination_contour, pitch_statistics, transfer_pitch
 from vqspeech.voices import Voice
 
@@ -34,6 +37,27 @@ class SpeakerModel(Coder):
 
     decoder: Decoder
     pitch: Tensor
+
+    @property
+    def retrieves(self) -> bool:
+        """Whether conversions can take latents from recordings of the target (`models.retrieval`)."""
+        return isinstance(self.decoder, SourceFilter) and self.decoder.conditioning in ("soft", "continuous")
+
+    def encode_conditioning(self, samples: np.ndarray) -> np.ndarray:
+        """Return what the decoder is conditioned on of a normalised recording int16 `(time,)`.
+
+        Returns:
+            Codes `(codes,)`, or float32 `(codes, dimension)` of soft codes or continuous latents.
+        """
+        if not isinstance(self.decoder, SourceFilter) or self.decoder.conditioning in ("codes", "residual"):
+            return self.encode_normalised(samples)
+        latents = self.encode_latents(samples).T
+        given = condition(self.quantizer, latents, self.decoder.conditioning, self.decoder.temperature)
+        return given.cpu().numpy()
+
+    def codebook_hash(self) -> str:
+        """Return the SHA-256 of the codebook: exemplars of voices are interchangeable between models with the same."""
+        return hash_weights([self.quantizer.state_dict()])
 
     def speaker(self, name: str | int) -> int:
         """Return the index of a voice. Raise `SpeakerError`, with the closest names, where there is none."""
@@ -108,8 +132,12 @@ class SpeakerModel(Coder):
         """
         code = self.voice_hash()
         vectors, weights, logs = [], [], [np.zeros(0)]
+        sums = ExemplarSums(self.quantizer) if self.retrieves else None
         for wave in waves:
-            sound = loudness.to_float(loudness.normalise(audio.to_waveform(wave, sample_rate)).samples)
+            samples = loudness.normalise(audio.to_waveform(wave, sample_rate)).samples
+            sound = loudness.to_float(samples)
+            if sums is not None:
+                sums.add(torch.from_numpy(self.encode_conditioning(samples)).to(self.device))
             for vector, seconds in self._measure_pieces(sound):
                 vectors.append(vector)
                 weights.append(seconds)
@@ -122,7 +150,10 @@ class SpeakerModel(Coder):
         stacked, counts = torch.stack(vectors), torch.tensor(weights, device=self.device)
         vector = average_vectors(stacked, counts).cpu().numpy()
         alike = measure_similarity(stacked[counts >= SHORTEST])
-        return Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
+        voice = Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
+        if sums is None:
+            return voice
+        return replace(voice, exemplars=sums.average().half().cpu().numpy(), codebook=self.codebook_hash())
 
     @torch.inference_mode()
     def measure_speaker(self, sound: np.ndarray) -> np.ndarray | None:
@@ -143,6 +174,32 @@ class SpeakerModel(Coder):
                 vector = self.reference(torch.from_numpy(piece)[None].to(self.device))[0]
                 found.append((vector, float(spoken) * loudness.FRAME / audio.RATE))
         return found
+
+    @torch.inference_mode()
+    def retrieve(self, given: np.ndarray, speaker: VoiceName, share: float | None = None) -> np.ndarray:
+        """Return what a decoder is conditioned on, moved towards the exemplars of a voice (`models.retrieval`).
+
+        Args:
+            given: As of `encode_conditioning`.
+            speaker: The voice.
+            share: From 0 to 1; None: what is best for the decoder where the voice has exemplars, else 0.
+
+        Raises:
+            ConfigError: There are no exemplars, or none of this codebook.
+        """
+        if share is not None and not 0 <= share <= 1:
+            raise ConfigError(f"retrieval={share}: give a share from 0 to 1")
+        decoder, exemplars = self.decoder, speaker.exemplars if isinstance(speaker, Voice) else None
+        fits = self.retrieves and isinstance(speaker, Voice) and speaker.codebook == self.codebook_hash()
+        if share != 0 and fits and exemplars is not None and isinstance(decoder, SourceFilter):
+            latents, those = (torch.from_numpy(one).float().to(self.device) for one in (given, exemplars))
+            return move_to_exemplars(latents, those, decoder.retrieval if share is None else share).cpu().numpy()
+        if share:
+            raise ConfigError(
+                "retrieval needs recordings of the target: use a model that takes any voice, and give them with --like "
+                "or make a voice of them with `vqspeech voice make`"
+            )
+        return given
 
     def voice_of(self, waves: Sequence[Any], name: str = "reference", sample_rate: float = audio.RATE) -> Voice:
         """Return `make_voice` of the recordings: its name in version 0.1."""

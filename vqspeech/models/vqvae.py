@@ -24,7 +24,6 @@ from vqspeech.loudness import NormalisedRecording
 from vqspeech.models.arguments import check_codes, check_counts, check_pitch
 from vqspeech.models.chunks import Chunking
 from vqspeech.models.coder import Coder
-from vqspeech.models.conditioning import condition
 from vqspeech.models.decoders import DECODER, Sampling, SourceFilter, Streams, WorldDecoder, WorldWaveNet
 from vqspeech.models.frontend import LogMel
 from vqspeech.models.speakers import SpeakerModel, VoiceName
@@ -291,18 +290,6 @@ class VQVAE(SpeakerModel):
             return codes
         return check_codes(codes, self.quantizer.size)
 
-    def encode_conditioning(self, samples: np.ndarray) -> np.ndarray:
-        """Return what the decoder is conditioned on of a normalised recording int16 `(time,)`.
-
-        Returns:
-            Codes `(codes,)`, or float32 `(codes, dimension)` of soft codes or continuous latents.
-        """
-        if not isinstance(self.decoder, SourceFilter) or self.decoder.conditioning in ("codes", "residual"):
-            return self.encode_normalised(samples)
-        latents = self.encode_latents(samples).T
-        given = condition(self.quantizer, latents, self.decoder.conditioning, self.decoder.temperature)
-        return given.cpu().numpy()
-
     def convert(self, wave: Any, speaker: VoiceName, sample_rate: float = audio.RATE, **sampling: Any) -> np.ndarray:
         """Return a waveform converted to another voice: float32 `(samples,)` at 16 kHz, as long as the waveform.
 
@@ -310,7 +297,7 @@ class VQVAE(SpeakerModel):
             wave: The source, as `audio.to_waveform` takes it.
             speaker: A voice of the model, or one that `make_voice` made.
             sample_rate: Of the source (Hz).
-            **sampling: As of `decode`; `shift`, `keep_pitch`, `keep_pauses` as of `convert_many`.
+            **sampling: As of `decode`; `shift`, `keep_pitch`, `keep_pauses`, `retrieval` as of `convert_many`.
 
         Raises:
             SpeakerError: The voice is unknown, or belongs to another model.
@@ -326,6 +313,7 @@ class VQVAE(SpeakerModel):
         shift: float = 0.0,
         keep_pitch: bool = False,
         keep_pauses: bool = False,
+        retrieval: float | None = None,
         **sampling: Any,
     ) -> list[np.ndarray]:
         """Return several waveforms, each converted to a voice, in one batch.
@@ -337,6 +325,8 @@ class VQVAE(SpeakerModel):
             shift: Semitones by which the melody is raised.
             keep_pitch: Whether the melody keeps its range instead of moving to that of the voice.
             keep_pauses: Whether pauses keep the sound of the source.
+            retrieval: Share of each latent, 0 to 1, that comes from the recordings of a voice (`models.retrieval`);
+                None: what is best for the decoder.
             **sampling: As of `decode`; `formant` stretches spectral envelopes, where the decoder has such, and
                 `guidance` goes beyond the target voice, away from that of the source.
         """
@@ -347,7 +337,8 @@ class VQVAE(SpeakerModel):
         once = {id(wave): wave for wave in given}  # a grid has each source once for every target
         sources = {key: self.source([audio.to_waveform(wave, sample_rate)]) for key, wave in once.items()}
         ordered = [sources[id(wave)] for wave in given]
-        return _collected(self.convert_parts(ordered, speakers, shift, keep_pitch, keep_pauses, **sampling))
+        how = {"retrieval": retrieval, **sampling}
+        return _collected(self.convert_parts(ordered, speakers, shift, keep_pitch, keep_pauses, **how))
 
     def source(self, blocks: Iterable[np.ndarray]) -> Source:
         """Return what conversions need of a recording, given in blocks of its waveform."""
@@ -366,6 +357,7 @@ class VQVAE(SpeakerModel):
         shift: float = 0.0,
         keep_pitch: bool = False,
         keep_pauses: bool = False,
+        retrieval: float | None = None,
         **sampling: Any,
     ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield conversions in parts: (index of the source, its next samples), as `decode_parts`.
@@ -378,7 +370,8 @@ class VQVAE(SpeakerModel):
             None if source.logs is None else self.move_pitch(source.logs, name, shift, keep_pitch)
             for source, name in zip(sources, speakers, strict=True)
         ]
-        codes, voices = [source.codes for source in sources], [source.voice for source in sources]
+        codes = [self.retrieve(one.codes, name, retrieval) for one, name in zip(sources, speakers, strict=True)]
+        voices = [source.voice for source in sources]
         parts = self.decode_parts(codes, speakers, pitches, voices, **sampling)
         for i, said in groupby(parts, itemgetter(0)):
             for part in loudness.restore_parts((part for _, part in said), sources[i].normalised, keep_pauses):

@@ -68,6 +68,11 @@ class Live(VQVAE):
         return found
 
     @property
+    def retrieves(self) -> bool:
+        """No: its latents have no codebook."""
+        return False
+
+    @property
     def hop(self) -> int:
         """Samples per latent."""
         return BLOCK
@@ -134,6 +139,7 @@ class Live(VQVAE):
         shift: float = 0.0,
         keep_pitch: bool = False,
         keep_pauses: bool = False,
+        retrieval: float | None = None,
         formant: float = 1.0,
         guidance: float | None = None,
         **sampling: Any,
@@ -141,8 +147,10 @@ class Live(VQVAE):
         """Yield conversions as `VQVAE.convert_parts`; nothing is drawn, and `sampling` has no effect.
 
         Raises:
-            ConfigError: Pauses are to be kept, or there is to be guidance.
+            ConfigError: Pauses are to be kept, or there is to be guidance or retrieval.
         """
+        if retrieval:
+            raise ConfigError("a live model takes no latents from recordings of the target; leave retrieval out")
         if guidance:
             raise ConfigError("a live model does not know the voice of the source; leave guidance out")
         if keep_pauses:
