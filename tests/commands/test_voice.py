@@ -10,6 +10,7 @@ from tests.models.test_vqvae import model as world_model
 from vqspeech import audio
 from vqspeech.cli import main
 from vqspeech.errors import FAILED, SOME_SKIPPED
+from vqspeech.voices import Voice, voice_path
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,26 @@ def test_a_voice_of_ones_own(root, tmp_path, capsys):
     assert "another model" in capsys.readouterr().err
     run("convert", *model, "--src", source, "--speaker", "../me", *out, status=FAILED)
     assert "the voice '../me' cannot name a file" in capsys.readouterr().err
+
+
+def test_a_voice_that_is_trained(root, tmp_path, capsys):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for i in range(4):
+        audio.write(folder / f"{i}.wav", vowels(200 + 10 * i, 3.0))
+    make = ("voice", "make", "--model", root / "model.safetensors", "--src", folder)
+    run(*make, "--name", "plain")
+    run(*make, "--name", "trained", "--steps", 2)
+    assert "with a trained vector" in capsys.readouterr().err
+    plain, trained = (Voice.load(voice_path(name)) for name in ("plain", "trained"))
+    assert trained.pitch == plain.pitch and trained.model == plain.model
+    assert not np.array_equal(trained.vector, plain.vector)
+    run("convert", *make[2:4], "--src", root / "source.wav", "--speaker", "trained", "--out", tmp_path / "x.wav")
+    short = ("--src", root / "anna")
+    run(*make[:4], *short, "--name", "short", "--steps", 2, status=FAILED)
+    assert "too short" in capsys.readouterr().err and not voice_path("short").exists()
+    run(*make, "--name", "a b", "--steps", 2, status=FAILED)
+    assert "without blanks" in capsys.readouterr().err
 
 
 def test_recordings_that_make_no_voice(root, tmp_path, capsys):

@@ -9,12 +9,12 @@ from tests.models.test_voice import told
 from tests.models.test_vqvae import model as small_model
 from vqspeech import VQVAE, audio
 from vqspeech.cli import main
-from vqspeech.errors import FAILED, SOME_SKIPPED, AudioError, SpeakerError
+from vqspeech.errors import FAILED, SOME_SKIPPED, AudioError, ConfigError, SpeakerError
 from vqspeech.jobs import Skipped
 from vqspeech.models import checkpoint
 from vqspeech.models.decoders import WorldDecoder
 from vqspeech.training import adapt
-from vqspeech.training.adapt import adapt_voice, cut_recordings
+from vqspeech.training.adapt import adapt_voice, cut_recordings, fit_voice
 
 
 @pytest.fixture
@@ -52,6 +52,27 @@ def test_a_voice_of_recordings_is_learned_on_from_there(kind, tmp_path, monkeypa
     assert found.model.speakers == ["high", "low", "me"] and found.model.voice_hash() == model.voice_hash()
     np.testing.assert_allclose(found.model.convert(source, "low"), before, atol=1e-4)
     assert np.isfinite(found.model.convert(source, "me")).all()
+
+
+def test_the_vector_of_a_voice_is_trained(tmp_path, monkeypatch):
+    """The loss of what was held out falls, by the vector alone."""
+    monkeypatch.setattr(adapt, "EVERY", 4)
+    waves = [vowels(190 + 10 * i, 3.0) for i in range(4)]
+    for i, wave in enumerate(waves):
+        soundfile.write(tmp_path / f"{i}.wav", wave, audio.RATE)
+    data = cut_recordings("me", sorted(tmp_path.iterdir()), Skipped())
+    model = voice_model("decoder.conditioning=continuous", "+decoder.adapted=1")
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    voice = model.make_voice(waves, "me")
+    fitted, (first, last) = fit_voice(model, voice, data, steps=16)
+    assert last < first and not np.allclose(fitted.vector, voice.vector, atol=1e-3)
+    assert fitted.vector.shape == voice.vector.shape and fitted.exemplars is voice.exemplars
+    assert all(torch.equal(value.nan_to_num(), before[key].nan_to_num()) for key, value in model.state_dict().items())
+    again, _ = fit_voice(model, voice, data, steps=16)
+    assert np.array_equal(again.vector, fitted.vector), "the same seed, the same voice"
+    assert np.isfinite(model.convert(waves[0], fitted)).all()
+    with pytest.raises(ConfigError, match="not live"):
+        fit_voice(trained("librispeech_world"), voice, data)
 
 
 @pytest.mark.parametrize("name", ["librispeech_world", "mini_wavenet", "librispeech_wavenet"])

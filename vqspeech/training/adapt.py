@@ -1,7 +1,7 @@
 """Adaptation of a trained model to a new voice from a few minutes of recordings.
 
 First the speaker vector is trained, then biases of the voice in every layer of the decoder (`models.voice`). Encoder,
-codebook and the other voices stay as they are.
+codebook and the other voices stay as they are. `fit_voice` trains the vector alone, for a voice in a file of its own.
 """
 
 import itertools
@@ -9,8 +9,9 @@ import math
 import os
 import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from vqspeech.data.datadir import DataDir, Utterance
 from vqspeech.data.dump import Shards, write_shards
 from vqspeech.data.tables import is_id
 from vqspeech.data.windows import SpeechBatch
-from vqspeech.errors import AudioError, SpeakerError, VqspeechError
+from vqspeech.errors import AudioError, ConfigError, SpeakerError, VqspeechError
 from vqspeech.files import temporary_folder
 from vqspeech.jobs import Skipped
 from vqspeech.models.conditioning import condition
@@ -31,6 +32,7 @@ from vqspeech.models.voice import add_voice
 from vqspeech.models.vqvae import VQVAE
 from vqspeech.pitch import pitch_statistics
 from vqspeech.progress import Work
+from vqspeech.voices import Voice
 
 LONGEST_NAME = 100
 """Bytes of the name of a voice, at most."""
@@ -130,14 +132,52 @@ def adapt_voice(model: VQVAE, data: DataDir, steps: int = 400, seed: int = 0) ->
     [name] = data.speakers
     if name in model.speakers:
         raise SpeakerError(f"the model has a voice '{name}' already; choose another --name")
+    with _write_parts(data) as (train, test):
+        return _Adaptation(model, name, train, test, seed).result(steps)
+
+
+def check_fits(model: VQVAE) -> None:
+    """Raise `ConfigError` where the vectors of a model's voices cannot be trained by `fit_voice`."""
+    if not isinstance(model.decoder, SourceFilter) or model.decoder.causal:
+        raise ConfigError("vectors are trained for a model that takes voices from recordings and is not live; use one")
+
+
+def fit_voice(
+    model: VQVAE, voice: Voice, data: DataDir, steps: int = 200, seed: int = 0
+) -> tuple[Voice, Sequence[float]]:
+    """Train the vector of a voice of recordings; the model stays as it is.
+
+    The vector with the smallest held-out loss is kept.
+
+    Args:
+        model: The model.
+        voice: The voice, as the model made it of recordings.
+        data: Utterances of its speaker; one in `HELD_OUT` is held out.
+        steps: Steps at most.
+        seed: Of the windows.
+
+    Returns:
+        The voice, and the held-out loss before and after.
+
+    Raises:
+        ConfigError: The model takes no voices from recordings, or is a live one.
+        ShardError: No recording can be used.
+    """
+    check_fits(model)
+    with _write_parts(data) as (train, test):
+        return _Adaptation(model, voice.name, train, test, seed).fit_vector(voice, steps)
+
+
+@contextmanager
+def _write_parts(data: DataDir) -> Iterator[list[Shards]]:
+    """Yield shards of the utterances to learn from, and of those that are held out."""
     held = {utterance.id for utterance in list(data)[HELD_OUT - 1 :: HELD_OUT]}
     parts = ([one.id for one in data if one.id not in held], held)
     with temporary_folder(Path(tempfile.gettempdir()) / "vqspeech-adapt") as folder:
-        train, test = (
+        yield [
             write_shards(data.subset(utterances=part), folder / str(i), with_world=True)[0]
             for i, part in enumerate(parts)
-        )
-        return _Adaptation(model, name, train, test, seed).result(steps)
+        ]
 
 
 class _Adaptation:
@@ -167,18 +207,37 @@ class _Adaptation:
         """Train in two stages, each of half of the steps at most."""
         torch.manual_seed(self.seed)  # of the warping
         vectors, weights = self.model.decoder.speaker.weight, self.model.decoder.voice_weights
+        width = vectors.shape[1] - 1  # without the 1 that marks the voice
         losses, done, started = [self.held_out_loss()], 0, time.perf_counter()
         with Work("adapt", steps, "step") as work:
             for learned in ([vectors], [vectors, *weights]):
-                done += self._stage(learned, steps // 2, done, work)
+                done += self._stage(learned, width, steps // 2, done, work)
                 losses.append(self.held_out_loss())
         speed = done * self.size * self.seconds / (time.perf_counter() - started)
         return AdaptedVoice(self.model, self.start_voice, losses, self.train.seconds, self.test.seconds, done, speed)
 
-    def _stage(self, learned: Sequence[Tensor], steps: int, first: int, work: Work) -> int:
-        """Train the part of some weights that belongs to the new voice; return the number of steps."""
+    def fit_vector(self, voice: Voice, steps: int) -> tuple[Voice, Sequence[float]]:
+        """Train the vector alone; return the voice with it, and the held-out loss before and after."""
+        torch.manual_seed(self.seed)  # of the warping
+        vectors, width = self.model.decoder.speaker.weight, len(voice.vector)
+        losses = [self.held_out_loss()]
+        with Work("voice", steps, "step") as work:
+            self._stage([vectors], width, steps, 0, work)
+        losses.append(self.held_out_loss())
+        return replace(voice, vector=vectors[-1, :width].cpu().numpy().copy()), losses
+
+    def _stage(self, learned: Sequence[Tensor], width: int, steps: int, first: int, work: Work) -> int:
+        """Train the part of some weights that belongs to the new voice; return the number of steps.
+
+        Args:
+            learned: The speaker vectors, and weights that the mark of the new voice is multiplied by.
+            width: How many numbers of the new vector are trained.
+            steps: Steps at most.
+            first: Number of the first step.
+            work: The progress.
+        """
         masks = [torch.zeros_like(tensor) for tensor in learned]
-        masks[0][-1, :-1] = 1  # the new vector, except the 1 that marks it
+        masks[0][-1, :width] = 1
         for mask in masks[1:]:
             mask[:, -1] = 1  # the weights that the mark is multiplied by
         rates = zip(learned, [RATES[0]] + [RATES[1]] * (len(learned) - 1), strict=True)
