@@ -31,7 +31,8 @@ def test_exemplars_come_back_as_they_were():
     exemplars = np.linspace(-3, 3, 24, dtype=np.float16).reshape(3, 8)
     replace(ANNA, exemplars=exemplars, codebook="def").save(voice_path("anna"))
     again = Voice.load(voice_path("anna"))
-    assert again.exemplars.dtype == np.float16 and np.array_equal(again.exemplars, exemplars)
+    assert again.exemplars is not None and again.exemplars.dtype == np.float16
+    assert np.array_equal(again.exemplars, exemplars)
     assert again.codebook == "def"
     for damaged in (exemplars[0], exemplars[:0]):
         replace(ANNA, exemplars=damaged).save(voice_path("bad"))
