@@ -18,7 +18,7 @@ from vqspeech.models import checkpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = [
-    "training.steps=60", "training.seconds=0.32", "training.evaluate_every=20",
+    "training.steps=60", "training.seconds=0.32", "training.lr=1e-4", "training.evaluate_every=20",
     "training.listen_every=1000", "training.warmup=2", "quantizer.codes=8", "quantizer.revive_below=0",
     "frontend.warp=0", "decoder.dropout=0", "training.precision=fp32",
 ]  # fmt: skip
