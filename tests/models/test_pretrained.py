@@ -20,7 +20,7 @@ FINGERPRINTS = {
     ),
     "voice": (
         "f4e4f84f54b6a2173f327d2d2e5b5cf81e05b7e19e7bf0cbcfad28e456ee6ce8",
-        "dd88aa5e029363b317a5f7a396fde6b5c303d29b22f884634245ca029c73e75c",
+        "6575c9aa64386e81d389341252fd131c440cf9646426595db9baf46079d0095c",
     ),
     "world": (
         "893402c3ce24b31a63f7be26369a72ab65283967bee001e09a42f38a16e6b81b",

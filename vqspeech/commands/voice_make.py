@@ -39,8 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=non_negative_int,
         default=0,
         metavar="N",
-        help="train the vector for at most N steps, on 10 s of speech or more, better a minute: a voice more like the "
-        "speaker; 200 take minutes (default: 0, the vector as the model computes it)",
+        help="train the vector for at most N steps, on 10 s of speech or more, better a minute: mostly a voice more "
+        "like the speaker; 200 take minutes (default: 0, the vector as the model computes it)",
     )
     add_seed_argument(parser, "of the training windows")
     add_json_argument(parser)
