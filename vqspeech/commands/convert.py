@@ -83,9 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retrieval",
         type=float_between(0, 1),
         metavar="SHARE",
-        help="take this share of what is said from recordings of the target (--like, or a voice of yours): the more of "
-        "it, the more like it and the less clear, less so with a minute of recordings; 0: none (default: what is best "
-        "for the model, 0.3 for one that takes any voice)",
+        help="take this share of what is said from recordings of the target (--like, or a voice of yours): the more, "
+        "the more like it and the less clear; 0: none (default: what is best for the model, 0.3 for one that takes any "
+        "voice)",
     )
     add_sound_arguments(parser)
     add_sampling_arguments(parser)
