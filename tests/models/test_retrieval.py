@@ -81,6 +81,14 @@ def test_a_voice_has_the_latents_of_all_its_recordings(vqvae, voice):
     assert plain.exemplars is None, "codes say nothing that could be moved"
 
 
+def test_recordings_in_which_the_encoder_finds_no_speech(vqvae, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(vqvae, "encode_conditioning", lambda samples: np.zeros((9, 8), np.float32))
+        voice = vqvae.make_voice(RECORDINGS)
+    assert voice.exemplars is None
+    assert np.isfinite(vqvae.convert(SOURCE, voice)).all()
+
+
 def test_conversions_take_a_share_of_the_recordings(vqvae, voice):
     default, none = vqvae.convert(SOURCE, voice), vqvae.convert(SOURCE, voice, retrieval=0)
     assert np.abs(default - none).max() > 1e-3

@@ -151,9 +151,10 @@ class SpeakerModel(Coder):
         vector = average_vectors(stacked, counts).cpu().numpy()
         alike = measure_similarity(stacked[counts >= SHORTEST])
         voice = Voice(name, vector, pitch_statistics(np.concatenate(logs)), code, sum(weights), alike)
-        if sums is None:
+        exemplars = None if sums is None else sums.average().half().cpu().numpy()
+        if exemplars is None or not len(exemplars):  # what is loud enough for a voice need not be speech
             return voice
-        return replace(voice, exemplars=sums.average().half().cpu().numpy(), codebook=self.codebook_hash())
+        return replace(voice, exemplars=exemplars, codebook=self.codebook_hash())
 
     @torch.inference_mode()
     def measure_speaker(self, sound: np.ndarray) -> np.ndarray | None:
