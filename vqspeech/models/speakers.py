@@ -190,9 +190,12 @@ class SpeakerModel(Coder):
         """
         if share is not None and not 0 <= share <= 1:
             raise ConfigError(f"retrieval={share}: give a share from 0 to 1")
-        decoder, exemplars = self.decoder, speaker.exemplars if isinstance(speaker, Voice) else None
-        fits = self.retrieves and isinstance(speaker, Voice) and speaker.codebook == self.codebook_hash()
-        if share != 0 and fits and exemplars is not None and isinstance(decoder, SourceFilter):
+        if share == 0:
+            return given
+        decoder, exemplars = self.decoder, None
+        if isinstance(speaker, Voice) and self.retrieves and speaker.exemplars is not None:
+            exemplars = speaker.exemplars if speaker.codebook == self.codebook_hash() else None
+        if exemplars is not None and isinstance(decoder, SourceFilter):
             latents, those = (torch.from_numpy(one).float().to(self.device) for one in (given, exemplars))
             return move_to_exemplars(latents, those, decoder.retrieval if share is None else share).cpu().numpy()
         if share:
